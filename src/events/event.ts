@@ -1,0 +1,181 @@
+/**
+ * The decoded events: what the kernel saw, one by one, in the order of the ring. Shapes shared by the store, the
+ * derivation and replay. Twin of `bpf/event.h`; the field comments there hold here too.
+ *
+ * Times are `atUs`: microseconds since the Unix epoch as a double (exact to 0.25 µs until 2255), converted from
+ * CLOCK_MONOTONIC by the clock pair at the head of each segment. Positions and lengths are numbers of bytes.
+ */
+
+export type Direction = 'ingress' | 'egress';
+export type Role = 'inbound' | 'outbound' | 'unknown';
+export type Learnt = 'accept' | 'connect' | 'seen';
+
+/** Why bytes are missing; generated names of `enum cause` (`CAUSE_RING_FULL` is `ring-full`), plus user space's own. */
+export type Cause =
+  | 'none' | 'ring-full' | 'unreadable' | 'no-buffer' | 'splice' | 'discarded' | 'max-message' | 'map-full'
+  | 'not-transmitted' | 'probe-missed' | 'too-many-pieces' | 'mptcp' | 'seen-late' | 'unknown' | 'pause'
+  | 'corrupt' | 'disk-full';
+
+/** An IP endpoint, or a unix socket's path (`port` 0). `host` is the canonical text: `10.0.0.1`, `::1`, `unix:/run/x.sock`. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Base {
+  /** Microseconds since the Unix epoch. */
+  readonly atUs: number;
+  readonly tgid: number;
+  readonly tid: number;
+  /** Goroutine id, 0 when none is known. */
+  readonly context: number;
+  /** True when the event repeats, at a segment's head, what an earlier segment said. */
+  readonly snapshot: boolean;
+}
+
+/** A connection is known from here on. Also repeated (snapshot) at the head of each segment while it lives. */
+export interface OpenEvent extends Base {
+  readonly kind: 'open';
+  readonly connection: number;
+  readonly role: Role;
+  readonly learnt: Learnt;
+  readonly family: 'ipv4' | 'ipv6' | 'unix';
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly netns: number;
+  readonly socketInode: number;
+  /** Stream positions at which the recorder began to see each direction; 0: from the first byte. */
+  readonly ingressFrom: number;
+  readonly egressFrom: number;
+  /** The command name (comm) of the process. */
+  readonly command: string;
+}
+
+/** A send of `length` bytes begins at `position`; its bytes follow in DataEvents (maybe after other events). */
+export interface IntentEvent extends Base {
+  readonly kind: 'intent';
+  readonly connection: number;
+  readonly direction: 'egress';
+  readonly position: number;
+  readonly length: number;
+}
+
+/**
+ * Bytes of a stream at a position. Egress data of short messages comes when the send *begins*; should the kernel take
+ * less, an AcceptedEvent follows. A later event at a lower position replaces what was beyond it (a retried send).
+ */
+export interface DataEvent extends Base {
+  readonly kind: 'data';
+  readonly connection: number;
+  readonly direction: Direction;
+  readonly position: number;
+  /** Bytes accounted for; more than `bytes.length` only when truncated for `cause`. */
+  readonly length: number;
+  readonly cause: Cause;
+  /** Borrowed from the block that was read: valid as long as it is referenced, never written again. */
+  readonly bytes: Uint8Array;
+  /** Read from packets at egress: `tid` is 0, the SentEvent that covers the position says whose call it was. */
+  readonly fromPacket: boolean;
+  /** Another event of the same system call follows. */
+  readonly more: boolean;
+}
+
+/** The send that began at `position` moved only `length` bytes: take back what lies beyond. */
+export interface AcceptedEvent extends Base {
+  readonly kind: 'accepted';
+  readonly connection: number;
+  readonly direction: 'egress';
+  readonly position: number;
+  readonly length: number;
+}
+
+/** A call of `tid` handed over `length` bytes at `position` whose payload is read from the packets. */
+export interface SentEvent extends Base {
+  readonly kind: 'sent';
+  readonly connection: number;
+  readonly direction: 'egress';
+  readonly position: number;
+  readonly length: number;
+}
+
+/** `length` bytes at `position` are known missing. */
+export interface GapEvent extends Base {
+  readonly kind: 'gap';
+  readonly connection: number;
+  readonly direction: Direction;
+  readonly position: number;
+  readonly length: number;
+  readonly cause: Cause;
+}
+
+export interface CloseEvent extends Base {
+  readonly kind: 'close';
+  readonly connection: number;
+  readonly phase: 'local-fin' | 'remote-fin' | 'done' | 'failed';
+  readonly byRemote: boolean;
+  readonly reset: boolean;
+  /** errno; 0 when orderly. */
+  readonly error: number;
+  /** Position after the last byte the process consumed / handed over, at this moment. */
+  readonly ingressFinal: number;
+  readonly egressFinal: number;
+}
+
+export interface ListenEvent extends Base {
+  readonly kind: 'listen';
+  readonly local: Endpoint;
+  readonly netns: number;
+  /** false: it stopped listening. */
+  readonly open: boolean;
+}
+
+export interface ProcessEvent extends Base {
+  readonly kind: 'process';
+  readonly what: 'fork' | 'exec' | 'exit' | 'thread' | 'thread-exit' | 'seen';
+  /** fork: the new process; thread: the new thread. Otherwise equal to tgid/tid. */
+  readonly childTgid: number;
+  readonly childTid: number;
+  readonly parentTgid: number;
+  /** As wait(2) has it. */
+  readonly exitCode: number;
+  readonly command: string;
+  readonly path: string;
+}
+
+/** A datagram to 127.127.127.127:127, read by the recorder and nobody else. */
+export interface HelperEvent extends Base {
+  readonly kind: 'helper';
+  /** The `flags` argument of sendto(2): koala puts a thread id there. */
+  readonly flags: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface UdpEvent extends Base {
+  readonly kind: 'udp';
+  readonly direction: Direction;
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly netns: number;
+  /** Size of the datagram; `bytes` may be shorter. */
+  readonly length: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Something was lost of which the connection is not known: `events` samples, `bytes` of payload. */
+export interface LostEvent extends Base {
+  readonly kind: 'lost';
+  readonly cause: Cause;
+  readonly events: number;
+  readonly bytes: number;
+}
+
+/** The recorder stopped here (orderly or not known: `continued` by a later segment) and what it had lost by then. */
+export interface PauseEvent extends Base {
+  readonly kind: 'pause';
+  /** Unix µs at which recording went on; 0 when this is the end. */
+  readonly resumedAtUs: number;
+}
+
+export type Event =
+  | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
+  | ProcessEvent | HelperEvent | UdpEvent | LostEvent | PauseEvent;
