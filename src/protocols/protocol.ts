@@ -2,7 +2,7 @@
  * What a protocol is to the rest: a way to recognise it, a framer that finds where messages begin and end, and a summary.
  * One protocol, one file. Everything works without any (`unknown`): then the turn of direction cuts, and bytes are bytes.
  */
-import type { ProtocolName } from '../sessions/session.ts';
+export type ProtocolName = 'http' | 'http2' | 'tls' | 'redis' | 'postgresql' | 'mysql' | 'fastcgi' | 'unknown' | (string & {});
 
 /** Client: the side that connected. Server: the side that accepted. */
 export type Side = 'client' | 'server';

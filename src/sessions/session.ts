@@ -2,41 +2,16 @@
  * The derived things, as the program holds them (bytes as Uint8Array). Their JSON form, the contract that scripts read,
  * is made and read by `src/sessions/json.ts` and documented in `docs/json.md`.
  */
+import type { Chunk } from '../connections/account.ts';
+import type { Attribution, Certainty } from '../contexts/tie.ts';
 import type { Cause, Direction } from '../events/event.ts';
+import type { Talk } from '../talks/talk.ts';
 
-export type ProtocolName = 'http' | 'http2' | 'tls' | 'redis' | 'postgresql' | 'mysql' | 'fastcgi' | 'unknown' | (string & {});
-
-/** What one system call moved, or a hole. `atUs` here is Unix µs; the JSON form counts from the session's start. */
-export type Chunk =
-  | { readonly atUs: number; readonly tid: number; readonly bytes: Uint8Array }
-  | { readonly atUs: number; readonly tid: number; readonly gap: number; readonly cause: Cause };
-
-export interface TalkConnection {
-  readonly id: string;
-  /** "IP:PORT", "[v6]:PORT" or "unix:/path". */
-  readonly local: string;
-  readonly remote: string;
-  readonly protocol: ProtocolName;
-}
-
-export interface TalkEnd {
-  readonly kind: 'fin' | 'reset' | 'refused' | 'timeout' | 'unreachable' | 'failed' | 'exit';
-  readonly by: 'local' | 'remote';
-  readonly errno?: number;
-}
-
-/** One request and its response on one connection. For outbound talks `request` is egress, for inbound ingress. */
-export interface Talk {
-  readonly connection: TalkConnection;
-  readonly request: readonly Chunk[];
-  readonly response: readonly Chunk[];
-  readonly end?: TalkEnd;
-}
-
-export type Attribution =
-  | 'thread' | 'born' | 'goroutine' | 'virtual-thread' | 'helper' | 'delegation' | 'trace' | 'handed-over'
-  | 'continuation' | 'elimination' | 'content' | 'pattern' | 'runtime';
-export type Certainty = 'proven' | 'likely';
+// Each stands in the folder that makes it, so that folders above this one can name it (DESIGN: layout).
+export type { Chunk, ConnectionAccount, StreamAccount } from '../connections/account.ts';
+export type { Attribution, Certainty } from '../contexts/tie.ts';
+export type { ProtocolName } from '../protocols/protocol.ts';
+export type { Talk, TalkConnection, TalkEnd } from '../talks/talk.ts';
 
 export interface OutboundTalk extends Talk {
   readonly attribution: Attribution;
@@ -98,31 +73,4 @@ export interface AmbientTalk extends Talk {
   readonly startedAtUs: number;
   /** Ids of the sessions that were open in its process when it began. */
   readonly candidates: readonly string[];
-}
-
-/** A connection's account: the byte truth. JSON: `Connection` of the contract. */
-export interface ConnectionAccount {
-  readonly id: string;
-  readonly role: 'inbound' | 'outbound';
-  readonly tgid: number;
-  readonly command: string;
-  readonly local: string;
-  readonly remote: string;
-  readonly learnt: 'accept' | 'connect' | 'seen';
-  readonly openedAtUs: number;
-  readonly closedAtUs?: number;
-  readonly ingress: StreamAccount;
-  readonly egress: StreamAccount;
-  readonly end: 'fin' | 'reset' | 'refused' | 'timeout' | 'open' | (string & {});
-  readonly sessions: number;
-}
-
-export interface StreamAccount {
-  /** Position at which the recorder began to see the stream; 0: from its first byte. */
-  readonly from: number;
-  /** Payload bytes recorded from there on, gaps not counted. */
-  readonly bytes: number;
-  /** Lower-case hex SHA-256 over those bytes in stream order. */
-  readonly sha256: string;
-  readonly gaps: readonly { readonly from: number; readonly bytes: number; readonly cause: Cause }[];
 }

@@ -1,0 +1,25 @@
+/** A talk, as the program holds it: one request and its response on one connection. */
+import type { Chunk } from '../connections/account.ts';
+import type { ProtocolName } from '../protocols/protocol.ts';
+
+export interface TalkConnection {
+  readonly id: string;
+  /** "IP:PORT", "[v6]:PORT" or "unix:/path". */
+  readonly local: string;
+  readonly remote: string;
+  readonly protocol: ProtocolName;
+}
+
+export interface TalkEnd {
+  readonly kind: 'fin' | 'reset' | 'refused' | 'timeout' | 'unreachable' | 'failed' | 'exit';
+  readonly by: 'local' | 'remote';
+  readonly errno?: number;
+}
+
+/** One request and its response on one connection. For outbound talks `request` is egress, for inbound ingress. */
+export interface Talk {
+  readonly connection: TalkConnection;
+  readonly request: readonly Chunk[];
+  readonly response: readonly Chunk[];
+  readonly end?: TalkEnd;
+}
