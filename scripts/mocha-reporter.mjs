@@ -1,0 +1,33 @@
+// Mocha's spec on the terminal and, for scripts/test, a JSON file ($KOALA_TEST_REPORT): {passed, failed, skipped: [{title, reason}]}.
+// A test that skips prints its reason first (console.log, then this.skip()): that last line is taken as the reason.
+// Plain JavaScript: mocha loads reporters without tsx.
+import { writeFileSync } from 'node:fs';
+import mocha from 'mocha';
+
+const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_TEST_BEGIN, EVENT_HOOK_BEGIN, EVENT_RUN_END } = mocha.Runner.constants;
+
+export default class Reporter extends mocha.reporters.Spec {
+  constructor(runner, options) {
+    super(runner, options);
+    const file = process.env.KOALA_TEST_REPORT;
+    const skipped = [];
+    let passed = 0;
+    let failed = 0;
+    let line = '';
+    const log = console.log;
+    console.log = (...args) => {
+      line = args.map(String).join(' ').trim().split('\n').at(-1) ?? '';
+      log.apply(console, args);
+    };
+    const forget = () => (line = '');
+    runner.on(EVENT_TEST_BEGIN, forget);
+    runner.on(EVENT_HOOK_BEGIN, forget);
+    runner.on(EVENT_TEST_PASS, () => passed++);
+    runner.on(EVENT_TEST_FAIL, () => failed++);
+    runner.on(EVENT_TEST_PENDING, (test) => skipped.push({ title: test.fullTitle(), reason: line || 'no reason was printed' }));
+    runner.once(EVENT_RUN_END, () => {
+      console.log = log;
+      if (file) writeFileSync(file, JSON.stringify({ passed, failed, skipped }));
+    });
+  }
+}
