@@ -71,6 +71,7 @@ fetch_kernel() {
   for deb in "$work"/debs/*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --keep-directory-symlink; done
   release=$(cd "$work/root/lib/modules" && echo *)
   mv "$(find "$work/root" -name "vmlinuz*" -type f | head -n 1)" "$work/vmlinuz"
+  cp "$(find "$work/root" -name "config*" -type f \( -path "*/boot/*" -o -path "*/modules/*" \) | head -n 1)" "$work/config"
   depmod -b "$work/root" "$release"
   echo "$release" >"$work/release"
   echo "$suite" >"$work/suite"
