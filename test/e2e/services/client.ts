@@ -19,6 +19,8 @@ export interface Exchange extends Asked {
   readonly body: Buffer;
   /** "IP:PORT" of the client's end. */
   readonly from: string;
+  /** Tells connections apart, also where a port was used again. */
+  readonly connection: number;
 }
 
 /** `size` clients, each with one connection at a time; a connection that the server closes is opened anew. */
@@ -46,10 +48,13 @@ export class Clients {
   }
 }
 
+let connections = 0;
+
 class Client {
   readonly #port: number;
   readonly #keepAlive: boolean;
   #socket: Socket | undefined;
+  #connection = 0;
 
   constructor(port: number, keepAlive: boolean) {
     this.#port = port;
@@ -58,7 +63,9 @@ class Client {
 
   async send(asked: Asked): Promise<Exchange> {
     const kept = this.#socket;
-    const socket = kept === undefined || kept.destroyed || kept.readableEnded ? await connect(this.#port) : kept;
+    const usable = kept !== undefined && !kept.destroyed && !kept.readableEnded;
+    const socket = usable ? kept : await connect(this.#port);
+    if (!usable) this.#connection = connections += 1;
     this.#socket = socket;
     const from = `${socket.localAddress}:${socket.localPort}`;
     const request = Buffer.from(`GET ${asked.target} HTTP/1.1\r\nHost: shop.test\r\nX-Rid: ${asked.rid}\r\n`
@@ -67,7 +74,7 @@ class Client {
     const read = readResponse(response, ended);
     if (read === undefined) throw new Error(`${asked.rid}: the answer ended early after ${response.length} bytes`);
     if (read.closes || ended) this.close();
-    return { ...asked, request, response, status: read.status, body: read.body, from };
+    return { ...asked, request, response, status: read.status, body: read.body, from, connection: this.#connection };
   }
 
   close(): void {

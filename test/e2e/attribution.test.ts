@@ -1,0 +1,188 @@
+/** Attribution and truth on real services under 16 concurrent clients; the figures are printed and kept in docs/attribution.md. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { bytesOf, type SessionJson, type StreamJson } from './contract.ts';
+import { whyNotRecordable } from './recorder.ts';
+import { printed, resultOf, writeResult } from './results.ts';
+import { CLIENTS, runScenario, type PartResult, type ScenarioResult } from './scenario.ts';
+import { byCertainty, idsIn, ridOf } from './score.ts';
+import { gunicorn } from './services/gunicorn.ts';
+import { nginxProxy } from './services/nginx.ts';
+import { nodeService } from './services/node.ts';
+import { php } from './services/php.ts';
+import type { Service } from './services/service.ts';
+
+const REQUESTS = 320;
+
+interface Scenario {
+  readonly name: string;
+  readonly make: () => Promise<Service>;
+  /** Every connection is older than the recorder. */
+  readonly warm?: true;
+  /** Holds a part that takes one request a thread (or process) at a time: 100% is asked of it. */
+  readonly threadPerRequest?: true;
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: 'gunicorn gthread, 16 threads, with requests, psycopg2 by TCP and redis-py', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true },
+  { name: 'the same, every connection older than the recorder', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true, warm: true },
+  { name: 'gunicorn sync, 4 processes, with psycopg2 by a unix socket', make: () => gunicorn({ worker: 'sync', sql: 'unix' }), threadPerRequest: true },
+  { name: 'php-fpm behind nginx by TCP, with MariaDB by its unix socket', make: () => php('tcp'), threadPerRequest: true },
+  { name: 'php-fpm behind nginx by a unix socket, with MariaDB by its unix socket', make: () => php('unix'), threadPerRequest: true },
+  { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
+  { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
+  { name: 'a Node service with a pooled agent and one Redis connection', make: nodeService },
+  { name: 'the same Node service, every connection older than the recorder', make: nodeService, warm: true },
+];
+
+for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
+  describe(name, function () {
+    this.timeout(180_000);
+    let result: ScenarioResult;
+
+    before(async function () {
+      const reason = await whyNotRecordable();
+      if (reason !== undefined) {
+        console.log(`      skipped: ${reason}`);
+        this.skip();
+      }
+      result = await runScenario(make, { requests: REQUESTS, warm: warm === true });
+      for (const { part, score } of result.parts) {
+        const measured = resultOf(part.name, part.discipline, warm === true, CLIENTS, score);
+        console.log(printed(measured));
+        for (const example of score.examples) console.log(`        ${example}`);
+        if (process.env['KOALA_WRITE_DOCS'] === '1') writeResult(measured);
+      }
+    });
+
+    it('did what it is written to do: each dependency logged exactly the calls of each request', () => {
+      assert.deepEqual(result.truthErrors.slice(0, 5), []);
+      assert.equal(result.exchanges.length, REQUESTS);
+    });
+
+    it('lost no byte, as the summary of the recording says', () => {
+      assert.deepEqual(result.summary.lost, { bytes: 0, byCause: {} });
+    });
+
+    it('is one session for each request that was sent, and none besides', () => {
+      for (const { part, sessions } of result.parts) {
+        const rids = sessions.map((session) => ridOf(session) ?? `no single id in: ${bytesOf(session.inbound.request).toString('latin1').slice(0, 200)}`);
+        assert.deepEqual(rids.sort(), result.exchanges.map((each) => each.rid).sort(), part.name);
+      }
+    });
+
+    it('answered in each session, byte for byte, what the client of that request got', () => {
+      const got = new Map(result.exchanges.map((each) => [each.rid, each]));
+      for (const { part, sessions } of result.parts) {
+        for (const session of sessions) {
+          const exchange = got.get(ridOf(session) ?? '')!;
+          const sent = bytesOf(session.inbound.response);
+          const [recorded, truth] = part.answerBody === undefined ? [sent, exchange.response] : [part.answerBody(sent), exchange.body];
+          assert.ok(recorded.equals(truth), `${part.name}, ${exchange.rid}: ${recorded.length} bytes recorded, the client got ${truth.length}`);
+        }
+      }
+    });
+
+    it('accounts for each client connection to the byte: where it began to see it, how much, and its digest', () => {
+      const recorded = result.clientConnections.map(({ role, remote, ingress, egress, sessions }) => told(role, remote, ingress, egress, sessions));
+      assert.deepEqual(recorded.sort(), clientsOwnAccount(result).sort());
+    });
+
+    it('has every call that a dependency answered in exactly one talk, and no id in another one\'s talk', () => {
+      for (const { part, score } of result.parts) {
+        assert.deepEqual({ lost: score.lost, surplus: score.surplus, crossed: score.crossed }, { lost: 0, surplus: 0, crossed: 0 },
+          `${part.name}\n${score.examples.join('\n')}`);
+        assert.equal(score.right + score.wrong + score.unattributed, score.calls, part.name);
+      }
+    });
+
+    it('is never wrong where it says proven', () => {
+      for (const { part, score } of result.parts) assert.equal(byCertainty(score, 'proven').wrong, 0, `${part.name}\n${score.examples.join('\n')}`);
+    });
+
+    it('counts in each session\'s ties what its outbound calls say', () => {
+      for (const { sessions } of result.parts) {
+        for (const session of sessions) {
+          const count = (certainty: string): number => session.outbound.filter((call) => call.certainty === certainty).length;
+          assert.deepEqual([session.ties.proven, session.ties.likely], [count('proven'), count('likely')], session.id);
+        }
+      }
+    });
+
+    if (threadPerRequest) it('ties every call of a thread-per-request process, rightly and as proven', () => {
+      const parts = result.parts.filter(({ part }) => part.discipline === 'thread-per-request');
+      assert.equal(parts.length, 1);
+      for (const each of parts) assertThreadPerRequest(each);
+    });
+
+    if (threadPerRequest && !warm) it('certifies every session of a thread-per-request process complete', () => {
+      for (const { part, sessions } of result.parts.filter((each) => each.part.discipline === 'thread-per-request')) {
+        const doubtful = sessions.filter((session) => session.certificate.state !== 'complete');
+        assert.equal(doubtful.length, 0, `${part.name}: ${doubtful.length} of ${sessions.length}, for example ${JSON.stringify(doubtful[0]?.certificate)}`);
+      }
+    });
+
+    it('marks the calls that were made after the answer, and only those', () => {
+      let marked = 0;
+      for (const { part, sessions } of result.parts) {
+        for (const session of sessions) marked += assertAfterResponse(part.name, session);
+      }
+      const wanted = result.exchanges.filter((each) => each.target.includes('after=1')).length;
+      assert.equal(marked, wanted);
+    });
+
+    if (threadPerRequest && !warm) it('keeps what each database connection said before its first call as a prologue', () => {
+      let checked = 0;
+      for (const { sessions, truths } of result.parts) {
+        const logins = truths.filter((truth) => truth.kind === 'postgresql' || truth.kind === 'mysql').flatMap((truth) => truth.destinations);
+        for (const session of sessions) {
+          const used = new Set(session.outbound.filter((call) => logins.includes(call.connection.remote)).map((call) => call.connection.id));
+          const kept = new Set(session.prologues.filter((each) => each.chunks.length > 0).map((each) => each.connection));
+          checked += used.size;
+          for (const connection of used) assert.ok(kept.has(connection), `session ${session.id}: no prologue of connection ${connection}`);
+        }
+      }
+      assert.ok(checked >= REQUESTS, `only ${checked} uses of database connections`);
+    });
+  });
+}
+
+function assertThreadPerRequest({ part, score }: PartResult): void {
+  const proven = byCertainty(score, 'proven');
+  assert.deepEqual({ right: score.right, wrong: score.wrong, unattributed: score.unattributed, proven: proven.right },
+    { right: score.calls, wrong: 0, unattributed: 0, proven: score.calls }, `${part.name}\n${score.examples.join('\n')}`);
+  assert.deepEqual({ wrong: score.silent.wrong, unattributed: score.silent.unattributed }, { wrong: 0, unattributed: 0 }, part.name);
+}
+
+function told(role: string, remote: string, ingress: StreamJson, egress: StreamJson, sessions: number): string {
+  const stream = ({ from, bytes, sha256, gaps }: StreamJson): string => `${bytes} bytes from ${from}, ${sha256.slice(0, 16)}, ${gaps.length} gaps`;
+  return `${role} ${remote}: in ${stream(ingress)}; out ${stream(egress)}; ${sessions} sessions`;
+}
+
+/** The same as `told`, by what the clients wrote down. */
+function clientsOwnAccount(result: ScenarioResult): string[] {
+  return [...new Set(result.exchanges.map((each) => each.connection))].map((connection) => {
+    const exchanges = result.exchanges.filter((each) => each.connection === connection);
+    const earlier = result.earlier.filter((each) => each.connection === connection);
+    const stream = (side: 'request' | 'response'): StreamJson => {
+      const bytes = Buffer.concat(exchanges.map((each) => each[side]));
+      const from = earlier.reduce((sum, each) => sum + each[side].length, 0);
+      return { from, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'), gaps: [] };
+    };
+    return told('inbound', exchanges[0]!.from, stream('request'), stream('response'), exchanges.length);
+  });
+}
+
+/** How many calls with an id this session marks; throws where the mark is missing or too much. Such calls name `audit`. */
+function assertAfterResponse(name: string, session: SessionJson): number {
+  let marked = 0;
+  for (const call of session.outbound) {
+    const ids = idsIn(call.request);
+    if (ids.length === 0) continue;
+    const isAudit = bytesOf(call.request).includes('audit');
+    const isOwn = ids[0] === ridOf(session);
+    if (isOwn) assert.equal(call.afterResponse === true, isAudit, `${name}, ${session.id}: ${bytesOf(call.request).toString('latin1').slice(0, 80)}`);
+    if (isAudit) marked += 1;
+  }
+  return marked;
+}

@@ -1,0 +1,96 @@
+/** One load on one service, recorded, exported and scored, part by part. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AmbientJson, ConnectionJson, SessionJson } from './contract.ts';
+import { connections, exported, Recorder, type Summary } from './recorder.ts';
+import { score, type Score, type Truth } from './score.ts';
+import { Clients, type Exchange } from './services/client.ts';
+import { family, removeDir, temporaryDir } from './services/daemon.ts';
+import { ridMaker } from './services/rid.ts';
+import type { Part, Service } from './services/service.ts';
+
+export const CLIENTS = 16;
+
+export interface ScenarioOptions {
+  readonly requests: number;
+  /** Send a first load before the recorder comes: every pooled and kept-alive connection is older than the recording. */
+  readonly warm: boolean;
+}
+
+export interface PartResult {
+  readonly part: Part;
+  readonly sessions: readonly SessionJson[];
+  readonly ambient: readonly AmbientJson[];
+  readonly truths: readonly Truth[];
+  readonly score: Score;
+}
+
+export interface ScenarioResult {
+  readonly exchanges: readonly Exchange[];
+  /** The exchanges before the recorder came, on the same connections. */
+  readonly earlier: readonly Exchange[];
+  /** What the recording says of the connections that the clients made. */
+  readonly clientConnections: readonly ConnectionJson[];
+  readonly parts: readonly PartResult[];
+  readonly summary: Summary;
+  /** Calls by the service's own design that a dependency's log does not show, or the other way round: must be empty. */
+  readonly truthErrors: readonly string[];
+}
+
+/** Starts the service, loads it under the recorder, and stops everything again, whatever happens. */
+export async function runScenario(make: () => Promise<Service>, options: ScenarioOptions): Promise<ScenarioResult> {
+  const service = await make();
+  const dir = temporaryDir('recording');
+  const clients = new Clients(service.port, CLIENTS, { keepAlive: service.keepAlive });
+  let recorder: Recorder | undefined;
+  try {
+    const ridAt = ridMaker();
+    let earlier: Exchange[] = [];
+    if (options.warm) {
+      earlier = await clients.send(Array.from({ length: 4 * CLIENTS }, (_, index) => service.ask(ridAt(9_000 + index), index)));
+      await sleep(300);
+    }
+    recorder = await Recorder.attach(service.parts.map((part) => part.pid), join(dir, 'rec'));
+    const exchanges = await clients.send(Array.from({ length: options.requests }, (_, index) => service.ask(ridAt(index), index)));
+    const truths = await Promise.all(service.parts.map((part) => truthsOf(part, new Set(exchanges.map((each) => each.rid)))));
+    const families = service.parts.map((part) => family(part.pid));
+    const summary = await recorder.stop();
+    const { sessions, ambient } = await exported(join(dir, 'rec'));
+    const parts = service.parts.map((part, index): PartResult => {
+      const mine = families[index]!;
+      const own = sessions.filter((session) => mine.has(session.process.tgid));
+      const rest = ambient.filter((talk) => mine.has(talk.tgid));
+      return { part, sessions: own, ambient: rest, truths: truths[index]!, score: score(own, rest, truths[index]!) };
+    });
+    const front = `127.0.0.1:${service.port}`;
+    const clientConnections = (await connections(join(dir, 'rec'))).filter((each) => each.local === front);
+    return { exchanges, earlier, clientConnections, parts, summary, truthErrors: truthErrors(service, exchanges, truths.flat()) };
+  } finally {
+    recorder?.kill();
+    clients.close();
+    await service.stop();
+    removeDir(dir);
+  }
+}
+
+async function truthsOf(part: Part, rids: ReadonlySet<string>): Promise<Truth[]> {
+  return Promise.all(part.dependencies.map(async ({ kind, destinations, calls }) => {
+    const counted = await calls();
+    return { kind, destinations, calls: new Map([...counted].filter(([rid]) => rids.has(rid))) };
+  }));
+}
+
+function truthErrors(service: Service, exchanges: readonly Exchange[], truths: readonly Truth[]): string[] {
+  const errors: string[] = [];
+  for (const exchange of exchanges) {
+    if (exchange.status !== 200) errors.push(`${exchange.rid}: status ${exchange.status}`);
+    if (!exchange.body.includes(exchange.rid)) errors.push(`${exchange.rid}: not in its own answer`);
+    const expected = service.expects(exchange);
+    for (const truth of truths) {
+      const answered = truth.calls.get(exchange.rid) ?? 0;
+      const wanted = expected[truth.kind as keyof typeof expected] ?? 0;
+      if (answered !== wanted) errors.push(`${exchange.rid}: ${truth.kind} answered ${answered} calls, the service makes ${wanted}`);
+    }
+  }
+  return errors;
+}
