@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The knobs, the licence, and the one function that all data probes share. */
+#include "emit.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile __u32 recorder_tgid = 0;
+const volatile __u32 watch_all = 0;
+const volatile __u32 watch_ports = 0;
+const volatile __u32 watch_cgroups = 0;
+const volatile __u32 watch_exe = 0;
+const volatile __u64 max_message = 0;
+const volatile __u32 recvmsg_flags_index = 3;
+
+static __always_inline bool next_piece(struct call *call)
+{
+	struct iovec_user vec = {};
+	__u64 at = call->pieces.base + (__u64)call->index * sizeof(vec);
+	long refused;
+
+	if (call->pieces.kind == PIECES_RANGE || call->index >= call->pieces.count)
+		return false;
+	if (call->pieces.kind == PIECES_KERNEL_IOVEC)
+		refused = bpf_probe_read_kernel(&vec, sizeof(vec), (void *)at);
+	else
+		refused = bpf_probe_read_user(&vec, sizeof(vec), (void *)at);
+	if (refused)
+		return false;
+	call->index++;
+	call->address = (__u64)vec.iov_base;
+	call->left = vec.iov_len;
+	return true;
+}
+
+/* Makes the current piece hold the next byte. False: there is none, or it can't be told. */
+static __always_inline bool advance(struct call *call)
+{
+	if (call->left == 0 && !next_piece(call))
+		return false;
+	if (call->pieces.skip) {
+		__u64 skip = call->pieces.skip < call->left ? call->pieces.skip : call->left;
+
+		call->address += skip;
+		call->left -= skip;
+		call->pieces.skip -= skip;
+	}
+	return true;
+}
+
+/*
+ * Wanted: a record of exactly `want` bytes, and a counter of what is filled in a register. The verifier knows bounds of
+ * `at` and `take` but not of their sum, so the record is twice the class (what isn't written costs address space in the
+ * ring, not time); and it follows a register through all 64 rounds along every path (1,000,000 instructions on 6.18), so
+ * the counter lives in the map, of whose contents it assumes nothing.
+ */
+#define GATHER_INTO(MAX)                                                                     \
+	{                                                                                    \
+		struct {                                                                     \
+			struct sample head;                                                  \
+			__u8 payload[2 * (MAX)];                                             \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		if (!record) {                                                               \
+			call->failed = CAUSE_RING_FULL;                                      \
+			return 1;                                                            \
+		}                                                                            \
+		for (int i = 0; i < 64; i++) {                                               \
+			__u32 at, take;                                                      \
+			if (call->filled >= call->want)                                      \
+				break;                                                       \
+			if (!advance(call)) {                                                \
+				call->failed = CAUSE_UNREADABLE;                             \
+				break;                                                       \
+			}                                                                    \
+			at = call->filled;                                                   \
+			take = call->want - at;                                              \
+			if (call->left < take)                                               \
+				take = call->left;                                           \
+			if (take == 0)                                                       \
+				continue;                                                    \
+			opaque(at);                                                          \
+			at &= (MAX)-1;                                                       \
+			opaque(take);                                                        \
+			if (take > (MAX))                                                    \
+				break;                                                       \
+			if (bpf_probe_read_user(record->payload + at, take, (void *)call->address)) { \
+				call->failed = CAUSE_UNREADABLE;                             \
+				break;                                                       \
+			}                                                                    \
+			call->filled += take;                                                \
+			call->address += take;                                               \
+			call->left -= take;                                                  \
+		}                                                                            \
+		filled = call->filled;                                                       \
+		if (filled == 0) {                                                           \
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                       \
+			return call->failed != 0;                                            \
+		}                                                                            \
+		call->head.length = filled;                                                  \
+		call->head.captured = filled;                                                \
+		call->head.flags = filled < call->remaining ? SAMPLE_MORE : 0;               \
+		record->head = call->head;                                                   \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
+	}
+
+int emit_step(__u64 who, __u32 direction)
+{
+	struct call *call;
+	__u32 filled;
+
+	if (direction == DIRECTION_EGRESS)
+		call = bpf_map_lookup_elem(&sends, &who);
+	else
+		call = bpf_map_lookup_elem(&receives, &who);
+	if (!call || call->remaining == 0)
+		return 1;
+	if (!advance(call)) {
+		call->failed = CAUSE_UNREADABLE;
+		return 1;
+	}
+	if (call->left == 0)
+		return 0;
+	if (call->left >= call->remaining || call->left >= GATHER) {
+		__u64 take = call->left < call->remaining ? call->left : call->remaining;
+		int got;
+
+		if (take > CHUNK)
+			take = CHUNK;
+		call->head.length = take;
+		call->head.flags = take < call->remaining ? SAMPLE_MORE : 0;
+		got = emit_range(&call->head, (void *)call->address, take);
+		if (got != EMITTED) {
+			call->failed = got == EMIT_FULL ? CAUSE_RING_FULL : CAUSE_UNREADABLE;
+			return 1;
+		}
+		filled = take;
+		call->address += take;
+		call->left -= take;
+	} else {
+		call->filled = 0;
+		call->want = call->remaining > GATHER ? GATHER : call->remaining;
+		if (call->want <= 2048)
+			GATHER_INTO(2048)
+		else
+			GATHER_INTO(GATHER)
+	}
+	call->head.position += filled;
+	call->remaining -= filled;
+	return call->remaining == 0 || call->failed;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From a probe to the ring: reserve what is needed, fill, submit without a wake-up; count what found no room. */
+#ifndef KOALA_EMIT_H
+#define KOALA_EMIT_H
+
+#include "maps.h"
+
+#define CHUNK (64u << 10)  /* the largest payload of one sample                         */
+#define GATHER (32u << 10) /* the largest payload gathered from iovecs                   */
+#define MAX_STEPS 1024     /* samples or piece runs a call: 64 MiB between two probes    */
+
+/* Keeps clang from proving a bound away that the verifier still needs to see. */
+#define opaque(x) asm volatile("" : "+r"(x))
+
+static __always_inline void count_loss(__u32 cause, __u64 events, __u64 bytes)
+{
+	struct lost *lost = bpf_map_lookup_elem(&losses, &cause);
+
+	if (lost) {
+		lost->events += events;
+		lost->bytes += bytes;
+	}
+}
+
+static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 direction, __u64 connection)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+
+	sample->captured = 0;
+	sample->kind = kind;
+	sample->direction = direction;
+	sample->cause = CAUSE_NONE;
+	sample->flags = 0;
+	sample->at_ns = bpf_ktime_get_ns();
+	sample->connection = connection;
+	sample->position = 0;
+	sample->length = 0;
+	sample->context = 0;
+	sample->tgid = who >> 32;
+	sample->tid = (__u32)who;
+}
+
+static __always_inline bool emit_bare(struct sample *sample)
+{
+	if (bpf_ringbuf_output(&ring, sample, sizeof(*sample), BPF_RB_NO_WAKEUP)) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		return false;
+	}
+	return true;
+}
+
+/* A hole that is known on the spot. */
+static __always_inline void emit_gap(const struct sample *like, __u64 position, __u64 length, __u8 cause)
+{
+	struct sample gap = *like;
+
+	if (length == 0)
+		return;
+	gap.kind = SAMPLE_GAP;
+	gap.captured = 0;
+	gap.cause = cause;
+	gap.position = position;
+	gap.length = length;
+	emit_bare(&gap);
+}
+
+enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
+
+/* One contiguous user range into one sample of class C. A full ring needs no gap: the next position tells it. */
+#define EMIT_CLASS(C)                                                                        \
+	{                                                                                    \
+		struct {                                                                     \
+			struct sample head;                                                  \
+			__u8 payload[C];                                                     \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		if (!record)                                                                 \
+			return EMIT_FULL;                                                    \
+		record->head = *head;                                                        \
+		record->head.captured = size;                                                \
+		if (bpf_probe_read_user(record->payload, size, address)) {                   \
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                       \
+			return EMIT_UNREADABLE;                                              \
+		}                                                                            \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
+		return EMITTED;                                                              \
+	}
+
+static __noinline int emit_range(const struct sample *head, const void *address, __u32 size)
+{
+	opaque(size);
+	if (size <= 128)
+		EMIT_CLASS(128)
+	if (size <= 256)
+		EMIT_CLASS(256)
+	if (size <= 512)
+		EMIT_CLASS(512)
+	if (size <= 1024)
+		EMIT_CLASS(1024)
+	if (size <= 2048)
+		EMIT_CLASS(2048)
+	if (size <= 4096)
+		EMIT_CLASS(4096)
+	if (size <= 16384)
+		EMIT_CLASS(16384)
+	if (size <= CHUNK)
+		EMIT_CLASS(CHUNK)
+	return EMIT_UNREADABLE;
+}
+
+/*
+ * One step of a message: one sample from the current piece, or one gathered from up to 64 pieces. Non-zero: no more.
+ * A global function is verified once for itself, so a loop of a thousand calls costs the verifier nothing; on 5.10
+ * (no bpf_loop) that is the only way. Such a function may take numbers only, hence the look-up. Defined in emit.bpf.c.
+ */
+extern int emit_step(__u64 who, __u32 direction);
+
+/*
+ * `length` more bytes of the call's message, as stream bytes from `position` on. What found no room is counted. Unreadable
+ * bytes are a gap, or, where the kernel has yet to touch them (`early`), left for later: false, and call->done says how far.
+ */
+static __always_inline bool emit_message(struct call *call, __u64 who, __u32 direction, __u64 position, __u64 length,
+					 bool early)
+{
+	__u64 beyond = 0;
+
+	call->head.kind = SAMPLE_DATA;
+	call->head.position = position;
+	call->failed = 0;
+	call->remaining = length;
+	if (max_message && call->done + length > max_message) {
+		__u64 may = call->done < max_message ? max_message - call->done : 0;
+
+		beyond = length - may;
+		call->remaining = may;
+	}
+	call->done += length;
+	for (int i = 0; i < MAX_STEPS; i++)
+		if (emit_step(who, direction))
+			break;
+	if (call->remaining) {
+		if (call->failed == CAUSE_UNREADABLE && early) {
+			call->done -= call->remaining + beyond;
+			call->remaining = 0;
+			return false;
+		}
+		if (call->failed == CAUSE_UNREADABLE)
+			emit_gap(&call->head, call->head.position, call->remaining, CAUSE_UNREADABLE);
+		else
+			count_loss(call->failed ?: CAUSE_TOO_MANY_PIECES, 1, call->remaining);
+		call->pieces.skip += call->remaining;
+		call->remaining = 0;
+	}
+	if (beyond) {
+		emit_gap(&call->head, position + length - beyond, beyond, CAUSE_MAX_MESSAGE);
+		call->pieces.skip += beyond;
+	}
+	return true;
+}
+
+/* Where the bytes of a message lie. Positions inside an iterator that was used before count (iov_offset). */
+static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u64 *left, const struct msghdr *message)
+{
+	const struct iov_iter *iter = &message->msg_iter;
+	__u64 offset = BPF_CORE_READ(iter, iov_offset);
+	__u32 type;
+
+	pieces->skip = offset;
+	pieces->kind = PIECES_PAGES;
+	*left = 0;
+	if (bpf_core_field_exists(struct iov_iter, iter_type)) {
+		type = BPF_CORE_READ(iter, iter_type);
+		if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
+		    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+			pieces->kind = PIECES_RANGE;
+			pieces->base = (__u64)BPF_CORE_READ(iter, ubuf);
+			*address = pieces->base;
+			*left = BPF_CORE_READ(iter, count) + offset;
+			return;
+		}
+		if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
+			return;
+	} else {
+		const struct iov_iter___old *old = (const void *)iter;
+
+		type = BPF_CORE_READ(old, type) & ~1u; /* bit 0: the direction */
+		if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
+			return;
+	}
+	pieces->kind = PIECES_KERNEL_IOVEC;
+	pieces->count = BPF_CORE_READ(iter, nr_segs);
+	if (bpf_core_field_exists(struct iov_iter, __iov)) {
+		pieces->base = (__u64)BPF_CORE_READ(iter, __iov);
+	} else {
+		const struct iov_iter___iov *old = (const void *)iter;
+
+		pieces->base = (__u64)BPF_CORE_READ(old, iov);
+	}
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who is watched. */
+#ifndef KOALA_FILTER_H
+#define KOALA_FILTER_H
+
+#include "maps.h"
+
+static __always_inline bool is_watched(__u32 tgid)
+{
+	if (tgid == recorder_tgid || tgid == 0)
+		return false;
+	if (watch_all)
+		return true;
+	return bpf_map_lookup_elem(&watched, &tgid) != 0;
+}
+
+static __always_inline void watch(__u32 tgid)
+{
+	__u32 one = 1;
+
+	if (tgid != recorder_tgid)
+		bpf_map_update_elem(&watched, &tgid, &one, BPF_ANY);
+}
+
+#endif

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of TCP sockets and listeners, the same for every backend: two tracepoints that exist since 4.16.
+ *
+ *   connect    CLOSE → SYN_SENT (caller's context) → ESTABLISHED | CLOSE with sk_err
+ *   accept     SYN_RECV → ESTABLISHED (in a packet's context: whoever runs there is not the owner)
+ *   our FIN    ESTABLISHED → FIN_WAIT1, CLOSE_WAIT → LAST_ACK
+ *   their FIN  ESTABLISHED → CLOSE_WAIT, FIN_WAIT1|2 → CLOSING|TIME_WAIT
+ *   the end    tcp_destroy_sock: only now nothing more can be read (data may be read after a reset)
+ */
+#include "receive.h"
+#include <bpf/bpf_tracing.h>
+
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_FIN_WAIT1 = 4,
+	TCP_FIN_WAIT2 = 5,
+	TCP_TIME_WAIT = 6,
+	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
+	TCP_LAST_ACK = 9,
+	TCP_LISTEN = 10,
+	TCP_CLOSING = 11,
+};
+
+static __always_inline void emit_listen(const struct sock *sk, __u8 open)
+{
+	struct {
+		struct sample head;
+		struct listen_payload listen;
+	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	__u8 nobody[16];
+
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		return;
+	}
+	fill_sample(&record->head, SAMPLE_LISTEN, DIRECTION_NONE, 0);
+	__builtin_memset(&record->listen, 0, sizeof(record->listen));
+	record->head.captured = sizeof(record->listen);
+	record->listen.family = FAMILY(sk);
+	record->listen.port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	record->listen.netns = netns_of(sk);
+	record->listen.open = open;
+	read_addresses(sk, record->listen.family, record->listen.local, nobody);
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void on_listen(const struct sock *sk, bool open)
+{
+	struct listener_key key = { .netns = netns_of(sk), .port = BPF_CORE_READ(sk, __sk_common.skc_num) };
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 port = key.port;
+
+	if (open && watch_ports && bpf_map_lookup_elem(&ports, &port))
+		watch(tgid);
+	if (open && is_watched(tgid)) {
+		bpf_map_update_elem(&listeners, &key, &tgid, BPF_ANY);
+		emit_listen(sk, 1);
+	} else if (!open && bpf_map_lookup_elem(&listeners, &key)) {
+		emit_listen(sk, 0);
+	}
+}
+
+static __always_inline void on_connect(const struct sock *sk, __u64 key)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct connection fresh = {}, *old = bpf_map_lookup_elem(&connections, &key);
+
+	if (old)
+		close_connection(key, old);
+	if (!is_watched(who >> 32))
+		return;
+	fresh.role = ROLE_OUTBOUND;
+	fresh.learnt = LEARNT_CONNECT;
+	fresh.flags = CONNECTION_CONNECTING;
+	fresh.tgid = who >> 32;
+	fresh.tid = (__u32)who;
+	insert_connection(key, &fresh);
+}
+
+static __always_inline void on_established(const struct sock *sk, __u64 key, int old_state)
+{
+	struct connection fresh = {}, *connection;
+
+	if (old_state == TCP_SYN_SENT) {
+		connection = bpf_map_lookup_elem(&connections, &key);
+		if (!connection)
+			return;
+		connection->flags &= ~CONNECTION_CONNECTING;
+		connection->egress_sequence = BPF_CORE_READ(TCP(sk), write_seq);
+		connection->ingress_sequence = BPF_CORE_READ(TCP(sk), copied_seq);
+		connection->inode = inode_of(sk);
+		emit_open(sk, connection);
+		return;
+	}
+	if (!watch_all && !is_listener(sk))
+		return;
+	fresh.role = ROLE_INBOUND;
+	fresh.learnt = LEARNT_ACCEPT;
+	fresh.egress_sequence = BPF_CORE_READ(TCP(sk), write_seq);
+	fresh.ingress_sequence = BPF_CORE_READ(TCP(sk), copied_seq);
+	insert_connection(key, &fresh); /* opens when its process first touches it */
+}
+
+static __always_inline void on_closed(const struct sock *sk, struct connection *connection, __u64 key, int old_state)
+{
+	__u32 error = BPF_CORE_READ(sk, sk_err);
+
+	connection->error = error;
+	if (connection->flags & CONNECTION_CONNECTING) {
+		connection->inode = inode_of(sk);
+		if (!(connection->flags & CONNECTION_OPENED))
+			emit_open(sk, connection);
+		emit_close(connection, CLOSE_FAILED);
+		bpf_map_delete_elem(&connections, &key);
+		return;
+	}
+	if (error == ECONNRESET || error == EPIPE) {
+		connection->flags |= CONNECTION_RESET | CONNECTION_BY_REMOTE;
+	} else if (!error && (old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT)) {
+		/* close() with unread bytes or SO_LINGER 0: we reset */
+		connection->flags |= CONNECTION_RESET;
+	}
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
+{
+	__u64 key = (__u64)sk;
+	struct connection *connection;
+	__u32 write_seq;
+
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (new_state == TCP_LISTEN || old_state == TCP_LISTEN) {
+		on_listen(sk, new_state == TCP_LISTEN);
+		return 0;
+	}
+	if (new_state == TCP_SYN_SENT) {
+		on_connect(sk, key);
+		return 0;
+	}
+	if (new_state == TCP_ESTABLISHED) {
+		on_established(sk, key, old_state);
+		return 0;
+	}
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (!connection)
+		return 0;
+	if (new_state == TCP_CLOSE)
+		on_closed(sk, connection, key, old_state);
+	if (!(connection->flags & CONNECTION_OPENED)) {
+		/* Accepted, and closed without a byte read or written: known now if its process does it. */
+		if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK)
+			return 0;
+		if (!is_watched(bpf_get_current_pid_tgid() >> 32))
+			return 0;
+		connection = connection_of(sk, 0);
+		if (!connection)
+			return 0;
+	}
+	if (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK) {
+		if (connection->flags & CONNECTION_LOCAL_FIN)
+			return 0;
+		connection->flags |= CONNECTION_LOCAL_FIN;
+		write_seq = BPF_CORE_READ(TCP(sk), write_seq); /* our FIN is not in it yet */
+		connection->egress_position =
+			extend(connection->egress_position, connection->egress_sequence, write_seq);
+		connection->egress_sequence = write_seq;
+		emit_close(connection, CLOSE_LOCAL_FIN);
+	} else if (new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING || new_state == TCP_TIME_WAIT) {
+		if (connection->flags & CONNECTION_REMOTE_FIN)
+			return 0;
+		connection->flags |= CONNECTION_REMOTE_FIN;
+		emit_close(connection, CLOSE_REMOTE_FIN);
+	}
+	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroyed, struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+	__u32 sequence;
+
+	if (!connection)
+		return 0;
+	if (!(connection->flags & CONNECTION_LOCAL_FIN)) {
+		sequence = BPF_CORE_READ(TCP(sk), write_seq);
+		connection->egress_position =
+			extend(connection->egress_position, connection->egress_sequence, sequence);
+	}
+	sequence = consumed_sequence(sk);
+	/* Only forward: a FIN may have been counted before, and close() itself consumes nothing. */
+	if ((__s32)(sequence - connection->ingress_sequence) > 0)
+		connection->ingress_position += sequence - connection->ingress_sequence;
+	close_connection(key, connection);
+	return 0;
+}

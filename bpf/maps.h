@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every map and knob of the kernel side. Included by all objects; the linker joins the weak definitions into one. */
+#ifndef KOALA_MAPS_H
+#define KOALA_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "event.h"
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_MPTCP 262
+#define MSG_OOB 0x1
+#define MSG_PEEK 0x2
+#define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+#define EFAULT 14
+
+/* ---- knobs: set by user space before load; after that the verifier knows them as constants ---- */
+
+extern const volatile __u32 recorder_tgid;        /* never recorded */
+extern const volatile __u32 watch_all;            /* --all */
+extern const volatile __u32 watch_ports;          /* --port was given */
+extern const volatile __u32 watch_cgroups;        /* --cgroup or --unit was given */
+extern const volatile __u32 watch_exe;            /* --exe was given */
+extern const volatile __u64 max_message;          /* --max-message; 0: whole */
+extern const volatile __u32 recvmsg_flags_index;  /* which argument of tcp_recvmsg holds the flags */
+
+/* ---- maps ---- */
+
+/* The road to user space. Inserted: every probe. Read: the ring worker. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} ring __weak SEC(".maps");
+
+/* key: cause. value: what was lost without a connection's position to tell it. Added to: emit. Read: user space, at a tick. */
+struct lost {
+	__u64 events;
+	__u64 bytes;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 16);
+	__type(key, __u32);
+	__type(value, struct lost);
+} losses __weak SEC(".maps");
+
+/* key: tgid. value: 1. Inserted: user space (targets), fork of a watched process, exec, cgroup and listen filters. Deleted: exit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u32);
+} watched __weak SEC(".maps");
+
+/* key: port in host order. value: 1. Inserted: user space (--port). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u32);
+} ports __weak SEC(".maps");
+
+/* key: cgroup id. value: 1. Inserted: user space, and cgroup_mkdir of a path in cgroup_paths. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} cgroups __weak SEC(".maps");
+
+/* key: index. value: a path inside the cgroup hierarchy, or an executable's. Set by user space. */
+struct path_filter {
+	__u32 length; /* 0: unused */
+	__u32 device; /* executables: kernel device number of the file, 0 when it doesn't exist yet */
+	__u64 inode;
+	char path[256];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 8);
+	__type(key, __u32);
+	__type(value, struct path_filter);
+} cgroup_paths __weak SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 8);
+	__type(key, __u32);
+	__type(value, struct path_filter);
+} exe_paths __weak SEC(".maps");
+
+/* Who listens where. Inserted: listen of a watched process, user space at start. Deleted: end of listening. value: tgid. */
+struct listener_key {
+	__u32 netns;
+	__u32 port;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct listener_key);
+	__type(value, __u32);
+} listeners __weak SEC(".maps");
+
+enum connection_flags {
+	CONNECTION_OPENED = 1,      /* SAMPLE_OPEN went out                           */
+	CONNECTION_LOCAL_FIN = 2,
+	CONNECTION_REMOTE_FIN = 4,
+	CONNECTION_RESET = 8,
+	CONNECTION_BY_REMOTE = 16,
+	CONNECTION_CONNECTING = 32, /* connect was called, not established             */
+	CONNECTION_PACKETS = 64,    /* payload from packet_from on comes from packets   */
+	CONNECTION_UNREPORTED = 128, /* its end could not be written to the ring        */
+};
+
+/*
+ * key: address of the struct sock. Inserted: at connect, at establishment on a watched listener, at first sight.
+ * Deleted: when the socket is destroyed. Changed: under the socket's lock but for AF_UNIX (one call at a time there).
+ */
+struct connection {
+	__u64 id;
+	__u64 ingress_from;
+	__u64 egress_from;
+	__u64 ingress_position; /* after the last byte the process consumed  */
+	__u64 egress_position;  /* after the last byte the process handed over */
+	__u64 packet_from;      /* CONNECTION_PACKETS: payload from here on is read from the packets */
+	__u64 packet_to;
+	__u64 packet_next;      /* payload up to here was read */
+	__u64 pending_position; /* a receive whose buffer only its completion knows (io_uring) */
+	__u64 pending_length;
+	__u64 inode;
+	__u32 ingress_sequence; /* TCP sequence numbers of the two positions */
+	__u32 egress_sequence;
+	__u32 tgid;
+	__u32 tid;
+	__u32 error;
+	__u32 flags;
+	__u8 role;
+	__u8 learnt;
+	__u8 pad0[6];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct connection);
+} connections __weak SEC(".maps");
+
+/* key: connection id. value: the state of a connection whose end found no room in the ring. Inserted: close. Drained: user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct connection);
+} unreported __weak SEC(".maps");
+
+/* Where the bytes of a call lie in its process: one range (nr 0) or iovecs. */
+struct pieces {
+	__u64 base;  /* nr 0: user address; else address of the iovec array */
+	__u64 skip;  /* bytes of the first piece that don't count            */
+	__u32 count; /* iovecs */
+	__u32 kind;  /* enum pieces_kind */
+};
+enum pieces_kind { PIECES_NONE = 0, PIECES_RANGE = 1, PIECES_KERNEL_IOVEC = 2, PIECES_USER_IOVEC = 3, PIECES_PAGES = 4 };
+
+/*
+ * key: pid_tgid. value: the call a thread is in, and how far its message has been read. Inserted: entry probe.
+ * Deleted: exit probe. A thread that dies inside a call leaves its entry to the next thread with its number.
+ */
+struct call {
+	struct sample head; /* of the samples it makes */
+	struct pieces pieces;
+	__u64 sock;
+	__u64 position;  /* stream position at entry                            */
+	__u64 size;      /* bytes asked                                         */
+	__u64 done;      /* bytes of the message handed to the ring, or given up */
+	__u64 address;   /* the current piece: what is left of it               */
+	__u64 left;
+	__u64 remaining; /* of what is being emitted now                        */
+	__u32 index;     /* next iovec                                          */
+	__u32 failed;    /* cause, 0: none                                      */
+	__u32 flags;
+	__u32 inlined;   /* the whole message went out at entry                 */
+	__u32 filled;    /* of the sample being gathered                        */
+	__u32 want;
+	__u64 message_name; /* user address of the datagram's peer              */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
+	__type(value, struct call);
+} sends __weak SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
+	__type(value, struct call);
+} receives __weak SEC(".maps");
+
+/* What all programs count together; read and preset by user space. */
+struct shared {
+	__u64 next_connection;
+	__u64 packet_connections; /* sockets on the packets road: 0 lets the egress program return at once */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shared);
+} shared __weak SEC(".maps");
+
+#endif

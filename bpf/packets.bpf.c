@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The packets road: sendfile, splice, MSG_SPLICE_PAGES and io_uring's fixed buffers hand the kernel pages, no address to
+ * read. The send probe marks the socket; here, at egress on the root cgroup, the payload is read from the packets that
+ * carry it, at their TCP sequence number. Retransmissions lie below packet_next and are skipped.
+ */
+#include "connection.h"
+
+#define PACKET_CHUNK 16384
+
+struct ipv4 {
+	__u8 version_length;
+	__u8 tos;
+	__be16 total;
+	__be16 id;
+	__be16 fragment;
+	__u8 ttl;
+	__u8 protocol;
+	__be16 check;
+	__be32 source;
+	__be32 destination;
+};
+
+struct ipv6 {
+	__u8 version;
+	__u8 flow[3];
+	__be16 length;
+	__u8 next;
+	__u8 hops;
+	__u8 source[16];
+	__u8 destination[16];
+};
+
+struct tcp {
+	__be16 source;
+	__be16 destination;
+	__be32 sequence;
+	__be32 acknowledged;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+	__be16 check;
+	__be16 urgent;
+};
+
+struct packet_record {
+	struct sample head;
+	__u8 payload[PACKET_CHUNK];
+};
+
+static __always_inline int emit_packet_chunk(struct __sk_buff *skb, struct connection *connection, __u32 offset,
+					     __u32 size, __u64 position)
+{
+	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, size);
+		return -1;
+	}
+	fill_sample(&record->head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
+	record->head.flags = SAMPLE_FROM_PACKET;
+	record->head.tgid = connection->tgid;
+	record->head.tid = 0;
+	record->head.position = position;
+	record->head.length = size;
+	record->head.captured = size;
+	opaque(size);
+	if (size == 0 || size > PACKET_CHUNK || bpf_skb_load_bytes(skb, offset, record->payload, size)) {
+		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+		return -1;
+	}
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline void read_packet(struct __sk_buff *skb, struct connection *connection)
+{
+	struct ipv4 ip4;
+	struct ipv6 ip6;
+	struct tcp tcp;
+	__u32 at, total;
+	__u64 start, end;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip4, sizeof(ip4)))
+		return;
+	if (ip4.version_length >> 4 == 4) {
+		at = (ip4.version_length & 15) * 4;
+	} else {
+		if (bpf_skb_load_bytes(skb, 0, &ip6, sizeof(ip6)) || ip6.next != IPPROTO_TCP)
+			return;
+		at = sizeof(ip6);
+	}
+	if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)))
+		return;
+	at += (tcp.offset >> 4) * 4;
+	total = skb->len;
+	if (total <= at)
+		return;
+	start = extend(connection->egress_position, connection->egress_sequence, __builtin_bswap32(tcp.sequence));
+	end = start + (total - at);
+	if (end > connection->packet_to)
+		end = connection->packet_to;
+	if (start < connection->packet_next) {
+		at += connection->packet_next - start;
+		start = connection->packet_next;
+	}
+	if (start >= end)
+		return;
+	/* A GSO packet holds up to 512 KiB (BIG TCP). */
+	for (int i = 0; i < 34; i++) {
+		__u64 take = end - start;
+
+		if (start >= end)
+			break;
+		if (take > PACKET_CHUNK)
+			take = PACKET_CHUNK;
+		if (emit_packet_chunk(skb, connection, at, take, start))
+			break;
+		start += take;
+		at += take;
+	}
+	connection->packet_next = end;
+}
+
+SEC("cgroup_skb/egress")
+int packets(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+	struct connection *connection;
+	void *sk;
+	__u64 key;
+
+	if (!all || !all->packet_connections)
+		return 1;
+	if (!skb->sk)
+		return 1;
+	sk = bpf_skc_to_tcp_sock((void *)skb->sk);
+	if (!sk)
+		return 1;
+	key = (__u64)sk;
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (connection && connection->flags & CONNECTION_PACKETS && connection->packet_next < connection->packet_to)
+		read_packet(skb, connection);
+	return 1;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Receiving over TCP: what was copied to the process, at the position copied_seq says; what was not copied is a gap. */
+#ifndef KOALA_RECEIVE_H
+#define KOALA_RECEIVE_H
+
+#include "connection.h"
+
+#define RCV_SHUTDOWN 1
+
+/* Sequence number after the last payload byte that was consumed: a FIN that was consumed counts one, and is no payload. */
+static __always_inline __u32 consumed_sequence(const struct sock *sk)
+{
+	__u32 copied = BPF_CORE_READ(TCP(sk), copied_seq);
+
+	if (BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN && copied == BPF_CORE_READ(TCP(sk), rcv_nxt))
+		copied--;
+	return copied;
+}
+
+/* `length` bytes that end at stream position `end` were copied into the call's pieces. */
+static __always_inline void emit_received(struct call *call, struct connection *connection, __u64 who, __u64 end,
+					  __u64 length)
+{
+	call->head.connection = connection->id;
+	if (call->flags & MSG_TRUNC) {
+		emit_gap(&call->head, end - length, length, CAUSE_DISCARDED);
+		return;
+	}
+	if (call->pieces.kind == PIECES_PAGES || call->pieces.kind == PIECES_NONE) {
+		emit_gap(&call->head, end - length, length, CAUSE_NO_BUFFER);
+		return;
+	}
+	/* The common case: one range, nothing emitted of this call yet. */
+	if (call->pieces.kind == PIECES_RANGE && !call->done && length <= CHUNK && !max_message) {
+		int got;
+
+		call->head.kind = SAMPLE_DATA;
+		call->head.position = end - length;
+		call->head.length = length;
+		call->head.flags = 0;
+		got = emit_range(&call->head, (void *)(call->address + call->pieces.skip), length);
+		if (got == EMIT_FULL)
+			count_loss(CAUSE_RING_FULL, 1, length);
+		else if (got == EMIT_UNREADABLE)
+			emit_gap(&call->head, end - length, length, CAUSE_UNREADABLE);
+		call->done = length;
+		call->pieces.skip += length;
+		return;
+	}
+	emit_message(call, who, DIRECTION_INGRESS, end - length, length, false);
+}
+
+/* ---- kprobe and fentry: entry of tcp_recvmsg, then tcp_cleanup_rbuf for every run of copied bytes ---- */
+
+static __always_inline void enter_receive(const struct sock *sk, const struct msghdr *message, __u64 size, __u32 flags)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call call = {};
+
+	if (!is_watched(who >> 32))
+		return;
+	if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)) {
+		bpf_map_delete_elem(&receives, &who);
+		return;
+	}
+	fill_sample(&call.head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
+	call.sock = (__u64)sk;
+	call.size = size;
+	call.flags = flags;
+	pieces_of(&call.pieces, &call.address, &call.left, message);
+	if (bpf_map_update_elem(&receives, &who, &call, BPF_ANY))
+		count_loss(CAUSE_MAP_FULL, 1, 0);
+}
+
+/* Under the socket lock. `copied`: bytes of this call so far. Also reached by splice and zero copy, without an entry. */
+static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
+{
+	__u64 who = bpf_get_current_pid_tgid(), end, fresh;
+	struct connection *connection;
+	struct call *call;
+	__u32 sequence;
+
+	if (copied <= 0 || !is_watched(who >> 32))
+		return;
+	call = bpf_map_lookup_elem(&receives, &who);
+	if (call && call->sock != (__u64)sk)
+		call = 0;
+	fresh = call ? copied - call->done : copied;
+	if (call && (__s64)fresh <= 0)
+		return;
+	connection = connection_of(sk, fresh);
+	if (!connection)
+		return;
+	sequence = consumed_sequence(sk);
+	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
+	if (end == connection->ingress_position)
+		return; /* a peek */
+	if (call) {
+		call->head.at_ns = bpf_ktime_get_ns();
+		emit_received(call, connection, who, end, fresh);
+		call->done = copied;
+	} else {
+		struct sample head;
+
+		fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
+		emit_gap(&head, connection->ingress_position, end - connection->ingress_position, CAUSE_SPLICE);
+	}
+	connection->ingress_position = end;
+	connection->ingress_sequence = sequence;
+}
+
+#endif

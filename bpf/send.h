@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Sending over TCP. Entry and exit run under the socket lock (tcp_sendmsg_locked), so write_seq is exact.
+ *
+ *   entry      short message: DATA at once, whole. Long: INTENT. Pages: the payload is read from the packets.
+ *   progress   (the send buffer is full, or the kernel takes the next skb) long: DATA of what was taken so far
+ *   exit       short: nothing, unless the kernel took less: ACCEPTED. Long: the rest as DATA. Pages: SENT.
+ */
+#ifndef KOALA_SEND_H
+#define KOALA_SEND_H
+
+#include "connection.h"
+
+#define INLINE_MAX (32u << 10)
+
+static __always_inline void start_packets(struct connection *connection)
+{
+	__u32 zero = 0;
+	struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+
+	if (!(connection->flags & CONNECTION_PACKETS)) {
+		connection->flags |= CONNECTION_PACKETS;
+		if (all)
+			__sync_fetch_and_add(&all->packet_connections, 1);
+	}
+}
+
+/* Entry of a send on a connection whose egress position is `connection->egress_position` now. */
+static __always_inline void begin_send(struct connection *connection, __u64 sock, const struct msghdr *message,
+				       __u64 size, __u64 who)
+{
+	struct call call = {}, *stored;
+	bool whole = size <= INLINE_MAX && !(max_message && size > max_message);
+
+	fill_sample(&call.head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
+	call.head.position = connection->egress_position;
+	call.head.length = size;
+	call.sock = sock;
+	call.position = connection->egress_position;
+	call.size = size;
+	pieces_of(&call.pieces, &call.address, &call.left, message);
+
+	if (call.pieces.kind == PIECES_PAGES) {
+		/* From here on, up to what exit says, the payload is read from the packets. */
+		if (!(connection->flags & CONNECTION_PACKETS) || connection->packet_next >= connection->packet_to)
+			connection->packet_next = call.position;
+		connection->packet_to = call.position + size;
+		start_packets(connection);
+		emit_bare(&call.head);
+	} else if (!whole) {
+		emit_bare(&call.head);
+	} else if (call.pieces.kind == PIECES_RANGE && call.left - call.pieces.skip >= size) {
+		/* The common case, one contiguous range, needs no walk. */
+		int got;
+
+		call.head.kind = SAMPLE_DATA;
+		got = emit_range(&call.head, (void *)(call.address + call.pieces.skip), size);
+		if (got == EMIT_FULL)
+			count_loss(CAUSE_RING_FULL, 1, size);
+		call.inlined = got != EMIT_UNREADABLE;
+		if (!call.inlined) {
+			/* A cold page: readable once the kernel has copied from it. */
+			call.head.kind = SAMPLE_INTENT;
+			emit_bare(&call.head);
+		}
+	}
+	if (bpf_map_update_elem(&sends, &who, &call, BPF_ANY)) {
+		count_loss(CAUSE_MAP_FULL, 1, size);
+		return;
+	}
+	if (call.pieces.kind == PIECES_KERNEL_IOVEC && whole) {
+		stored = bpf_map_lookup_elem(&sends, &who);
+		if (stored)
+			stored->inlined = emit_message(stored, who, DIRECTION_EGRESS, call.position, size, true);
+	}
+}
+
+static __always_inline void enter_send(const struct sock *sk, const struct msghdr *message, __u64 size)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct connection *connection;
+	__u32 write_seq;
+
+	if (!is_watched(who >> 32))
+		return;
+	connection = connection_of(sk, 0);
+	if (!connection || connection->flags & CONNECTION_CONNECTING)
+		return;
+	write_seq = BPF_CORE_READ(TCP(sk), write_seq);
+	connection->egress_position = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	connection->egress_sequence = write_seq;
+	begin_send(connection, (__u64)sk, message, size, who);
+}
+
+/*
+ * `taken` bytes of the message are in the socket, and the stream ends at write_seq now. Long messages hand on what is new.
+ * Should another thread have written while this one slept (the lock is free then), the rest of the message has moved.
+ */
+static __always_inline void progress_send(struct connection *connection, struct call *call, __u64 who, __u64 taken,
+					  __u32 write_seq)
+{
+	__u64 end = extend(connection->egress_position, connection->egress_sequence, write_seq);
+
+	connection->egress_position = end;
+	connection->egress_sequence = write_seq;
+	if (call->inlined || call->pieces.kind == PIECES_PAGES || taken > call->size)
+		return;
+	if (taken > call->done && (taken - call->done >= INLINE_MAX || end != call->position + taken))
+		emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, taken - call->done, false);
+	if (end != call->position + taken)
+		call->position = end - taken;
+}
+
+/* result: what the call returns. */
+static __always_inline void exit_send(__u64 sock, long result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct connection *connection;
+	__u64 moved = result > 0 ? result : 0;
+
+	if (!call)
+		return;
+	if (call->sock != sock)
+		return;
+	connection = bpf_map_lookup_elem(&connections, &sock);
+	if (connection && connection->id == call->head.connection) {
+		__u64 end = call->position + moved;
+
+		if ((__s64)(end - connection->egress_position) > 0) {
+			connection->egress_sequence += (__u32)(end - connection->egress_position);
+			connection->egress_position = end;
+		}
+		if (call->pieces.kind == PIECES_PAGES && connection->packet_to == call->position + call->size)
+			connection->packet_to = end;
+	}
+	if (call->pieces.kind == PIECES_PAGES) {
+		call->head.kind = SAMPLE_SENT;
+		call->head.length = moved;
+		emit_bare(&call->head);
+	} else {
+		if (!call->inlined && moved > call->done)
+			emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, moved - call->done,
+				     false);
+		if (moved != call->size) {
+			call->head.kind = SAMPLE_ACCEPTED;
+			call->head.flags = 0;
+			call->head.captured = 0;
+			call->head.position = call->position;
+			call->head.length = moved;
+			emit_bare(&call->head);
+		}
+	}
+	bpf_map_delete_elem(&sends, &who);
+}
+
+#endif

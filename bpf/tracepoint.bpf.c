@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The `tracepoint` backend, for kernels without kprobes or with text patching refused. BTF tracepoints only:
+ *
+ *   tcp_sendmsg_locked        ≥6.16, under the socket lock, once for every skb a send fills
+ *   tcp_rcv_space_adjust      after every run of bytes copied, under the lock: copied_seq is exact, a FIN not yet counted
+ *   sock_send_length,
+ *   sock_recv_length          ≥6.3, the call's result; the buffer from the system call's own arguments
+ *   io_uring_complete         the buffer of a receive that no system call names
+ */
+#include "datagram.h"
+#include "stream.h"
+#include <bpf/bpf_tracing.h>
+
+/* x86-64 system call numbers */
+#define NR_READ 0
+#define NR_WRITE 1
+#define NR_READV 19
+#define NR_WRITEV 20
+#define NR_SENDTO 44
+#define NR_RECVFROM 45
+#define NR_SENDMSG 46
+#define NR_RECVMSG 47
+#define NR_SPLICE 275
+#define NR_RECVMMSG 299
+#define NR_SENDMMSG 307
+#define NR_PREADV2 327
+#define NR_PWRITEV2 328
+#define NR_IO_URING_ENTER 426
+
+#define USER_CS_64 0x33
+
+/* key: pid_tgid. value: which message of a recvmmsg or sendmmsg comes next. The call ends with an error or its last message. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} message_index SEC(".maps");
+
+/* Does file descriptor `fd` of the current process stand for this socket? */
+static __always_inline bool is_socket_of(unsigned long fd, const struct sock *sk)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file = 0;
+	struct socket *socket;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return false;
+	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd))
+		return false;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk) == sk;
+}
+
+static __always_inline void pieces_of_user_message(struct call *call, const void *message)
+{
+	struct user_msghdr header = {};
+
+	bpf_probe_read_user(&header, sizeof(header), message);
+	call->pieces.kind = PIECES_USER_IOVEC;
+	call->pieces.base = (__u64)header.msg_iov;
+	call->pieces.count = header.msg_iovlen;
+	call->message_name = (__u64)header.msg_name;
+}
+
+static __always_inline void pieces_of_range(struct call *call, __u64 address, __u64 length)
+{
+	call->pieces.kind = PIECES_RANGE;
+	call->pieces.base = call->address = address;
+	call->left = length;
+}
+
+/*
+ * The buffers of the system call the current thread is in, if it is one that receives (or sends) on this socket. An
+ * io_uring request completed by task work runs in whatever system call the thread happens to be in: then the socket isn't
+ * this call's, and the registers say nothing.
+ */
+static __always_inline bool pieces_of_system_call(struct call *call, const struct sock *sk, bool receiving, __u64 who,
+						  long result)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	unsigned long number, fd, si, dx;
+
+	if (BPF_CORE_READ(regs, cs) != USER_CS_64)
+		return false;
+	number = BPF_CORE_READ(regs, orig_ax);
+	fd = BPF_CORE_READ(regs, di);
+	si = BPF_CORE_READ(regs, si);
+	dx = BPF_CORE_READ(regs, dx);
+	if (number > NR_IO_URING_ENTER || !is_socket_of(fd, sk))
+		return false;
+	if (receiving ? number == NR_RECVFROM || number == NR_READ : number == NR_SENDTO || number == NR_WRITE) {
+		pieces_of_range(call, si, dx);
+		if (number == NR_SENDTO || number == NR_RECVFROM)
+			call->message_name = BPF_CORE_READ(regs, r8);
+		if (number == NR_SENDTO)
+			call->flags = BPF_CORE_READ(regs, r10);
+		return true;
+	}
+	if (receiving ? number == NR_READV || number == NR_PREADV2 : number == NR_WRITEV || number == NR_PWRITEV2) {
+		call->pieces.kind = PIECES_USER_IOVEC;
+		call->pieces.base = si;
+		call->pieces.count = dx;
+		return true;
+	}
+	if (number == (receiving ? NR_RECVMSG : NR_SENDMSG)) {
+		pieces_of_user_message(call, (void *)si);
+		return true;
+	}
+	if (number == (receiving ? NR_RECVMMSG : NR_SENDMMSG)) {
+		__u32 zero = 0, *known = bpf_map_lookup_elem(&message_index, &who), index = known ? *known : zero;
+		__u32 next = index + 1;
+
+		if (index >= dx)
+			index = 0;
+		pieces_of_user_message(call, (void *)(si + index * sizeof(struct mmsghdr)));
+		if (result <= 0 || next >= dx)
+			bpf_map_delete_elem(&message_index, &who);
+		else
+			bpf_map_update_elem(&message_index, &who, &next, BPF_ANY);
+		return true;
+	}
+	return false;
+}
+
+static __always_inline unsigned long current_system_call(void)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+
+	return BPF_CORE_READ(regs, orig_ax);
+}
+
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
+{
+	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk;
+	__u64 left = BPF_CORE_READ(message, msg_iter.count);
+	struct connection *connection;
+	struct call *call;
+
+	if (!is_watched(who >> 32))
+		return 0;
+	call = bpf_map_lookup_elem(&sends, &who);
+	if (call && call->sock == key) {
+		connection = bpf_map_lookup_elem(&connections, &key);
+		if (connection)
+			progress_send(connection, call, who, call->size - left, BPF_CORE_READ(TCP(sk), write_seq));
+		return 0;
+	}
+	enter_send(sk, message, left);
+	return 0;
+}
+
+static __always_inline void send_datagram(const struct sock *sk, __u64 who, long result)
+{
+	struct call call = {};
+	struct peer peer = {};
+	struct iovec_user vec;
+
+	if (!pieces_of_system_call(&call, sk, false, who, result))
+		return;
+	read_peer(&peer, (void *)call.message_name, true);
+	if (call.pieces.kind == PIECES_USER_IOVEC) {
+		if (bpf_probe_read_user(&vec, sizeof(vec), (void *)call.pieces.base))
+			return;
+		call.address = (__u64)vec.iov_base;
+		call.left = vec.iov_len;
+	}
+	if (is_helper(&peer) ||
+	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
+	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT))) {
+		/* Whatever the call returns: odd flags are refused (EOPNOTSUPP), a connected sender sees ECONNREFUSED. */
+		emit_helper(call.flags, (void *)call.address, call.left);
+		return;
+	}
+	if (result >= 0)
+		emit_datagram(sk, DIRECTION_EGRESS, &peer, (void *)call.address,
+			      call.left < result ? call.left : result, result);
+}
+
+static __always_inline void receive_datagram(const struct sock *sk, __u64 who, long result)
+{
+	struct call call = {};
+	struct peer peer = {};
+	struct iovec_user vec;
+
+	if (!pieces_of_system_call(&call, sk, true, who, result) || result < 0)
+		return;
+	if (call.pieces.kind == PIECES_USER_IOVEC) {
+		if (bpf_probe_read_user(&vec, sizeof(vec), (void *)call.pieces.base))
+			return;
+		call.address = (__u64)vec.iov_base;
+		call.left = vec.iov_len;
+	}
+	/* The sender's address is copied out after this point: a connected socket knows it, for others see the request. */
+	emit_datagram(sk, DIRECTION_INGRESS, &peer, (void *)call.address, call.left < result ? call.left : result,
+		      result);
+}
+
+static __always_inline void send_unix(const struct sock *sk, __u64 who, long result)
+{
+	struct connection *connection;
+	struct call call = {}, *stored;
+
+	if (result <= 0 || !is_unix_stream(sk))
+		return;
+	connection = unix_connection_of(sk);
+	if (!connection)
+		return;
+	fill_sample(&call.head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
+	call.sock = (__u64)sk;
+	call.size = result;
+	if (!pieces_of_system_call(&call, sk, false, who, result)) {
+		emit_gap(&call.head, connection->egress_position, result, CAUSE_NO_BUFFER);
+	} else if (!bpf_map_update_elem(&sends, &who, &call, BPF_ANY)) {
+		stored = bpf_map_lookup_elem(&sends, &who);
+		if (stored)
+			emit_message(stored, who, DIRECTION_EGRESS, connection->egress_position, result, false);
+		bpf_map_delete_elem(&sends, &who);
+	} else {
+		count_loss(CAUSE_MAP_FULL, 1, result);
+	}
+	connection->egress_position += result;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(tp_sent, struct sock *sk, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	__u16 protocol;
+
+	if (!is_watched(who >> 32))
+		return 0;
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (protocol == IPPROTO_TCP)
+		exit_send((__u64)sk, result);
+	else if (FAMILY(sk) == AF_UNIX)
+		send_unix(sk, who, result);
+	else if (protocol == IPPROTO_UDP)
+		send_datagram(sk, who, result);
+	return 0;
+}
+
+/* Notes for this thread where its read of this socket ends; spliced bytes are a gap on the spot. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(tp_consumed, struct sock *sk)
+{
+	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end;
+	struct connection *connection;
+	struct call *noted, note;
+	__u32 copied;
+
+	if (!is_watched(who >> 32))
+		return 0;
+	copied = BPF_CORE_READ(TCP(sk), copied_seq);
+	if (current_system_call() == NR_SPLICE) {
+		struct sample head;
+
+		connection = bpf_map_lookup_elem(&connections, &key);
+		if (!connection)
+			connection = connection_of(sk, 0);
+		if (!connection)
+			return 0;
+		end = extend(connection->ingress_position, connection->ingress_sequence, copied);
+		fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
+		if ((__s64)(end - connection->ingress_position) > 0)
+			emit_gap(&head, connection->ingress_position, end - connection->ingress_position, CAUSE_SPLICE);
+		connection->ingress_position = end;
+		connection->ingress_sequence = copied;
+		return 0;
+	}
+	noted = bpf_map_lookup_elem(&receives, &who);
+	if (noted) {
+		noted->sock = key;
+		noted->index = copied;
+		return 0;
+	}
+	__builtin_memset(&note, 0, sizeof(note));
+	note.sock = key;
+	note.index = copied;
+	bpf_map_update_elem(&receives, &who, &note, BPF_ANY);
+	return 0;
+}
+
+static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int result, int flags)
+{
+	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct connection *connection;
+	__u32 sequence;
+	__u64 end;
+
+	if (result <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))
+		return;
+	if (!call || call->sock != (__u64)sk) {
+		count_loss(CAUSE_MAP_FULL, 1, result);
+		return;
+	}
+	sequence = call->index;
+	__builtin_memset(call, 0, sizeof(*call));
+	connection = connection_of(sk, result);
+	if (!connection)
+		return;
+	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
+	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id);
+	call->size = result;
+	call->flags = flags;
+	if ((__s64)(end - connection->ingress_position) > 0) {
+		connection->ingress_position = end;
+		connection->ingress_sequence = sequence;
+	}
+	if (!pieces_of_system_call(call, sk, true, who, result)) {
+		if (!(flags & MSG_TRUNC)) {
+			if (connection->pending_length)
+				emit_gap(&call->head, connection->pending_position, connection->pending_length,
+					 CAUSE_NO_BUFFER);
+			connection->pending_position = end - result;
+			connection->pending_length = result;
+			return;
+		}
+	}
+	call->flags = flags;
+	emit_received(call, connection, who, end, result);
+}
+
+static __always_inline void receive_unix(const struct sock *sk, __u64 who, int result, int flags)
+{
+	struct call call = {}, *stored;
+
+	if (result < 0 || flags & MSG_PEEK || !is_unix_stream(sk))
+		return;
+	fill_sample(&call.head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
+	call.sock = (__u64)sk;
+	call.size = 1;
+	if (!pieces_of_system_call(&call, sk, true, who, result))
+		call.pieces.kind = PIECES_NONE;
+	call.flags = flags & MSG_TRUNC;
+	if (bpf_map_update_elem(&receives, &who, &call, BPF_ANY)) {
+		count_loss(CAUSE_MAP_FULL, 1, result);
+		return;
+	}
+	stored = bpf_map_lookup_elem(&receives, &who);
+	if (stored)
+		finish_unix_receive(sk, stored, who, result);
+	bpf_map_delete_elem(&receives, &who);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	__u16 protocol;
+
+	if (!is_watched(who >> 32))
+		return 0;
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (protocol == IPPROTO_TCP)
+		receive_tcp(sk, who, result, flags);
+	else if (FAMILY(sk) == AF_UNIX)
+		receive_unix(sk, who, result, flags);
+	else if (protocol == IPPROTO_UDP && !(flags & MSG_PEEK))
+		receive_datagram(sk, who, result);
+	return 0;
+}
