@@ -73,14 +73,14 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
   }
 }
 
-async function truthsOf(part: Part, rids: ReadonlySet<string>): Promise<Truth[]> {
+export async function truthsOf(part: Part, rids: ReadonlySet<string>): Promise<Truth[]> {
   return Promise.all(part.dependencies.map(async ({ kind, destinations, calls }) => {
     const counted = await calls();
     return { kind, destinations, calls: new Map([...counted].filter(([rid]) => rids.has(rid))) };
   }));
 }
 
-function truthErrors(service: Service, exchanges: readonly Exchange[], truths: readonly Truth[]): string[] {
+export function truthErrors(service: Service, exchanges: readonly Exchange[], truths: readonly Truth[]): string[] {
   const errors: string[] = [];
   for (const exchange of exchanges) {
     if (exchange.status !== 200) errors.push(`${exchange.rid}: status ${exchange.status}`);

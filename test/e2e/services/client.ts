@@ -8,12 +8,15 @@ export interface Asked {
   readonly rid: string;
   /** Path and query, the id in it. */
   readonly target: string;
+  /** With a body it is a POST, else a GET. */
+  readonly body?: Buffer;
 }
 
-export interface Exchange extends Asked {
+export interface Exchange extends Omit<Asked, 'body'> {
   readonly request: Buffer;
-  /** Every byte of the answer, as it came. */
+  /** Every byte of the answer, as it came, and when it was whole (performance.now). */
   readonly response: Buffer;
+  readonly answeredAt: number;
   readonly status: number;
   /** The answer's body, chunking undone. */
   readonly body: Buffer;
@@ -68,13 +71,16 @@ class Client {
     if (!usable) this.#connection = connections += 1;
     this.#socket = socket;
     const from = `${socket.localAddress}:${socket.localPort}`;
-    const request = Buffer.from(`GET ${asked.target} HTTP/1.1\r\nHost: shop.test\r\nX-Rid: ${asked.rid}\r\n`
-      + `${this.#keepAlive ? '' : 'Connection: close\r\n'}\r\n`);
+    const body = asked.body ?? Buffer.alloc(0);
+    const length = asked.body === undefined ? '' : `Content-Length: ${body.length}\r\n`;
+    const head = `${asked.body === undefined ? 'GET' : 'POST'} ${asked.target} HTTP/1.1\r\nHost: shop.test\r\nX-Rid: ${asked.rid}\r\n`
+      + `${length}${this.#keepAlive ? '' : 'Connection: close\r\n'}\r\n`;
+    const request = Buffer.concat([Buffer.from(head), body]);
     const { response, ended } = await exchange(socket, request, asked.rid);
     const read = readResponse(response, ended);
     if (read === undefined) throw new Error(`${asked.rid}: the answer ended early after ${response.length} bytes`);
     if (read.closes || ended) this.close();
-    return { ...asked, request, response, status: read.status, body: read.body, from, connection: this.#connection };
+    return { rid: asked.rid, target: asked.target, request, response, answeredAt: performance.now(), status: read.status, body: read.body, from, connection: this.#connection };
   }
 
   close(): void {

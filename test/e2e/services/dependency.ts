@@ -1,7 +1,8 @@
 /**
  * What a service depends on, and its own account of the calls it answered: the truth that a recording is held against.
  */
-import { createServer, type IncomingMessage } from 'node:http';
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createConnection, type AddressInfo, type Socket } from 'node:net';
 import { execFileSync } from 'node:child_process';
@@ -35,21 +36,26 @@ export interface HttpUpstream extends Dependency {
 }
 
 /**
- * Answers `GET /…` after 0–6 ms with JSON that repeats the X-Rid it was sent, padded to `?pad=` bytes. Given a
- * certificate, by TLS.
+ * Answers after 0–6 ms with JSON that repeats the X-Rid it was sent, says size and SHA-256 of the body it got, and is padded
+ * by `?pad=` bytes. Given a certificate, by TLS.
  */
 export async function httpUpstream(tls?: { readonly key: Buffer; readonly cert: Buffer }): Promise<HttpUpstream> {
   const log: string[] = [];
   let turn = 0;
-  const handler = (request: IncomingMessage, response: import('node:http').ServerResponse): void => {
+  const handler = (request: IncomingMessage, response: ServerResponse): void => {
     const rid = String(request.headers['x-rid'] ?? '');
     const pad = Number(new URL(request.url ?? '/', 'http://upstream').searchParams.get('pad') ?? 0);
-    request.resume();
+    const digest = createHash('sha256');
+    let received = 0;
+    request.on('data', (part: Buffer) => {
+      digest.update(part);
+      received += part.length;
+    });
     request.on('end', () => {
       log.push(`${request.method} ${request.url} ${rid}`);
       turn += 1;
       setTimeout(() => {
-        const body = JSON.stringify({ rid, turn, price: Number.parseInt(rid.slice(4), 36) % 10_000, pad: 'x'.repeat(pad) });
+        const body = JSON.stringify({ rid, turn, ...(received > 0 && { received, sha256: digest.digest('hex') }), price: Number.parseInt(rid.slice(4), 36) % 10_000, pad: 'x'.repeat(pad) });
         response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'x-rid': rid });
         response.end(body);
       }, (turn * 7) % 7);

@@ -47,6 +47,7 @@ export async function nginxProxy(): Promise<NginxService> {
   upstream shop { server 127.0.0.1:${upstream.port}; keepalive 8; }
   server {
     listen 127.0.0.1:${port};
+    client_max_body_size 64m;
     location /static/ { root ${dir}; }
     location / {
       proxy_pass http://shop;
@@ -68,7 +69,7 @@ export async function nginxProxy(): Promise<NginxService> {
 }
 
 /** Reproducible bytes that hold no pattern a compressor or a repeated buffer would hide: SHA-256 in counter mode. */
-function pseudoRandom(seed: string, size: number): Buffer {
+export function pseudoRandom(seed: string, size: number): Buffer {
   const blocks: Buffer[] = [];
   for (let n = 0; n * 32 < size; n += 1) blocks.push(createHash('sha256').update(`${seed}/${n}`).digest());
   return Buffer.concat(blocks).subarray(0, size);
