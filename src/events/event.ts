@@ -49,6 +49,8 @@ export interface OpenEvent extends Base {
   readonly egressFrom: number;
   /** The command name (comm) of the process. */
   readonly command: string;
+  /** Unix sockets: the kernel's identity of the other end, lower-case hex; equal at both ends when both are recorded. */
+  readonly peer?: string;
 }
 
 /** A send of `length` bytes begins at `position`; its bytes follow in DataEvents (maybe after other events). */

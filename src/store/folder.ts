@@ -1,0 +1,83 @@
+/** The folder of a recording: what may lie in it, and the segments that do. */
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { EnvironmentError, UserError } from '../errors.ts';
+import { segmentSequence } from './format.ts';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface SegmentFile {
+  readonly path: string;
+  readonly sequence: number;
+  readonly bytes: number;
+}
+
+export const LOCK_NAME = 'recorder.lock';
+const INDEX_NAME = /^index\.[a-z0-9.-]+$/;
+
+const errorCode = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
+
+/** Whether a file of this name belongs to a recording. `lost+found` is there when the folder is a file system of its own. */
+function isOurs(name: string): boolean {
+  return segmentSequence(name) !== undefined || name.startsWith(LOCK_NAME) || INDEX_NAME.test(name) || name === 'lost+found';
+}
+
+/** The names in `dir`, undefined when it is absent. Throws UserError when it is no folder, EnvironmentError when it may not be read. */
+function names(dir: string): string[] | undefined {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOTDIR') throw new UserError(`${dir} is a file; a recording is a folder`);
+    if (errorCode(error) === 'EACCES') {
+      throw new EnvironmentError(`${dir} may not be read by this user`, 'recordings are private to who recorded them: use sudo, or be that user');
+    }
+    throw new EnvironmentError(`Cannot read ${dir}: ${(error as Error).message}`);
+  }
+}
+
+/** The segments in `dir` by sequence. Throws UserError when there is no such folder. */
+export function listSegments(dir: string): SegmentFile[] {
+  const segments: SegmentFile[] = [];
+  const present = names(dir);
+  if (present === undefined) throw new UserError(`${dir}: no such recording; 'koala-bpf attach --out ${dir} …' would make it`);
+  for (const name of present) {
+    const sequence = segmentSequence(name);
+    if (sequence === undefined) continue;
+    const path = join(dir, name);
+    try {
+      segments.push({ path, sequence, bytes: statSync(path).size });
+    } catch (error) {
+      // The recorder dropped it (--max-disk) between the two calls.
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  return segments.sort((left, right) => left.sequence - right.sequence);
+}
+
+/** Throws UserError when `dir` holds anything that no recording holds. An absent folder passes. */
+export function refuseForeign(dir: string): void {
+  const foreign = names(dir)?.find((name) => !isOurs(name));
+  if (foreign !== undefined) {
+    throw new UserError(`${dir} is no recording: it holds ${JSON.stringify(foreign)}; name a folder that is absent, empty or a recording`);
+  }
+}
+
+/** Makes `dir` and the missing folders above it, private (0700) and the owner's; one that is there is made private. */
+export function makePrivateFolder(dir: string, owner: Owner | undefined): void {
+  try {
+    const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
+    if (first === undefined) chmodSync(dir, 0o700);
+    if (first === undefined || owner === undefined) return;
+    for (let made = resolve(dir); ; made = dirname(made)) {
+      chownSync(made, owner.uid, owner.gid);
+      if (made === resolve(first)) return;
+    }
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR') throw new UserError(`${dir} is a file; a recording is a folder`);
+    throw new EnvironmentError(`Cannot make the folder ${dir}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,52 @@
+/** SegmentHeader of recording.proto: who recorded, where, and when, at the head of every segment. */
+import { messageType } from '../events/message.ts';
+
+export interface SegmentHeader {
+  readonly formatVersion: number;
+  /** UUID text. */
+  readonly recordingId: string;
+  readonly sequence: number;
+  readonly unixNs: bigint;
+  readonly monotonicNs: bigint;
+  readonly bootId: string;
+  readonly host: string;
+  readonly kernel: string;
+  readonly probe: string;
+  readonly koalaVersion: string;
+  readonly filters: readonly string[];
+  readonly continued: boolean;
+  readonly connectionOffset: number;
+  readonly highestConnection: number;
+}
+
+export const uuidBytes = (id: string): Uint8Array => Buffer.from(id.replaceAll('-', ''), 'hex');
+
+export function uuidText(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes).toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+const long = (value: bigint) => ({ low: Number(BigInt.asIntN(32, value)), high: Number(value >> 32n) | 0, unsigned: true });
+
+/** Length-delimited. */
+export function encodeHeader(header: SegmentHeader): Uint8Array {
+  return messageType('SegmentHeader').encodeDelimited({
+    ...header, recordingId: uuidBytes(header.recordingId), unixNs: long(header.unixNs), monotonicNs: long(header.monotonicNs),
+  }).finish();
+}
+
+/** Throws what protobufjs throws on bytes that are none. */
+export function decodeHeader(payload: Uint8Array): SegmentHeader {
+  const type = messageType('SegmentHeader');
+  const fields = type.toObject(type.decodeDelimited(payload), { longs: String, defaults: true, arrays: true }) as
+    Record<string, unknown>;
+  const text = (name: string): string => String(fields[name] ?? '');
+  return {
+    formatVersion: Number(fields.formatVersion), sequence: Number(fields.sequence),
+    recordingId: uuidText(fields.recordingId as Uint8Array), unixNs: BigInt(text('unixNs')),
+    monotonicNs: BigInt(text('monotonicNs')), bootId: text('bootId'), host: text('host'), kernel: text('kernel'),
+    probe: text('probe'), koalaVersion: text('koalaVersion'), filters: (fields.filters as unknown[]).map(String),
+    continued: fields.continued === true, connectionOffset: Number(fields.connectionOffset),
+    highestConnection: Number(fields.highestConnection),
+  };
+}
