@@ -63,7 +63,12 @@ function resolvedAtLoad(all) {
     }
     at += 12 + tail(kind, vlen);
   }
-  return new Set(members.map((id) => name(offsets[id])));
+  // libbpf wants them to be marked extern: a variable in the word behind its head, a function in the head's vlen.
+  const external = (at) => {
+    const info = file.readUInt32LE(at + 4);
+    return ((info >>> 24) & 0x1f) === 14 /* VAR */ ? file.readUInt32LE(at + 12) === 2 : (info & 0xffff) === 2;
+  };
+  return new Set(members.map((id) => offsets[id]).filter(external).map(name));
 }
 
 const all = sections();
