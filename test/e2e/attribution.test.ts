@@ -67,7 +67,7 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
     it('is one session for each request that was sent, and none besides', () => {
       for (const { part, sessions } of result.parts) {
         const rids = sessions.map((session) => ridOf(session) ?? `no single id in: ${bytesOf(session.inbound.request).toString('latin1').slice(0, 200)}`);
-        assert.deepEqual(rids.sort(), result.exchanges.map((each) => each.rid).sort(), part.name);
+        assertSameList(rids, result.exchanges.map((each) => each.rid), part.name);
       }
     });
 
@@ -85,7 +85,7 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
 
     it('accounts for each client connection to the byte: where it began to see it, how much, and its digest', () => {
       const recorded = result.clientConnections.map(({ role, remote, ingress, egress, sessions }) => told(role, remote, ingress, egress, sessions));
-      assert.deepEqual(recorded.sort(), clientsOwnAccount(result).sort());
+      assertSameList(recorded, clientsOwnAccount(result), 'client connections');
     });
 
     it('has every call that a dependency answered in exactly one talk, and no id in another one\'s talk', () => {
@@ -145,6 +145,19 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
       assert.ok(checked >= REQUESTS, `only ${checked} uses of database connections`);
     });
   });
+}
+
+/** The same members, each as often; says which are missing and which are too many. */
+function assertSameList(recorded: readonly string[], truth: readonly string[], what: string): void {
+  const missing = [...truth];
+  const surplus = recorded.filter((each) => {
+    const at = missing.indexOf(each);
+    if (at >= 0) missing.splice(at, 1);
+    return at < 0;
+  });
+  const some = (list: readonly string[]): string => list.slice(0, 4).map((each) => `\n    ${each}`).join('');
+  assert.ok(missing.length === 0 && surplus.length === 0,
+    `${what}: ${recorded.length} recorded, ${truth.length} in truth;\n  ${missing.length} missing:${some(missing)}\n  ${surplus.length} too many:${some(surplus)}`);
 }
 
 function assertThreadPerRequest({ part, score }: PartResult): void {
