@@ -19,6 +19,7 @@ const SO_MARK = 36;
 /** linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h agree on the number. */
 const SO_ORIGINAL_DST = 80;
 const EINPROGRESS = 115;
+const EALREADY = 114;
 
 /** Moves the calling thread into the network namespace of process `pid`. Needs CAP_SYS_ADMIN there. */
 export function enterNetworkNamespace(pid: number): void {
@@ -71,9 +72,11 @@ export function connectMarked(remote: Address, mark: number, local?: Address): n
     c.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, value, 4);
     if (from.length === to.length && c.bind(fd, from, from.length) !== 0) c.bind(fd, socketAddress({ ...local, port: 0 }), from.length);
   }
-  if (c.connect(fd, to, to.length) !== 0) {
+  // On loopback the answer to the SYN is there when connect returns, and the second call tells which it was.
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    if (c.connect(fd, to, to.length) === 0) break;
     const code = errno();
-    if (code !== EINPROGRESS) throw failure('connect', remote, fd, code);
+    if (code !== EINPROGRESS && code !== EALREADY) throw failure('connect', remote, fd, code);
   }
   return fd;
 }

@@ -1,0 +1,13 @@
+/** Worker threads from a module beside the caller's, compiled or (in development) as TypeScript. */
+import { Worker } from 'node:worker_threads';
+
+/**
+ * Starts `name` (without extension: `./worker`), resolved from `from` (the caller's `import.meta.url`). In a checkout tsx
+ * does not reach workers on Node 20, so a first line registers it there.
+ */
+export function startThread(name: string, from: string, workerData: unknown): Worker {
+  if (!from.endsWith('.ts')) return new Worker(new URL(`${name}.js`, from), { workerData });
+  const module = JSON.stringify(new URL(`${name}.ts`, from).href);
+  const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return new Worker(`import(${tsx}).then(({ register }) => { register(); return import(${module}); })`, { eval: true, workerData });
+}

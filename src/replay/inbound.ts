@@ -1,0 +1,89 @@
+/** Plays the client of a session: sends the recorded request, reads the SUT's answer. Every wait has a bound. */
+import { Socket } from 'node:net';
+import { parseAddress, type Address } from '../bytes/address.ts';
+import { connectMarked } from '../kernel/namespace.ts';
+import { bytesOf } from './calls.ts';
+import { OUR_MARK } from './confine.ts';
+import type { ResponseEnd, World } from './played.ts';
+import type { Frame, Protocol } from '../protocols/protocol.ts';
+import type { Talk } from '../sessions/session.ts';
+
+/** With as many bytes as were recorded, a pause this long is enough where the protocol can't tell. */
+const SHORT_QUIET_MS = 20;
+/** A client that had ended its side is imitated only after this long without an answer: many services give up on seeing it. */
+const HALF_CLOSE_MS = 200;
+const CONNECT_AGAIN_MS = [5, 20, 100, 400];
+
+export interface Heard {
+  readonly response: Uint8Array;
+  readonly end: ResponseEnd;
+}
+
+/** A connection to the SUT from the address of the recorded client; retried briefly when it refuses. */
+async function dial(sut: Address, client: Address | undefined, signal: AbortSignal): Promise<Socket | undefined> {
+  for (const pauseMs of [...CONNECT_AGAIN_MS, 0]) {
+    try {
+      const fd = connectMarked(sut, OUR_MARK, client);
+      return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    } catch {
+      if (signal.aborted || pauseMs === 0) return undefined;
+      await new Promise((resolve) => { setTimeout(resolve, pauseMs); });
+    }
+  }
+  return undefined;
+}
+
+/** Sends `talk`'s request to `sut` and returns what came back. Never throws for what the SUT does. */
+export async function playClient(
+  talk: Talk, sut: Address, protocol: Protocol | undefined, world: Pick<World, 'answerMs' | 'quietMs'>, signal: AbortSignal,
+): Promise<Heard> {
+  const socket = await dial(sut, parseAddress(talk.connection.remote), signal);
+  if (socket === undefined) return { response: new Uint8Array(0), end: 'refused' };
+  const request = bytesOf(talk.request);
+  const recordedBytes = bytesOf(talk.response).length;
+  const framer = protocol?.framer();
+  const frames: Frame[] = [];
+  framer?.push('client', request, frames);
+  const asked = frames.filter(({ role }) => role === 'request').length;
+  const isFramed = (): boolean => framer?.sure === true && asked > 0;
+  const isWhole = (): boolean => isFramed() && frames.filter(({ role }) => role === 'response').length >= asked;
+
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  const end = await new Promise<ResponseEnd>((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const wait = (ms: number, then: () => void): void => {
+      clearTimeout(timer);
+      timer = setTimeout(then, ms);
+    };
+    const done = (how: ResponseEnd): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', aborted);
+      resolve(how);
+    };
+    const aborted = (): void => { done('timeout'); };
+    const waitForFirst = (): void => {
+      const nothingExpected = recordedBytes === 0 && !isFramed();
+      if (nothingExpected) wait(world.quietMs, () => { done('quiet'); });
+      else if (talk.end?.kind === 'fin' && talk.end.by === 'remote' && !isFramed()) {
+        wait(HALF_CLOSE_MS, () => { socket.end(); wait(world.answerMs, () => { done('timeout'); }); });
+      } else wait(world.answerMs, () => { done('timeout'); });
+    };
+    signal.addEventListener('abort', aborted);
+    socket.on('data', (chunk: Buffer) => {
+      parts.push(chunk);
+      bytes += chunk.length;
+      framer?.push('server', chunk, frames);
+      if (isWhole()) done('message');
+      else if (isFramed()) wait(world.answerMs, () => { done('timeout'); });
+      else wait(bytes >= recordedBytes ? SHORT_QUIET_MS : world.quietMs, () => { done('quiet'); });
+    });
+    socket.on('end', () => { done('fin'); });
+    socket.on('error', (error: NodeJS.ErrnoException) => { done(error.code === 'ECONNREFUSED' ? 'refused' : 'reset'); });
+    socket.on('close', () => { done('fin'); });
+    socket.write(request);
+    waitForFirst();
+  });
+  socket.destroy();
+  return { response: Buffer.concat(parts), end };
+}

@@ -1,0 +1,78 @@
+/**
+ * Names resolve as recorded. A name that nobody asked for while recording (the pool was connected, a cache was warm) gets an
+ * address of its own out of 198.18.0.0/15 (RFC 2544, never routed); a connection to that is taken for the one recorded
+ * destination with its port, or is a call to a destination that was not recorded.
+ */
+import dns from 'dns-packet';
+import { isIPv4, isIPv6 } from 'node:net';
+import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
+
+const MAX_INVENTED = 0xffff;
+const TTL_SECONDS = 1;
+
+export interface Meant {
+  /** Canonical "IP:PORT" as recorded, or "NAME:PORT" for a name that leads to nothing recorded. */
+  readonly destination: string;
+}
+
+export class Names {
+  readonly #known: ReadonlyMap<string, readonly string[]>;
+  readonly #recorded: readonly Address[];
+  readonly #invented = new Map<string, string>();
+
+  /** `destinations`: every recorded "IP:PORT". */
+  constructor(names: Readonly<Record<string, readonly string[]>>, destinations: readonly string[]) {
+    this.#known = new Map(Object.entries(names).map(([name, addresses]) => [name.toLowerCase().replace(/\.$/, ''), addresses]));
+    this.#recorded = destinations.flatMap((destination) => parseAddress(destination) ?? []);
+  }
+
+  /** Answers one DNS message; undefined when it is no query. */
+  answer(message: Buffer): Buffer | undefined {
+    let query: dns.DecodedPacket;
+    try {
+      query = dns.decode(message);
+    } catch {
+      return undefined;
+    }
+    const question = query.questions?.[0];
+    if (query.type !== 'query' || question === undefined) return undefined;
+    const addresses = this.#resolve(question.name.toLowerCase());
+    const wanted = question.type === 'A' ? isIPv4 : question.type === 'AAAA' ? isIPv6 : () => false;
+    const type = question.type === 'AAAA' ? 'AAAA' as const : 'A' as const;
+    const answers = (addresses ?? []).filter((address) => wanted(address))
+      .map((data) => ({ type, name: question.name, ttl: TTL_SECONDS, class: 'IN' as const, data }));
+    const noSuchName = addresses === undefined ? 3 : 0;
+    return dns.encode({
+      type: 'response', id: query.id ?? 0, questions: [question], answers,
+      flags: dns.RECURSION_DESIRED | dns.RECURSION_AVAILABLE | noSuchName,
+    });
+  }
+
+  /** Which recorded destination a connection to this address was meant for. */
+  meant(address: Address): Meant {
+    const name = [...this.#invented].find(([, host]) => host === address.host)?.[0];
+    if (name === undefined) return { destination: formatAddress(address) };
+    const [only, ...more] = this.#recorded.filter(({ port }) => port === address.port);
+    if (only !== undefined && more.length === 0) return { destination: formatAddress(only) };
+    return { destination: `${name}:${address.port}` };
+  }
+
+  #resolve(name: string): readonly string[] | undefined {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const longer = [...this.#known.keys()].filter((other) => other.startsWith(`${name}.`));
+    if (longer.length === 1) return this.#known.get(longer[0] ?? '');
+    // A resolver that appends its search domains before it asks for the name itself.
+    if ([...this.#known.keys()].some((other) => name.startsWith(`${other}.`) && other.includes('.'))) return undefined;
+    return [this.#invent(name)];
+  }
+
+  #invent(name: string): string {
+    const existing = this.#invented.get(name);
+    if (existing !== undefined) return existing;
+    const number = Math.min(this.#invented.size + 1, MAX_INVENTED);
+    const address = `198.18.${number >> 8}.${number & 255}`;
+    this.#invented.set(name, address);
+    return address;
+  }
+}

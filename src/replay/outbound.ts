@@ -1,0 +1,207 @@
+/** One connection that the SUT opened: its set-up is played, its requests are cut, and the engine's answers written. */
+import { Socket } from 'node:net';
+import type { Address } from '../bytes/address.ts';
+import { connectMarked } from '../kernel/namespace.ts';
+import { OUR_MARK } from './confine.ts';
+import { RequestCutter, type Cut } from './cutter.ts';
+import type { Engine } from './engine.ts';
+import type { Setup } from './setups.ts';
+
+/** A pause that ends a request whose end framing can't tell (koala's figure). */
+const REQUEST_QUIET_MS = 20;
+/** Enough of a stranger's first bytes to recognise its protocol by. */
+const RECOGNISE_BYTES = 4_096;
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+export interface OutboundOptions {
+  readonly engine: Engine;
+  /** Canonical "IP:PORT" (or "NAME:PORT"). */
+  readonly destination: string;
+  readonly serverPort: number;
+  /** Something a person should know, once. */
+  note(text: string): void;
+}
+
+export class OutboundConnection {
+  readonly #socket: Socket;
+  readonly #options: OutboundOptions;
+  readonly #setup: Setup | undefined;
+  #protocol: string | undefined;
+  #cutter: RequestCutter;
+  /** The client's bytes of the login so far; undefined once it is in. */
+  #login: Uint8Array | undefined;
+  #first = Buffer.alloc(0);
+  #timer: NodeJS.Timeout | undefined;
+  /** We said "100 Continue" ourselves, so the recorded one is left out. */
+  #continued = false;
+  #closed = false;
+
+  constructor(socket: Socket, options: OutboundOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    const { engine, destination } = options;
+    this.#protocol = engine.protocolOf(destination);
+    this.#cutter = this.#newCutter();
+    this.#setup = engine.setupFor(destination);
+    const login = this.#setup?.login;
+    if (login !== undefined) this.#login = new Uint8Array(0);
+    const greeting = login?.greeting ?? this.#setup?.greeting;
+    if (greeting !== undefined) this.#say(greeting);
+    if (login?.invented === true) options.note(`${destination}: no login was recorded; one was invented`);
+    socket.on('data', (bytes: Buffer) => { this.#heard(bytes); });
+    socket.on('end', () => { this.#heardEnd(); });
+    socket.on('error', () => { this.#over(); });
+    socket.on('close', () => { this.#over(); });
+    socket.setNoDelay(true);
+  }
+
+  /** Bytes of a request that is not whole yet. */
+  get pendingBytes(): number {
+    return this.#closed ? 0 : this.#cutter.pendingBytes;
+  }
+
+  close(): void {
+    this.#over();
+    this.#socket.destroy();
+  }
+
+  #newCutter(): RequestCutter {
+    const protocol = this.#protocol === undefined ? undefined : this.#options.engine.knowledge.protocol(this.#protocol);
+    return new RequestCutter(protocol?.framer());
+  }
+
+  #heard(bytes: Buffer): void {
+    clearTimeout(this.#timer);
+    let rest: Uint8Array = bytes;
+    if (this.#login !== undefined) {
+      const after = this.#admit(bytes);
+      if (after === undefined) return;
+      rest = after;
+    }
+    if (this.#protocol === undefined) this.#recognise(bytes);
+    for (const cut of this.#cutter.push(rest)) this.#answer(cut);
+    this.#lookAtRest();
+  }
+
+  /** Plays the login; the bytes after it, once it is over. */
+  #admit(bytes: Uint8Array): Uint8Array | undefined {
+    let unread: Uint8Array = this.#login?.length === 0 ? bytes : Buffer.concat([this.#login ?? [], bytes] as Uint8Array[]);
+    for (;;) {
+      const step = this.#setup?.login?.step(unread);
+      if (step === undefined) {
+        this.#login = unread;
+        return undefined;
+      }
+      this.#cutter.push(unread.subarray(0, step.consumed));
+      this.#cutter.take();
+      this.#say(step.answer);
+      unread = unread.subarray(step.consumed);
+      if (step.done) {
+        this.#login = undefined;
+        return unread;
+      }
+    }
+  }
+
+  #recognise(bytes: Buffer): void {
+    if (this.#first.length >= RECOGNISE_BYTES) return;
+    this.#first = Buffer.concat([this.#first, bytes]);
+    const { engine, serverPort } = this.#options;
+    this.#protocol = engine.knowledge.recognise(this.#first, serverPort);
+    if (this.#protocol === undefined) return;
+    const pending = this.#cutter.pending();
+    this.#cutter = this.#newCutter();
+    if (pending.length > 0) for (const cut of this.#cutter.push(pending)) this.#answer(cut);
+  }
+
+  /** What framing left over: a whole request by content, the beginning of one, or a client that waits for "100 Continue". */
+  #lookAtRest(): void {
+    if (this.#closed || this.#cutter.pendingBytes === 0) return;
+    if (!this.#cutter.sure && this.#isWhole()) this.#answer(this.#cutter.take());
+    else this.#timer = setTimeout(() => { this.#quiet(); }, REQUEST_QUIET_MS);
+  }
+
+  #isWhole(): boolean {
+    return this.#options.engine.isWhole(this.#options.destination, this.#cutter.pending());
+  }
+
+  #quiet(): void {
+    if (!this.#cutter.sure || this.#isWhole()) {
+      this.#answer(this.#cutter.take());
+    } else if (this.#protocol === 'http' && !this.#continued && expectsContinue(this.#cutter.pending())) {
+      this.#continued = true;
+      this.#say(CONTINUE);
+    }
+  }
+
+  #answer({ request, oneway, setup }: Cut): void {
+    if (this.#closed) return;
+    const { engine, destination } = this.#options;
+    const answer = engine.ask({ destination, protocol: this.#protocol ?? 'unknown', bytes: request, oneway, setup });
+    this.#say(this.#continued ? withoutContinue(answer.bytes) : answer.bytes);
+    this.#continued = false;
+    if (answer.then === 'fin') this.#socket.end();
+    if (answer.then === 'reset') this.#reset();
+  }
+
+  #say(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#cutter.answered(bytes);
+    this.#socket.write(bytes);
+  }
+
+  /** A reset that overtakes the bytes before it would not be what was recorded: they are flushed first. */
+  #reset(): void {
+    const reset = (): void => { this.#socket.resetAndDestroy(); };
+    if (this.#socket.writableLength === 0) setTimeout(reset, 1);
+    else this.#socket.write(new Uint8Array(0), () => { setTimeout(reset, 1); });
+  }
+
+  #heardEnd(): void {
+    clearTimeout(this.#timer);
+    for (const cut of this.#cutter.end()) this.#answer(cut);
+    if (this.#cutter.pendingBytes > 0 && this.#login === undefined) this.#answer(this.#cutter.take());
+    this.#socket.end();
+  }
+
+  #over(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+function headText(bytes: Uint8Array): string | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 64 << 10)).toString('latin1');
+  const end = text.indexOf('\r\n\r\n');
+  return end < 0 ? undefined : text.slice(0, end + 4);
+}
+
+function expectsContinue(bytes: Uint8Array): boolean {
+  return /\r\nexpect:[ \t]*100-continue/i.test(headText(bytes) ?? '');
+}
+
+function withoutContinue(bytes: Uint8Array): Uint8Array {
+  const head = headText(bytes);
+  return head !== undefined && /^HTTP\/1\.[01] 100 /.test(head) ? bytes.subarray(head.length) : bytes;
+}
+
+/**
+ * A call to a loopback address that was never recorded may be the SUT talking to itself: where something in the namespace
+ * listens there, the two are joined. False when nothing does.
+ */
+export function joinOwnListener(client: Socket, address: Address): boolean {
+  if (!/^127\.|^::1$/.test(address.host)) return false;
+  let fd: number;
+  try {
+    fd = connectMarked(address, OUR_MARK);
+  } catch {
+    return false;
+  }
+  const server = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  client.pipe(server).pipe(client);
+  for (const [one, other] of [[client, server], [server, client]] as const) {
+    one.on('error', () => other.destroy());
+    one.on('close', () => other.destroy());
+  }
+  return true;
+}

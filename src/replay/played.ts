@@ -1,0 +1,61 @@
+/** What the replayer needs to know to play sessions, and what happened when one was played, before anybody judges it. */
+import type { ProtocolName } from '../protocols/protocol.ts';
+import type { Prologue } from '../sessions/session.ts';
+
+/** `equal`: only a call that is the same to the protocol is answered; `sim`: else the most similar one. */
+export type MatchStep = 'equal' | 'sim';
+export type OnMiss = 'fail' | 'nearest';
+
+/** What holds for a whole run, derived from all its sessions. Can be sent to a worker. */
+export interface World {
+  /** Protocol by recorded destination ("IP:PORT"). */
+  readonly protocols: Readonly<Record<string, ProtocolName>>;
+  /** Deduplicated: each destination's different set-ups, in recorded order. */
+  readonly prologues: readonly Prologue[];
+  /** Host name (lower case) to addresses. */
+  readonly names: Readonly<Record<string, readonly string[]>>;
+  readonly match: MatchStep;
+  /** Least similarity (0..1) that `sim` accepts, and from which a call without an answer is paired in the report. */
+  readonly threshold: number;
+  readonly onMiss: OnMiss;
+  /** How long the first byte of the SUT's answer may take, and any pause within it. */
+  readonly answerMs: number;
+  /** The pause that ends an answer whose end can't be told by its protocol. */
+  readonly quietMs: number;
+}
+
+/** How the answer of a live call was found. `none`: it was not. `refused`: it failed to connect, as recorded. */
+export type How = 'exact' | 'equal' | 'similar' | 'nearest' | 'none' | 'refused';
+
+/** One request that the SUT sent to a dependency while a session was played. Set-up requests (logins, SET) are no calls. */
+export interface LiveCall {
+  readonly destination: string;
+  readonly protocol: ProtocolName;
+  readonly request: Uint8Array;
+  readonly how: How;
+  /** Index into the session's `outbound` of the call whose answer it got. */
+  readonly recorded?: number;
+  /** 0..1, where the call was found by similarity. */
+  readonly score?: number;
+  /** Milliseconds since the session began to play. */
+  readonly beganMs: number;
+  readonly endedMs: number;
+}
+
+/** `message`: its protocol says that the answer is whole. `quiet`: nothing more came. `timeout`: nothing came at all, or too late. */
+export type ResponseEnd = 'message' | 'quiet' | 'fin' | 'reset' | 'refused' | 'timeout';
+
+export interface Played {
+  readonly session: string;
+  readonly response: Uint8Array;
+  readonly responseEnd: ResponseEnd;
+  readonly calls: readonly LiveCall[];
+  readonly durationMs: number;
+}
+
+/** A call that the SUT made while no session was being played: its start, a background thread. */
+export interface IdleCall {
+  readonly destination: string;
+  readonly summary: string;
+  readonly answered: boolean;
+}

@@ -1,0 +1,43 @@
+/** The verdict on one session: the contract that scripts read (`replay --json`), documented in docs/replay.md. */
+import type { Difference } from './judge.ts';
+
+export type { Difference };
+
+export interface ReplayedCall {
+  readonly verdict: 'same' | 'different' | 'missing' | 'new' | 'reordered' | 'state' | 'cached';
+  readonly destination: string;
+  /** One line: `GET /price/7`. */
+  readonly summary: string;
+  /** Index into the session's `outbound` of the recorded call that this one is compared with. */
+  readonly recorded?: number;
+  /** 0..1: how alike they are, where the call was found by likeness. */
+  readonly score?: number;
+  readonly differences: readonly Difference[];
+}
+
+export interface Replayed {
+  readonly event: 'session';
+  readonly session: string;
+  /** The file it came from, where it came from one. */
+  readonly file?: string;
+  readonly summary: string;
+  readonly verdict: 'same' | 'different' | 'skipped' | 'error';
+  /** Why it was skipped, or what went wrong. */
+  readonly reason?: string;
+  readonly durationMs: number;
+  /** How many differences were left out as volatile. */
+  readonly ignored: number;
+  readonly noise: readonly { readonly path: string; readonly rule: string }[];
+  readonly response: { readonly verdict: 'same' | 'different'; readonly differences: readonly Difference[] };
+  readonly calls: readonly ReplayedCall[];
+}
+
+export interface ReplaySummary {
+  readonly event: 'summary';
+  readonly sessions: number;
+  readonly same: number;
+  readonly different: number;
+  readonly skipped: number;
+  readonly errors: number;
+  readonly wallMs: number;
+}

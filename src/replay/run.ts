@@ -1,0 +1,214 @@
+/** A replay from end to end: confine the SUT, wait until it listens, play each session, judge it, undo everything. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
+import type { Chunk } from '../connections/account.ts';
+import { EnvironmentError } from '../errors.ts';
+import { startThread } from '../kernel/thread.ts';
+import type { OutboundTalk, Session, Talk } from '../sessions/session.ts';
+import { confine, type Confinement } from './confine.ts';
+import type { IdleCall, Played } from './played.ts';
+import type { Replayed } from './replayed.ts';
+import { judge, unplayed } from './verdict.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
+import { worldOf, type WorldOptions } from './world.ts';
+
+/** So many sessions' calls can be asked for while the SUT starts. */
+const MAX_LEARNT = 1_000;
+const LOOK_EVERY_MS = 10;
+/** Beyond the worker's own bounds: it is stuck. */
+const WORKER_MS = 30_000;
+
+export interface Loaded {
+  readonly session: Session;
+  /** The file it came from, where it came from one. */
+  readonly file?: string;
+}
+
+export interface ReplayOptions extends WorldOptions {
+  readonly command: readonly string[];
+  /** Where the SUT listens; by default where each session's request had come in. */
+  readonly sut?: Address;
+  readonly startupMs: number;
+  readonly allowIncomplete: boolean;
+  /** Ends the run; what was judged until then has been yielded. */
+  readonly signal: AbortSignal;
+  /** Something a person should know; not part of the result. */
+  note(text: string): void;
+}
+
+/** Why a session can't be played, or undefined when it can. */
+export function whyNot(session: Session, allowIncomplete: boolean): string | undefined {
+  const { certificate, inbound, outbound, entry } = session;
+  if (entry !== 'request') return `it began with a ${entry}, not with a request`;
+  const tls = certificate.unseen.find(({ kind }) => kind === 'tls');
+  if (inbound.connection.protocol === 'tls') return 'its request is TLS, which cannot be read yet';
+  if (tls !== undefined || outbound.some(({ connection }) => connection.protocol === 'tls')) {
+    return `TLS inside${tls?.detail === undefined ? '' : ` (${tls.detail})`}, which cannot be read yet`;
+  }
+  const unix = outbound.find(({ connection }) => connection.remote.startsWith('unix:'));
+  if (unix !== undefined) return `it calls ${unix.connection.remote}; unix sockets cannot be played yet`;
+  if (inbound.request.length === 0) return 'it has no request';
+  if (certificate.state === 'complete' || allowIncomplete) return undefined;
+  const lost = certificate.lost.reduce((sum, { bytes }) => sum + bytes, 0);
+  const reasons = [
+    ...(certificate.state === 'open' ? ['the recording ended before it did'] : []),
+    ...(lost > 0 ? [`${lost} bytes missing (${[...new Set(certificate.lost.map(({ cause }) => cause))].join(', ')})`] : []),
+    ...certificate.unseen.map(({ kind, count }) => `unseen: ${count} ${kind}`),
+  ];
+  return `incomplete: ${reasons.join('; ') || 'no proof that every byte is there'}`;
+}
+
+/** Plays `loaded` one after the other; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
+export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
+  const named = (replayed: Replayed, { file }: Loaded): Replayed => (file === undefined ? replayed : { ...replayed, file });
+  const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
+  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), options);
+  try {
+    for (const one of loaded) {
+      if (options.signal.aborted) return;
+      const reason = whyNot(one.session, options.allowIncomplete);
+      const replayed = reason !== undefined || run === undefined
+        ? unplayed(one.session, 'skipped', reason ?? '') : await run.play(one.session);
+      if (options.signal.aborted) return;
+      yield named(replayed, one);
+    }
+  } finally {
+    await run?.end();
+  }
+}
+
+function sutOf(session: Session, options: ReplayOptions): Address | undefined {
+  return options.sut ?? parseAddress(session.inbound.connection.local);
+}
+
+class Run {
+  readonly #options: ReplayOptions;
+  readonly #confinement: Confinement;
+  readonly #worker: Worker;
+  readonly #world;
+  #ended: number | undefined;
+  /** Rejects once: the worker is of no use any more. */
+  readonly #broken: Promise<never>;
+
+  private constructor(options: ReplayOptions, confinement: Confinement, worker: Worker, world: ReturnType<typeof worldOf>) {
+    this.#options = options;
+    this.#confinement = confinement;
+    this.#worker = worker;
+    this.#world = world;
+    this.#broken = new Promise((_, reject) => { worker.once('error', reject); });
+    this.#broken.catch(() => undefined);
+    worker.on('message', (message: FromWorker) => { if (message.kind === 'note') options.note(message.text); });
+    void confinement.ended.then(({ status }) => { this.#ended = status; });
+  }
+
+  static async begin(sessions: readonly Session[], options: ReplayOptions): Promise<Run> {
+    const world = worldOf(sessions, options);
+    const confinement = await confine(options.command);
+    if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
+    const start: WorkerStart = { pid: confinement.pid, ipv6: confinement.ipv6, world, learn: sessions.slice(0, MAX_LEARNT).map(compact) };
+    const worker = startThread('./worker', import.meta.url, start);
+    const run = new Run(options, confinement, worker, world);
+    try {
+      await run.#heard('up');
+      confinement.start();
+      const first = sessions[0];
+      const sut = first === undefined ? undefined : sutOf(first, options);
+      if (sut !== undefined) await run.#untilListening(sut);
+      return run;
+    } catch (error) {
+      await run.end();
+      throw error;
+    }
+  }
+
+  async play(session: Session): Promise<Replayed> {
+    const sut = sutOf(session, this.#options);
+    if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
+    if (!this.#confinement.listening(sut.port)) {
+      const why = this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended (exit ${this.#ended})`;
+      return unplayed(session, 'error', why);
+    }
+    this.#tell({ kind: 'play', session: compact(session), sut });
+    const message = await this.#heard('played', this.#options.answerMs + WORKER_MS);
+    if (message === undefined) return unplayed(session, 'error', 'the replayer got stuck');
+    for (const call of message.idle) this.#noteIdle(call);
+    return this.#judge(session, message.played);
+  }
+
+  async end(): Promise<void> {
+    await this.#confinement.stop();
+    await this.#worker.terminate();
+  }
+
+  #judge(session: Session, played: Played): Replayed {
+    return judge(session, played, this.#world);
+  }
+
+  #noteIdle({ answered, destination, summary }: IdleCall): void {
+    if (!answered) this.#options.note(`between sessions the service asked ${destination} for ${summary}: nothing recorded answers that`);
+  }
+
+  #tell(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** The next message of that kind; undefined when the run is aborted or `boundMs` have passed. */
+  async #heard<Kind extends FromWorker['kind']>(kind: Kind, boundMs = WORKER_MS): Promise<Extract<FromWorker, { kind: Kind }> | undefined> {
+    const { signal } = this.#options;
+    let forget: () => void = () => undefined;
+    const heard = new Promise<Extract<FromWorker, { kind: Kind }> | undefined>((resolve) => {
+      const listener = (message: FromWorker): void => {
+        if (message.kind === kind) resolve(message as Extract<FromWorker, { kind: Kind }>);
+      };
+      const giveUp = (): void => { resolve(undefined); };
+      const timer = setTimeout(giveUp, boundMs);
+      this.#worker.on('message', listener);
+      signal.addEventListener('abort', giveUp);
+      forget = () => {
+        clearTimeout(timer);
+        this.#worker.off('message', listener);
+        signal.removeEventListener('abort', giveUp);
+      };
+    });
+    try {
+      return await Promise.race([heard, this.#broken]);
+    } finally {
+      forget();
+    }
+  }
+
+  async #untilListening(sut: Address): Promise<void> {
+    const { startupMs, signal } = this.#options;
+    const until = performance.now() + startupMs;
+    while (!this.#confinement.listening(sut.port)) {
+      if (signal.aborted) return;
+      if (this.#ended === 127 || this.#ended === 126) {
+        throw new EnvironmentError(`Cannot start ${this.#options.command[0] ?? ''}: it is not an executable command`);
+      }
+      if (this.#ended !== undefined) throw await this.#neverUp(`ended (exit ${this.#ended}) before it listened on port ${sut.port}`);
+      if (performance.now() > until) throw await this.#neverUp(`did not listen on port ${sut.port} within ${startupMs / 1000} s`);
+      await sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  /** What the SUT wanted while it started and did not get is the likeliest reason. */
+  async #neverUp(how: string): Promise<Error> {
+    this.#tell({ kind: 'idle' });
+    const message = await this.#heard('idle', 1_000);
+    const missed = message?.idle.filter(({ answered }) => !answered) ?? [];
+    const asked = missed.slice(0, 3).map(({ destination, summary }) => `${destination} for ${summary}`).join(', ');
+    return new EnvironmentError(`The service ${how}${asked === '' ? '' : `; it asked ${asked}, which nothing recorded answers`}`,
+      'see its own output above; --sut names its port, --startup-timeout how long it may take');
+  }
+}
+
+/** A copy that owns its bytes, so that posting it copies them and not the blocks they were read in. */
+function compact(session: Session): Session {
+  const chunks = <C extends Chunk>(list: readonly C[]): C[] => list.map((chunk) => ('bytes' in chunk ? { ...chunk, bytes: new Uint8Array(chunk.bytes) } : chunk));
+  const talk = <T extends Talk | OutboundTalk>(one: T): T => ({ ...one, request: chunks(one.request), response: chunks(one.response) });
+  return {
+    ...session, inbound: talk(session.inbound), outbound: session.outbound.map(talk),
+    prologues: session.prologues.map((prologue) => ({ ...prologue, chunks: chunks(prologue.chunks) })),
+  };
+}

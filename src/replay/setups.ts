@@ -1,0 +1,99 @@
+/** A recorded prologue, ready to be played on any number of connections: the login, and the requests that followed it. */
+import { loginBytes, loginOf, type Login } from './logins.ts';
+import { canonicalDestination } from './destination.ts';
+import type { Frame, Protocol, ProtocolName } from '../protocols/protocol.ts';
+import type { Prologue } from '../sessions/session.ts';
+
+export interface SetupPair {
+  readonly request: Uint8Array;
+  readonly response: Uint8Array;
+}
+
+export interface Setup {
+  readonly destination: string;
+  readonly protocol: ProtocolName;
+  /** What the server said before the client did, where it is no part of a login. */
+  readonly greeting?: Uint8Array;
+  /** Set-up requests after the login and their answers, in recorded order. */
+  readonly pairs: readonly SetupPair[];
+  readonly login?: Login;
+}
+
+/** Both streams of a prologue, the server's length at each client byte being known by `turns`. */
+interface Streams {
+  readonly client: Buffer;
+  readonly server: Buffer;
+  /** In time order: who spoke, up to which offset of its stream. */
+  readonly turns: readonly { readonly side: 'client' | 'server'; readonly from: number; readonly to: number }[];
+}
+
+function streamsOf(prologue: Prologue): Streams {
+  const parts = { client: [] as Uint8Array[], server: [] as Uint8Array[] };
+  const length = { client: 0, server: 0 };
+  const turns: { side: 'client' | 'server'; from: number; to: number }[] = [];
+  for (const chunk of prologue.chunks) {
+    if (!('bytes' in chunk)) continue;
+    const side = chunk.direction === 'egress' ? 'client' : 'server';
+    const from = length[side];
+    parts[side].push(chunk.bytes);
+    length[side] += chunk.bytes.length;
+    const last = turns.at(-1);
+    if (last?.side === side) last.to = length[side];
+    else turns.push({ side, from, to: length[side] });
+  }
+  return { client: Buffer.concat(parts.client), server: Buffer.concat(parts.server), turns };
+}
+
+/** Cut by framing where that is sure, else by the turn of direction. */
+function pairsOf(streams: Streams, protocol: Protocol | undefined, skip: { client: number; server: number }): SetupPair[] {
+  const framer = protocol?.framer();
+  if (framer !== undefined) {
+    const frames: Frame[] = [];
+    for (const { side, from, to } of streams.turns) framer.push(side, streams[side].subarray(from, to), frames);
+    if (framer.sure) return framedPairs(streams, frames, skip);
+  }
+  const pairs: SetupPair[] = [];
+  streams.turns.forEach((turn, at) => {
+    const next = streams.turns[at + 1];
+    if (turn.side !== 'client' || turn.to <= skip.client) return;
+    pairs.push({
+      request: streams.client.subarray(Math.max(turn.from, skip.client), turn.to),
+      response: next === undefined ? Buffer.alloc(0) : streams.server.subarray(next.from, next.to),
+    });
+  });
+  return pairs;
+}
+
+function framedPairs(streams: Streams, frames: readonly Frame[], skip: { client: number; server: number }): SetupPair[] {
+  const responses = frames.filter(({ role, side }) => side === 'server' && role === 'response');
+  const pairs: SetupPair[] = [];
+  let answered = 0;
+  let said = skip.server;
+  for (const request of frames.filter(({ side }) => side === 'client')) {
+    const response = request.role === 'request' ? responses[answered++] : undefined;
+    if (request.start < skip.client) continue;
+    const to = response?.end ?? said;
+    pairs.push({ request: streams.client.subarray(request.start, request.end), response: streams.server.subarray(said, Math.max(to, said)) });
+    said = Math.max(to, said);
+  }
+  return pairs;
+}
+
+/** Makes a prologue playable. */
+export function setupOf(prologue: Prologue, name: ProtocolName, protocol: Protocol | undefined): Setup {
+  const streams = streamsOf(prologue);
+  const login = loginOf(name, streams);
+  const server = login === undefined ? 0 : loginBytes(name, streams);
+  // The client's part of the login is what it had said before the server's last word of it.
+  const over = streams.turns.findIndex((turn) => turn.side === 'server' && turn.to >= server);
+  const before = streams.turns.slice(0, over).findLast((turn) => turn.side === 'client');
+  const client = login === undefined ? 0 : before?.to ?? 0;
+  const first = streams.turns[0];
+  return {
+    destination: canonicalDestination(prologue.destination),
+    protocol: name,
+    pairs: pairsOf(streams, protocol, { client, server }),
+    ...(login === undefined ? {} : { login }),
+    ...(login === undefined && first?.side === 'server' ? { greeting: streams.server.subarray(0, first.to) } : {}),
+  };
+}
