@@ -6,6 +6,7 @@
  * `unsureBecause` of tunnels begins with `upgrade to` or `tunnel`.
  */
 import { asciiLower, equalsAt, latin1, latin1Text } from './ascii.ts';
+import { Fifo } from './fifo.ts';
 import {
   BAD_LENGTH, CR, digits, hex, HTAB, HTTP_1, isBlank, isChunked, isPreface, isToken, LF, maxMethodChars, METHODS, NO_LENGTH, SP, trimCr,
   TWO_LENGTHS, valueOf,
@@ -89,9 +90,8 @@ export class HttpFramer implements Framer {
   unsureBecause?: string;
   private readonly client = new Stream('client');
   private readonly server = new Stream('server');
-  /** Kinds of the requests whose answer's head has not come, in order; `first` is the oldest's index. */
-  private unanswered: Kind[] = [];
-  private first = 0;
+  /** Kinds of the requests whose answer's head has not come. */
+  private readonly unanswered = new Fifo(maxUnanswered);
   /** The answer to the request whose head is still coming has come already (408, 431). */
   private answeredInHead = false;
 
@@ -309,11 +309,9 @@ export class HttpFramer implements Framer {
     stream.role = 'request';
     if (this.answeredInHead) {
       this.answeredInHead = false;
-    } else if (this.unanswered.length - this.first >= maxUnanswered) {
+    } else if (!this.unanswered.push(stream.kind)) {
       this.lose(`more than ${maxUnanswered} requests without an answer`);
       return;
-    } else {
-      this.unanswered.push(stream.kind);
     }
     if (stream.transfer !== undefined) {
       if (isChunked(stream.transfer)) stream.at = At.chunkSize;
@@ -366,9 +364,9 @@ export class HttpFramer implements Framer {
   private answer(stream: Stream): Kind {
     const client = this.client;
     stream.role = 'response';
-    if (this.first < this.unanswered.length) {
-      const kind = this.oldest();
-      if (this.first < this.unanswered.length) return kind;
+    if (this.unanswered.length > 0) {
+      const kind = this.unanswered.shift() as Kind;
+      if (this.unanswered.length > 0) return kind;
       if (client.at === At.connecting) client.at = At.start;
       if (client.expects && client.offset === client.bodyStart && client.pending.length === 0
         && (client.at === At.body || client.at === At.chunkSize)) {
@@ -379,16 +377,6 @@ export class HttpFramer implements Framer {
     if (client.inside && !this.answeredInHead && (client.at === At.start || client.at === At.header)) this.answeredInHead = true;
     else stream.role = 'push';
     return Kind.plain;
-  }
-
-  private oldest(): Kind {
-    if (this.unanswered.length === 1) return this.unanswered.pop()!; // keeps the array's store: the common case allocates nothing
-    const kind = this.unanswered[this.first++]!;
-    if (this.first === this.unanswered.length || this.first > 4096) {
-      this.unanswered = this.unanswered.slice(this.first);
-      this.first = 0;
-    }
-    return kind;
   }
 
   /**
@@ -457,13 +445,12 @@ export class HttpFramer implements Framer {
     this.unsureBecause = reason;
     this.client.pending.clear();
     this.server.pending.clear();
-    this.unanswered = [];
-    this.first = 0;
+    this.unanswered.clear();
   }
 
   private isAnswered(client: Stream): boolean {
     if (client.at === At.start || client.at === At.header) return this.answeredInHead;
-    return client.at !== At.connecting && this.first === this.unanswered.length;
+    return client.at !== At.connecting && this.unanswered.length === 0;
   }
 
   private onlyBlankLines(stream: Stream): boolean {
