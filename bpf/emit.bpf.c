@@ -4,13 +4,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 recorder_tgid = 0;
-const volatile __u32 watch_all = 0;
-const volatile __u32 watch_ports = 0;
-const volatile __u32 watch_cgroups = 0;
-const volatile __u32 watch_exe = 0;
-const volatile __u64 max_message = 0;
-const volatile __u32 recvmsg_flags_index = 3;
+const volatile struct knobs knobs = {};
 
 static __always_inline bool next_piece(struct call *call)
 {

@@ -85,7 +85,7 @@ enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 		return EMITTED;                                                              \
 	}
 
-static __noinline int emit_range(const struct sample *head, const void *address, __u32 size)
+static __noinline __attribute__((unused)) int emit_range(const struct sample *head, const void *address, __u32 size)
 {
 	opaque(size);
 	if (size <= 128)
@@ -127,8 +127,8 @@ static __always_inline bool emit_message(struct call *call, __u64 who, __u32 dir
 	call->head.position = position;
 	call->failed = 0;
 	call->remaining = length;
-	if (max_message && call->done + length > max_message) {
-		__u64 may = call->done < max_message ? max_message - call->done : 0;
+	if (knobs.max_message && call->done + length > knobs.max_message) {
+		__u64 may = call->done < knobs.max_message ? knobs.max_message - call->done : 0;
 
 		beyond = length - may;
 		call->remaining = may;

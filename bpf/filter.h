@@ -7,9 +7,9 @@
 
 static __always_inline bool is_watched(__u32 tgid)
 {
-	if (tgid == recorder_tgid || tgid == 0)
+	if (tgid == knobs.recorder_tgid || tgid == 0)
 		return false;
-	if (watch_all)
+	if (knobs.watch_all)
 		return true;
 	return bpf_map_lookup_elem(&watched, &tgid) != 0;
 }
@@ -18,7 +18,7 @@ static __always_inline void watch(__u32 tgid)
 {
 	__u32 one = 1;
 
-	if (tgid != recorder_tgid)
+	if (tgid != knobs.recorder_tgid)
 		bpf_map_update_elem(&watched, &tgid, &one, BPF_ANY);
 }
 

@@ -54,7 +54,7 @@ static __always_inline void on_listen(const struct sock *sk, bool open)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	__u32 port = key.port;
 
-	if (open && watch_ports && bpf_map_lookup_elem(&ports, &port))
+	if (open && knobs.watch_ports && bpf_map_lookup_elem(&ports, &port))
 		watch(tgid);
 	if (open && is_watched(tgid)) {
 		bpf_map_update_elem(&listeners, &key, &tgid, BPF_ANY);
@@ -96,7 +96,7 @@ static __always_inline void on_established(const struct sock *sk, __u64 key, int
 		emit_open(sk, connection);
 		return;
 	}
-	if (!watch_all && !is_listener(sk))
+	if (!knobs.watch_all && !is_listener(sk))
 		return;
 	fresh.role = ROLE_INBOUND;
 	fresh.learnt = LEARNT_ACCEPT;

@@ -22,15 +22,17 @@
 #define MSG_ERRQUEUE 0x2000
 #define EFAULT 14
 
-/* ---- knobs: set by user space before load; after that the verifier knows them as constants ---- */
-
-extern const volatile __u32 recorder_tgid;        /* never recorded */
-extern const volatile __u32 watch_all;            /* --all */
-extern const volatile __u32 watch_ports;          /* --port was given */
-extern const volatile __u32 watch_cgroups;        /* --cgroup or --unit was given */
-extern const volatile __u32 watch_exe;            /* --exe was given */
-extern const volatile __u64 max_message;          /* --max-message; 0: whole */
-extern const volatile __u32 recvmsg_flags_index;  /* which argument of tcp_recvmsg holds the flags */
+/* Set by user space before load; after that the verifier knows them as constants. The only thing in .rodata. */
+struct knobs {
+	__u32 recorder_tgid;       /* never recorded                                  */
+	__u32 watch_all;           /* --all                                           */
+	__u32 watch_ports;         /* --port was given                                */
+	__u32 watch_cgroups;       /* --cgroup or --unit was given                    */
+	__u32 watch_exe;           /* --exe was given                                 */
+	__u32 recvmsg_flags_index; /* which argument of tcp_recvmsg holds the flags    */
+	__u64 max_message;         /* --max-message; 0: whole                         */
+};
+extern const volatile struct knobs knobs;
 
 /* ---- maps ---- */
 
@@ -140,7 +142,7 @@ struct connection {
 	__u32 tgid;
 	__u32 tid;
 	__u32 error;
-	__u32 flags;
+	enum connection_flags flags;
 	__u8 role;
 	__u8 learnt;
 	__u8 pad0[6];

@@ -103,8 +103,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 		return 0;
 	}
 	if (is_watched(parent_tgid) ||
-	    (watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(child, cgroups, dfl_cgrp)))) {
-		if (!watch_all)
+	    (knobs.watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(child, cgroups, dfl_cgrp)))) {
+		if (!knobs.watch_all)
 			watch(tgid);
 		emit_process(PROCESS_FORK, parent, child, 0);
 	}
@@ -117,9 +117,9 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	const char *filename = BPF_CORE_READ(bprm, filename);
 
-	if (watch_exe && is_chosen_exe(task, filename))
+	if (knobs.watch_exe && is_chosen_exe(task, filename))
 		watch(tgid);
-	if (watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
+	if (knobs.watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
 		watch(tgid);
 	if (is_watched(tgid))
 		emit_process(PROCESS_EXEC, task, task, filename);
@@ -162,7 +162,7 @@ int BPF_PROG(cgroup_made, struct cgroup *cgroup, const char *path)
 	__u64 id = BPF_CORE_READ(cgroup, kn, id);
 	__u32 one = 1;
 
-	if (!watch_cgroups)
+	if (!knobs.watch_cgroups)
 		return 0;
 	for (__u32 i = 0; i < 8; i++) {
 		__u32 key = i;
@@ -177,7 +177,7 @@ int BPF_PROG(cgroup_made, struct cgroup *cgroup, const char *path)
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(cgroup_joined, struct cgroup *cgroup, const char *path, struct task_struct *task)
 {
-	if (watch_cgroups && in_chosen_cgroup(cgroup))
+	if (knobs.watch_cgroups && in_chosen_cgroup(cgroup))
 		watch(BPF_CORE_READ(task, tgid));
 	return 0;
 }

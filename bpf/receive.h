@@ -31,7 +31,7 @@ static __always_inline void emit_received(struct call *call, struct connection *
 		return;
 	}
 	/* The common case: one range, nothing emitted of this call yet. */
-	if (call->pieces.kind == PIECES_RANGE && !call->done && length <= CHUNK && !max_message) {
+	if (call->pieces.kind == PIECES_RANGE && !call->done && length <= CHUNK && !knobs.max_message) {
 		int got;
 
 		call->head.kind = SAMPLE_DATA;

@@ -25,12 +25,38 @@ static __always_inline void start_packets(struct connection *connection)
 	}
 }
 
+/* A send of pages: from here on, up to what exit says, the payload is read from the packets. */
+static __always_inline void mark_pages(struct connection *connection, __u64 position, __u64 size)
+{
+	if (!(connection->flags & CONNECTION_PACKETS) || connection->packet_next >= connection->packet_to)
+		connection->packet_next = position;
+	connection->packet_to = position + size;
+	start_packets(connection);
+}
+
+static __always_inline void begin_pages(struct connection *connection, __u64 sock, __u64 size, __u64 who)
+{
+	struct call call = {};
+
+	fill_sample(&call.head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
+	call.head.position = connection->egress_position;
+	call.head.length = size;
+	call.sock = sock;
+	call.position = connection->egress_position;
+	call.size = size;
+	call.pieces.kind = PIECES_PAGES;
+	mark_pages(connection, call.position, size);
+	emit_bare(&call.head);
+	if (bpf_map_update_elem(&sends, &who, &call, BPF_ANY))
+		count_loss(CAUSE_MAP_FULL, 1, size);
+}
+
 /* Entry of a send on a connection whose egress position is `connection->egress_position` now. */
 static __always_inline void begin_send(struct connection *connection, __u64 sock, const struct msghdr *message,
 				       __u64 size, __u64 who)
 {
 	struct call call = {}, *stored;
-	bool whole = size <= INLINE_MAX && !(max_message && size > max_message);
+	bool whole = size <= INLINE_MAX && !(knobs.max_message && size > knobs.max_message);
 
 	fill_sample(&call.head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
 	call.head.position = connection->egress_position;
@@ -41,11 +67,7 @@ static __always_inline void begin_send(struct connection *connection, __u64 sock
 	pieces_of(&call.pieces, &call.address, &call.left, message);
 
 	if (call.pieces.kind == PIECES_PAGES) {
-		/* From here on, up to what exit says, the payload is read from the packets. */
-		if (!(connection->flags & CONNECTION_PACKETS) || connection->packet_next >= connection->packet_to)
-			connection->packet_next = call.position;
-		connection->packet_to = call.position + size;
-		start_packets(connection);
+		mark_pages(connection, call.position, size);
 		emit_bare(&call.head);
 	} else if (!whole) {
 		emit_bare(&call.head);

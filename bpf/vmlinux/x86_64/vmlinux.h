@@ -4,8 +4,8 @@
  * running kernel's BTF, so order and size here mean nothing; names do. A type with ___suffix is another kernel's
  * shape of the same type (libbpf ignores the suffix).
  */
-#ifndef KOALA_VMLINUX_H
-#define KOALA_VMLINUX_H
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
 
 typedef unsigned char __u8;
 typedef signed char __s8;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Connections and listeners that are older than the recorder: every open file of every watched process, across
+ * namespaces (iter/task_file; iter/tcp sees one). Runs when user space reads the iterator, once the probes are live.
+ */
+#include "receive.h"
+#include <bpf/bpf_tracing.h>
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
+#define TCP_LISTEN 10
+
+/* Nobody holds the lock here: take the numbers when two looks agree. */
+static __always_inline bool settled_positions(const struct sock *sk, struct connection *fresh)
+{
+	for (int i = 0; i < 8; i++) {
+		struct connection again = *fresh;
+
+		positions_in_flight(sk, fresh);
+		positions_in_flight(sk, &again);
+		if (fresh->egress_sequence == again.egress_sequence &&
+		    fresh->ingress_sequence == again.ingress_sequence && fresh->egress_from == again.egress_from &&
+		    fresh->ingress_from == again.ingress_from)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline void found_listener(const struct sock *sk, __u32 tgid, __u32 tid)
+{
+	struct listener_key key = { .netns = netns_of(sk), .port = BPF_CORE_READ(sk, __sk_common.skc_num) };
+	struct {
+		struct sample head;
+		struct listen_payload listen;
+	} *record;
+	__u8 nobody[16];
+
+	if (bpf_map_update_elem(&listeners, &key, &tgid, BPF_NOEXIST))
+		return;
+	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	if (!record)
+		return;
+	fill_sample(&record->head, SAMPLE_LISTEN, DIRECTION_NONE, 0);
+	record->head.tgid = tgid;
+	record->head.tid = tid;
+	__builtin_memset(&record->listen, 0, sizeof(record->listen));
+	record->head.captured = sizeof(record->listen);
+	record->listen.family = FAMILY(sk);
+	record->listen.port = key.port;
+	record->listen.netns = key.netns;
+	record->listen.open = 1;
+	read_addresses(sk, record->listen.family, record->listen.local, nobody);
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void found_connection(const struct sock *sk, struct task_struct *task, __u16 family)
+{
+	struct connection fresh = {}, *connection;
+	__u64 key = (__u64)sk;
+
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (connection && connection->flags & (CONNECTION_OPENED | CONNECTION_CONNECTING))
+		return;
+	fresh.learnt = LEARNT_SEEN;
+	fresh.inode = inode_of(sk);
+	if (family == AF_UNIX) {
+		if (is_unnamed(sk))
+			return;
+		fresh.role = BPF_CORE_READ((const struct unix_sock *)sk, addr) ? ROLE_INBOUND : ROLE_OUTBOUND;
+	} else {
+		fresh.role = is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND;
+		if (!settled_positions(sk, &fresh))
+			return; /* in full flow: its next call tells */
+	}
+	fresh.tgid = BPF_CORE_READ(task, tgid);
+	fresh.tid = 0;
+	if (!connection) {
+		fresh.id = new_connection_id();
+		/* Should a probe have been faster, its entry stands. */
+		if (bpf_map_update_elem(&connections, &key, &fresh, BPF_NOEXIST))
+			return;
+		connection = bpf_map_lookup_elem(&connections, &key);
+	}
+	if (!connection)
+		return;
+	if (!connection->tgid)
+		connection->tgid = fresh.tgid;
+	if (!connection->inode)
+		connection->inode = fresh.inode;
+	emit_open(sk, connection);
+}
+
+static __always_inline const struct sock *socket_of(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+
+	if (!task || !file)
+		return 0;
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	if (!is_watched(BPF_CORE_READ(task, tgid)))
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+/* First all listeners (roles depend on them), then the connections: two passes of user space. */
+SEC("iter/task_file")
+int existing_listeners(struct bpf_iter__task_file *ctx)
+{
+	const struct sock *sk = socket_of(ctx);
+	struct task_struct *task = ctx->task;
+
+	if (!sk || !task)
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+		found_listener(sk, BPF_CORE_READ(task, tgid), BPF_CORE_READ(task, pid));
+	return 0;
+}
+
+SEC("iter/task_file")
+int existing_connections(struct bpf_iter__task_file *ctx)
+{
+	const struct sock *sk = socket_of(ctx);
+	struct task_struct *task = ctx->task;
+	__u8 state;
+
+	if (!sk || !task)
+		return 0;
+	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if (FAMILY(sk) == AF_UNIX) {
+		if (BPF_CORE_READ(sk, sk_type) == SOCK_STREAM && state == TCP_ESTABLISHED)
+			found_connection(sk, task, AF_UNIX);
+	} else if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && state != TCP_LISTEN && state != TCP_CLOSE &&
+		   state != TCP_SYN_SENT) {
+		found_connection(sk, task, FAMILY(sk));
+	}
+	return 0;
+}

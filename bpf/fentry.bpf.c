@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The `fentry` backend: trampolines at function entry and exit. The cheapest; needs BTF and a kernel that may patch its text. */
+#include "functions.h"
+
+SEC("fentry/tcp_sendmsg_locked")
+int BPF_PROG(fentry_send, struct sock *sk, struct msghdr *message, unsigned long size)
+{
+	enter_send(sk, message, size);
+	return 0;
+}
+
+SEC("fexit/tcp_sendmsg_locked")
+int BPF_PROG(fentry_sent, struct sock *sk, struct msghdr *message, unsigned long size, int result)
+{
+	exit_locked_send(sk, result);
+	return 0;
+}
+
+SEC("fentry/sk_stream_wait_memory")
+int BPF_PROG(fentry_send_waits, struct sock *sk)
+{
+	send_waits(sk);
+	return 0;
+}
+
+/* 5.10 to 6.4: sendfile and splice come by pages. */
+SEC("fentry/tcp_sendpage")
+int BPF_PROG(fentry_sendpage, struct sock *sk, void *page, int offset, unsigned long size)
+{
+	enter_sendpage(sk, size);
+	return 0;
+}
+
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(fentry_sentpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int result)
+{
+	exit_send((__u64)sk, result);
+	return 0;
+}
+
+/* The flags stand at another place on other kernels: (sk, msg, len, nonblock, flags, addr_len) until 5.18. */
+SEC("fentry/tcp_recvmsg")
+int fentry_receive(__u64 *ctx)
+{
+	__u32 flags;
+
+	if (knobs.recvmsg_flags_index == 4)
+		flags = ctx[4];
+	else
+		flags = ctx[3];
+	enter_receive((void *)ctx[0], (void *)ctx[1], ctx[2], flags);
+	return 0;
+}
+
+SEC("fentry/tcp_cleanup_rbuf")
+int BPF_PROG(fentry_received, struct sock *sk, int copied)
+{
+	cleanup_receive(sk, copied);
+	return 0;
+}
+
+SEC("fentry/unix_stream_sendmsg")
+int BPF_PROG(fentry_unix_send, struct socket *socket, struct msghdr *message, unsigned long size)
+{
+	enter_unix_send(BPF_CORE_READ(socket, sk), message, size);
+	return 0;
+}
+
+SEC("fexit/unix_stream_sendmsg")
+int BPF_PROG(fentry_unix_sent, struct socket *socket, struct msghdr *message, unsigned long size, int result)
+{
+	exit_send((__u64)BPF_CORE_READ(socket, sk), result);
+	return 0;
+}
+
+SEC("fentry/unix_stream_recvmsg")
+int BPF_PROG(fentry_unix_receive, struct socket *socket, struct msghdr *message, unsigned long size, int flags)
+{
+	enter_unix_receive(BPF_CORE_READ(socket, sk), message, size, flags);
+	return 0;
+}
+
+SEC("fexit/unix_stream_recvmsg")
+int BPF_PROG(fentry_unix_received, struct socket *socket, struct msghdr *message, unsigned long size, int flags,
+	     int result)
+{
+	exit_unix_receive(result);
+	return 0;
+}
+
+SEC("fentry/udp_sendmsg")
+int BPF_PROG(fentry_udp_send, struct sock *sk, struct msghdr *message, unsigned long size)
+{
+	enter_datagram_send(sk, message, size);
+	return 0;
+}
+
+SEC("fentry/udpv6_sendmsg")
+int BPF_PROG(fentry_udp6_send, struct sock *sk, struct msghdr *message, unsigned long size)
+{
+	enter_datagram_send(sk, message, size);
+	return 0;
+}
+
+SEC("fentry/udp_recvmsg")
+int BPF_PROG(fentry_udp_receive, struct sock *sk, struct msghdr *message)
+{
+	enter_datagram_receive(sk, message);
+	return 0;
+}
+
+SEC("fentry/udpv6_recvmsg")
+int BPF_PROG(fentry_udp6_receive, struct sock *sk, struct msghdr *message)
+{
+	enter_datagram_receive(sk, message);
+	return 0;
+}
+
+/* The result stands behind the last argument, whose number varies: bpf_get_func_ret knows (5.17). */
+static __always_inline int datagram_result(__u64 *ctx)
+{
+	__u64 result = 0;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ret)) {
+		bpf_get_func_ret(ctx, &result);
+		return result;
+	}
+	return ctx[6];
+}
+
+SEC("fexit/udp_recvmsg")
+int fentry_udp_received(__u64 *ctx)
+{
+	exit_datagram_receive(datagram_result(ctx));
+	return 0;
+}
+
+SEC("fexit/udpv6_recvmsg")
+int fentry_udp6_received(__u64 *ctx)
+{
+	exit_datagram_receive(datagram_result(ctx));
+	return 0;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the two backends that hook functions (fentry, kprobe) share, beyond the concerns' own headers. */
+#ifndef KOALA_FUNCTIONS_H
+#define KOALA_FUNCTIONS_H
+
+#include "datagram.h"
+#include "stream.h"
+#include <bpf/bpf_tracing.h>
+
+/* Exit of tcp_sendmsg_locked, under the lock: should others have written while this call slept, its rest has moved. */
+static __always_inline void exit_locked_send(const struct sock *sk, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk;
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct connection *connection;
+
+	if (!call || call->sock != key)
+		return;
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (connection && result > 0 && !call->inlined && call->pieces.kind != PIECES_PAGES) {
+		__u64 end = extend(connection->egress_position, connection->egress_sequence,
+				   BPF_CORE_READ(TCP(sk), write_seq));
+
+		if (end != call->position + result)
+			call->position = end - result;
+	}
+	exit_send(key, result);
+}
+
+/* The send buffer is full and the call sleeps: hand on what it has moved so far, or a long message would burst the ring. */
+static __always_inline void send_waits(const struct sock *sk)
+{
+	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end;
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct connection *connection;
+	__u32 write_seq;
+
+	if (!call || call->sock != key)
+		return;
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (!connection)
+		return;
+	write_seq = BPF_CORE_READ(TCP(sk), write_seq);
+	end = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	if ((__s64)(end - call->position) > 0)
+		progress_send(connection, call, who, end - call->position, write_seq);
+}
+
+static __always_inline void enter_sendpage(const struct sock *sk, __u64 size)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct connection *connection;
+	__u32 write_seq;
+
+	if (!is_watched(who >> 32))
+		return;
+	connection = connection_of(sk, 0);
+	if (!connection)
+		return;
+	write_seq = BPF_CORE_READ(TCP(sk), write_seq);
+	connection->egress_position = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	connection->egress_sequence = write_seq;
+	begin_pages(connection, (__u64)sk, size, who);
+}
+
+static __always_inline void enter_unix_receive(const struct sock *sk, const struct msghdr *message, __u64 size,
+					       __u32 flags)
+{
+	if (is_unix_stream(sk))
+		enter_receive(sk, message, size, flags);
+}
+
+static __always_inline void first_range(struct call *call, const struct msghdr *message)
+{
+	struct iovec_user vec = {};
+
+	pieces_of(&call->pieces, &call->address, &call->left, message);
+	if (call->pieces.kind == PIECES_KERNEL_IOVEC &&
+	    !bpf_probe_read_kernel(&vec, sizeof(vec), (void *)call->pieces.base)) {
+		call->address = (__u64)vec.iov_base;
+		call->left = vec.iov_len;
+	}
+}
+
+static __always_inline void enter_datagram_send(const struct sock *sk, const struct msghdr *message, __u64 size)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call call = {};
+	struct peer peer = {};
+
+	if (!is_watched(who >> 32))
+		return;
+	first_range(&call, message);
+	if (call.pieces.kind == PIECES_PAGES)
+		return;
+	read_peer(&peer, BPF_CORE_READ(message, msg_name), false);
+	if (is_helper(&peer) ||
+	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
+	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT)))
+		emit_helper(BPF_CORE_READ(message, msg_flags), (void *)call.address, call.left);
+	else
+		emit_datagram(sk, DIRECTION_EGRESS, &peer, (void *)call.address, call.left < size ? call.left : size,
+			      size);
+}
+
+static __always_inline void enter_datagram_receive(const struct sock *sk, const struct msghdr *message)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call call = {};
+
+	if (!is_watched(who >> 32))
+		return;
+	first_range(&call, message);
+	call.sock = (__u64)sk;
+	call.message_name = (__u64)BPF_CORE_READ(message, msg_name); /* the kernel's copy, filled by the call */
+	bpf_map_update_elem(&receives, &who, &call, BPF_ANY);
+}
+
+static __always_inline void exit_datagram_receive(int result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct peer peer = {};
+
+	if (!call)
+		return;
+	if (result > 0 && call->pieces.kind != PIECES_PAGES) {
+		read_peer(&peer, (void *)call->message_name, false);
+		emit_datagram((void *)call->sock, DIRECTION_INGRESS, &peer, (void *)call->address,
+			      call->left < result ? call->left : result, result);
+	}
+	bpf_map_delete_elem(&receives, &who);
+}
+
+#endif

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The `kprobe` backend, the reference: everywhere kprobes are. Results come from kretprobes, which the kernel skips when
+ * more threads are inside a function than it has slots for; so nothing that blocks for input hangs on one for TCP
+ * (tcp_cleanup_rbuf tells of every run of bytes), and a send whose exit was skipped shows as a jump of the next position.
+ */
+#include "functions.h"
+
+SEC("kprobe/tcp_sendmsg_locked")
+int BPF_KPROBE(kprobe_send, struct sock *sk, struct msghdr *message, unsigned long size)
+{
+	enter_send(sk, message, size);
+	return 0;
+}
+
+SEC("kretprobe/tcp_sendmsg_locked")
+int BPF_KRETPROBE(kprobe_sent, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+
+	if (call)
+		exit_locked_send((void *)call->sock, result);
+	return 0;
+}
+
+SEC("kprobe/sk_stream_wait_memory")
+int BPF_KPROBE(kprobe_send_waits, struct sock *sk)
+{
+	send_waits(sk);
+	return 0;
+}
+
+SEC("kprobe/tcp_sendpage")
+int BPF_KPROBE(kprobe_sendpage, struct sock *sk, void *page, int offset, unsigned long size)
+{
+	enter_sendpage(sk, size);
+	return 0;
+}
+
+SEC("kretprobe/tcp_sendpage")
+int BPF_KRETPROBE(kprobe_sentpage, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+
+	if (call)
+		exit_send(call->sock, result);
+	return 0;
+}
+
+SEC("kprobe/tcp_recvmsg")
+int kprobe_receive(struct pt_regs *ctx)
+{
+	__u32 flags;
+
+	if (knobs.recvmsg_flags_index == 4)
+		flags = PT_REGS_PARM5(ctx);
+	else
+		flags = PT_REGS_PARM4(ctx);
+	enter_receive((void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), flags);
+	return 0;
+}
+
+SEC("kprobe/tcp_cleanup_rbuf")
+int BPF_KPROBE(kprobe_received, struct sock *sk, int copied)
+{
+	cleanup_receive(sk, copied);
+	return 0;
+}
+
+SEC("kprobe/unix_stream_sendmsg")
+int BPF_KPROBE(kprobe_unix_send, struct socket *socket, struct msghdr *message, unsigned long size)
+{
+	enter_unix_send(BPF_CORE_READ(socket, sk), message, size);
+	return 0;
+}
+
+SEC("kretprobe/unix_stream_sendmsg")
+int BPF_KRETPROBE(kprobe_unix_sent, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+
+	if (call)
+		exit_send(call->sock, result);
+	return 0;
+}
+
+SEC("kprobe/unix_stream_recvmsg")
+int BPF_KPROBE(kprobe_unix_receive, struct socket *socket, struct msghdr *message, unsigned long size, int flags)
+{
+	enter_unix_receive(BPF_CORE_READ(socket, sk), message, size, flags);
+	return 0;
+}
+
+SEC("kretprobe/unix_stream_recvmsg")
+int BPF_KRETPROBE(kprobe_unix_received, int result)
+{
+	exit_unix_receive(result);
+	return 0;
+}
+
+SEC("kprobe/udp_sendmsg")
+int BPF_KPROBE(kprobe_udp_send, struct sock *sk, struct msghdr *message, unsigned long size)
+{
+	enter_datagram_send(sk, message, size);
+	return 0;
+}
+
+SEC("kprobe/udpv6_sendmsg")
+int BPF_KPROBE(kprobe_udp6_send, struct sock *sk, struct msghdr *message, unsigned long size)
+{
+	enter_datagram_send(sk, message, size);
+	return 0;
+}
+
+SEC("kprobe/udp_recvmsg")
+int BPF_KPROBE(kprobe_udp_receive, struct sock *sk, struct msghdr *message)
+{
+	enter_datagram_receive(sk, message);
+	return 0;
+}
+
+SEC("kprobe/udpv6_recvmsg")
+int BPF_KPROBE(kprobe_udp6_receive, struct sock *sk, struct msghdr *message)
+{
+	enter_datagram_receive(sk, message);
+	return 0;
+}
+
+SEC("kretprobe/udp_recvmsg")
+int BPF_KRETPROBE(kprobe_udp_received, int result)
+{
+	exit_datagram_receive(result);
+	return 0;
+}
+
+SEC("kretprobe/udpv6_recvmsg")
+int BPF_KRETPROBE(kprobe_udp6_received, int result)
+{
+	exit_datagram_receive(result);
+	return 0;
+}
