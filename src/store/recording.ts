@@ -277,7 +277,9 @@ class EventSource {
     if (this.#damaged || missing > 0) this.#needSnapshot = true;
     this.#damaged = false;
     if (missing === 0) return undefined;
-    return this.#lost(`${missing} segments before ${next.path} are missing`, 0, 0);
+    const lost = this.#lost(`${missing} segments before ${next.path} are missing`, 0, 0);
+    this.#damaged = false;
+    return lost;
   }
 
   finish(): Status {
