@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Builds with docker or buildah: docker build -t koala-bpf:0.1.0 .
 # Run: docker run --rm --privileged --pid=host -v /sys/fs/cgroup:/sys/fs/cgroup:ro -v "$PWD:/out" koala-bpf:0.1.0 \
 #        attach --pid N --out /out/recording
