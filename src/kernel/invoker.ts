@@ -22,15 +22,22 @@ export function invoker(environment: NodeJS.ProcessEnv = process.env): Invoker |
   };
 }
 
+/** In the copy of a command that runs as root of a user namespace of its own: "UID:GID" of the user who is really there. */
+export const ROOTLESS = 'KOALA_ROOTLESS';
+
 /**
  * `command` as the invoking user would run it. Not by spawn's `uid` and `gid`, which would drop the supplementary groups.
- * The environment is the caller's, less what sudo put there.
+ * The environment is the caller's, less what sudo and we put there.
  */
 export function asInvoker(command: readonly string[], environment: NodeJS.ProcessEnv = process.env):
 { argv: string[]; env: NodeJS.ProcessEnv } {
+  const env = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('SUDO_') && name !== ROOTLESS));
+  const [uid, gid] = (environment[ROOTLESS] ?? '').split(':');
+  if (uid !== undefined && gid !== undefined) {
+    return { argv: ['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--', ...command], env };
+  }
   const user = invoker(environment);
-  if (user === undefined) return { argv: [...command], env: environment };
-  const env = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('SUDO_')));
+  if (user === undefined) return { argv: [...command], env };
   const drop = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups', '--'];
   return { argv: [...drop, ...command], env: { ...env, HOME: user.home, USER: user.name, LOGNAME: user.name } };
 }
