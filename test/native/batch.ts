@@ -1,0 +1,217 @@
+/**
+ * Runs many scenarios under one recorder: every service is started, the recorder attaches to all of them, the clients run
+ * one after the other, the recorder is stopped by SIGINT while the services still live, and what it says is compared.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readBook, startMover, type BookLine, type Mover, type MoverOptions } from './mover.ts';
+import { connections, patience, startRecorder, within, type Account, type Recorder, type Summary } from './recorder.ts';
+import { Accounts, bookProblems, streamProblems, type StreamTruth } from './verdict.ts';
+import type { Scenario, StreamExpectation } from './scenarios.ts';
+
+export interface Verdict {
+  /** `recorded`: every byte; `declared`: the rest rightly declared; `skipped`: not on this kernel; else `wrong`. */
+  readonly verdict: 'recorded' | 'declared' | 'skipped' | 'wrong';
+  readonly problems: readonly string[];
+  readonly ms: number;
+}
+
+interface Run {
+  readonly scenario: Scenario;
+  readonly service: Mover;
+  readonly clientAddress: string;
+  readonly serviceBook: string;
+  readonly clientBook: string;
+  readonly clientOptions: MoverOptions;
+  peer: Mover | undefined;
+  problem: string | undefined;
+  ms: number;
+}
+
+export interface Batch {
+  /** Backend as the recorder named it; `none` in a dry run. */
+  readonly probe: string;
+  readonly summary: Summary | undefined;
+  readonly code: number | string;
+  /** In the order of the scenarios. */
+  readonly verdicts: readonly Verdict[];
+  readonly recording: string;
+  remove(): void;
+}
+
+/** Runs them all. `dry`: without a recorder, the two ends' books are compared with each other only. */
+export async function runBatch(scenarios: readonly Scenario[], dry: boolean): Promise<Batch> {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-native-'));
+  const recording = join(folder, 'recording');
+  const runs: Run[] = [];
+  let recorder: Recorder | undefined;
+  try {
+    for (const [number, scenario] of scenarios.entries()) runs.push(await prepare(scenario, number, folder));
+    for (const run of runs) if (run.scenario.older !== undefined) await noting(run, () => warmUp(run));
+    if (!dry) recorder = await startRecorder(recording, runs.map((run) => ['--pid', String(run.service.pid)]).flat());
+    for (const run of runs) await noting(run, () => move(run));
+    const stopped = await recorder?.stop();
+    const accounts = dry ? undefined : new Accounts(await connections(recording));
+    return {
+      probe: recorder?.probe ?? 'none',
+      summary: stopped?.summary,
+      code: stopped?.code ?? 0,
+      verdicts: runs.map((run) => judge(run, accounts)),
+      recording,
+      remove: () => rmSync(folder, { recursive: true, force: true }),
+    };
+  } finally {
+    recorder?.kill('SIGKILL');
+    for (const run of runs) {
+      run.service.kill();
+      run.peer?.kill();
+    }
+  }
+}
+
+async function noting(run: Run, work: () => Promise<void>): Promise<void> {
+  if (run.problem !== undefined || run.service.unsupported !== undefined) return;
+  const began = performance.now();
+  try {
+    await work();
+  } catch (error) {
+    run.problem = error instanceof Error ? error.message : String(error);
+  }
+  run.ms = Math.round(performance.now() - began);
+}
+
+/** Starts the service (and, for one that connects, its peer) up to where it waits. */
+async function prepare(scenario: Scenario, number: number, folder: string): Promise<Run> {
+  const path = join(folder, String(number));
+  const serviceBook = `${path}.service`;
+  const clientBook = `${path}.client`;
+  const deadline = 900 * patience;
+  const { connections: count = 1, parallel = 1, model = 'thread' } = scenario;
+  const base = { folder, deadline, connections: count };
+  const address = scenario.address === 'unix' ? `unix:${path}.sock`
+    : scenario.address === 'unix@' ? `unix:@koala-test-${process.pid}-${number}` : scenario.address;
+  const at = (port: number): string => (address.startsWith('unix') ? address : `${address}:${port}`);
+  const serviceOptions: MoverOptions = { ...base, book: serviceBook, plan: scenario.service, seed: 1000 * number + 1, linger: true };
+  const clientOptions: MoverOptions = { ...base, book: clientBook, plan: scenario.client, seed: 500_000 + 20_000 * number };
+  if (scenario.way === 'outbound') {
+    const deaf = scenario.failure === 'timeout';
+    const role = deaf ? 'deaf' : 'listen';
+    const peer = scenario.failure === 'refused' ? undefined : await startMover(role, address === 'mapped' ? 'v4' : address, clientOptions);
+    if (deaf) await peer?.lines.find((line) => 'full' in line, 10_000 * patience);
+    const held: MoverOptions = { ...serviceOptions, parallel, hold: true, ...(deaf ? { syncnt: 1 } : {}) };
+    const service = await startMover('connect', at(peer?.port ?? 1), held);
+    return { scenario, service, clientAddress: '', serviceBook, clientBook, clientOptions, peer, problem: undefined, ms: 0 };
+  }
+  const service = await startMover('listen', address, { ...serviceOptions, model });
+  // A client of a v4-mapped listener speaks plain IPv4.
+  const clientAddress = address === 'mapped' ? `v4:${service.port}` : at(service.port);
+  return { scenario, service, clientAddress, serviceBook, clientBook, clientOptions: { ...clientOptions, parallel }, peer: undefined, problem: undefined, ms: 0 };
+}
+
+/** The part of a scenario that happens before the recorder comes. */
+async function warmUp(run: Run): Promise<void> {
+  run.peer = await startMover('connect', run.clientAddress, run.clientOptions);
+  const waiting = (mover: Mover): Promise<unknown> => mover.lines.find((line) => 'waiting' in line, 20_000 * patience);
+  await waiting(run.peer);
+  if (run.scenario.older === 2) await waiting(run.service);
+}
+
+async function move(run: Run): Promise<void> {
+  const limit = 60_000 * patience;
+  const { scenario, service } = run;
+  if (scenario.way === 'outbound' || scenario.older !== undefined) {
+    run.peer?.go();
+    service.go();
+  }
+  if (scenario.way !== 'outbound' && scenario.older === undefined) {
+    run.peer = await startMover('connect', run.clientAddress, run.clientOptions);
+  }
+  const done = service.lines.find((line) => 'done' in line, limit);
+  const mayDie = /last=|die/.test(scenario.service);
+  if (mayDie) {
+    done.catch(() => undefined);
+    const code = await within(service.ended, limit, 'the service did not die');
+    if (code !== 0 && code !== 'SIGKILL') throw new Error(`the service ended with ${code}`);
+  } else {
+    await done;
+  }
+  if (scenario.failure === 'timeout') run.peer?.kill();
+  else if (run.peer !== undefined) {
+    const code = await within(run.peer.ended, limit, 'the client did not end');
+    if (code !== 0) throw new Error(`the client ended with ${code}`);
+  }
+}
+
+function judge(run: Run, accounts: Accounts | undefined): Verdict {
+  const { scenario } = run;
+  const service = readBook(run.serviceBook);
+  const client = readBook(run.clientBook);
+  const missing = run.service.unsupported ?? service.flatMap((line) => [line.ingress, line.egress]).find((half) => half.unsupported)?.failed;
+  if (missing !== undefined && scenario.optional === true) return { verdict: 'skipped', problems: [missing], ms: run.ms };
+  const problems: string[] = run.problem === undefined ? [] : [run.problem];
+  const wanted = scenario.connections ?? 1;
+  if (service.length !== wanted) problems.push(`the service wrote down ${service.length} connections of ${wanted}`);
+  const byClient = grouped(client);
+  const times = grouped(service);
+  let missed = false;
+  for (const line of service) {
+    const unix = scenario.address.startsWith('unix');
+    const other = scenario.failure !== undefined ? line : unix ? client[0] : byClient.get(`${line.remote} ${line.local}`)?.shift();
+    if (other === undefined) {
+      problems.push(`the client wrote nothing down of ${line.remote}`);
+      continue;
+    }
+    if (scenario.failure === undefined && scenario.urgent !== true) problems.push(...bookProblems(line, other));
+    if (accounts === undefined) continue;
+    const account = accounts.take(line, times.get(ends(line))?.length ?? 0);
+    if (typeof account === 'string') {
+      problems.push(account);
+      continue;
+    }
+    problems.push(...accountProblems(scenario, account, line, other));
+    missed ||= account.ingress.gaps.length + account.egress.gaps.length > 0;
+  }
+  if (accounts !== undefined) problems.push(...strangers(accounts, run, service));
+  return { verdict: problems.length > 0 ? 'wrong' : missed ? 'declared' : 'recorded', problems: problems.slice(0, 12), ms: run.ms };
+}
+
+/** Lines by their ends, in the order in which they were written. */
+function grouped(lines: readonly BookLine[]): Map<string, BookLine[]> {
+  const groups = new Map<string, BookLine[]>();
+  for (const line of lines) {
+    const same = groups.get(ends(line));
+    if (same === undefined) groups.set(ends(line), [line]);
+    else same.push(line);
+  }
+  return groups;
+}
+
+const ends = (line: BookLine): string => `${line.local} ${line.remote}`;
+
+function accountProblems(scenario: Scenario, account: Account, service: BookLine, client: BookLine): string[] {
+  const truth = (bytes: number, seed: number, discarded: number, expected: StreamExpectation = {}): StreamTruth => ({
+    bytes, seed,
+    from: expected.from === 'any' ? undefined : expected.from ?? 0,
+    mayMiss: expected.mayMiss ?? [],
+    missing: expected.missing === 'discarded' ? discarded : expected.missing === 'all' ? bytes : undefined,
+  });
+  const consumed = scenario.urgent === true ? client.egress.bytes : service.ingress.bytes;
+  const role = scenario.way ?? 'inbound';
+  const older = scenario.older !== undefined;
+  const learnt = older ? 'seen' : role === 'inbound' ? 'accept' : 'connect';
+  return [
+    ...(account.role === role ? [] : [`its role is ${account.role}, should be ${role}`]),
+    ...(account.learnt === learnt ? [] : [`learnt by ${account.learnt}, should be ${learnt}`]),
+    ...(scenario.end === undefined || scenario.end.includes(account.end) ? [] : [`its end is ${account.end}, should be ${scenario.end.join(' or ')}`]),
+    ...streamProblems('ingress', account.ingress, truth(consumed, client.seed, service.ingress.discarded, scenario.ingress)),
+    ...streamProblems('egress', account.egress, truth(service.egress.bytes, service.seed, 0, scenario.egress)),
+  ];
+}
+
+/** Accounts of the service's processes that stand for no connection. */
+function strangers(accounts: Accounts, run: Run, service: readonly BookLine[]): string[] {
+  const named = accounts.of(new Set(service.map((line) => line.tgid).concat(run.service.pid)));
+  const extra = named.length - service.length;
+  return extra > 0 ? [`${extra} more accounts than connections, among ${JSON.stringify(named.slice(0, 3).map((one) => [one.local, one.remote, one.end]))}`] : [];
+}
