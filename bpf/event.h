@@ -94,6 +94,7 @@ enum close_phase {
 	CLOSE_REMOTE_FIN = 2, /* the peer shut its sending side                       */
 	CLOSE_DONE = 3,       /* the socket's life is over; positions are final         */
 	CLOSE_FAILED = 4,     /* connect did not succeed: errno says why              */
+	CLOSE_STANDS = 5,     /* by user space: it lives on, the positions are true now */
 };
 
 struct close_payload {

@@ -363,3 +363,52 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 		receive_datagram(sk, who, result);
 	return 0;
 }
+
+#define IORING_CQE_F_BUFFER 1
+#define IORING_CQE_F_MORE 2
+#define IORING_OP_READ 22
+#define IORING_OP_RECV 27
+
+/*
+ * A receive by io_uring: sock_recv_length told position and length, the request tells the buffer when it completes. Runs in
+ * a thread of the process that asked (inline, task work, or io-wq), so its memory is at hand. Anything else stays a gap.
+ */
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(tp_completed, struct io_ring_ctx *ring_context, void *request, struct io_uring_cqe *cqe)
+{
+	const struct io_kiocb *req = request;
+	__u64 who = bpf_get_current_pid_tgid(), key;
+	struct connection *connection;
+	struct socket *socket;
+	struct sample head;
+	struct file *file;
+	__u64 address = 0, length;
+	__u8 opcode;
+
+	if (!is_watched(who >> 32))
+		return 0;
+	file = BPF_CORE_READ(req, file);
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & 0170000) != 0140000)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	key = (__u64)BPF_CORE_READ(socket, sk);
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (!connection || !connection->pending_length)
+		return 0;
+	length = connection->pending_length;
+	connection->pending_length = 0;
+	fill_sample(&head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id);
+	head.position = connection->pending_position;
+	head.length = length;
+	opcode = BPF_CORE_READ(req, opcode);
+	/* Both commands lie where the request's file pointer is: req->cmd. A buffer the kernel chose is named elsewhere. */
+	if (BPF_CORE_READ(cqe, res) != length || BPF_CORE_READ(cqe, flags) & (IORING_CQE_F_BUFFER | IORING_CQE_F_MORE))
+		address = 0;
+	else if (opcode == IORING_OP_RECV)
+		address = (__u64)BPF_CORE_READ((const struct io_sr_msg *)request, buf);
+	else if (opcode == IORING_OP_READ)
+		address = BPF_CORE_READ((const struct io_rw *)request, addr);
+	if (length > CHUNK || !address || emit_range(&head, (void *)address, length) == EMIT_UNREADABLE)
+		emit_gap(&head, head.position, length, CAUSE_NO_BUFFER);
+	return 0;
+}

@@ -20,6 +20,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['contexts'],
   ['sessions'],
   ['store'],
+  ['record'],
   ['formats'],
   ['compare'],
   ['replay'],

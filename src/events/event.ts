@@ -113,7 +113,8 @@ export interface GapEvent extends Base {
 export interface CloseEvent extends Base {
   readonly kind: 'close';
   readonly connection: number;
-  readonly phase: 'local-fin' | 'remote-fin' | 'done' | 'failed';
+  /** stands: the recorder leaves (or was told to look) while the connection lives on; the positions are true at that moment. */
+  readonly phase: 'local-fin' | 'remote-fin' | 'done' | 'failed' | 'stands';
   readonly byRemote: boolean;
   readonly reset: boolean;
   /** errno; 0 when orderly. */

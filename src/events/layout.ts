@@ -122,6 +122,7 @@ export const CLOSE_LOCAL_FIN = 1;
 export const CLOSE_REMOTE_FIN = 2;
 export const CLOSE_DONE = 3;
 export const CLOSE_FAILED = 4;
+export const CLOSE_STANDS = 5;
 
 export const PROCESS_FORK = 1;
 export const PROCESS_EXEC = 2;

@@ -10,7 +10,7 @@ const causeNumbers = new Map<Cause, number>([...causes].map(([number, name]) => 
 
 const ROLES: readonly Role[] = ['unknown', 'inbound', 'outbound'];
 const LEARNT: readonly Learnt[] = ['seen', 'accept', 'connect'];
-const PHASES: readonly (CloseEvent['phase'] | undefined)[] = [undefined, 'local-fin', 'remote-fin', 'done', 'failed'];
+const PHASES: readonly (CloseEvent['phase'] | undefined)[] = [undefined, 'local-fin', 'remote-fin', 'done', 'failed', 'stands'];
 const WHATS: readonly (ProcessEvent['what'] | undefined)[] = [
   undefined, 'fork', 'exec', 'exit', 'thread', 'thread-exit', 'seen',
 ];

@@ -1,0 +1,101 @@
+/** The probe backends: a new one is one `.bpf.c` and one row here. In the order in which `--probe auto` tries them. */
+import { existsSync } from 'node:fs';
+import { EnvironmentError } from '../errors.ts';
+import { c, errnoName } from './ffi.ts';
+import { libbpf, takeLog } from './libbpf.ts';
+import type { KernelBtf } from './btf.ts';
+
+export type ProbeName = 'fentry' | 'kprobe' | 'tracepoint';
+
+export interface Backend {
+  readonly name: ProbeName;
+  readonly programs: readonly string[];
+  /** Programs whose target only some kernels have, with that target. */
+  readonly optional: Readonly<Record<string, string>>;
+  /** Why this host can't run it, and the way out; undefined when nothing speaks against it. */
+  readonly refusal: (btf: KernelBtf) => string | undefined;
+}
+
+/** Programs that every backend needs. */
+export const COMMON_PROGRAMS = [
+  'tcp_state', 'tcp_destroyed', 'process_fork', 'process_exec', 'process_exit',
+] as const;
+export const CGROUP_PROGRAMS = ['cgroup_made', 'cgroup_joined'] as const;
+export const ITERATORS = ['existing_listeners', 'existing_connections'] as const;
+/** Attached to the root cgroup. */
+export const PACKETS_PROGRAM = 'packets';
+
+const FUNCTIONS = [
+  'send', 'sent', 'send_waits', 'receive', 'received', 'unix_send', 'unix_sent', 'unix_receive', 'unix_received',
+  'udp_send', 'udp6_send', 'udp_receive', 'udp6_receive', 'udp_received', 'udp6_received',
+];
+const HOOKED = ['tcp_sendmsg_locked', 'tcp_recvmsg', 'tcp_cleanup_rbuf'];
+
+const functions = (prefix: string): Pick<Backend, 'programs' | 'optional'> => ({
+  programs: FUNCTIONS.map((name) => `${prefix}_${name}`),
+  optional: { [`${prefix}_sendpage`]: 'tcp_sendpage', [`${prefix}_sentpage`]: 'tcp_sendpage' },
+});
+
+const missingFunction = (btf: KernelBtf): string | undefined => {
+  const missing = HOOKED.find((name) => btf.functionId(name) === undefined);
+  return missing === undefined ? undefined : `this kernel has no function ${missing}`;
+};
+
+export const BACKENDS: readonly Backend[] = [
+  {
+    name: 'fentry',
+    ...functions('fentry'),
+    refusal: (btf) => missingFunction(btf) ?? trampolineRefusal(btf),
+  },
+  {
+    name: 'kprobe',
+    ...functions('kprobe'),
+    refusal: (btf) => existsSync('/sys/bus/event_source/devices/kprobe')
+      ? missingFunction(btf)
+      : 'this kernel was built without kprobes (CONFIG_KPROBES)',
+  },
+  {
+    name: 'tracepoint',
+    programs: ['tp_send', 'tp_sent', 'tp_consumed', 'tp_received', 'tp_completed'],
+    optional: {},
+    refusal: (btf) => {
+      const missing = Object.entries({
+        tcp_sendmsg_locked: '6.16', sock_send_length: '6.3', sock_recv_length: '6.3', tcp_rcv_space_adjust: '4.18',
+      }).find(([name]) => !btf.hasTracepoint(name));
+      if (missing !== undefined) return `this kernel has no tracepoint ${missing[0]} (Linux ≥${missing[1]} has)`;
+      return process.arch === 'x64' ? undefined : 'this backend reads x86-64 registers';
+    },
+  },
+];
+
+/** The backend of a name. */
+export function backend(name: ProbeName): Backend {
+  const found = BACKENDS.find((row) => row.name === name);
+  if (found === undefined) throw new EnvironmentError(`There is no probe backend ${name as string}`);
+  return found;
+}
+
+const BPF_PROG_TYPE_TRACING = 26;
+const BPF_TRACE_FENTRY = 24;
+/** `return 0`: mov r0, 0; exit. */
+const RETURN_ZERO = Uint8Array.from([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
+
+/** Attaches an empty fentry program for a moment: some kernels load it and then refuse to patch their text. */
+function trampolineRefusal(btf: KernelBtf): string | undefined {
+  const options = new DataView(new ArrayBuffer(96)); // struct bpf_prog_load_opts, libbpf 1.1
+  options.setBigUint64(0, 96n, true);
+  options.setUint32(12, BPF_TRACE_FENTRY, true);
+  options.setUint32(32, btf.functionId('tcp_sendmsg_locked') ?? 0, true);
+  const library = libbpf();
+  const program = library.bpf_prog_load(
+    BPF_PROG_TYPE_TRACING, 'koala_try', 'GPL', RETURN_ZERO, 2, new Uint8Array(options.buffer));
+  takeLog();
+  if (program < 0) return `the kernel refuses to load an fentry program (${errnoName(-program)})`;
+  const link = library.bpf_raw_tracepoint_open(null, program);
+  c.close(program);
+  if (link < 0) {
+    return `the kernel refuses to attach an fentry program (${errnoName(-link)}): it may not patch its own text`;
+  }
+  c.close(link);
+  return undefined;
+}

@@ -1,0 +1,231 @@
+/** The kernel side as one thing: chosen backend loaded, probes attached, maps at hand. */
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { EnvironmentError } from '../errors.ts';
+import {
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, ITERATORS, PACKETS_PROGRAM,
+} from './backends.ts';
+import type { Backend, ProbeName } from './backends.ts';
+import { KernelBtf } from './btf.ts';
+import {
+  OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
+  OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
+  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_KNOBS,
+  SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED,
+} from './layout.ts';
+import { BpfObject, LoadError } from './libbpf.ts';
+import { BpfMap, u32, u64 } from './map.ts';
+
+export interface ProbeOptions {
+  readonly probe: ProbeName | 'auto';
+  /** Power of two, at least a page. */
+  readonly ringBytes: number;
+  readonly maxConnections: number;
+  /** Bytes kept of one message; 0: whole. */
+  readonly maxMessageBytes: number;
+  readonly watchAll: boolean;
+  readonly ports: readonly number[];
+  /** Paths inside the cgroup2 hierarchy, as /proc/PID/cgroup shows them after `0::`. */
+  readonly cgroups: readonly string[];
+  readonly executables: readonly string[];
+}
+
+/** Path of the kernel object of this machine's architecture, as packed or as built. */
+export function objectPath(): string {
+  const arch = process.arch === 'x64' ? 'x86_64' : process.arch;
+  const here = fileURLToPath(new URL('.', import.meta.url));
+  const found = [`${here}../bpf/${arch}/koala.bpf.o`, `${here}../../dist/bpf/${arch}/koala.bpf.o`].find(existsSync);
+  if (found === undefined) {
+    throw new EnvironmentError(
+      `koala-bpf was built without its kernel object for ${arch}`, 'run scripts/setup in the checkout');
+  }
+  return found;
+}
+
+/** Where the unified hierarchy is mounted. */
+export function cgroupRoot(): string | undefined {
+  const mount = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+    .map((line) => line.split(' - ')).find(([, type]) => type?.startsWith('cgroup2 '));
+  return mount?.[0]?.split(' ')[4];
+}
+
+/** Why each backend can't run here; undefined for one against which nothing speaks. */
+export function refusals(): Map<ProbeName, string | undefined> {
+  const btf = new KernelBtf();
+  try {
+    return new Map(BACKENDS.map((row) => [row.name, row.refusal(btf)]));
+  } finally {
+    btf.close();
+  }
+}
+
+export class Probes {
+  readonly probe: ProbeName;
+  readonly ringBytes: number;
+  /** False where the packets road is closed (no cgroup2): what sendfile sends is then a declared gap. */
+  readonly packets: boolean;
+  readonly watched: BpfMap;
+  readonly losses: BpfMap;
+  readonly connections: BpfMap;
+  readonly unreported: BpfMap;
+  readonly listeners: BpfMap;
+  readonly #object: BpfObject;
+
+  /** Loads and attaches: from the return on, chosen processes are recorded. Throws EnvironmentError, LoadError. */
+  constructor(options: ProbeOptions) {
+    const btf = new KernelBtf();
+    try {
+      const tried: string[] = [];
+      let opened: { object: BpfObject; row: Backend; packets: boolean } | undefined;
+      const rows = options.probe === 'auto' ? BACKENDS : [backend(options.probe)];
+      for (const row of rows) {
+        const refusal = row.refusal(btf);
+        if (refusal !== undefined) {
+          tried.push(`${row.name}: ${refusal}`);
+          continue;
+        }
+        try {
+          opened = { row, ...open(row, btf, options) };
+          break;
+        } catch (error) {
+          if (!(error instanceof LoadError) || row === rows.at(-1)) throw error;
+          tried.push(`${row.name}: ${error.message}`);
+        }
+      }
+      if (opened === undefined) {
+        throw new EnvironmentError(`No probe backend works here (${tried.join('; ')})`, 'see koala-bpf doctor');
+      }
+      const { object, row, packets } = opened;
+      this.#object = object;
+      this.probe = row.name;
+      this.ringBytes = options.ringBytes;
+      this.packets = packets;
+      this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
+      const cpus = readCpuCount();
+      this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
+      this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
+      this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
+      this.listeners = new BpfMap(object.mapFd('listeners'), 'listeners', SIZE_LISTENER_KEY, 4);
+    } finally {
+      btf.close();
+    }
+  }
+
+  get ringFd(): number {
+    return this.#object.mapFd('ring');
+  }
+
+  /** From now on what this process does is recorded, and what its children do. */
+  watch(tgid: number): void {
+    this.watched.set(u32(tgid), u32(1));
+  }
+
+  isWatched(tgid: number): boolean {
+    return this.watched.get(u32(tgid)) !== undefined;
+  }
+
+  /** Finds listeners and connections that are older than the probes. Call when all targets are watched. */
+  findExisting(): void {
+    for (const iterator of ITERATORS) this.#object.iterate(iterator);
+  }
+
+  /** No more events; the maps can still be read. */
+  detach(): void {
+    this.#object.detach();
+  }
+
+  close(): void {
+    this.#object.close();
+  }
+}
+
+function readCpuCount(): number {
+  // per-CPU values have one slot for each possible CPU
+  const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim();
+  return 1 + Math.max(...text.split(',').map((range) => Number(range.split('-').at(-1))));
+}
+
+function open(row: Backend, btf: KernelBtf, options: ProbeOptions): { object: BpfObject; packets: boolean } {
+  const cgroupMount = cgroupRoot();
+  const optional = Object.entries(row.optional)
+    .filter(([, target]) => btf.functionId(target) !== undefined).map(([name]) => name);
+  const wantCgroups = options.cgroups.length > 0;
+  const attached = [...COMMON_PROGRAMS, ...row.programs, ...optional, ...(wantCgroups ? CGROUP_PROGRAMS : [])];
+  const object = new BpfObject(objectPath());
+  try {
+    object.choose(new Set([...attached, ...ITERATORS, ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.setReadOnly(knobs(btf, options));
+    object.setMaxEntries('ring', options.ringBytes);
+    object.setMaxEntries('connections', options.maxConnections);
+    object.load();
+    fillMaps(object, options);
+    for (const name of attached) object.attach(name);
+    let packets = false;
+    if (cgroupMount !== undefined) {
+      const fd = openSync(cgroupMount, 'r');
+      try {
+        object.attachCgroup(PACKETS_PROGRAM, fd);
+        packets = true;
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return { object, packets };
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+function knobs(btf: KernelBtf, options: ProbeOptions): Uint8Array {
+  const view = new DataView(new ArrayBuffer(SIZE_KNOBS));
+  view.setUint32(OFFSET_KNOBS_RECORDER_TGID, process.pid, true);
+  view.setUint32(OFFSET_KNOBS_WATCH_ALL, Number(options.watchAll), true);
+  view.setUint32(OFFSET_KNOBS_WATCH_PORTS, Number(options.ports.length > 0), true);
+  view.setUint32(OFFSET_KNOBS_WATCH_CGROUPS, Number(options.cgroups.length > 0), true);
+  view.setUint32(OFFSET_KNOBS_WATCH_EXE, Number(options.executables.length > 0), true);
+  // (sk, msg, len, nonblock, flags, addr_len) until 5.18; (sk, msg, len, flags, …) since (ec095263a965)
+  view.setUint32(OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, btf.argumentCount('tcp_recvmsg') === 6 ? 4 : 3, true);
+  view.setBigUint64(OFFSET_KNOBS_MAX_MESSAGE, BigInt(options.maxMessageBytes), true);
+  return new Uint8Array(view.buffer);
+}
+
+function fillMaps(object: BpfObject, options: ProbeOptions): void {
+  // Connection 0 means none.
+  const shared = new Uint8Array(SIZE_SHARED);
+  shared.set(u64(1n));
+  new BpfMap(object.mapFd('shared'), 'shared', 4, SIZE_SHARED).set(u32(0), shared);
+  const ports = new BpfMap(object.mapFd('ports'), 'ports', 4, 4);
+  for (const port of options.ports) ports.set(u32(port), u32(1));
+  const cgroups = new BpfMap(object.mapFd('cgroups'), 'cgroups', 8, 4);
+  const cgroupPaths = new BpfMap(object.mapFd('cgroup_paths'), 'cgroup_paths', 4, SIZE_PATH_FILTER);
+  options.cgroups.forEach((path, index) => {
+    const there = statIfThere(`${cgroupRoot() ?? ''}${path}`);
+    // A cgroup's id is its directory's inode number (kernfs).
+    if (there !== undefined) cgroups.set(u64(there.ino), u32(1));
+    cgroupPaths.set(u32(index), pathFilter(path, undefined));
+  });
+  const executables = new BpfMap(object.mapFd('exe_paths'), 'exe_paths', 4, SIZE_PATH_FILTER);
+  options.executables.forEach((path, index) => executables.set(u32(index), pathFilter(path, statIfThere(path))));
+}
+
+function statIfThere(path: string): { ino: bigint; dev: bigint } | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+function pathFilter(path: string, file: { ino: bigint; dev: bigint } | undefined): Uint8Array {
+  const bytes = new Uint8Array(SIZE_PATH_FILTER);
+  const view = new DataView(bytes.buffer);
+  const text = Buffer.from(path);
+  if (text.length > 255) throw new EnvironmentError(`Path too long for the kernel's filter (255 bytes): ${path}`);
+  view.setUint32(OFFSET_PATH_FILTER_LENGTH, text.length, true);
+  bytes.set(text, OFFSET_PATH_FILTER_PATH);
+  if (file !== undefined) {
+    view.setBigUint64(OFFSET_PATH_FILTER_INODE, file.ino, true);
+    // stat's device number to the kernel's: 12 bits major, 20 bits minor (include/linux/kdev_t.h)
+    const major = (file.dev >> 8n) & 0xfffn;
+    const minor = (file.dev & 0xffn) | ((file.dev >> 12n) & 0xfff00n);
+    view.setUint32(OFFSET_PATH_FILTER_DEVICE, Number((major << 20n) | minor), true);
+  }
+  return bytes;
+}
