@@ -2,6 +2,7 @@
 import { http } from './http.ts';
 import { http2 } from './http2.ts';
 import type { Protocol } from './protocol.ts';
+import { mysql } from './mysql.ts';
 import { postgresql } from './postgresql.ts';
 import { redis } from './redis.ts';
 import { tls } from './tls.ts';
@@ -11,7 +12,7 @@ export type { Frame, Framer, Protocol, Recognition, Side, Summary } from './prot
 export { unknown };
 
 /** Every protocol that can be recognised, strictest signature first. */
-export const PROTOCOLS: readonly Protocol[] = [tls, http2, http, postgresql, redis];
+export const PROTOCOLS: readonly Protocol[] = [tls, http2, http, postgresql, mysql, redis];
 
 /** With this many bytes of a side seen and nobody certain, nobody will be. */
 export const maxRecogniseBytes = 16 << 10;

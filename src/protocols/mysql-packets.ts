@@ -1,0 +1,33 @@
+/** Whole MySQL packets out of the bytes of one talk, long ones joined. Stops at what it can't read; never throws. */
+
+export interface Packet {
+  readonly sequence: number;
+  readonly body: Uint8Array;
+}
+
+const FULL = 0xffffff;
+
+export function* readPackets(bytes: Uint8Array): Generator<Packet> {
+  let at = 0;
+  while (at + 4 <= bytes.length) {
+    const sequence = bytes[at + 3]!;
+    const parts: Uint8Array[] = [];
+    let length = FULL;
+    while (length === FULL && at + 4 <= bytes.length) {
+      length = bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16;
+      parts.push(bytes.subarray(at + 4, at + 4 + length));
+      at += 4 + length;
+    }
+    yield { sequence, body: parts.length === 1 ? parts[0]! : Buffer.concat(parts) };
+  }
+}
+
+/** An ERR packet: number, SQLSTATE where it has one, text. */
+export function readError(body: Uint8Array): { code: number; state: string | undefined; message: string } | undefined {
+  if (body[0] !== 0xff || body.length < 3) return undefined;
+  const code = body[1]! | body[2]! << 8;
+  if (code === 0xffff) return undefined; // MariaDB's progress report
+  const hasState = body[3] === 0x23;
+  const state = hasState ? Buffer.from(body.subarray(4, 9)).toString('latin1') : undefined;
+  return { code, state, message: Buffer.from(body.subarray(hasState ? 9 : 3)).toString() };
+}
