@@ -1,0 +1,71 @@
+/** A ring made far too small, and a recorder that is held up: every lost byte is declared, nothing incomplete is called complete. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { processTree } from './process.ts';
+import { connections, small, startRecorder, whyNoRecorder, type Account, type Recorder, type Summary } from './recorder.ts';
+import { certificateProblems, lossProblems, startLoad, type Load } from './turns.ts';
+
+const causes = ['ring-full', 'unknown'];
+
+describe('honest loss', function () {
+  this.timeout(600_000);
+  const folder = mkdtempSync(join(tmpdir(), 'koala-loss-'));
+  const dir = join(folder, 'recording');
+  let load: Load | undefined;
+  let recorder: Recorder | undefined;
+  let accounts: Account[] = [];
+  let summary: Summary | undefined;
+  let harm: string[] = [];
+
+  before(async function () {
+    const why = whyNoRecorder();
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    load = await startLoad(folder, 24, small ? 60 : 400, 8);
+    recorder = await startRecorder(dir, ['--pid', String(load.service.pid)], ['--ring-bytes', '65536']);
+    const running = load.run();
+    const held = processTree(recorder.pid);
+    for (let turn = 0; turn < 3; turn++) {
+      await sleep(small ? 1000 : 100);
+      for (const pid of held) process.kill(pid, 'SIGSTOP');
+      await sleep(small ? 1000 : 150);
+      for (const pid of held) process.kill(pid, 'SIGCONT');
+    }
+    harm = await running;
+    summary = (await recorder.stop()).summary;
+    accounts = await connections(dir);
+  });
+  after(() => {
+    recorder?.kill('SIGKILL');
+    load?.end();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('really happened: bytes were lost', () => assert.ok((summary?.lost.bytes ?? 0) > 0, JSON.stringify(summary)));
+
+  it('harms nobody: every request was answered', () => assert.deepEqual(harm, []));
+
+  it('is declared: recorded + declared missing = moved, for every connection and direction', () => {
+    assert.ok(load !== undefined);
+    assert.deepEqual(lossProblems(accounts, load, causes).slice(0, 10), []);
+  });
+
+  it('is the same in the summary as in the connections', () => {
+    const gaps = accounts.flatMap((account) => [...account.ingress.gaps, ...account.egress.gaps]);
+    const declared = gaps.reduce((sum, gap) => sum + gap.bytes, 0);
+    assert.equal(summary?.lost.bytes, declared);
+  });
+
+  it('leaves no session called complete that is not', async () => {
+    assert.ok(load !== undefined);
+    const { problems, states } = await certificateProblems(dir, load);
+    console.log(`      certificates: ${JSON.stringify(states)}`);
+    assert.deepEqual(problems.slice(0, 10), []);
+    assert.ok((states['incomplete'] ?? 0) > 0, 'no session is called incomplete');
+  });
+});
