@@ -1,5 +1,5 @@
 /** Runs `scripts/vm` for the tests: each call in a temporary folder of its own, so that what it leaves behind shows. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ export function reasonToSkip(run: Run): string | undefined {
   return run.stderr.trim().split('\n').at(-1) ?? `status ${run.status}`;
 }
 
-/** The series that `scripts/vm` knows, or its tests. */
-export async function listed(what: 'kernels' | 'tests'): Promise<string[]> {
-  return (await vm([what])).stdout.toString().trim().split('\n');
+/** The series that `scripts/vm` knows, or the tests for one. */
+export function listed(...what: readonly ['kernels'] | readonly ['tests', string]): string[] {
+  return execFileSync(script, what, { encoding: 'utf8' }).trim().split('\n');
 }
