@@ -79,7 +79,9 @@ export class Connection {
       return true;
     }
     if (phase === 'stands') {
-      this.egress.stands(event.egressFinal, true, atUs, tid);
+      // A send that was under way when the probes went is in the record before it is in the kernel's count.
+      this.egress.flush();
+      this.egress.stands(Math.max(event.egressFinal, this.egress.account.next), true, atUs, tid);
       this.ingress.advance(event.ingressFinal, atUs, tid);
       return false;
     }

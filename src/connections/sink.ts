@@ -1,0 +1,29 @@
+/** What a connection tells whoever cuts it into talks. Pieces come in stream order; everything comes in the order of the ring. */
+import type { Direction } from '../events/event.ts';
+import type { Piece } from './piece.ts';
+
+export interface ConnectionEnd {
+  readonly kind: 'fin' | 'reset' | 'refused' | 'timeout' | 'unreachable' | 'failed';
+  readonly by: 'local' | 'remote';
+  readonly errno?: number;
+}
+
+export interface StreamSink {
+  /**
+   * A system call of `tid` begins to move bytes at `position`: told at once. Its pieces may come later (egress waits until it
+   * is known how much the kernel took), or never. `tid` 0: seen in packets before the call that sent them.
+   */
+  began(direction: Direction, position: number, atUs: number, tid: number, tgid: number): void;
+  /** The sink owns `piece` from now on, and may merge it with the one before. */
+  piece(direction: Direction, piece: Piece): void;
+  /** Egress pieces that were delivered did not happen from `position` on. */
+  takenBack(position: number): void;
+  /** Whose call [position, end) of the packets was. */
+  named(position: number, end: number, atUs: number, tid: number): void;
+  /** The kernel has taken every egress byte below `position`: they can't be taken back any more. */
+  proven(position: number): void;
+  /** Nothing follows in this direction, and everything before was delivered. */
+  finished(direction: Direction): void;
+  /** The connection is over, both directions finished. Undefined: the recording ended first. */
+  closed(end: ConnectionEnd | undefined): void;
+}

@@ -1,0 +1,67 @@
+/** What executes, and what it is known to be working on. Threads here; goroutines and virtual threads are contexts too. */
+
+/** A session, as far as contexts know it. */
+export interface Job {
+  /** Its response has begun, or it is over without one. */
+  readonly answered: boolean;
+  /** Nothing can be tied to it any more. */
+  readonly gone: boolean;
+}
+
+/** Wake-ups remembered of one batch. Past that it is ambiguous anyway. */
+const maxBatch = 16;
+
+export class Context<J extends Job> {
+  readonly tid: number;
+  readonly tgid: number;
+  /**
+   * It works for several sessions at a time: it was seen reading another's request or answer while the one it read had no
+   * answer. Once an event loop, always one: what its thread says proves nothing.
+   */
+  loop = false;
+  /** The session whose request it read last. */
+  reading: J | undefined;
+  /** Connections that it accepted and that are open. */
+  accepted = 0;
+  /** Sessions (undefined: none that we know) whose bytes it read since it last did something. The last one is last. */
+  readonly batch: (J | undefined)[] = [];
+  #woke: 'request' | 'answer' | undefined;
+  #acted = true;
+
+  constructor(tid: number, tgid: number) {
+    this.tid = tid;
+    this.tgid = tgid;
+  }
+
+  /** What it read last: a request, or an answer. */
+  get woke(): 'request' | 'answer' | undefined {
+    return this.#woke;
+  }
+
+  /** The session it woke up for last, where that is not ambiguous. */
+  get resumed(): J | undefined {
+    const job = this.batch[0];
+    return this.batch.length === 1 && job !== undefined && !job.gone ? job : undefined;
+  }
+
+  wake(job: J | undefined, by: 'request' | 'answer'): void {
+    if (this.#acted) this.batch.length = 0;
+    this.#acted = false;
+    this.#woke = by;
+    if (this.batch[this.batch.length - 1] === job && this.batch.length > 0) return;
+    const at = this.batch.indexOf(job);
+    if (at >= 0) this.batch.splice(at, 1);
+    if (this.batch.length < maxBatch) this.batch.push(job);
+  }
+
+  /** It wrote or connected: what it reads from now on is a new wake-up. */
+  act(): void {
+    this.#acted = true;
+  }
+
+  forget(): void {
+    this.reading = undefined;
+    this.batch.length = 0;
+    this.#woke = undefined;
+  }
+}

@@ -1,0 +1,119 @@
+/** Who is working for whom: told what each thread reads and writes, asked at each call whose it is. */
+import { Context } from './context.ts';
+import type { Job } from './context.ts';
+import { continuation } from './continuation.ts';
+import type { CallFacts, Evidence, JobFacts } from './evidence.ts';
+import { thread } from './thread.ts';
+import type { Attribution, Certainty } from './tie.ts';
+
+/** Strongest first. */
+const KINDS: readonly Evidence[] = [thread, continuation];
+
+/** Threads held at a time. Past that the one first seen is forgotten (its exit was lost). */
+export const maxContexts = 131_072;
+
+export interface Tie<J extends Job> {
+  readonly job: J;
+  readonly evidence: Evidence;
+  readonly context: Context<J>;
+  /** Others that it might have been. */
+  readonly alternatives: readonly J[];
+}
+
+export class Contexts<J extends Job> {
+  readonly #contexts = new Map<number, Context<J>>();
+  readonly #ofProcess = new Map<number, Set<number>>();
+  readonly #onMovedOn: (job: J) => void;
+
+  /** `onMovedOn`: the thread that read a session's request reads another one, or is gone. */
+  constructor(onMovedOn: (job: J) => void) {
+    this.#onMovedOn = onMovedOn;
+  }
+
+  of(tid: number, tgid: number): Context<J> {
+    const known = this.#contexts.get(tid);
+    if (known !== undefined) return known;
+    const context = new Context<J>(tid, tgid);
+    this.#contexts.set(tid, context);
+    const others = this.#ofProcess.get(tgid);
+    if (others === undefined) this.#ofProcess.set(tgid, new Set([tid]));
+    else others.add(tid);
+    if (this.#contexts.size > maxContexts) for (const oldest of this.#contexts.values()) return this.#evict(oldest, context);
+    return context;
+  }
+
+  /** Bytes of `job`'s request were read. `juggles`: by the thread that accepted this connection and has others open. */
+  readRequest(context: Context<J>, job: J, juggles: boolean): void {
+    const before = context.reading;
+    if (before !== undefined && before !== job) {
+      if (!before.answered && !before.gone) context.loop = true;
+      context.reading = undefined;
+      this.#onMovedOn(before);
+    }
+    if (juggles) context.loop = true;
+    context.reading = job;
+    context.wake(job, 'request');
+  }
+
+  /** Bytes of an answer were read; `job`: whose call it answers, where that is known. */
+  readAnswer(context: Context<J>, job: J | undefined): void {
+    const { reading } = context;
+    if (reading !== undefined && job !== undefined && reading !== job && !reading.answered && !reading.gone) context.loop = true;
+    context.wake(job, 'answer');
+  }
+
+  /** Bytes of `job`'s response were written. */
+  respond(context: Context<J>, job: J): void {
+    const { reading } = context;
+    if (reading !== undefined && reading !== job && !reading.answered && !reading.gone) context.loop = true;
+    context.act();
+  }
+
+  /** The best answer so far to whose call it is that `context` begins. */
+  tie(context: Context<J>): Tie<J> | undefined {
+    for (const evidence of KINDS) {
+      const job = evidence.find(context);
+      if (job !== undefined) return { job, evidence, context, alternatives: [] };
+    }
+    return undefined;
+  }
+
+  exitThread(tid: number): void {
+    const context = this.#contexts.get(tid);
+    if (context === undefined) return;
+    this.#contexts.delete(tid);
+    const others = this.#ofProcess.get(context.tgid);
+    others?.delete(tid);
+    if (others?.size === 0) this.#ofProcess.delete(context.tgid);
+    const { reading } = context;
+    context.forget();
+    if (reading !== undefined) this.#onMovedOn(reading);
+  }
+
+  exitProcess(tgid: number): void {
+    for (const tid of [...(this.#ofProcess.get(tgid) ?? [])]) this.exitThread(tid);
+  }
+
+  /** The recorder was away: whatever a thread did meanwhile, it may work for somebody else now. */
+  pause(): void {
+    for (const context of this.#contexts.values()) {
+      const { reading } = context;
+      context.forget();
+      if (reading !== undefined) this.#onMovedOn(reading);
+    }
+  }
+
+  get size(): number {
+    return this.#contexts.size;
+  }
+
+  #evict(oldest: Context<J>, context: Context<J>): Context<J> {
+    this.exitThread(oldest.tid);
+    return context;
+  }
+}
+
+export function attributionOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts): { attribution: Attribution; certainty: Certainty } {
+  const certainty = tie.alternatives.length === 0 && tie.evidence.proves(tie.context, call, job) ? 'proven' : 'likely';
+  return { attribution: tie.evidence.attribution, certainty };
+}

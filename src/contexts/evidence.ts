@@ -1,0 +1,31 @@
+/** A kind of evidence: how a call made by a context can be tied to a session. One kind, one file. */
+import type { Context, Job } from './context.ts';
+import type { Attribution } from './tie.ts';
+
+/** What is known of a call when its session closes. */
+export interface CallFacts {
+  /** One thread wrote it, and the same one read its answer, if there was one. */
+  readonly byOneThread: boolean;
+  /** It began after the session's response was out. */
+  readonly afterResponse: boolean;
+}
+
+/** What is known of the session by then. */
+export interface JobFacts {
+  /** One thread read its request and wrote its response. */
+  readonly byOneThread: boolean;
+  /** Its request came before the one ahead of it was answered. */
+  readonly pipelined: boolean;
+  /** In its process, work has been seen to move between threads that read requests. */
+  readonly moves: boolean;
+  /** Events were lost meanwhile: the thread may have done what we don't know. */
+  readonly lossy: boolean;
+}
+
+export interface Evidence {
+  readonly attribution: Attribution;
+  /** The session that `context` works for right now, as far as this kind can tell. */
+  find<J extends Job>(context: Context<J>): J | undefined;
+  /** Judged when the session closes, from everything known by then. */
+  proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts): boolean;
+}

@@ -1,0 +1,83 @@
+/** What a session can prove of itself: that every byte is there, and that nothing relevant was out of sight. */
+import type { LossLedger } from '../connections/loss.ts';
+import type { Connection } from '../connections/connection.ts';
+import type { Direction } from '../events/event.ts';
+import type { Run } from '../talks/run.ts';
+import type { OpenSession } from './open-session.ts';
+import type { Certificate, LostBytes, Unseen } from './session.ts';
+import type { Spoken } from './spoken.ts';
+
+/** Protocols whose requests stand alone: what came before them on the connection changes nothing. */
+const STATELESS = new Set<string>(['http', 'fastcgi']);
+const maxDetailChars = 200;
+
+/** `ended`: the recording ended before the session did. `prologues`: set-up talks of its connections. */
+export function certify(session: OpenSession, prologues: readonly Spoken[], ledger: LossLedger, ended: boolean): Certificate {
+  const talks = [session.talk, ...session.calls];
+  const lost = [...talks, ...prologues].flatMap(lostOf);
+  const unseen = [
+    ...tlsOf(talks),
+    ...countedOf(session),
+    ...lateOf(session, talks),
+    ...multiplexedOf(talks),
+    ...oneOf('unframed', talks.filter((talk) => talk.unframed !== undefined), (talk) => talk.unframed),
+    ...(session.paused ? [{ kind: 'pause', count: 1 }] : []),
+    ...(ledger.events > session.lossBefore ? [{ kind: 'lost', count: ledger.events - session.lossBefore, detail: 'events that may have been of this session' }] : []),
+    ...(session.forced ? oneOf('unsettled', talks.filter((talk) => !talk.settled), (talk) => talk.connection.remote) : []),
+  ];
+  const state = ended ? 'open' : lost.length === 0 && unseen.length === 0 ? 'complete' : 'incomplete';
+  return { state, lost, unseen };
+}
+
+function lostOf(talk: Spoken): LostBytes[] {
+  const { connection, inbound, request, response } = talk;
+  if (!request.holed && !response.holed) return [];
+  return [...gapsOf(connection, inbound ? 'ingress' : 'egress', request), ...gapsOf(connection, inbound ? 'egress' : 'ingress', response)];
+}
+
+function gapsOf(connection: Connection, direction: Direction, run: Run): LostBytes[] {
+  return run.pieces.flatMap((piece) => (piece.bytes !== undefined ? []
+    : [{ connection: connection.id, direction, from: piece.position, bytes: piece.length, cause: piece.cause }]));
+}
+
+function tlsOf(talks: readonly Spoken[]): Unseen[] {
+  const connections = new Set<Connection>();
+  for (const talk of talks) if (talk.protocol?.name === 'tls') connections.add(talk.connection);
+  if (connections.size === 0) return [];
+  const names = [...new Set([...connections].map((connection) => connection.serverName ?? connection.remote))].sort();
+  return [{ kind: 'tls', count: connections.size, detail: names.join(', ').slice(0, maxDetailChars) }];
+}
+
+/** What its process did meanwhile that may have been for this session. */
+function countedOf({ before, after, process }: OpenSession): Unseen[] {
+  const now = after ?? process.outOfSight();
+  const counted: Unseen[] = [
+    { kind: 'udp', count: now.udp - before.udp, detail: process.udpDetail },
+    { kind: 'quic', count: now.quic - before.quic, detail: process.quicDetail },
+    { kind: 'unattributed', count: now.unattributed - before.unattributed },
+  ];
+  return counted.filter((one) => one.count > 0);
+}
+
+/** Connections that the recorder met in mid-stream, where what it missed matters. */
+function lateOf(session: OpenSession, talks: readonly Spoken[]): Unseen[] {
+  const late = talks.filter((talk) => {
+    if (talk === session.talk) return session.late || (talk.joined && !talk.framed);
+    if (talk.connection.whole) return false;
+    return !STATELESS.has(talk.protocol?.name ?? 'unknown') || (talk.joined && !talk.framed);
+  });
+  return oneOf('seen-late', late, (talk) => (talk.inbound ? talk.connection.local : talk.connection.remote));
+}
+
+/** HTTP/2 carries several requests at a time; it is not cut into them yet. */
+function multiplexedOf(talks: readonly Spoken[]): Unseen[] {
+  return oneOf('http2', talks.filter((talk) => talk.protocol?.name === 'http2'), (talk) => talk.connection.remote);
+}
+
+/** One line for the connections of these talks. */
+function oneOf(kind: string, talks: readonly Spoken[], detailOf: (talk: Spoken) => string | undefined): Unseen[] {
+  if (talks.length === 0) return [];
+  const details = new Set(talks.map((talk) => detailOf(talk) ?? ''));
+  const count = new Set(talks.map((talk) => talk.connection)).size;
+  return [{ kind, count, detail: [...details].join(', ').slice(0, maxDetailChars) }];
+}

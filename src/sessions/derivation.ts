@@ -1,0 +1,237 @@
+/**
+ * Events in, sessions out: the whole derivation, the same for a live process, a recording and a replay. Pure (time is the
+ * events' own) and bounded by what is open: connections, threads and sessions that end are forgotten.
+ */
+import type { ConnectionAccount } from '../connections/account.ts';
+import type { Connection } from '../connections/connection.ts';
+import { Connections } from '../connections/connections.ts';
+import type { StreamEvent } from '../connections/connections.ts';
+import type { CloseEvent, Event, OpenEvent } from '../events/event.ts';
+import { recognise } from '../protocols/index.ts';
+import { Cutter } from '../talks/cutter.ts';
+import type { Recognise } from '../talks/recognition.ts';
+import { endedWhole } from './ending.ts';
+import { ambientTalk, finishedSession } from './finished.ts';
+import type { OpenSession } from './open-session.ts';
+import { Processes } from './processes.ts';
+import type { AmbientTalk, Session } from './session.ts';
+import type { Spoken } from './spoken.ts';
+import { Weaver } from './weaver.ts';
+
+/** Where a session lies in the recording, in the numbers that `push` was given. */
+export interface Extent {
+  readonly firstTag: number;
+  readonly lastTag: number;
+  /** The open of the oldest of its connections: its prologues begin here at the earliest. */
+  readonly sinceTag: number;
+}
+
+export interface DerivationOptions {
+  readonly recordingId: string;
+  readonly onSession?: (session: Session, extent: Extent) => void;
+  readonly onAmbient?: (talk: AmbientTalk) => void;
+  readonly onConnection?: (account: ConnectionAccount) => void;
+  /** A session's thread that does nothing for so long works for it no more. 5,000 (KOALA_GC_GLOBAL_STATUS_TIMEOUT). */
+  readonly quietMs?: number;
+  /** Compute the SHA-256 of every stream. */
+  readonly digests?: boolean;
+  /** Bytes kept of each side of a talk; what comes after is a gap `max-message`. 64 MiB. */
+  readonly maxTalkBytes?: number;
+  /** The recorder says within this time that it lost something: so long a finished session waits. 250. */
+  readonly lossReportMs?: number;
+  /** Instead of the protocols that are built in. */
+  readonly recognise?: Recognise;
+}
+
+/** System calls kept of each side of a talk. */
+const maxTalkPieces = 262_144;
+/** What is still open is copied out of the recording's blocks after so many events or bytes, so that it doesn't keep the blocks. */
+const ownEveryEvents = 65_536;
+const ownEveryBytes = 16 << 20;
+const NO_SETUPS: readonly Spoken[] = [];
+
+interface Waiting {
+  readonly session: OpenSession;
+  readonly sinceUs: number;
+}
+
+export class Derivation {
+  readonly #options: DerivationOptions;
+  readonly #connections: Connections;
+  readonly #processes = new Processes();
+  readonly #weaver: Weaver;
+  readonly #cutters = new WeakMap<Connection, Cutter<Spoken>>();
+  readonly #openTags = new WeakMap<Connection, number>();
+  #waiting: Waiting[] = [];
+  #waitingFrom = 0;
+  #events = 0;
+  #bytes = 0;
+  #pauses = false;
+  #finished = false;
+
+  constructor(options: DerivationOptions) {
+    this.#options = options;
+    const limits = { maxBytes: options.maxTalkBytes ?? 64 << 20, maxPieces: maxTalkPieces, recognise: options.recognise ?? recognise };
+    this.#connections = new Connections({
+      digests: options.digests ?? false,
+      onAccount: (account) => options.onConnection?.(account),
+      sink: (connection) => {
+        const cutter = new Cutter<Spoken>(connection, this.#weaver, limits);
+        this.#cutters.set(connection, cutter);
+        this.#openTags.set(connection, this.#weaver.tag);
+        return cutter;
+      },
+    });
+    this.#weaver = new Weaver({
+      recordingId: options.recordingId,
+      quietMs: options.quietMs ?? 5_000,
+      ledger: this.#connections.ledger,
+      processes: this.#processes,
+      onOver: (session) => this.#waiting.push({ session, sinceUs: this.#weaver.nowUs }),
+      onAmbient: (talk) => options.onAmbient?.(ambientTalk(talk)),
+    });
+  }
+
+  /** `tag`: any number that grows along the recording; sessions say from which to which they reach. */
+  push(event: Event, tag = 0): void {
+    const weaver = this.#weaver;
+    weaver.seq += 1;
+    weaver.tag = tag;
+    if (event.atUs > weaver.nowUs && !event.snapshot) weaver.nowUs = event.atUs;
+    if (this.#pauses) this.#pause();
+    switch (event.kind) {
+      case 'data': case 'intent': case 'accepted': case 'sent': case 'gap':
+        this.#connections.stream(this.#connections.get(event.connection) ?? this.#unopened(event), event);
+        break;
+      case 'open': {
+        const connection = this.#connections.open(event);
+        if (connection !== undefined && connection.openerTid !== 0) weaver.connected(connection);
+        break;
+      }
+      case 'close':
+        this.#close(event);
+        break;
+      case 'listen':
+        this.#connections.listeners.event(event);
+        break;
+      case 'process':
+        this.#processes.event(event);
+        if (event.what === 'exit') weaver.contexts.exitProcess(event.tgid);
+        else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
+        break;
+      case 'udp':
+        this.#processes.of(event.tgid).datagram(event);
+        break;
+      case 'lost':
+        this.#connections.ledger.report(event.cause, Math.max(1, event.events));
+        break;
+      case 'pause':
+        this.#pauses = true;
+        break;
+      case 'helper':
+        break;
+    }
+    this.#events += 1;
+    if (event.kind === 'data') this.#bytes += event.bytes.length;
+    if (this.#events >= ownEveryEvents || this.#bytes >= ownEveryBytes) this.#own();
+    weaver.tick();
+    if (this.#waiting.length > this.#waitingFrom) this.#giveOut((this.#options.lossReportMs ?? 250) * 1000);
+  }
+
+  /** The recording ends here. `orderly`: the recorder was stopped and drained everything that had happened. Gives out all that is open. */
+  finish(orderly: boolean): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const unfinished = [...this.#weaver.open];
+    this.#connections.finish();
+    for (const talk of [...this.#weaver.loose]) this.#options.onAmbient?.(ambientTalk(talk));
+    for (const { session } of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly);
+    this.#waiting = [];
+    const { nowUs } = this.#weaver;
+    const quietUs = (this.#options.quietMs ?? 5_000) * 1000;
+    for (const session of unfinished) {
+      session.gone = true;
+      if (!session.talk.empty) this.#give(session, !orderly || !endedWhole(session, nowUs - quietUs));
+    }
+    this.#weaver.open.clear();
+  }
+
+  /** The sessions that `connection`'s request at hand may be of: id and how sure, the best answer so far. */
+  tieOf(connection: number): { readonly session: string; readonly attribution: string } | undefined {
+    const known = this.#connections.get(connection);
+    const tie = known === undefined ? undefined : this.#cutters.get(known)?.asking?.tie;
+    return tie === undefined || tie.job.gone ? undefined : { session: tie.job.id, attribution: tie.evidence.attribution };
+  }
+
+  #close(event: CloseEvent): void {
+    const connection = this.#connections.get(event.connection) ?? this.#unopened(event);
+    const before = connection.localFin;
+    const over = this.#connections.close(connection, event);
+    if (!before && (over || connection.localFin)) this.#weaver.disconnected(connection);
+  }
+
+  /** Its open was lost. From its first byte on it counts; who it was with is not known, and who spoke first says which role it had. */
+  #unopened(event: StreamEvent | CloseEvent): Connection {
+    const ingress = event.kind !== 'close' && event.direction === 'ingress';
+    const nowhere = { host: '0.0.0.0', port: 0 };
+    const open: OpenEvent = {
+      kind: 'open', connection: event.connection, atUs: event.atUs, tgid: event.tgid, tid: event.tid, context: 0, snapshot: false,
+      role: ingress ? 'inbound' : 'outbound', learnt: 'seen', family: 'ipv4', local: nowhere, remote: nowhere, netns: 0, socketInode: 0,
+      ingressFrom: 0, egressFrom: 0, command: '',
+    };
+    return this.#connections.open(open) as Connection;
+  }
+
+  #pause(): void {
+    this.#pauses = false;
+    this.#connections.ledger.report('pause', 0);
+    this.#weaver.pause();
+  }
+
+  #giveOut(delayUs: number): void {
+    const until = this.#weaver.nowUs - delayUs;
+    while (this.#waitingFrom < this.#waiting.length) {
+      const first = this.#waiting[this.#waitingFrom] as Waiting;
+      if (first.sinceUs > until) break;
+      this.#waitingFrom += 1;
+      this.#give(first.session, false);
+    }
+    if (this.#waitingFrom > 4_096 && this.#waitingFrom * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#waitingFrom);
+      this.#waitingFrom = 0;
+    }
+  }
+
+  #give(session: OpenSession, ended: boolean): void {
+    const { onSession } = this.#options;
+    if (onSession === undefined) return;
+    const setupsOf = (connection: Connection): readonly Spoken[] => this.#cutters.get(connection)?.setups ?? NO_SETUPS;
+    let sinceTag = session.firstTag;
+    for (const talk of [session.talk, ...session.calls]) sinceTag = Math.min(sinceTag, this.#openTags.get(talk.connection) ?? sinceTag);
+    const lastTag = Math.max(session.lastTag, session.firstTag);
+    onSession(finishedSession(session, setupsOf, this.#connections.ledger, ended), { firstTag: session.firstTag, lastTag, sinceTag });
+  }
+
+  #own(): void {
+    this.#events = this.#bytes = 0;
+    for (const connection of this.#connections.all()) {
+      connection.egress.own(owned);
+      this.#cutters.get(connection)?.own(owned, isGone);
+    }
+    for (const session of this.#weaver.open) {
+      for (const talk of [session.talk, ...session.calls]) {
+        talk.request.own(owned);
+        talk.response.own(owned);
+      }
+    }
+  }
+}
+
+function isGone(talk: Spoken): boolean {
+  return (talk.session ?? talk.tie?.job)?.gone ?? talk.over;
+}
+
+/** A copy, unless the bytes fill most of their buffer already. */
+function owned(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength <= 2 * bytes.byteLength ? bytes : bytes.slice();
+}

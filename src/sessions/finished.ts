@@ -1,0 +1,71 @@
+/** An open session, as it is given out. */
+import { attributionOf } from '../contexts/contexts.ts';
+import type { JobFacts } from '../contexts/evidence.ts';
+import type { LossLedger } from '../connections/loss.ts';
+import type { Connection } from '../connections/connection.ts';
+import type { Chunk } from '../connections/account.ts';
+import type { Direction } from '../events/event.ts';
+import { certify } from './certificate.ts';
+import type { OpenSession } from './open-session.ts';
+import type { AmbientTalk, OutboundTalk, Prologue, Session } from './session.ts';
+import type { Spoken } from './spoken.ts';
+
+/** `setupsOf`: the talks that set a connection up. `ended`: the recording ended before the session did. */
+export function finishedSession(
+  session: OpenSession, setupsOf: (connection: Connection) => readonly Spoken[], ledger: LossLedger, ended: boolean,
+): Session {
+  const { talk, calls, process } = session;
+  calls.sort((a, b) => a.beganSeq - b.beganSeq);
+  const connections = [...new Set([talk, ...calls].map((one) => one.connection))].filter((one) => setupsOf(one).length > 0);
+  const certificate = certify(session, connections.flatMap(setupsOf), ledger, ended);
+  const outbound = outboundOf(session, ledger);
+  const proven = outbound.reduce((count, call) => (call.certainty === 'proven' ? count + 1 : count), 0);
+  return {
+    id: session.id,
+    startedAtUs: talk.begunAtUs,
+    durationMs: Math.max(0, talk.lastAtUs - talk.begunAtUs) / 1000,
+    entry: 'request',
+    process: { tgid: process.tgid, command: process.command },
+    inbound: talk.finished(),
+    outbound,
+    ties: { proven, likely: outbound.length - proven, unknown: certificate.unseen.find((one) => one.kind === 'unattributed')?.count ?? 0 },
+    prologues: connections.map((connection) => prologueOf(connection, setupsOf(connection))),
+    names: session.names,
+    certificate,
+  };
+}
+
+export function ambientTalk(talk: Spoken): AmbientTalk {
+  return { ...talk.finished(), ambient: true, tgid: talk.begunTgid, startedAtUs: talk.begunAtUs, candidates: talk.candidates };
+}
+
+function outboundOf(session: OpenSession, ledger: LossLedger): OutboundTalk[] {
+  const { talk, calls } = session;
+  if (calls.length === 0) return [];
+  const job: JobFacts = {
+    byOneThread: talk.byOneThread,
+    pipelined: session.pipelined,
+    moves: session.process.moves,
+    lossy: session.paused || ledger.events > session.lossBefore,
+  };
+  return calls.map((call) => {
+    const tie = call.tie as NonNullable<typeof call.tie>;
+    const afterResponse = talk.responded && call.beganSeq > talk.answerSeq;
+    return {
+      ...call.finished(),
+      ...attributionOf(tie, { byOneThread: call.byOneThread, afterResponse }, job),
+      ...(afterResponse ? { afterResponse } : {}),
+      ...(tie.alternatives.length === 0 ? {} : { alternatives: tie.alternatives.map((other) => other.id) }),
+    };
+  });
+}
+
+/** In the order of time: what was said and heard takes turns. */
+function prologueOf(connection: Connection, setups: readonly Spoken[]): Prologue {
+  const chunks: (Chunk & { readonly direction: Direction })[] = setups.flatMap((talk) => [
+    ...talk.sent.chunks().map((chunk) => ({ ...chunk, direction: 'egress' as const })),
+    ...talk.received.chunks().map((chunk) => ({ ...chunk, direction: 'ingress' as const })),
+  ]);
+  chunks.sort((a, b) => a.atUs - b.atUs);
+  return { connection: connection.id, destination: connection.remote, chunks };
+}

@@ -1,0 +1,83 @@
+/** A session while it goes on: its inbound talk, the calls tied to it so far, and what it will be judged by. */
+import type { Job } from '../contexts/context.ts';
+import { sessionId } from './id.ts';
+import type { NameTable } from './names.ts';
+import type { OutOfSight, Process } from './processes.ts';
+import type { Spoken } from './spoken.ts';
+
+export class OpenSession implements Job {
+  readonly talk: Spoken;
+  readonly process: Process;
+  readonly calls: Spoken[] = [];
+  /** Counters at its beginning, and when its response was last added to. */
+  readonly before: OutOfSight;
+  after: OutOfSight | undefined;
+  /** Names that its process had resolved by then. */
+  names: NameTable;
+  readonly lossBefore: number;
+  /** It began in mid-stream: what was asked was not seen. */
+  readonly late: boolean;
+  /** Its request came before the one ahead of it was answered. */
+  pipelined = false;
+  /** The session behind it on its connection, which its thread takes up when this one is answered. */
+  followedBy: OpenSession | undefined;
+  /** Its thread has read another request, is gone, or has been quiet. */
+  released = false;
+  /** The recorder was away while it was open. */
+  paused = false;
+  /** Given out before its talks were settled: too many sessions waited. */
+  forced = false;
+  /** It waits to be given out; nothing can be tied to it any more. */
+  gone = false;
+  /** Unix µs of the last thing that was done for it. */
+  lastAtUs: number;
+  readonly firstTag: number;
+  lastTag = 0;
+  // The list of sessions that wait for quiet.
+  lingers = false;
+  previous: OpenSession | undefined;
+  next: OpenSession | undefined;
+  readonly #recordingId: string;
+  #id: string | undefined;
+
+  constructor(recordingId: string, talk: Spoken, process: Process, lossBefore: number, late: boolean, tag: number) {
+    this.#recordingId = recordingId;
+    this.talk = talk;
+    this.process = process;
+    this.before = { ...process.outOfSight(), unattributed: process.unattributed };
+    this.names = process.names.table;
+    this.lossBefore = lossBefore;
+    this.late = late;
+    this.lastAtUs = talk.begunAtUs;
+    this.firstTag = tag;
+  }
+
+  /** Made when it is first asked for: a name costs a digest. */
+  get id(): string {
+    const { connection, request, response } = this.talk;
+    return (this.#id ??= sessionId(this.#recordingId, connection.id, this.late ? `late ${response.from}` : request.from));
+  }
+
+  get answered(): boolean {
+    return this.talk.responded || this.talk.over || this.gone;
+  }
+
+  /** Its response goes on: what its process did up to here may matter to it. */
+  look(): void {
+    this.after = this.process.outOfSight();
+    this.names = this.process.names.table;
+  }
+
+  /** Every talk in it is over, and what was sent is known to have been taken. */
+  get settled(): boolean {
+    if (!this.talk.settled) return false;
+    for (const call of this.calls) if (!call.settled) return false;
+    return true;
+  }
+
+  /** A call of it has no answer yet. */
+  get calling(): boolean {
+    for (const call of this.calls) if (!call.over && !call.responded) return true;
+    return false;
+  }
+}

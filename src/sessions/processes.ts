@@ -1,0 +1,89 @@
+/** What sessions share with the other sessions of their process. */
+import type { ProcessEvent, UdpEvent } from '../events/event.ts';
+import { isDns, Names } from './names.ts';
+import type { OpenSession } from './open-session.ts';
+
+/** Processes held at a time. Past that the one first seen is forgotten. */
+const maxProcesses = 65_536;
+const QUIC_PORT = 443;
+
+/** Counters that only grow: a session subtracts what they were when it opened. */
+export interface OutOfSight {
+  readonly unattributed: number;
+  readonly udp: number;
+  readonly quic: number;
+}
+
+export class Process {
+  readonly tgid: number;
+  command: string;
+  names = new Names();
+  readonly sessions = new Set<OpenSession>();
+  /** Calls that could be tied to no session. */
+  unattributed = 0;
+  /** Outbound talks without a tie of which it is not known yet whether they are calls. */
+  undecided = 0;
+  udp = 0;
+  quic = 0;
+  udpDetail = '';
+  quicDetail = '';
+  /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
+  moves = false;
+
+  constructor(tgid: number, command: string) {
+    this.tgid = tgid;
+    this.command = command;
+  }
+
+  outOfSight(): OutOfSight {
+    return { unattributed: this.unattributed + this.undecided, udp: this.udp, quic: this.quic };
+  }
+
+  datagram(event: UdpEvent): void {
+    if (isDns(event)) return this.names.event(event);
+    const text = `${event.remote.host}:${event.remote.port}`;
+    if (event.remote.port === QUIC_PORT) {
+      this.quic += 1;
+      this.quicDetail = text;
+    } else {
+      this.udp += 1;
+      this.udpDetail = text;
+    }
+  }
+}
+
+export class Processes {
+  readonly #processes = new Map<number, Process>();
+
+  of(tgid: number, command = ''): Process {
+    const known = this.#processes.get(tgid);
+    if (known !== undefined) {
+      if (known.command === '' && command !== '') known.command = command;
+      return known;
+    }
+    const process = new Process(tgid, command);
+    this.#processes.set(tgid, process);
+    if (this.#processes.size > maxProcesses) for (const oldest of this.#processes.keys()) { this.#processes.delete(oldest); break; }
+    return process;
+  }
+
+  event(event: ProcessEvent): void {
+    if (event.what === 'exit') this.#processes.delete(event.tgid);
+    else if (event.what === 'fork') this.#fork(event);
+    else if (event.what === 'exec' || event.what === 'seen') {
+      const process = this.of(event.tgid);
+      if (event.command !== '') process.command = event.command;
+    }
+  }
+
+  get size(): number {
+    return this.#processes.size;
+  }
+
+  /** A child knows the names that its parent resolved. */
+  #fork(event: ProcessEvent): void {
+    const parent = this.#processes.get(event.tgid);
+    const child = this.of(event.childTgid, event.command || parent?.command);
+    if (parent !== undefined) child.names.table = parent.names.table;
+  }
+}

@@ -1,0 +1,42 @@
+/** A talk with what is known of who made it: one class for both sides of a service. */
+import type { Tie } from '../contexts/contexts.ts';
+import { OpenTalk } from '../talks/open-talk.ts';
+import type { OpenSession } from './open-session.ts';
+
+export class Spoken extends OpenTalk {
+  /** Inbound: the session that it is. */
+  session: OpenSession | undefined;
+  /** Outbound: whose call it is. */
+  tie: Tie<OpenSession> | undefined;
+  /** Outbound, not tied: ids of the sessions that were open when it began. */
+  candidates: readonly string[] = [];
+  /** Outbound: it has no tie, and may still turn out to be no call. */
+  undecided = false;
+  /** Outbound: it is in its session's list, or was given out. */
+  placed = false;
+  /** The first thread that wrote (read) on it, and whether another did too. */
+  writerTid = 0;
+  readerTid = 0;
+  mixed = false;
+  /** Numbers of the events at which it began and at which its answer was last read or written. */
+  beganSeq = 0;
+  answerSeq = 0;
+  lastAtUs = 0;
+
+  wroteBy(tid: number): void {
+    if (tid === 0) return;
+    if (this.writerTid === 0) this.writerTid = tid;
+    else if (this.writerTid !== tid) this.mixed = true;
+  }
+
+  readBy(tid: number): void {
+    if (tid === 0) return;
+    if (this.readerTid === 0) this.readerTid = tid;
+    else if (this.readerTid !== tid) this.mixed = true;
+  }
+
+  /** One thread wrote all that was written, and it read all that was read. */
+  get byOneThread(): boolean {
+    return !this.mixed && (this.writerTid === 0 || this.readerTid === 0 || this.writerTid === this.readerTid);
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * Ties talks into sessions. Told by the cutters what begins, is said and ends, in the order of the ring; decides when a
+ * session is over:
+ *
+ *   its inbound talk is over (framing, turn, close)
+ *   and its thread has read another request, is gone, or has been quiet for `quietMs` with no call on its way
+ *   and every talk in it is settled: over, and a later position on its connection proves that all that was sent was taken
+ *
+ * The last condition waits for the next use of each connection, so at most one session a connection waits for it. Then it
+ * waits for the recorder's next report of losses (`lossReportMs`), and is given out.
+ */
+import type { Connection } from '../connections/connection.ts';
+import type { LossLedger } from '../connections/loss.ts';
+import { Contexts } from '../contexts/contexts.ts';
+import type { Tie } from '../contexts/contexts.ts';
+import type { Opening, TalkSink } from '../talks/sink.ts';
+import { Lingering } from './lingering.ts';
+import { OpenSession } from './open-session.ts';
+import type { Processes } from './processes.ts';
+import { Spoken } from './spoken.ts';
+
+/** Sessions named as candidates or alternatives. */
+const maxCandidates = 16;
+/** Sessions that wait for quiet. Past that the one that did least lately is given out as it is. */
+const maxLingering = 200_000;
+
+export interface WeaverOptions {
+  readonly recordingId: string;
+  readonly quietMs: number;
+  readonly ledger: LossLedger;
+  readonly processes: Processes;
+  /** Over in every respect. */
+  readonly onOver: (session: OpenSession) => void;
+  /** An outbound talk of no session is over. */
+  readonly onAmbient: (talk: Spoken) => void;
+}
+
+export class Weaver implements TalkSink<Spoken> {
+  readonly contexts: Contexts<OpenSession>;
+  /** Sessions that are not given out. */
+  readonly open = new Set<OpenSession>();
+  /** Outbound talks of no session that are not over. */
+  readonly loose = new Set<Spoken>();
+  /** Number of the event at hand, its place in the recording, and its time. */
+  seq = 0;
+  tag = 0;
+  nowUs = 0;
+  readonly #options: WeaverOptions;
+  readonly #lingering = new Lingering();
+  #lingers = 0;
+  /** Outbound connections on which nothing was said yet, and what their connect was tied to. */
+  readonly #born = new WeakMap<Connection, { tie: Tie<OpenSession> | undefined; tid: number }>();
+
+  constructor(options: WeaverOptions) {
+    this.#options = options;
+    this.contexts = new Contexts((session) => this.#release(session));
+  }
+
+  /** A connection was opened by `tid`: what its first call is tied to, where the thread juggles several sessions. */
+  connected(connection: Connection): void {
+    const { tid, tgid } = connection.open;
+    const context = this.contexts.of(tid, tgid);
+    if (connection.open.learnt === 'accept') context.accepted += 1;
+    else {
+      this.#born.set(connection, { tie: this.contexts.tie(context), tid });
+      context.act();
+    }
+  }
+
+  /** An accepted connection was closed by this side, or is over. */
+  disconnected(connection: Connection): void {
+    if (connection.openerTid === 0 || connection.open.learnt !== 'accept') return;
+    const context = this.contexts.of(connection.openerTid, connection.open.tgid);
+    if (context.accepted > 0) context.accepted -= 1;
+  }
+
+  opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tid: number, tgid: number): Spoken {
+    const talk = new Spoken(connection, inbound, atUs, tid, tgid);
+    talk.beganSeq = this.seq;
+    if (!inbound || opening === 'greeting' || opening === 'push') return talk;
+    const process = this.#options.processes.of(tgid, tgid === connection.open.tgid ? connection.open.command : '');
+    const session = new OpenSession(this.#options.recordingId, talk, process, this.#options.ledger.events, opening === 'late', this.tag);
+    session.pipelined = follows;
+    talk.session = session;
+    connection.sessions += 1;
+    process.sessions.add(session);
+    this.open.add(session);
+    return talk;
+  }
+
+  spoke(talk: Spoken, side: 'request' | 'response', atUs: number, tid: number, tgid: number): void {
+    talk.lastAtUs = atUs;
+    if (!talk.inbound) {
+      if (side === 'request') this.#calls(talk, atUs, tid, tgid || talk.begunTgid);
+      else this.#answered(talk, atUs, tid, tgid || talk.begunTgid);
+      return;
+    }
+    const { session } = talk;
+    if (session === undefined) return;
+    session.lastAtUs = atUs;
+    session.lastTag = this.tag;
+    if (side === 'request') this.#asked(session, talk, tid, tgid);
+    else this.#responds(session, talk, tid, tgid);
+  }
+
+  called(talk: Spoken): void {
+    this.#decided(talk);
+    const { tie } = talk;
+    if (tie === undefined || tie.job.gone) {
+      talk.tie = undefined;
+      this.#options.processes.of(talk.begunTgid).unattributed += 1;
+      return;
+    }
+    talk.placed = true;
+    tie.job.calls.push(talk);
+    talk.connection.sessions += 1;
+  }
+
+  over(talk: Spoken): void {
+    if (talk.inbound) {
+      if (talk.session === undefined) return talk.unasked && !talk.setup ? this.#options.onAmbient(talk) : undefined;
+      this.#inboundOver(talk.session);
+      return;
+    }
+    this.loose.delete(talk);
+    if (talk.setup) return this.#decided(talk);
+    if (talk.placed) return;
+    this.#decided(talk);
+    talk.placed = true;
+    this.#options.onAmbient(talk);
+  }
+
+  settled(talk: Spoken): void {
+    const session = talk.session ?? talk.tie?.job;
+    if (session !== undefined) this.#check(session);
+  }
+
+  dropped(talk: Spoken): void {
+    this.#decided(talk);
+    this.loose.delete(talk);
+    const { session } = talk;
+    if (session === undefined) return;
+    talk.connection.sessions -= 1;
+    this.#leave(session);
+  }
+
+  /** Time has come to `nowUs`: sessions that were quiet long enough have ended. */
+  tick(): void {
+    const quietUs = this.#options.quietMs * 1000;
+    for (;;) {
+      const session = this.#lingering.first;
+      if (session === undefined) return;
+      const crowded = this.#lingers > maxLingering;
+      if (session.lastAtUs + quietUs > this.nowUs && !crowded) return;
+      if (crowded) this.#force(session);
+      else if (session.calling) this.#linger(session, this.nowUs);
+      else this.#quiet(session);
+    }
+  }
+
+  pause(): void {
+    this.contexts.pause();
+    for (const session of this.open) session.paused = true;
+  }
+
+  /** Takes a session out: it is given out, or never was one. */
+  #leave(session: OpenSession): void {
+    session.gone = true;
+    this.#unlinger(session);
+    this.open.delete(session);
+    session.process.sessions.delete(session);
+  }
+
+  #asked(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
+    talk.readBy(tid);
+    const context = this.contexts.of(tid, tgid);
+    const { reading } = context;
+    if (session.pipelined && reading !== undefined && reading !== session && reading.talk.connection === talk.connection && !reading.talk.over) {
+      let ahead = reading;
+      while (ahead.followedBy !== undefined && ahead.followedBy !== session) ahead = ahead.followedBy;
+      ahead.followedBy = session;
+      reading.pipelined = true;
+      return;
+    }
+    const juggles = talk.connection.openerTid === tid && talk.connection.open.learnt === 'accept' && context.accepted > 1;
+    this.contexts.readRequest(context, session, juggles);
+  }
+
+  #responds(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
+    talk.answerSeq = this.seq;
+    session.look();
+    talk.wroteBy(tid);
+    if (tid === 0) return;
+    if (talk.readerTid !== 0 && talk.readerTid !== tid) session.process.moves = true;
+    this.contexts.respond(this.contexts.of(tid, tgid), session);
+  }
+
+  #calls(talk: Spoken, atUs: number, tid: number, tgid: number): void {
+    talk.wroteBy(tid);
+    if (tid === 0) return;
+    const context = this.contexts.of(tid, tgid);
+    if (talk.request.empty) this.#tie(talk, context);
+    else if (talk.tie !== undefined) this.#disputed(talk, this.contexts.tie(context)?.job);
+    context.act();
+    const session = talk.tie?.job;
+    if (session === undefined) return;
+    if (session.lingers) this.#linger(session, atUs);
+    session.lastTag = this.tag;
+  }
+
+  #tie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>): void {
+    this.#decided(talk);
+    talk.beganSeq = this.seq;
+    talk.tie = this.#bornTie(talk, context) ?? this.contexts.tie(context);
+    if (talk.tie !== undefined) return;
+    const process = this.#options.processes.of(talk.begunTgid);
+    talk.undecided = true;
+    process.undecided += 1;
+    talk.candidates = candidatesOf(process.sessions);
+    this.loose.add(talk);
+  }
+
+  /** The first call of a connection that a loop opened is of the session it was opened for. */
+  #bornTie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>): Tie<OpenSession> | undefined {
+    const born = this.#born.get(talk.connection);
+    if (born === undefined) return undefined;
+    this.#born.delete(talk.connection);
+    const { tie } = born;
+    if (tie === undefined || tie.job.gone) return undefined;
+    if (!context.loop && context.tid === born.tid) return this.contexts.tie(context) ?? tie;
+    if (context.tid !== born.tid) return undefined;
+    const now = this.contexts.tie(context)?.job;
+    return now === undefined || now === tie.job ? tie : { ...tie, alternatives: [now] };
+  }
+
+  /** Another session's thread goes on with a talk that has no answer: it is of one of the two, and nobody knows which. */
+  #disputed(talk: Spoken, other: OpenSession | undefined): void {
+    const { tie } = talk;
+    if (tie === undefined || other === undefined || other === tie.job || other.gone) return;
+    talk.tie = { ...tie, alternatives: [...new Set([...tie.alternatives, other])].slice(0, maxCandidates) };
+  }
+
+  #answered(talk: Spoken, atUs: number, tid: number, tgid: number): void {
+    talk.answerSeq = this.seq;
+    talk.readBy(tid);
+    const context = this.contexts.of(tid, tgid);
+    if (talk.writerTid !== 0 && talk.writerTid !== tid && talk.tie !== undefined) talk.tie.job.process.moves = true;
+    const session = talk.tie?.job ?? this.#born.get(talk.connection)?.tie?.job;
+    this.contexts.readAnswer(context, session?.gone === true ? undefined : session);
+    if (session === undefined || session.gone) return;
+    if (session.lingers) this.#linger(session, atUs);
+    session.lastTag = this.tag;
+  }
+
+  /** It is known now whether it is a call. */
+  #decided(talk: Spoken): void {
+    if (!talk.undecided) return;
+    talk.undecided = false;
+    this.#options.processes.of(talk.begunTgid).undecided -= 1;
+  }
+
+  #inboundOver(session: OpenSession): void {
+    if (session.after === undefined) session.look();
+    if (!session.talk.over) return;
+    const behind = session.followedBy;
+    if (behind !== undefined && !behind.gone) {
+      session.followedBy = undefined;
+      const context = this.contexts.of(session.talk.readerTid, session.talk.begunTgid);
+      if (context.reading === session) this.contexts.readRequest(context, behind, false);
+    }
+    if (!session.gone) this.#linger(session, this.nowUs);
+    this.#check(session);
+  }
+
+  #release(session: OpenSession): void {
+    session.released = true;
+    this.#check(session);
+  }
+
+  #quiet(session: OpenSession): void {
+    this.#unlinger(session);
+    const context = this.contexts.of(session.talk.readerTid, session.talk.begunTgid);
+    if (context.reading === session) context.reading = undefined;
+    this.#release(session);
+  }
+
+  #check(session: OpenSession): void {
+    if (session.gone || !session.released || !session.settled) return;
+    this.#give(session);
+  }
+
+  #force(session: OpenSession): void {
+    session.forced = true;
+    this.#give(session);
+  }
+
+  #give(session: OpenSession): void {
+    this.#leave(session);
+    this.#options.onOver(session);
+  }
+
+  #linger(session: OpenSession, atUs: number): void {
+    if (!session.lingers) this.#lingers += 1;
+    this.#lingering.touch(session, atUs);
+  }
+
+  #unlinger(session: OpenSession): void {
+    if (!session.lingers) return;
+    this.#lingers -= 1;
+    this.#lingering.remove(session);
+  }
+}
+
+function candidatesOf(sessions: ReadonlySet<OpenSession>): string[] {
+  const ids: string[] = [];
+  for (const session of sessions) {
+    if (ids.length >= maxCandidates) break;
+    ids.push(session.id);
+  }
+  return ids;
+}

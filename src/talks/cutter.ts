@@ -1,0 +1,396 @@
+/**
+ * Cuts one connection into talks: by framing while that is sure, else by the turn of direction.
+ *
+ *   turn      client bytes after server bytes begin a new talk; all else extends the one that is open
+ *   framing   the k-th request and the k-th response are a talk, however they arrive (pipelining, early answers)
+ *
+ * Until the protocol is known the connection is cut by turn and its pieces are remembered, to be framed afterwards. Egress that
+ * has begun but is not there yet (packets, a blocked send) finds its talk by position: `cutAt` of the talk before it.
+ */
+import type { Connection } from '../connections/connection.ts';
+import type { Piece } from '../connections/piece.ts';
+import type { ConnectionEnd, StreamSink } from '../connections/sink.ts';
+import type { Direction } from '../events/event.ts';
+import type { Frame, Framer, Protocol, Side } from '../protocols/protocol.ts';
+import type { OpenTalk } from './open-talk.ts';
+import { RecognitionLog } from './recognition.ts';
+import type { Recognise } from './recognition.ts';
+import type { RunLimits } from './run.ts';
+import type { Opening, TalkSink } from './sink.ts';
+
+export interface CutterOptions extends RunLimits {
+  readonly recognise: Recognise;
+}
+
+/** Requests of one connection without an answer. Past that framing is given up (a client that never reads answers). */
+export const maxUnanswered = 10_000;
+/** How often a connection that was joined in mid-stream, or had a gap, is looked at again for its protocol. */
+const maxResyncs = 16;
+
+export class Cutter<T extends OpenTalk> implements StreamSink {
+  protocol: Protocol | undefined;
+  /** Talks that set the connection up, in order: its prologue. */
+  readonly setups: T[] = [];
+  readonly #connection: Connection;
+  readonly #sink: TalkSink<T>;
+  readonly #options: CutterOptions;
+  /** Talks that are not over, oldest first. */
+  readonly #queue: T[] = [];
+  readonly #unsettled: T[] = [];
+  #last: T | undefined;
+  #client: Direction | undefined;
+  #framer: Framer | undefined;
+  #log: RecognitionLog | undefined;
+  /** Stream positions of the first byte that the framer was given. */
+  #clientBase = -1;
+  #serverBase = -1;
+  #proven = 0;
+  #calls = 0;
+  #opened = 0;
+  #resyncs = 0;
+  #resync = false;
+  readonly #frames: Frame[] = [];
+
+  constructor(connection: Connection, sink: TalkSink<T>, options: CutterOptions) {
+    this.#connection = connection;
+    this.#sink = sink;
+    this.#options = options;
+    this.#log = new RecognitionLog(options.recognise);
+    this.#resync = !connection.whole;
+  }
+
+  began(direction: Direction, position: number, atUs: number, tid: number, tgid: number): void {
+    if (direction === 'egress' && position < this.#connection.egress.account.next) return;
+    const asks = direction === this.#clientDirection();
+    const talk = asks ? this.#asking(position, atUs, tid, tgid) : this.#answering(atUs, tid, tgid);
+    if (asks && talk.request.empty) {
+      talk.begunAtUs = atUs;
+      talk.begunTid = tid;
+      talk.begunTgid = tgid;
+    }
+    if (!asks) talk.responded = true;
+    this.#sink.spoke(talk, asks ? 'request' : 'response', atUs, tid, tgid);
+  }
+
+  piece(direction: Direction, piece: Piece): void {
+    const side: Side = direction === this.#clientDirection() ? 'client' : 'server';
+    const { position, length, bytes } = piece;
+    const talk = this.#talkOf(side, direction, piece);
+    if (side === 'server') talk.responded = true;
+    if (this.#log !== undefined) this.#log.add(side, position, length, bytes);
+    (side === 'client' ? talk.request : talk.response).add(piece, this.#options);
+    if (this.#framer !== undefined) return this.#feed(side, position, length, bytes);
+    if (this.#log !== undefined) this.#decide();
+    else if (side === 'client') this.#isCall(talk);
+    if (talk.cutAt !== undefined && direction === 'egress' && position + length >= talk.cutAt) this.#finish(talk);
+  }
+
+  takenBack(position: number): void {
+    const talks = this.#last === undefined ? this.#queue : [...this.#queue, this.#last];
+    for (const talk of talks) talk.sent.splitAt(position);
+    if (this.#framer !== undefined) this.#loseFraming('bytes were taken back');
+  }
+
+  named(position: number, end: number, atUs: number, tid: number): void {
+    for (const talk of new Set([...this.#unsettled, ...this.#queue, ...(this.#last === undefined ? [] : [this.#last])])) {
+      const run = talk.sent;
+      if (run.empty || run.end <= position || run.from >= end) continue;
+      run.name(position, end, atUs, tid);
+      if (talk.begunTid === 0 && !talk.inbound) talk.begunTid = tid;
+      this.#sink.spoke(talk, talk.inbound ? 'response' : 'request', atUs, tid, this.#connection.open.tgid);
+    }
+  }
+
+  proven(position: number): void {
+    this.#proven = position;
+    for (let at = 0; at < this.#unsettled.length;) {
+      const talk = this.#unsettled[at] as T;
+      if (talk.sent.end > position) at += 1;
+      else {
+        this.#unsettled.splice(at, 1);
+        this.#settle(talk);
+      }
+    }
+  }
+
+  finished(direction: Direction): void {
+    if (this.#framer === undefined) return;
+    const side = direction === this.#clientDirection() ? 'client' : 'server';
+    this.#framer.end(side, this.#frames);
+    this.#takeFrames();
+  }
+
+  closed(end: ConnectionEnd | undefined): void {
+    this.#clientDirection();
+    if (end !== undefined && this.#opened === 0 && end.kind !== 'fin') this.#failed(end);
+    if (this.#log?.empty === false) this.#unknown();
+    if (end !== undefined && this.#last !== undefined) this.#last.end = end;
+    for (const talk of [...this.#queue]) {
+      if (end !== undefined) talk.end = end;
+      this.#finish(talk, end !== undefined);
+    }
+    if (this.#calls === 0) this.#onlySetUp();
+    this.#last = undefined;
+  }
+
+  /** Copies bytes out of the recording's blocks; forgets what was given out. */
+  own(copy: (bytes: Uint8Array) => Uint8Array, isGone: (talk: T) => boolean): void {
+    if (this.#last !== undefined && isGone(this.#last)) this.#last = undefined;
+    for (const talk of this.#queue) {
+      talk.request.own(copy);
+      talk.response.own(copy);
+    }
+    for (const talk of this.setups) {
+      talk.request.own(copy);
+      talk.response.own(copy);
+    }
+  }
+
+  /** The talk whose request is being made, if any: what a live tracker asks for. */
+  get asking(): T | undefined {
+    const last = this.#queue[this.#queue.length - 1];
+    return last === undefined || last.unasked ? undefined : last;
+  }
+
+  #clientDirection(): Direction {
+    return (this.#client ??= this.#connection.role === 'inbound' ? 'ingress' : 'egress');
+  }
+
+  /** The talk that request bytes at `position` belong to: a new one when the last is answered. */
+  #asking(position: number, atUs: number, tid: number, tgid: number): T {
+    const last = this.#queue[this.#queue.length - 1];
+    if (last === undefined) return this.#open(atUs, tid, tgid);
+    if (this.#framer !== undefined) {
+      if (last.unasked) this.#cut(last, position);
+      return last.requestDone || last.unasked ? this.#open(atUs, tid, tgid) : last;
+    }
+    if (!last.responded && !last.requestDone) return last;
+    if (this.#log !== undefined && !last.unasked) this.#unknown();
+    this.#cut(last, position);
+    return this.#open(atUs, tid, tgid);
+  }
+
+  #answering(atUs: number, tid: number, tgid: number): T {
+    const talk = this.#framer === undefined ? this.#queue[this.#queue.length - 1] : this.#head();
+    return talk ?? this.#openUnasked(atUs, tid, tgid);
+  }
+
+  #head(): T | undefined {
+    for (const talk of this.#queue) if (!talk.responseDone) return talk;
+    return undefined;
+  }
+
+  #talkOf(side: Side, direction: Direction, piece: Piece): T {
+    const { atUs, tid } = piece;
+    const tgid = this.#connection.open.tgid;
+    if (this.#framer !== undefined) {
+      if (side === 'server') return this.#head() ?? this.#openUnasked(atUs, tid, tgid);
+      const last = this.#queue[this.#queue.length - 1];
+      return last === undefined || last.requestDone ? this.#open(atUs, tid, tgid) : last;
+    }
+    if (direction === 'egress') {
+      for (const talk of this.#queue) if (talk.cutAt === undefined || piece.position < talk.cutAt) return talk;
+    } else if (this.#queue.length > 0) return this.#queue[this.#queue.length - 1] as T;
+    return side === 'client' ? this.#open(atUs, tid, tgid) : this.#openUnasked(atUs, tid, tgid);
+  }
+
+  #open(atUs: number, tid: number, tgid: number, opening: Opening = 'request'): T {
+    if (this.#queue.length >= maxUnanswered) this.#loseFraming(`more than ${maxUnanswered} requests without an answer`);
+    if (this.#framer === undefined && this.#log === undefined && this.#resync && this.#resyncs < maxResyncs) {
+      this.#resyncs += 1;
+      this.#log = new RecognitionLog(this.#options.recognise);
+    }
+    const inbound = this.#clientDirection() === 'ingress';
+    const last = this.#queue[this.#queue.length - 1];
+    const follows = last !== undefined && !last.responseDone;
+    const talk = this.#sink.opened(this.#connection, inbound, opening, follows, atUs, tid, tgid || this.#connection.open.tgid);
+    talk.protocol = this.protocol;
+    talk.framed = this.#framer !== undefined;
+    talk.joined = this.#opened === 0 && !this.#connection.whole;
+    if (opening !== 'request') talk.unasked = talk.requestDone = true;
+    this.#opened += 1;
+    this.#queue.push(talk);
+    return talk;
+  }
+
+  /** The server speaks and nobody asked: its greeting, a push, or the answer to what was asked before the recorder came. */
+  #openUnasked(atUs: number, tid: number, tgid: number): T {
+    const opening = this.#opened > 0 ? 'push' : this.#connection.whole ? 'greeting' : 'late';
+    const talk = this.#open(atUs, tid, tgid, opening);
+    if (opening === 'greeting') this.#isSetup(talk);
+    return talk;
+  }
+
+  #isSetup(talk: T): void {
+    talk.setup = true;
+    this.setups.push(talk);
+  }
+
+  #isCall(talk: T): void {
+    if (talk.inbound || talk.unasked || talk.called) return;
+    talk.called = true;
+    this.#calls += 1;
+    this.#sink.called(talk);
+  }
+
+  /** A connection that failed before it carried a byte is a call that failed. */
+  #failed(end: ConnectionEnd): void {
+    if (this.#clientDirection() === 'ingress') return;
+    const { open } = this.#connection;
+    const talk = this.#open(open.atUs, open.tid, open.tgid);
+    this.#sink.spoke(talk, 'request', open.atUs, open.tid, open.tgid);
+    talk.end = end;
+    this.#isCall(talk);
+  }
+
+  /** Nothing but set-up, and then it ended: no session will refer to it as a prologue, so it is what was called. */
+  #onlySetUp(): void {
+    for (const talk of this.setups.splice(0)) {
+      if (talk.inbound || talk.unasked) continue;
+      talk.setup = false;
+      this.#isCall(talk);
+      this.#sink.over(talk);
+      if (talk.settled) this.#sink.settled(talk);
+    }
+  }
+
+  #decide(): void {
+    const found = (this.#log as RecognitionLog).recognise(this.#connection.serverPort);
+    if (found === 'more') return;
+    if (found === undefined) return this.#unknown();
+    const log = this.#log as RecognitionLog;
+    this.#log = undefined;
+    this.protocol = found;
+    this.#connection.serverName = found.serverName?.(log.head('client'));
+    this.#framer = found.framer();
+    for (const talk of this.#queue) {
+      talk.protocol = found;
+      talk.framed = this.#framer.sure;
+    }
+    this.#clientBase = this.#serverBase = -1;
+    if (!this.#framer.sure) return this.#loseFraming(this.#framer.unsureBecause ?? 'not framed', false);
+    this.#resync = false;
+    for (const { side, position, length, bytes } of log.pieces) {
+      this.#feed(side, position, length, bytes);
+      if (this.#framer === undefined) return;
+    }
+  }
+
+  /** No protocol that we know: the turn of direction cuts. */
+  #unknown(): void {
+    this.#log = undefined;
+    for (const talk of this.#queue) if (!talk.request.empty) this.#isCall(talk);
+  }
+
+  #feed(side: Side, position: number, length: number, bytes: Uint8Array | undefined): void {
+    const framer = this.#framer as Framer;
+    if (side === 'client') {
+      if (this.#clientBase < 0) this.#clientBase = position;
+    } else if (this.#serverBase < 0) this.#serverBase = position;
+    if (bytes === undefined) framer.gap(side, length, this.#frames);
+    else framer.push(side, bytes, this.#frames);
+    this.#takeFrames();
+    if (this.#framer === undefined || framer.sure) return;
+    this.#resync = bytes === undefined;
+    this.#loseFraming(framer.unsureBecause ?? 'not framed');
+  }
+
+  #takeFrames(): void {
+    const frames = this.#frames;
+    if (frames.length === 0) return;
+    for (let at = 0; at < frames.length; at += 1) {
+      const frame = frames[at] as Frame;
+      if (frame.side === 'client') this.#requestFrame(frame);
+      else this.#responseFrame(frame);
+    }
+    frames.length = 0;
+  }
+
+  #requestFrame(frame: Frame): void {
+    const talk = this.#queue[this.#queue.length - 1];
+    if (talk === undefined || talk.requestDone) return;
+    const rest = talk.request.splitAt(this.#clientBase + frame.end);
+    talk.requestDone = true;
+    if (frame.role === 'oneway') talk.responseDone = true;
+    if (frame.setup === true && this.#calls === 0 && !talk.inbound) this.#isSetup(talk);
+    else this.#isCall(talk);
+    if (talk.responseDone) this.#finish(talk);
+    const first = rest[0];
+    if (first === undefined) return;
+    const next = this.#open(first.atUs, first.tid, talk.begunTgid);
+    for (const piece of rest) next.request.add(piece, this.#options);
+    this.#sink.spoke(next, 'request', first.atUs, first.tid, talk.begunTgid);
+  }
+
+  #responseFrame(frame: Frame): void {
+    if (frame.role === 'interim') return;
+    const talk = this.#head();
+    if (talk === undefined) return;
+    if (frame.role === 'push' && !talk.unasked) return this.#pushFrame(talk, frame);
+    if (frame.role === 'greeting' && !talk.unasked) return;
+    const rest = talk.response.splitAt(this.#serverBase + frame.end);
+    talk.responseDone = true;
+    if (talk.requestDone) this.#finish(talk);
+    const first = rest[0];
+    if (first === undefined) return;
+    const next = this.#head() ?? this.#openUnasked(first.atUs, first.tid, talk.begunTgid);
+    for (const piece of rest) next.response.add(piece, this.#options);
+    next.responded = true;
+    this.#sink.spoke(next, 'response', first.atUs, first.tid, talk.begunTgid);
+  }
+
+  /** What the server said unasked, in the middle of `talk`, is a talk of its own. */
+  #pushFrame(talk: T, frame: Frame): void {
+    const pushed = talk.response.splitAt(this.#serverBase + frame.start);
+    const first = pushed[0];
+    if (first === undefined) return;
+    const push = this.#openUnasked(first.atUs, first.tid, talk.begunTgid);
+    for (const piece of pushed) push.response.add(piece, this.#options);
+    for (const piece of push.response.splitAt(this.#serverBase + frame.end)) talk.response.add(piece, this.#options);
+    talk.responded = !talk.response.empty;
+    push.responseDone = true;
+    this.#finish(push);
+  }
+
+  /** From here on the turn of direction cuts. Of requests that wait for an answer, only the last can be followed that way. */
+  #loseFraming(because: string, wasSure = true): void {
+    this.#framer = undefined;
+    this.#frames.length = 0;
+    const waiting = [...this.#queue];
+    for (const talk of waiting) {
+      talk.framed = false;
+      if (wasSure && waiting.length > 1) talk.unframed = because;
+      if (!talk.request.empty && !talk.setup) this.#isCall(talk);
+      if (talk !== waiting[waiting.length - 1]) this.#finish(talk);
+    }
+  }
+
+  /** `talk` is over by turn: what is sent from here on is another's. */
+  #cut(talk: T, position: number): void {
+    talk.requestDone = talk.responseDone = true;
+    const { egress } = this.#connection;
+    talk.cutAt = this.#clientDirection() === 'ingress' ? egress.announced : position;
+    if (egress.account.next >= talk.cutAt || talk.unasked) this.#finish(talk);
+  }
+
+  /** `whole` false: the recording ended before the talk did. */
+  #finish(talk: T, whole = true): void {
+    const at = this.#queue.indexOf(talk);
+    if (at < 0) return;
+    this.#queue.splice(at, 1);
+    this.#last = talk;
+    if (talk.empty && talk.end?.errno === undefined && talk.end?.kind !== 'reset') return this.#sink.dropped(talk);
+    if (!talk.unasked && !talk.setup) this.#isCall(talk);
+    talk.over = whole;
+    this.#sink.over(talk);
+    if (!whole) return;
+    if (talk.sent.empty || talk.sent.end <= this.#proven) this.#settle(talk);
+    else this.#unsettled.push(talk);
+  }
+
+  #settle(talk: T): void {
+    talk.settled = true;
+    this.#sink.settled(talk);
+  }
+}
+

@@ -1,0 +1,72 @@
+/** A talk while it goes on. */
+import type { Connection } from '../connections/connection.ts';
+import type { ConnectionEnd } from '../connections/sink.ts';
+import type { Protocol } from '../protocols/protocol.ts';
+import { Run } from './run.ts';
+import type { Talk } from './talk.ts';
+
+export class OpenTalk {
+  readonly connection: Connection;
+  readonly inbound: boolean;
+  readonly request = new Run();
+  readonly response = new Run();
+  /** When its first system call began, and whose it was. */
+  begunAtUs: number;
+  begunTid: number;
+  begunTgid: number;
+  protocol: Protocol | undefined;
+  /** No more of the request (the response) will come. */
+  requestDone = false;
+  responseDone = false;
+  /** An answer has begun. */
+  responded = false;
+  /** Nothing more will come. */
+  over = false;
+  /** Over, and the kernel is known to have taken every byte that was sent. */
+  settled = false;
+  /** Its request is known to be a call. */
+  called = false;
+  /** Sets the connection up: part of the prologue. */
+  setup = false;
+  /** There is no request: the server spoke unasked, or the recorder came too late to see what was asked. */
+  unasked = false;
+  /** Framing follows it: its beginning and its end are known, not presumed. */
+  framed = false;
+  /** The first talk of a connection that the recorder met in mid-stream: its beginning is presumed. */
+  joined = false;
+  /** Why it could not be followed to its end by framing, for people. */
+  unframed: string | undefined;
+  end: ConnectionEnd | undefined;
+  /** Egress from this position on is the next talk's. Undefined: not known yet. */
+  cutAt: number | undefined;
+
+  constructor(connection: Connection, inbound: boolean, atUs: number, tid: number, tgid: number) {
+    this.connection = connection;
+    this.inbound = inbound;
+    this.begunAtUs = atUs;
+    this.begunTid = tid;
+    this.begunTgid = tgid;
+  }
+
+  get sent(): Run {
+    return this.inbound ? this.response : this.request;
+  }
+
+  get received(): Run {
+    return this.inbound ? this.request : this.response;
+  }
+
+  get empty(): boolean {
+    return this.request.empty && this.response.empty;
+  }
+
+  finished(): Talk {
+    const { connection, end } = this;
+    return {
+      connection: { id: connection.id, local: connection.local, remote: connection.remote, protocol: this.protocol?.name ?? 'unknown' },
+      request: this.request.chunks(),
+      response: this.response.chunks(),
+      ...(end === undefined ? {} : { end }),
+    };
+  }
+}
