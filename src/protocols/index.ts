@@ -1,4 +1,5 @@
 /** The one door to protocols: which there are, and which one a connection speaks. */
+import { fastcgi } from './fastcgi.ts';
 import { http } from './http.ts';
 import { http2 } from './http2.ts';
 import type { Protocol } from './protocol.ts';
@@ -12,7 +13,7 @@ export type { Frame, Framer, Protocol, Recognition, Side, Summary } from './prot
 export { unknown };
 
 /** Every protocol that can be recognised, strictest signature first. */
-export const PROTOCOLS: readonly Protocol[] = [tls, http2, http, postgresql, mysql, redis];
+export const PROTOCOLS: readonly Protocol[] = [tls, http2, http, fastcgi, postgresql, mysql, redis];
 
 /** With this many bytes of a side seen and nobody certain, nobody will be. */
 export const maxRecogniseBytes = 16 << 10;

@@ -117,6 +117,6 @@ describe('conversations', () => {
     });
   }
   it('there are dialogues of every protocol that frames', () => {
-    assert.ok(seen >= 40, `only ${seen} dialogues were found`);
+    assert.ok(seen >= 90, `only ${seen} dialogues were found`);
   });
 });
