@@ -7,7 +7,8 @@ const PREFACE = latin1('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 export const http2: Protocol = {
   name: 'http2',
-  recognise(client): Recognition {
+  recognise(client, server): Recognition {
+    if (client.length === 0 && server.length > 0) return 'no'; // the preface comes first
     const known = Math.min(client.length, PREFACE.length);
     for (let i = 0; i < known; i++) if (client[i] !== PREFACE[i]) return 'no';
     return known === PREFACE.length ? 'yes' : 'more';

@@ -25,7 +25,8 @@ function recognise(client: Uint8Array, server: Uint8Array, hint: { readonly serv
   if (!INLINE.test(line[1]!) || / HTTP\/\d/.test(line[1]!)) return 'no';
   if (hint.serverPort === PORT) return 'yes';
   if (server.length === 0) return 'more';
-  return REPLY.test(latin1Text(server, 0, 1)) && server.includes(10) ? 'yes' : 'no';
+  if (!REPLY.test(latin1Text(server, 0, 1))) return 'no';
+  return server.includes(10) ? 'yes' : server.length > 4096 ? 'no' : 'more';
 }
 
 function shown(argument: Uint8Array): string {
