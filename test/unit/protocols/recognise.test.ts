@@ -64,7 +64,8 @@ describe('recognising a protocol', () => {
         assert.ok(early === 'more' || early === expected || expected === 'more', `${name}: ${early} after ${end} of ${c.length} bytes`);
       }
       for (let end = 0; end <= s.length; end++) {
-        const early = answer(c, s.subarray(0, end), port);
+        // MySQL's server speaks first: its client has said nothing before the greeting is whole.
+        const early = answer(expected === 'mysql' && end < s.length ? NOTHING : c, s.subarray(0, end), port);
         assert.ok(early === 'more' || early === expected, `${name}: ${early} after ${end} of ${s.length} bytes of the server`);
       }
     }
