@@ -10,6 +10,11 @@ const NAMES: Readonly<Record<number, string>> = {
   21: 'REGISTER REPLICA', 23: 'EXECUTE', 24: 'LONG DATA', 25: 'CLOSE', 26: 'RESET', 27: 'SET OPTION', 28: 'FETCH', 30: 'BINLOG DUMP', 31: 'RESET CONNECTION', 250: 'BULK EXECUTE',
 };
 const OF_STATEMENT = new Set<number>([COM.execute, COM.longData, COM.closeStatement, COM.fetch, COM.bulkExecute, 26]);
+/** What statements begin with. */
+const KEYWORDS = [
+  'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'SET', 'SHOW', 'BEGIN', 'COMMIT', 'ROLLBACK', 'REPLACE', 'WITH', 'CALL', 'START', 'CREATE', 'DROP',
+  'ALTER', 'USE', '/*',
+];
 const maxCommandBytes = 1 << 24;
 
 /**
@@ -43,9 +48,11 @@ function byCommand(client: Uint8Array, atPort: boolean): Recognition {
   if (command === undefined) return 'more';
   if (atPort) return command > 0 && (command <= 31 || command === COM.bulkExecute) ? 'yes' : 'no';
   if (command !== COM.query && command !== COM.prepare) return 'no';
-  const text = looseText(client.subarray(5, 64)).trimStart();
-  return client.length <= length + 4 && /^(SELECT|INSERT|UPDATE|DELETE|SET|SHOW|BEGIN|COMMIT|ROLLBACK|REPLACE|WITH|CALL|START|CREATE|DROP|ALTER|USE|\/\*)/i.test(text)
-    ? client.length === length + 4 ? 'yes' : 'more' : 'no';
+  const whole = client.length - 4 - length;
+  const text = looseText(client.subarray(5, 64)).trimStart().toUpperCase();
+  if (whole > 0) return 'no';
+  if (KEYWORDS.some((keyword) => text.startsWith(keyword))) return whole === 0 ? 'yes' : 'more';
+  return whole < 0 && KEYWORDS.some((keyword) => keyword.startsWith(text)) ? 'more' : 'no';
 }
 
 function textOf(request: Uint8Array): string {
