@@ -24,7 +24,7 @@ export const c = {
   mmap: libc.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)') as
     unknown as (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => Pointer,
   munmap: libc.func('int munmap(void *address, size_t length)') as unknown as (address: Pointer, length: number) => number,
-  read: libc.func('ssize_t read(int fd, _Out_ uint8_t *into, size_t length)') as unknown as (
+  read: libc.func('intptr_t read(int fd, _Out_ uint8_t *into, size_t length)') as unknown as (
     fd: number, into: Uint8Array, length: number) => number,
   vsnprintf: libc.func('int vsnprintf(_Out_ uint8_t *into, size_t size, const char *format, void *arguments)') as
     unknown as (into: Uint8Array, size: number, format: string, args: Pointer) => number,

@@ -101,7 +101,7 @@ export class Probes {
       this.ringBytes = options.ringBytes;
       this.packets = packets;
       this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
-      const cpus = readCpuCount();
+      const cpus = possibleCpus();
       this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
       this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
       this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
@@ -139,7 +139,8 @@ export class Probes {
   }
 }
 
-function readCpuCount(): number {
+/** Slots of a per-CPU value. */
+export function possibleCpus(): number {
   // per-CPU values have one slot for each possible CPU
   const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim();
   return 1 + Math.max(...text.split(',').map((range) => Number(range.split('-').at(-1))));

@@ -1,0 +1,281 @@
+/** `koala-bpf attach`: records until told to stop, or until those it watches are gone. Derives nothing. */
+import { resolve } from 'node:path';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { EnvironmentError, EXIT, UserError } from '../errors.ts';
+import { invoker } from '../kernel/invoker.ts';
+import { LoadError } from '../kernel/libbpf.ts';
+import { processFacts, seesFirstPidNamespace } from '../kernel/processes.ts';
+import type { ProbeName } from '../kernel/backends.ts';
+import { startHeld } from '../record/child.ts';
+import type { HeldChild } from '../record/child.ts';
+import { Recorder } from '../record/recorder.ts';
+import type { RecordedSummary } from '../record/recorder.ts';
+import { checkTargets, currentTargets } from '../record/targets.ts';
+import type { Targets } from '../record/targets.ts';
+import { saveVerifierLog } from '../record/verifier-log.ts';
+import { withJson } from './command.ts';
+import { durationFlag, sizeFlag } from './environment.ts';
+import { ProgressLine, say } from './output.ts';
+
+interface Flags {
+  pid: number[] | undefined;
+  unit: string[] | undefined;
+  exe: string[] | undefined;
+  cgroup: string[] | undefined;
+  port: number[] | undefined;
+  all: boolean | undefined;
+  out: string | undefined;
+  probe: string;
+  duration: string | undefined;
+  ringBytes: string;
+  maxConnections: number;
+  maxMessage: string | undefined;
+  maxDisk: string | undefined;
+  minFree: string | undefined;
+  segmentBytes: string;
+  json: boolean;
+}
+
+const LIVE_MS = 500;
+const LOOK_MS = 100;
+/** How long CMD may take to end after the signal that ends the recording. */
+const CHILD_GRACE_MS = 3000;
+/** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
+const MIN_RING_BYTES = 4096;
+const MAX_RING_BYTES = 1 << 30;
+
+export const command = 'attach';
+export const describe = 'record what processes say and hear, from the kernel, without touching them';
+
+export const builder = (yargs: Argv): Argv => withJson(yargs)
+  .option('pid', { type: 'number', array: true, nargs: 1, requiresArg: true, describe: 'this process and its descendants' })
+  .option('unit', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'a systemd unit, through restarts' })
+  .option('exe', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'whatever runs this executable, through restarts' })
+  .option('cgroup', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'whatever is in this cgroup or below it' })
+  .option('port', { type: 'number', array: true, nargs: 1, requiresArg: true, describe: 'the processes that listen on this TCP port' })
+  .option('all', { type: 'boolean', describe: 'every process of this host but koala-bpf' })
+  .option('out', { type: 'string', requiresArg: true, describe: 'the recording\'s folder (default ./koala-<UTC time>); one of ours is continued' })
+  .option('probe', { choices: ['auto', 'fentry', 'kprobe', 'tracepoint'], default: 'auto', describe: 'which kernel hooks; auto takes the cheapest that works here' })
+  .option('duration', { type: 'string', requiresArg: true, describe: 'stop after this time: 30s, 5m, 1h' })
+  .option('ring-bytes', { type: 'string', default: '16MiB', requiresArg: true, describe: 'kernel ring buffer: rounded up to a power of two' })
+  .option('max-connections', { type: 'number', default: 65536, requiresArg: true, describe: 'open connections the kernel side keeps track of' })
+  .option('max-message', { type: 'string', requiresArg: true, describe: 'keep at most this much of what one call moves (default: all)' })
+  .option('max-disk', { type: 'string', requiresArg: true, describe: 'drop the oldest segments so that the recording stays below this' })
+  .option('min-free', { type: 'string', requiresArg: true, describe: 'stop before the file system has less than this free (default: 10%, at most 2GiB)' })
+  .option('segment-bytes', { type: 'string', default: '64MiB', requiresArg: true, describe: 'size at which a new segment begins' })
+  .example('$0 attach --pid 4711', 'one process, until Ctrl-C')
+  .example('$0 attach --port 8080 --duration 5m --out rec', 'what listens on 8080, for five minutes')
+  .example('$0 attach --out rec -- node server.js', 'a command from its first instruction on');
+
+export async function handler(given: ArgumentsCamelCase): Promise<void> {
+  const flags = given as unknown as Flags;
+  const cmd = (given['--'] as (string | number)[] | undefined)?.map(String) ?? [];
+  const targets = check(flags, cmd);
+  const dir = resolve(flags.out ?? defaultFolder(new Date()));
+  const durationMs = flags.duration === undefined ? undefined : durationFlag('duration', flags.duration);
+  const options = recorderOptions(flags, targets, dir);
+  checkRights();
+  const child = cmd.length > 0 ? startHeld(cmd, flags.json) : undefined;
+  let recorder: Recorder;
+  try {
+    recorder = await Recorder.start(options);
+  } catch (error) {
+    child?.kill('SIGKILL');
+    throw error instanceof LoadError ? new EnvironmentError(saveVerifierLog(error)) : error;
+  }
+  try {
+    await record(recorder, { flags, targets, dir, durationMs, child });
+  } finally {
+    recorder.probes.close();
+  }
+}
+
+interface Run {
+  readonly flags: Flags;
+  readonly targets: Targets;
+  readonly dir: string;
+  readonly durationMs: number | undefined;
+  readonly child: HeldChild | undefined;
+}
+
+async function record(recorder: Recorder, run: Run): Promise<void> {
+  const { targets, child } = run;
+  const startedMs = performance.now();
+  const signals = new Signals(recorder, child);
+  const chosen = currentTargets(targets);
+  const held = child === undefined ? [] : [processFacts(child.tgid) ?? { tgid: child.tgid, parent: process.pid, command: 'sh' }];
+  recorder.watch([...chosen, ...held]);
+  // Children born while /proc was read are known to the kernel side; those born just before are not.
+  const late = currentTargets(targets).filter(({ tgid }) => !recorder.probes.isWatched(tgid));
+  recorder.watch(late);
+  recorder.probes.findExisting();
+  if (targets.pids.length > 0 && !recorder.anyWatched()) {
+    await recorder.stop();
+    throw new UserError(`--pid ${targets.pids.join(', ')}: the process ended while koala-bpf was attaching`);
+  }
+  announce(recorder, run, [...chosen, ...late, ...held]);
+  child?.release();
+  let exitStatus: number | undefined;
+  void child?.ended.then((status) => { exitStatus = status; }, () => undefined);
+  await waitForEnd(recorder, run, signals);
+  let summary: RecordedSummary;
+  try {
+    summary = await recorder.stop();
+  } catch (error) {
+    const known = (error as { summary?: RecordedSummary }).summary;
+    if (known !== undefined) sayEnd(known, run, startedMs, exitStatus);
+    throw error;
+  } finally {
+    signals.close();
+  }
+  sayEnd(summary, run, startedMs, exitStatus);
+  process.exitCode = EXIT.ok;
+}
+
+/** SIGINT and SIGTERM: the first ends the recording, the second ends it at once. CMD hears them too. */
+class Signals {
+  readonly first: Promise<NodeJS.Signals>;
+  #count = 0;
+  readonly #listener: (signal: NodeJS.Signals) => void;
+
+  constructor(recorder: Recorder, child: HeldChild | undefined) {
+    let tell: (signal: NodeJS.Signals) => void = () => undefined;
+    this.first = new Promise((resolve_) => { tell = resolve_; });
+    this.#listener = (signal) => {
+      this.#count++;
+      if (this.#count === 1) {
+        // At a terminal CMD is in the foreground group and has had its own.
+        if (!process.stdin.isTTY || signal !== 'SIGINT') child?.kill(signal);
+        tell(signal);
+      } else {
+        recorder.abandon();
+      }
+    };
+    process.on('SIGINT', this.#listener);
+    process.on('SIGTERM', this.#listener);
+  }
+
+  close(): void {
+    process.off('SIGINT', this.#listener);
+    process.off('SIGTERM', this.#listener);
+  }
+}
+
+/** Fulfilled when the recording has to end, for whatever reason. */
+async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, child }: Run, signals: Signals): Promise<void> {
+  const lasting = targets.all || targets.ports.length > 0 || targets.cgroups.length > 0 || targets.executables.length > 0;
+  const timers: NodeJS.Timeout[] = [];
+  const line = new ProgressLine();
+  let bytes = 0;
+  try {
+    const ends: Promise<unknown>[] = [signals.first, recorder.stopped];
+    if (durationMs !== undefined) ends.push(new Promise((done) => { timers.push(setTimeout(done, durationMs)); }));
+    if (!lasting) {
+      ends.push(new Promise<void>((done) => {
+        timers.push(setInterval(() => { if (!recorder.anyWatched()) done(); }, LOOK_MS));
+      }));
+    }
+    if (!flags.json) {
+      timers.push(setInterval(() => {
+        const now = recorder.counter('bytes');
+        const lost = recorder.counter('lostBytes');
+        line.update(`recording: ${recorder.counter('openConnections')} connections open, ${recorder.counter('connections')} seen, `
+          + `${size((now - bytes) / (LIVE_MS / 1000))}/s, ${size(now)} in all, ${lost === 0 ? 'nothing lost' : `${size(lost)} lost`}`);
+        bytes = now;
+      }, LIVE_MS));
+    }
+    const why = await Promise.race(ends);
+    if (child !== undefined && typeof why === 'string') {
+      // What it still says on its way out belongs to the recording.
+      await Promise.race([child.ended, new Promise((done) => { timers.push(setTimeout(done, CHILD_GRACE_MS)); })]).catch(() => undefined);
+    }
+  } finally {
+    for (const timer of timers) clearInterval(timer);
+    line.end();
+  }
+}
+
+function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { tgid: number; command: string }[]): void {
+  if (flags.json) {
+    print({ event: 'recording', dir, probe: recorder.probes.probe, targets: targets.map(({ tgid, command: name }) => ({ tgid, command: name })) });
+    return;
+  }
+  say('Recordings hold whatever the service said and heard, credentials included: keep them to yourself.');
+  const who = targets.length === 0 ? (flags.all === true ? 'every process' : 'nobody yet')
+    : targets.slice(0, 4).map(({ tgid, command: name }) => `${name} (${tgid})`).join(', ') + (targets.length > 4 ? ` and ${targets.length - 4} more` : '');
+  say(`koala-bpf: recording ${who} to ${dir} (probe ${recorder.probes.probe}); Ctrl-C ends it`);
+  if (!recorder.probes.packets) say('koala-bpf: no cgroup2 here, so what sendfile and splice send will be declared gaps');
+}
+
+function sayEnd(summary: RecordedSummary, { flags, dir }: Run, startedMs: number, exitStatus: number | undefined): void {
+  const durationMs = Math.round(performance.now() - startedMs);
+  if (flags.json) {
+    const { connections, bytes, lost } = summary;
+    print({ event: 'summary', dir, connections, bytes, lost, durationMs, ...(exitStatus === undefined ? {} : { exitStatus }) });
+    return;
+  }
+  say(`koala-bpf: ${summary.connections} connections, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`);
+  const causes = Object.entries(summary.lost.byCause);
+  say(causes.length === 0 ? '  lost: nothing'
+    : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${size(bytes)}`).join(', ')})`);
+  if (exitStatus !== undefined) say(`  the command ended with status ${exitStatus}`);
+  say(`  see it: koala-bpf ls ${dir}`);
+}
+
+function check(flags: Flags, cmd: readonly string[]): Targets {
+  const targets = checkTargets({
+    ...(flags.pid && { pid: flags.pid }), ...(flags.port && { port: flags.port }), ...(flags.unit && { unit: flags.unit }),
+    ...(flags.cgroup && { cgroup: flags.cgroup }), ...(flags.exe && { exe: flags.exe }), ...(flags.all && { all: true }),
+  });
+  const some = targets.all || cmd.length > 0
+    || targets.pids.length + targets.ports.length + targets.cgroups.length + targets.executables.length > 0;
+  if (!some) throw new UserError('attach: say whom: --pid N, --port P, --unit U, --exe PATH, --cgroup PATH, --all, or -- CMD');
+  return targets;
+}
+
+function recorderOptions(flags: Flags, targets: Targets, dir: string) {
+  const owner = invoker();
+  const ringBytes = 2 ** Math.ceil(Math.log2(Math.max(MIN_RING_BYTES, sizeFlag('ring-bytes', flags.ringBytes))));
+  if (ringBytes > MAX_RING_BYTES) throw new UserError(`--ring-bytes ${flags.ringBytes}: at most 1GiB`);
+  if (!Number.isInteger(flags.maxConnections) || flags.maxConnections < 1 || flags.maxConnections > 10_000_000) {
+    throw new UserError(`--max-connections ${flags.maxConnections}: a number from 1 to 10000000`);
+  }
+  return {
+    probe: flags.probe as ProbeName | 'auto', ringBytes, maxConnections: flags.maxConnections,
+    maxMessageBytes: flags.maxMessage === undefined ? 0 : sizeFlag('max-message', flags.maxMessage),
+    watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
+    filters: process.argv.slice(2),
+    writer: {
+      dir, segmentBytes: sizeFlag('segment-bytes', flags.segmentBytes),
+      ...(owner && { owner: { uid: owner.uid, gid: owner.gid } }),
+      ...(flags.maxDisk !== undefined && { maxDiskBytes: sizeFlag('max-disk', flags.maxDisk) }),
+      ...(flags.minFree !== undefined && { minFreeBytes: sizeFlag('min-free', flags.minFree) }),
+    },
+  };
+}
+
+function checkRights(): void {
+  if (process.geteuid?.() !== 0) {
+    throw new EnvironmentError('Recording needs root (BPF programs are loaded into the kernel)', 'run it with sudo');
+  }
+  if (!seesFirstPidNamespace()) {
+    throw new EnvironmentError(
+      'koala-bpf runs in a pid namespace of its own, and the kernel tells process ids of the first one',
+      'start the container with the host\'s pids (docker run --pid=host, hostPID: true)');
+  }
+}
+
+/** `./koala-20261123T140000`, UTC. */
+function defaultFolder(now: Date): string {
+  return `koala-${now.toISOString().replace(/[-:]/g, '').slice(0, 15)}`;
+}
+
+function size(bytes: number): string {
+  if (bytes < 1000) return `${Math.round(bytes)} B`;
+  const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1000 ** power).toFixed(1)} ${['B', 'kB', 'MB', 'GB', 'TB'][power] ?? ''}`;
+}
+
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}

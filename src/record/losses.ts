@@ -1,0 +1,48 @@
+/** The kernel's loss counters, as events: what each cause lost since the last look. */
+import type { Cause, LostEvent } from '../events/event.ts';
+import { KERNEL_CAUSES } from '../events/layout.ts';
+import { OFFSET_LOST_BYTES, OFFSET_LOST_EVENTS, SIZE_LOST } from '../kernel/layout.ts';
+import type { BpfMap } from '../kernel/map.ts';
+import { u32 } from '../kernel/map.ts';
+
+export interface Loss {
+  events: number;
+  bytes: number;
+}
+
+export class LossCounters {
+  readonly #map: BpfMap;
+  readonly #seen = new Map<number, Loss>();
+
+  constructor(map: BpfMap) {
+    this.#map = map;
+  }
+
+  /** @param atUs the look's time, Unix µs */
+  look(atUs: number): LostEvent[] {
+    const found: LostEvent[] = [];
+    KERNEL_CAUSES.forEach((cause, index) => {
+      const now = this.#read(index);
+      const seen = this.#seen.get(index) ?? { events: 0, bytes: 0 };
+      if (now.events === seen.events && now.bytes === seen.bytes) return;
+      this.#seen.set(index, now);
+      found.push({
+        kind: 'lost', atUs, tgid: 0, tid: 0, context: 0, snapshot: false, cause: cause as Cause,
+        events: now.events - seen.events, bytes: now.bytes - seen.bytes,
+      });
+    });
+    return found;
+  }
+
+  #read(cause: number): Loss {
+    const value = this.#map.get(u32(cause));
+    const sum = { events: 0, bytes: 0 };
+    if (value === undefined) return sum;
+    const view = new DataView(value.buffer);
+    for (let at = 0; at < value.length; at += SIZE_LOST) {
+      sum.events += Number(view.getBigUint64(at + OFFSET_LOST_EVENTS, true));
+      sum.bytes += Number(view.getBigUint64(at + OFFSET_LOST_BYTES, true));
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,127 @@
+/** Recording: probes, the ring's worker, and their end. What happens to the events is none of this folder's business. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { EnvironmentError, UserError } from '../errors.ts';
+import type { Event } from '../events/event.ts';
+import { possibleCpus, Probes } from '../kernel/probes.ts';
+import type { ProbeOptions } from '../kernel/probes.ts';
+import type { ProcessFacts } from '../kernel/processes.ts';
+import { hostFacts } from '../store/facts.ts';
+import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared } from './control.ts';
+import type { Shared } from './control.ts';
+import type { PlainWriterOptions, WorkerInput, WorkerOutput } from './worker.ts';
+
+export interface RecorderOptions extends ProbeOptions {
+  readonly writer: Omit<PlainWriterOptions, 'facts'>;
+  /** The user's flags as given, kept in the recording. */
+  readonly filters: readonly string[];
+}
+
+export interface RecordedSummary {
+  readonly connections: number;
+  readonly bytes: number;
+  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>> };
+  readonly ringPeakBytes: number;
+}
+
+type Stopped = Extract<WorkerOutput, { kind: 'stopped' }>;
+
+export class Recorder {
+  readonly probes: Probes;
+  readonly #shared: Shared;
+  readonly #worker: Worker;
+  readonly #stopped: Promise<Stopped>;
+  #ended: Stopped | undefined;
+
+  private constructor(probes: Probes, shared: Shared, worker: Worker, stopped: Promise<Stopped>) {
+    this.probes = probes;
+    this.#shared = shared;
+    this.#worker = worker;
+    this.#stopped = stopped;
+    void stopped.then((ended) => { this.#ended = ended; });
+  }
+
+  /** Probes attached, worker reading; nobody is watched yet. Throws UserError, EnvironmentError. */
+  static async start(options: RecorderOptions): Promise<Recorder> {
+    const probes = new Probes(options);
+    const shared = makeShared();
+    const workerData: WorkerInput = {
+      shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,
+      cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
+      writer: { ...options.writer, facts: hostFacts(probes.probe, options.filters) },
+    };
+    const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), { workerData });
+    let ready: () => void = () => undefined;
+    const isReady = new Promise<void>((resolve) => { ready = resolve; });
+    const stopped = new Promise<Stopped>((resolve) => {
+      worker.on('message', (message: WorkerOutput) => message.kind === 'ready' ? ready() : resolve(message));
+      worker.on('error', (error) => resolve({ kind: 'stopped', lost: {}, failure: { name: 'Error', message: error.stack ?? error.message } }));
+    });
+    const recorder = new Recorder(probes, shared, worker, stopped);
+    const failed = await Promise.race([isReady, stopped]);
+    if (failed !== undefined) {
+      probes.close();
+      throw failureOf(failed) ?? new Error('the ring worker ended at once');
+    }
+    return recorder;
+  }
+
+  /** Watches these and remembers them in the recording. */
+  watch(processes: readonly ProcessFacts[], atUs = Date.now() * 1000): void {
+    const seen: Event[] = processes.map(({ tgid, parent, command }) => ({
+      kind: 'process', what: 'seen', atUs, tgid, tid: tgid, context: 0, snapshot: false,
+      childTgid: tgid, childTid: tgid, parentTgid: parent, exitCode: 0, command, path: '',
+    }));
+    for (const { tgid } of processes) this.probes.watch(tgid);
+    if (seen.length > 0) this.#worker.postMessage(seen);
+  }
+
+  counter(name: keyof typeof COUNTERS): number {
+    return this.#shared.counters[COUNTERS[name]] ?? 0;
+  }
+
+  /** Fulfilled when the worker stopped of itself: the disk refused, or a bug. */
+  get stopped(): Promise<unknown> {
+    return this.#stopped;
+  }
+
+  /** True while a watched process lives. Not to be asked under --all. */
+  anyWatched(): boolean {
+    for (const _ of this.probes.watched.keys()) return true;
+    return false;
+  }
+
+  /** No more events; what happened before is drained to disk. */
+  async stop(): Promise<RecordedSummary> {
+    this.probes.detach();
+    return this.#end(DRAIN);
+  }
+
+  /** At once: what is still in the ring is given up. The recording reads. */
+  abandon(): void {
+    Atomics.store(this.#shared.command, COMMAND, ABANDON);
+    Atomics.notify(this.#shared.command, COMMAND);
+  }
+
+  async #end(word: number): Promise<RecordedSummary> {
+    if (Atomics.compareExchange(this.#shared.command, COMMAND, 0, word) === 0) Atomics.notify(this.#shared.command, COMMAND);
+    const ended = this.#ended ?? await this.#stopped;
+    if (this.#worker.threadId !== -1) await once(this.#worker, 'exit');
+    this.probes.close();
+    const failure = failureOf(ended);
+    const lostBytes = Object.values(ended.lost).reduce((sum, bytes) => sum + bytes, 0);
+    const summary = {
+      connections: this.counter('connections'), bytes: this.counter('bytes'),
+      lost: { bytes: lostBytes, byCause: ended.lost }, ringPeakBytes: this.counter('ringPeak'),
+    };
+    if (failure !== undefined) throw Object.assign(failure, { summary });
+    return summary;
+  }
+}
+
+function failureOf({ failure }: Stopped): Error | undefined {
+  if (failure === undefined) return undefined;
+  if (failure.name === 'UserError') return new UserError(failure.message);
+  if (failure.name === 'EnvironmentError') return new EnvironmentError(failure.message);
+  return new Error(failure.message);
+}

@@ -1,0 +1,40 @@
+/** Connections as the kernel's table has them: ends that found no room in the ring, and how the living stand at the end. */
+import type { CloseEvent } from '../events/event.ts';
+import * as layout from '../kernel/layout.ts';
+import type { BpfMap } from '../kernel/map.ts';
+
+function closeOf(value: Uint8Array, phase: CloseEvent['phase'], atUs: number, offset: number): CloseEvent {
+  const view = new DataView(value.buffer, value.byteOffset);
+  const flags = view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true);
+  const u64 = (at: number): number => Number(view.getBigUint64(at, true));
+  return {
+    kind: 'close', atUs, tgid: view.getUint32(layout.OFFSET_CONNECTION_TGID, true), tid: 0, context: 0, snapshot: false,
+    connection: u64(layout.OFFSET_CONNECTION_ID) + offset, phase,
+    byRemote: (flags & layout.CONNECTION_BY_REMOTE) !== 0, reset: (flags & layout.CONNECTION_RESET) !== 0,
+    error: view.getUint32(layout.OFFSET_CONNECTION_ERROR, true),
+    ingressFinal: u64(layout.OFFSET_CONNECTION_INGRESS_POSITION), egressFinal: u64(layout.OFFSET_CONNECTION_EGRESS_POSITION),
+  };
+}
+
+/** Ends that could not be written to the ring: each is told once. `offset`: the writer's connectionOffset. */
+export function takeUnreported(unreported: BpfMap, atUs: number, offset: number): CloseEvent[] {
+  const found: CloseEvent[] = [];
+  for (const key of [...unreported.keys()]) {
+    const value = unreported.get(key);
+    if (value !== undefined) found.push(closeOf(value, 'done', atUs, offset));
+    unreported.delete(key);
+  }
+  return found;
+}
+
+/** Where each open connection stands: for the end, when no probe runs any more. */
+export function standing(connections: BpfMap, atUs: number, offset: number): CloseEvent[] {
+  const found: CloseEvent[] = [];
+  for (const key of connections.keys()) {
+    const value = connections.get(key);
+    if (value === undefined) continue;
+    const flags = new DataView(value.buffer).getUint32(layout.OFFSET_CONNECTION_FLAGS, true);
+    if ((flags & layout.CONNECTION_OPENED) !== 0) found.push(closeOf(value, 'stands', atUs, offset));
+  }
+  return found;
+}

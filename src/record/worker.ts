@@ -1,0 +1,161 @@
+/**
+ * The ring's worker thread: ring memory → one copy into the block → disk. It polls: no event wakes anybody, and no FFI call
+ * is made for one. Sleeps 1 to 20 ms by how full the ring was.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { EnvironmentError, UserError } from '../errors.ts';
+import type { Event } from '../events/event.ts';
+import {
+  OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CAUSE, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_LENGTH, SAMPLE_DATA, SAMPLE_GAP,
+  KERNEL_CAUSES, SAMPLE_OPEN, SAMPLE_PROCESS,
+} from '../events/layout.ts';
+import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
+import { BpfMap } from '../kernel/map.ts';
+import { RingReader } from '../kernel/ring.ts';
+import { SegmentWriter } from '../store/writer.ts';
+import type { WriterOptions } from '../store/writer.ts';
+import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared, RUN } from './control.ts';
+import { LossCounters } from './losses.ts';
+import { standing, takeUnreported } from './sweep.ts';
+
+/** The writer's options but for what only functions can say. */
+export type PlainWriterOptions = Omit<WriterOptions, 'clock' | 'statfs'>;
+
+export interface WorkerInput {
+  readonly shared: SharedArrayBuffer;
+  readonly ringFd: number;
+  readonly ringBytes: number;
+  readonly lossesFd: number;
+  readonly cpus: number;
+  readonly connectionsFd: number;
+  readonly unreportedFd: number;
+  readonly writer: PlainWriterOptions;
+}
+
+/** What the worker says: once when it is ready, once when it has stopped. */
+export type WorkerOutput =
+  | { readonly kind: 'ready'; readonly recordingId: string }
+  | {
+    readonly kind: 'stopped';
+    /** Lost bytes by cause, what the kernel counted and what it declared on the spot. */
+    readonly lost: Readonly<Record<string, number>>;
+    readonly failure?: { readonly name: string; readonly message: string };
+  };
+
+const FLUSH_MS = 200;
+const LOOK_MS = 250;
+const MAX_SLEEP_MS = 20;
+/** Ring read at a go, between two looks at the clock. */
+const BATCH_BYTES = 4 << 20;
+
+const input = workerData as WorkerInput;
+const { command, counters } = makeShared(input.shared);
+const lost: Record<string, number> = {};
+
+function run(): void {
+  const ring = new RingReader(input.ringFd, input.ringBytes);
+  const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus));
+  const unreported = new BpfMap(input.unreportedFd, 'unreported', 8, SIZE_CONNECTION);
+  const writer = new SegmentWriter(input.writer);
+  post({ kind: 'ready', recordingId: writer.recordingId });
+  let bytes = 0;
+  let events = 0;
+  let connections = 0;
+  let processEvents = 0;
+  const { bytes: memory, view } = ring;
+  const take = (offset: number): void => {
+    const kind = view.getUint8(offset + OFFSET_SAMPLE_KIND);
+    events++;
+    if (kind === SAMPLE_DATA) bytes += view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
+    else if (kind === SAMPLE_OPEN) connections++;
+    else if (kind === SAMPLE_PROCESS) processEvents++;
+    else if (kind === SAMPLE_GAP) {
+      const cause = KERNEL_CAUSES[view.getUint8(offset + OFFSET_SAMPLE_CAUSE)] ?? 'unknown';
+      addLost(cause, Number(view.getBigUint64(offset + OFFSET_SAMPLE_LENGTH, true)));
+    }
+    writer.sample(memory, view, offset);
+  };
+  const look = (): void => {
+    const atUs = Date.now() * 1000;
+    takeEvents((event) => writer.event(event));
+    const found = losses.look(atUs);
+    for (const event of found) {
+      if (event.bytes > 0) addLost(event.cause, event.bytes);
+      counters[COUNTERS.lostEvents] = (counters[COUNTERS.lostEvents] ?? 0) + event.events;
+      writer.event(event);
+    }
+    if (found.length > 0) for (const event of takeUnreported(unreported, atUs, writer.connectionOffset)) writer.event(event);
+  };
+  const publish = (): void => {
+    counters[COUNTERS.bytes] = bytes;
+    counters[COUNTERS.events] = events;
+    counters[COUNTERS.connections] = connections;
+    counters[COUNTERS.openConnections] = writer.openConnections;
+    counters[COUNTERS.bytesWritten] = writer.bytesWritten;
+    counters[COUNTERS.segments] = writer.segments;
+    counters[COUNTERS.droppedSegments] = writer.droppedSegments;
+    counters[COUNTERS.processEvents] = processEvents;
+  };
+  try {
+    let flushedMs = performance.now();
+    let lookedMs = flushedMs;
+    let sleepMs = 1;
+    for (;;) {
+      const wanted = Atomics.load(command, COMMAND);
+      if (wanted === ABANDON) return;
+      const waiting = ring.waiting;
+      if (waiting > (counters[COUNTERS.ringPeak] ?? 0)) counters[COUNTERS.ringPeak] = waiting;
+      const got = waiting === 0 ? 0 : ring.drain(take, BATCH_BYTES);
+      const nowMs = performance.now();
+      if (nowMs - flushedMs >= FLUSH_MS) {
+        writer.flush();
+        flushedMs = nowMs;
+      }
+      if (nowMs - lookedMs >= LOOK_MS) {
+        look();
+        publish();
+        lookedMs = nowMs;
+      }
+      if (wanted === DRAIN && got === 0) break;
+      if (got >= BATCH_BYTES) continue;
+      // An eighth of the ring between two looks is plenty; half of it is too late.
+      if (waiting > input.ringBytes / 8) sleepMs = 1;
+      else sleepMs = waiting < input.ringBytes / 64 ? Math.min(MAX_SLEEP_MS, sleepMs + 1) : Math.max(1, sleepMs - 2);
+      if (wanted === RUN) Atomics.wait(command, COMMAND, RUN, sleepMs);
+    }
+    look();
+    const connectionTable = new BpfMap(input.connectionsFd, 'connections', 8, SIZE_CONNECTION);
+    for (const event of standing(connectionTable, Date.now() * 1000, writer.connectionOffset)) writer.event(event);
+    writer.close();
+  } finally {
+    publish();
+    writer.close();
+  }
+}
+
+function addLost(cause: string, bytes: number): void {
+  lost[cause] = (lost[cause] ?? 0) + bytes;
+  counters[COUNTERS.lostBytes] = (counters[COUNTERS.lostBytes] ?? 0) + bytes;
+}
+
+/** Events that the main thread knows of. This thread never returns to its event loop: it asks. */
+function takeEvents(take: (event: Event) => void): void {
+  while (parentPort !== null) {
+    const received = receiveMessageOnPort(parentPort) as { message: readonly Event[] } | undefined;
+    if (received === undefined) return;
+    received.message.forEach(take);
+  }
+}
+
+function post(message: WorkerOutput): void {
+  parentPort?.postMessage(message);
+}
+
+try {
+  run();
+  post({ kind: 'stopped', lost });
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  const name = error instanceof UserError ? 'UserError' : error instanceof EnvironmentError ? 'EnvironmentError' : 'Error';
+  post({ kind: 'stopped', lost, failure: { name, message: name === 'Error' ? error.stack ?? error.message : error.message } });
+}
