@@ -15,16 +15,17 @@ interface Functions {
   getppid(): number;
 }
 
+/** Loads a package as a file in `folder` would. */
+const load = (folder: string, name: string): unknown => createRequire(path.resolve(folder, 'package.json'))(name);
+
 function koffi(): Functions {
-  const require = createRequire(import.meta.url);
-  const binding = require('koffi') as { load(name: string): { func(signature: string): never } };
+  const binding = load('.', 'koffi') as { load(name: string): { func(signature: string): never } };
   const libc = binding.load('libc.so.6');
   return { abs: libc.func('int abs(int value)'), getppid: libc.func('int getppid()') };
 }
 
 function ffiNapi(folder: string): Functions {
-  const require = createRequire(path.resolve(folder, 'package.json'));
-  const binding = require('ffi-napi') as { Library(name: null, functions: object): Functions };
+  const binding = load(folder, 'ffi-napi') as { Library(name: null, functions: object): Functions };
   return binding.Library(null, { abs: ['int', ['int']], getppid: ['int', []] });
 }
 
