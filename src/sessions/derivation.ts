@@ -14,21 +14,14 @@ import { endedWhole } from './ending.ts';
 import { ambientTalk, finishedSession } from './finished.ts';
 import type { OpenSession } from './open-session.ts';
 import { Processes } from './processes.ts';
+import { Prologues } from './prologues.ts';
 import type { AmbientTalk, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
 import { Weaver } from './weaver.ts';
 
-/** Where a session lies in the recording, in the numbers that `push` was given. */
-export interface Extent {
-  readonly firstTag: number;
-  readonly lastTag: number;
-  /** The open of the oldest of its connections: its prologues begin here at the earliest. */
-  readonly sinceTag: number;
-}
-
 export interface DerivationOptions {
   readonly recordingId: string;
-  readonly onSession?: (session: Session, extent: Extent) => void;
+  readonly onSession?: (session: Session) => void;
   readonly onAmbient?: (talk: AmbientTalk) => void;
   readonly onConnection?: (account: ConnectionAccount) => void;
   /** A session's thread that does nothing for so long works for it no more. 5,000 (KOALA_GC_GLOBAL_STATUS_TIMEOUT). */
@@ -61,7 +54,7 @@ export class Derivation {
   readonly #processes = new Processes();
   readonly #weaver: Weaver;
   readonly #cutters = new WeakMap<Connection, Cutter<Spoken>>();
-  readonly #openTags = new WeakMap<Connection, number>();
+  readonly #prologues = new Prologues((connection) => this.#cutters.get(connection)?.setups ?? NO_SETUPS);
   #waiting: Waiting[] = [];
   #waitingFrom = 0;
   #events = 0;
@@ -78,7 +71,6 @@ export class Derivation {
       sink: (connection) => {
         const cutter = new Cutter<Spoken>(connection, this.#weaver, limits);
         this.#cutters.set(connection, cutter);
-        this.#openTags.set(connection, this.#weaver.tag);
         return cutter;
       },
     });
@@ -92,11 +84,10 @@ export class Derivation {
     });
   }
 
-  /** `tag`: any number that grows along the recording; sessions say from which to which they reach. */
-  push(event: Event, tag = 0): void {
+  /** Events in the order of the ring. */
+  push(event: Event): void {
     const weaver = this.#weaver;
     weaver.seq += 1;
-    weaver.tag = tag;
     if (event.atUs > weaver.nowUs && !event.snapshot) weaver.nowUs = event.atUs;
     if (this.#pauses) this.#pause();
     switch (event.kind) {
@@ -205,11 +196,7 @@ export class Derivation {
   #give(session: OpenSession, ended: boolean): void {
     const { onSession } = this.#options;
     if (onSession === undefined) return;
-    const setupsOf = (connection: Connection): readonly Spoken[] => this.#cutters.get(connection)?.setups ?? NO_SETUPS;
-    let sinceTag = session.firstTag;
-    for (const talk of [session.talk, ...session.calls]) sinceTag = Math.min(sinceTag, this.#openTags.get(talk.connection) ?? sinceTag);
-    const lastTag = Math.max(session.lastTag, session.firstTag);
-    onSession(finishedSession(session, setupsOf, this.#connections.ledger, ended), { firstTag: session.firstTag, lastTag, sinceTag });
+    onSession(finishedSession(session, this.#prologues, this.#connections.ledger, ended));
   }
 
   #own(): void {

@@ -2,22 +2,18 @@
 import { attributionOf } from '../contexts/contexts.ts';
 import type { JobFacts } from '../contexts/evidence.ts';
 import type { LossLedger } from '../connections/loss.ts';
-import type { Connection } from '../connections/connection.ts';
-import type { Chunk } from '../connections/account.ts';
-import type { Direction } from '../events/event.ts';
 import { certify } from './certificate.ts';
 import type { OpenSession } from './open-session.ts';
-import type { AmbientTalk, OutboundTalk, Prologue, Session } from './session.ts';
+import type { Prologues } from './prologues.ts';
+import type { AmbientTalk, OutboundTalk, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
 
-/** `setupsOf`: the talks that set a connection up. `ended`: the recording ended before the session did. */
-export function finishedSession(
-  session: OpenSession, setupsOf: (connection: Connection) => readonly Spoken[], ledger: LossLedger, ended: boolean,
-): Session {
+/** `ended`: the recording ended before the session did. */
+export function finishedSession(session: OpenSession, prologues: Prologues, ledger: LossLedger, ended: boolean): Session {
   const { talk, calls, process } = session;
   calls.sort((a, b) => a.beganSeq - b.beganSeq);
-  const connections = [...new Set([talk, ...calls].map((one) => one.connection))].filter((one) => setupsOf(one).length > 0);
-  const certificate = certify(session, connections.flatMap(setupsOf), ledger, ended);
+  const setUp = prologues.connectionsOf(talk, calls);
+  const certificate = certify(session, setUp.flatMap((connection) => prologues.setupsOf(connection)), ledger, ended);
   const outbound = outboundOf(session, ledger);
   const proven = outbound.reduce((count, call) => (call.certainty === 'proven' ? count + 1 : count), 0);
   return {
@@ -29,7 +25,7 @@ export function finishedSession(
     inbound: talk.finished(),
     outbound,
     ties: { proven, likely: outbound.length - proven, unknown: certificate.unseen.find((one) => one.kind === 'unattributed')?.count ?? 0 },
-    prologues: connections.map((connection) => prologueOf(connection, setupsOf(connection))),
+    prologues: setUp.map((connection) => prologues.of(connection)),
     names: session.names,
     certificate,
   };
@@ -58,14 +54,4 @@ function outboundOf(session: OpenSession, ledger: LossLedger): OutboundTalk[] {
       ...(tie.alternatives.length === 0 ? {} : { alternatives: tie.alternatives.map((other) => other.id) }),
     };
   });
-}
-
-/** In the order of time: what was said and heard takes turns. */
-function prologueOf(connection: Connection, setups: readonly Spoken[]): Prologue {
-  const chunks: (Chunk & { readonly direction: Direction })[] = setups.flatMap((talk) => [
-    ...talk.sent.chunks().map((chunk) => ({ ...chunk, direction: 'egress' as const })),
-    ...talk.received.chunks().map((chunk) => ({ ...chunk, direction: 'ingress' as const })),
-  ]);
-  chunks.sort((a, b) => a.atUs - b.atUs);
-  return { connection: connection.id, destination: connection.remote, chunks };
 }

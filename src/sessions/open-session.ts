@@ -31,8 +31,6 @@ export class OpenSession implements Job {
   gone = false;
   /** Unix µs of the last thing that was done for it. */
   lastAtUs: number;
-  readonly firstTag: number;
-  lastTag = 0;
   // The list of sessions that wait for quiet.
   lingers = false;
   previous: OpenSession | undefined;
@@ -40,7 +38,7 @@ export class OpenSession implements Job {
   readonly #recordingId: string;
   #id: string | undefined;
 
-  constructor(recordingId: string, talk: Spoken, process: Process, lossBefore: number, late: boolean, tag: number) {
+  constructor(recordingId: string, talk: Spoken, process: Process, lossBefore: number, late: boolean) {
     this.#recordingId = recordingId;
     this.talk = talk;
     this.process = process;
@@ -49,7 +47,6 @@ export class OpenSession implements Job {
     this.lossBefore = lossBefore;
     this.late = late;
     this.lastAtUs = talk.begunAtUs;
-    this.firstTag = tag;
   }
 
   /** Made when it is first asked for: a name costs a digest. */

@@ -41,9 +41,8 @@ export class Weaver implements TalkSink<Spoken> {
   readonly open = new Set<OpenSession>();
   /** Outbound talks of no session that are not over. */
   readonly loose = new Set<Spoken>();
-  /** Number of the event at hand, its place in the recording, and its time. */
+  /** Number of the event at hand, and its time. */
   seq = 0;
-  tag = 0;
   nowUs = 0;
   readonly #options: WeaverOptions;
   readonly #lingering = new Lingering();
@@ -79,7 +78,7 @@ export class Weaver implements TalkSink<Spoken> {
     talk.beganSeq = this.seq;
     if (!inbound || opening === 'greeting' || opening === 'push') return talk;
     const process = this.#options.processes.of(tgid, tgid === connection.open.tgid ? connection.open.command : '');
-    const session = new OpenSession(this.#options.recordingId, talk, process, this.#options.ledger.events, opening === 'late', this.tag);
+    const session = new OpenSession(this.#options.recordingId, talk, process, this.#options.ledger.events, opening === 'late');
     session.pipelined = follows;
     talk.session = session;
     connection.sessions += 1;
@@ -98,7 +97,6 @@ export class Weaver implements TalkSink<Spoken> {
     const { session } = talk;
     if (session === undefined) return;
     session.lastAtUs = atUs;
-    session.lastTag = this.tag;
     if (side === 'request') this.#asked(session, talk, tid, tgid);
     else this.#responds(session, talk, tid, tgid);
   }
@@ -205,7 +203,6 @@ export class Weaver implements TalkSink<Spoken> {
     const session = talk.tie?.job;
     if (session === undefined) return;
     if (session.lingers) this.#linger(session, atUs);
-    session.lastTag = this.tag;
   }
 
   #tie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>): void {
@@ -249,7 +246,6 @@ export class Weaver implements TalkSink<Spoken> {
     this.contexts.readAnswer(context, session?.gone === true ? undefined : session);
     if (session === undefined || session.gone) return;
     if (session.lingers) this.#linger(session, atUs);
-    session.lastTag = this.tag;
   }
 
   /** It is known now whether it is a call. */

@@ -1,0 +1,202 @@
+/**
+ * A session read back from its JSON, which a person may have edited: every field is checked, and what is wrong is named by
+ * its path. Unknown fields are ignored (a later version may have added them).
+ */
+import { UserError } from '../errors.ts';
+import type { Cause } from '../events/event.ts';
+import type { Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd } from './session.ts';
+
+const FORMAT = /^koala-bpf\/session@(\d+)$/;
+const VERSION = 1;
+const ENTRIES = ['request', 'message', 'job', 'start'] as const;
+const CERTAINTIES = ['proven', 'likely'] as const;
+const STATES = ['complete', 'incomplete', 'open'] as const;
+const SIDES = ['local', 'remote'] as const;
+const DIRECTIONS = ['ingress', 'egress'] as const;
+const ENDS = ['fin', 'reset', 'refused', 'timeout', 'unreachable', 'failed', 'exit'] as const;
+const ATTRIBUTIONS = [
+  'thread', 'born', 'goroutine', 'virtual-thread', 'helper', 'delegation', 'trace', 'handed-over', 'continuation', 'elimination',
+  'content', 'pattern', 'runtime',
+] as const;
+const RFC3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** A value and where it stands: `inbound.request[2].text`. */
+class Place {
+  readonly value: unknown;
+  readonly path: string;
+
+  constructor(value: unknown, path: string) {
+    this.value = value;
+    this.path = path;
+  }
+
+  wrong(expected: string): UserError {
+    const found = this.value === undefined ? 'is missing' : `is ${describe(this.value)}`;
+    return new UserError(`Cannot read session: ${this.path === '' ? 'it' : this.path} ${found}; expected ${expected}`);
+  }
+
+  get object(): Record<string, unknown> {
+    if (typeof this.value !== 'object' || this.value === null || Array.isArray(this.value)) throw this.wrong('an object');
+    return this.value as Record<string, unknown>;
+  }
+
+  at(key: string): Place {
+    const { object } = this;
+    return new Place(Object.hasOwn(object, key) ? object[key] : undefined, this.path === '' ? key : `${this.path}.${key}`);
+  }
+
+  has(key: string): boolean {
+    return this.at(key).value !== undefined;
+  }
+
+  list<T>(read: (place: Place) => T): T[] {
+    if (!Array.isArray(this.value)) throw this.wrong('a list');
+    return this.value.map((value, at) => read(new Place(value, `${this.path}[${at}]`)));
+  }
+
+  get string(): string {
+    if (typeof this.value !== 'string') throw this.wrong('a string');
+    return this.value;
+  }
+
+  get number(): number {
+    if (typeof this.value !== 'number' || !Number.isFinite(this.value)) throw this.wrong('a number');
+    return this.value;
+  }
+
+  get whole(): number {
+    if (!Number.isSafeInteger(this.value)) throw this.wrong('a whole number');
+    return this.value as number;
+  }
+
+  get count(): number {
+    if (this.whole < 0) throw this.wrong('a whole number, not negative');
+    return this.whole;
+  }
+
+  oneOf<T extends string>(values: readonly T[]): T {
+    const found = values.find((value) => value === this.value);
+    if (found === undefined) throw this.wrong(values.map((value) => JSON.stringify(value)).join(', '));
+    return found;
+  }
+}
+
+/** Throws UserError that names the path of what is wrong. */
+export function sessionFromJson(json: unknown): Session {
+  const place = new Place(json, '');
+  checkFormat(place.at('format'));
+  const startedAtUs = timeOf(place.at('startedAt'));
+  const process = place.at('process');
+  const ties = place.at('ties');
+  return {
+    id: place.at('id').string,
+    startedAtUs,
+    durationMs: place.at('durationMs').number,
+    entry: place.at('entry').oneOf(ENTRIES),
+    process: { tgid: process.at('tgid').count, command: process.at('command').string },
+    inbound: talkOf(place.at('inbound'), startedAtUs),
+    outbound: place.at('outbound').list((call) => outboundOf(call, startedAtUs)),
+    ties: { proven: ties.at('proven').count, likely: ties.at('likely').count, unknown: ties.at('unknown').count },
+    prologues: place.at('prologues').list((prologue) => prologueOf(prologue, startedAtUs)),
+    names: namesOf(place.at('names')),
+    certificate: certificateOf(place.at('certificate')),
+  };
+}
+
+function checkFormat(format: Place): void {
+  const version = Number(FORMAT.exec(format.string)?.[1] ?? Number.NaN);
+  if (Number.isNaN(version)) throw format.wrong(`"koala-bpf/session@${VERSION}"`);
+  if (version > VERSION) throw new UserError(`Cannot read session: its format is ${format.string}, this koala-bpf reads up to @${VERSION}; use a newer koala-bpf`);
+}
+
+function timeOf(place: Place): number {
+  const parts = RFC3339.exec(place.string);
+  const ms = parts === null ? Number.NaN : Date.parse(`${parts[1]}${parts[3]}`.toUpperCase());
+  if (Number.isNaN(ms)) throw place.wrong('a time as 2026-01-31T12:00:00.000000Z');
+  return ms * 1000 + Math.round(Number((parts?.[2] ?? '0').padEnd(9, '0')) / 1000);
+}
+
+function talkOf(place: Place, startedAtUs: number): Talk {
+  return {
+    connection: connectionOf(place.at('connection')),
+    request: place.at('request').list((chunk) => chunkOf(chunk, startedAtUs)),
+    response: place.at('response').list((chunk) => chunkOf(chunk, startedAtUs)),
+    ...(place.has('end') ? { end: endOf(place.at('end')) } : {}),
+  };
+}
+
+function connectionOf(place: Place): TalkConnection {
+  return {
+    id: place.at('id').string, local: place.at('local').string, remote: place.at('remote').string, protocol: place.at('protocol').string,
+  };
+}
+
+function endOf(place: Place): TalkEnd {
+  const errno = place.has('errno') ? { errno: place.at('errno').whole } : {};
+  return { kind: place.at('kind').oneOf(ENDS), by: place.at('by').oneOf(SIDES), ...errno };
+}
+
+function outboundOf(place: Place, startedAtUs: number): OutboundTalk {
+  const after = place.at('afterResponse');
+  if (after.value !== undefined && after.value !== true) throw after.wrong('true, or nothing');
+  return {
+    ...talkOf(place, startedAtUs),
+    attribution: place.at('attribution').oneOf(ATTRIBUTIONS),
+    certainty: place.at('certainty').oneOf(CERTAINTIES),
+    ...(after.value === true ? { afterResponse: true } : {}),
+    ...(place.has('alternatives') ? { alternatives: place.at('alternatives').list((id) => id.string) } : {}),
+  };
+}
+
+function chunkOf(place: Place, startedAtUs: number): Chunk {
+  const atUs = startedAtUs + place.at('atUs').whole;
+  const tid = place.at('tid').count;
+  const kinds = ['text', 'base64', 'gap'].filter((key) => place.has(key));
+  if (kinds.length !== 1) throw place.wrong('one of "text", "base64" and "gap" in it');
+  if (kinds[0] === 'gap') return { atUs, tid, gap: place.at('gap').count, cause: place.at('cause').string as Cause };
+  return { atUs, tid, bytes: kinds[0] === 'text' ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+}
+
+function utf8Of(place: Place): Uint8Array {
+  const bytes = Buffer.from(place.string, 'utf8');
+  if (bytes.toString('utf8') !== place.string) throw place.wrong('text without lone surrogates');
+  return bytes;
+}
+
+function base64Of(place: Place): Uint8Array {
+  if (!BASE64.test(place.string)) throw place.wrong('base64');
+  return Buffer.from(place.string, 'base64');
+}
+
+function prologueOf(place: Place, startedAtUs: number): Prologue {
+  return {
+    connection: place.at('connection').string,
+    destination: place.at('destination').string,
+    chunks: place.at('chunks').list((chunk) => ({ ...chunkOf(chunk, startedAtUs), direction: chunk.at('direction').oneOf(DIRECTIONS) })),
+  };
+}
+
+function namesOf(place: Place): Session['names'] {
+  const names = Object.keys(place.object).map((name) => [name, place.at(name).list((address) => address.string)] as const);
+  return Object.fromEntries(names);
+}
+
+function certificateOf(place: Place): Certificate {
+  return {
+    state: place.at('state').oneOf(STATES),
+    lost: place.at('lost').list((lost) => ({
+      connection: lost.at('connection').string, direction: lost.at('direction').oneOf(DIRECTIONS), from: lost.at('from').count,
+      bytes: lost.at('bytes').count, cause: lost.at('cause').string as Cause,
+    })),
+    unseen: place.at('unseen').list((unseen) => ({
+      kind: unseen.at('kind').string, count: unseen.at('count').count,
+      ...(unseen.has('detail') ? { detail: unseen.at('detail').string } : {}),
+    })),
+  };
+}
+
+function describe(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

@@ -1,0 +1,132 @@
+/**
+ * Sessions, ambient talks and connection accounts as the JSON that scripts read (a contract: add to it, never rename;
+ * `docs/json.md`). Bytes are text where they are UTF-8, else base64, so neither is ever ambiguous or lossy. Times count in
+ * whole microseconds from the session's start, which is RFC 3339 with microseconds.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { Cause, Direction } from '../events/event.ts';
+import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Session, Talk, TalkConnection, TalkEnd } from './session.ts';
+
+export { sessionFromJson } from './json-read.ts';
+
+export const SESSION_FORMAT = 'koala-bpf/session@1';
+
+export type ChunkJson =
+  | { atUs: number; tid: number; text: string }
+  | { atUs: number; tid: number; base64: string }
+  | { atUs: number; tid: number; gap: number; cause: Cause };
+
+export interface TalkJson {
+  connection: TalkConnection;
+  request: ChunkJson[];
+  response: ChunkJson[];
+  end?: TalkEnd;
+}
+
+export type OutboundTalkJson = TalkJson & { attribution: Attribution; certainty: Certainty; afterResponse?: true; alternatives?: readonly string[] };
+
+export interface SessionJson {
+  format: typeof SESSION_FORMAT;
+  id: string;
+  startedAt: string;
+  durationMs: number;
+  entry: Session['entry'];
+  process: Session['process'];
+  inbound: TalkJson;
+  outbound: OutboundTalkJson[];
+  ties: Session['ties'];
+  prologues: { connection: string; destination: string; chunks: (ChunkJson & { direction: Direction })[] }[];
+  names: Session['names'];
+  certificate: Certificate;
+}
+
+export type AmbientJson = { ambient: true; tgid: number; startedAt: string; candidates: readonly string[] } & TalkJson;
+
+export type ConnectionJson = Omit<ConnectionAccount, 'openedAtUs' | 'closedAtUs'> & { openedAt: string; closedAt?: string };
+
+/** What `ls --json` prints of a session: no bytes. */
+export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'certificate'> & {
+  summary: string;
+  status?: string;
+  inbound: { connection: TalkConnection; end?: TalkEnd };
+  outbound: number;
+  prologues: { connection: string; destination: string }[];
+  certificate: { state: Certificate['state'] };
+};
+
+export function sessionJson(session: Session): SessionJson {
+  const { startedAtUs } = session;
+  return {
+    ...headOf(session),
+    inbound: talkJson(session.inbound, startedAtUs),
+    outbound: session.outbound.map((call) => ({
+      ...talkJson(call, startedAtUs),
+      attribution: call.attribution,
+      certainty: call.certainty,
+      ...(call.afterResponse === undefined ? {} : { afterResponse: call.afterResponse }),
+      ...(call.alternatives === undefined ? {} : { alternatives: call.alternatives }),
+    })),
+    ties: session.ties,
+    prologues: session.prologues.map(({ connection, destination, chunks }) => ({
+      connection, destination, chunks: chunks.map((chunk) => ({ ...chunkJson(chunk, startedAtUs), direction: chunk.direction })),
+    })),
+    names: session.names,
+    certificate: session.certificate,
+  };
+}
+
+/** `text`, `status`: what its protocol makes of the inbound talk. */
+export function sessionRowJson(session: Session, { text, status }: { readonly text: string; readonly status?: string }): SessionRowJson {
+  const { connection, end } = session.inbound;
+  return {
+    ...headOf(session),
+    summary: text,
+    ...(status === undefined ? {} : { status }),
+    inbound: { connection, ...(end === undefined ? {} : { end }) },
+    outbound: session.outbound.length,
+    ties: session.ties,
+    prologues: session.prologues.map((prologue) => ({ connection: prologue.connection, destination: prologue.destination })),
+    names: session.names,
+    certificate: { state: session.certificate.state },
+  };
+}
+
+export function ambientJson(talk: AmbientTalk): AmbientJson {
+  const { tgid, startedAtUs, candidates } = talk;
+  return { ambient: true, tgid, startedAt: rfc3339(startedAtUs), candidates, ...talkJson(talk, startedAtUs) };
+}
+
+export function connectionJson(account: ConnectionAccount): ConnectionJson {
+  const { id, role, tgid, command, local, remote, learnt, openedAtUs, closedAtUs, ingress, egress, end, sessions } = account;
+  return {
+    id, role, tgid, command, local, remote, learnt, openedAt: rfc3339(openedAtUs),
+    ...(closedAtUs === undefined ? {} : { closedAt: rfc3339(closedAtUs) }), ingress, egress, end, sessions,
+  };
+}
+
+/** Unix µs as RFC 3339 in UTC with six digits of fraction. */
+export function rfc3339(atUs: number): string {
+  const us = Math.round(atUs);
+  const ms = Math.floor(us / 1000);
+  return `${new Date(ms).toISOString().slice(0, -1)}${String(us - ms * 1000).padStart(3, '0')}Z`;
+}
+
+function headOf({ id, startedAtUs, durationMs, entry, process }: Session): Pick<SessionJson, 'format' | 'id' | 'startedAt' | 'durationMs' | 'entry' | 'process'> {
+  return { format: SESSION_FORMAT, id, startedAt: rfc3339(startedAtUs), durationMs: Math.round(durationMs * 1000) / 1000, entry, process };
+}
+
+function talkJson(talk: Talk, startedAtUs: number): TalkJson {
+  return {
+    connection: talk.connection,
+    request: talk.request.map((chunk) => chunkJson(chunk, startedAtUs)),
+    response: talk.response.map((chunk) => chunkJson(chunk, startedAtUs)),
+    ...(talk.end === undefined ? {} : { end: talk.end }),
+  };
+}
+
+function chunkJson(chunk: Chunk, startedAtUs: number): ChunkJson {
+  const facts = { atUs: Math.round(chunk.atUs) - Math.round(startedAtUs), tid: chunk.tid };
+  if ('gap' in chunk) return { ...facts, gap: chunk.gap, cause: chunk.cause };
+  const bytes = Buffer.from(chunk.bytes.buffer, chunk.bytes.byteOffset, chunk.bytes.byteLength);
+  return isUtf8(bytes) ? { ...facts, text: bytes.toString('utf8') } : { ...facts, base64: bytes.toString('base64') };
+}
