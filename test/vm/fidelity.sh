@@ -1,0 +1,21 @@
+#!/bin/bash
+# Runs in the guest, started by fidelity-*.guest: the quick byte-fidelity set with one probe backend. Fails unless it
+# gave a verdict on every scenario and none is wrong; its counts go to the kernel table.
+set -u
+probe=$1
+verdicts=$KOALA_VM_OUT/fidelity.jsonl
+KOALA_TEST_PROBE=$probe KOALA_TEST_RESULTS=$verdicts "$(dirname "$0")/../native/guest.sh"
+status=$?
+
+count() { grep -s -c "\"verdict\":\"$1\"" "$verdicts"; }
+recorded=$(count recorded) declared=$(count declared) skipped=$(count skipped) wrong=$(count wrong)
+shown="${recorded:-0} scenarios byte for byte, ${declared:-0} with every missing byte declared, ${wrong:-0} wrong, ${skipped:-0} not on this kernel"
+if [ "$status" = 0 ] && [ "${recorded:-0}" -gt 0 ]; then
+  result=pass
+else
+  result=fail
+  [ "$status" = 0 ] && status=1
+fi
+printf '{"backend":"%s","result":"%s","shown":"%s"}\n' "$probe" "$result" "$shown" >>"$KOALA_VM_OUT/results.jsonl"
+echo "$probe: $shown"
+exit "$status"
