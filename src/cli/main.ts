@@ -28,10 +28,10 @@ const OUTLIVE_STDOUT = new Set(['attach']);
 async function main(argv: readonly string[]): Promise<void> {
   const name = argv.find((word) => !word.startsWith('-'));
   endWithStdout(name);
-  const wanted = name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
-  const modules = await Promise.all(wanted.map((load) => load?.()));
   let log: Log | undefined;
   try {
+    const wanted = name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
+    const modules = await Promise.all(wanted.map((load) => load?.()));
     await yargs()
       .scriptName('koala-bpf')
       .usage('$0 COMMAND …\n\nRecords what a running service says and hears, cuts it into sessions, replays them against any build.')
@@ -53,7 +53,9 @@ async function main(argv: readonly string[]): Promise<void> {
       .help()
       .wrap(Math.min(120, process.stdout.columns ?? 100))
       .exitProcess(false)
-      .fail(false)
+      .fail((message: string | null, thrown: unknown) => {
+        throw thrown ?? new UserError(`${message ?? 'wrong usage'}; see 'koala-bpf ${name === undefined || !Object.hasOwn(COMMANDS, name) ? '' : `${name} `}--help'`);
+      })
       .parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error, log);
@@ -65,13 +67,12 @@ async function main(argv: readonly string[]): Promise<void> {
 /** Says what went wrong in a line, and returns the exit status. */
 function report(error: unknown, log: Log | undefined): number {
   const known = error instanceof UserError || error instanceof CorruptError ? EXIT.user
-    : error instanceof EnvironmentError ? EXIT.environment
-      : isUsage(error) ? EXIT.user : EXIT.bug;
+    : error instanceof EnvironmentError ? EXIT.environment : EXIT.bug;
   const text = error instanceof Error ? error.message : String(error);
   const debug = (process.env['KOALA_LOG_LEVEL'] ?? '').toUpperCase();
   if (known !== EXIT.bug) {
     log?.logger.error({ status: known }, text);
-    process.stderr.write(`koala-bpf: ${text.replaceAll('\n', ' ')}${isUsage(error) ? "; see 'koala-bpf --help'" : ''}\n`);
+    process.stderr.write(`koala-bpf: ${text.replaceAll('\n', ' ')}\n`);
     return known;
   }
   log?.logger.fatal({ err: error }, 'bug');
@@ -81,9 +82,6 @@ function report(error: unknown, log: Log | undefined): number {
   else process.stderr.write('Please report it (CONTRIBUTING.md says where), with the command and what it says under KOALA_LOG_LEVEL=DEBUG.\n');
   return EXIT.bug;
 }
-
-/** yargs' own: unknown command or flag, missing argument. */
-const isUsage = (error: unknown): boolean => error instanceof Error && error.name === 'YError';
 
 /** `koala-bpf ls DIR | head` ends quietly. */
 function endWithStdout(command: string | undefined): void {

@@ -1,6 +1,5 @@
 /** Reads a recording: all its events in order, from a folder of segments, in constant memory, also while it is written. */
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CorruptError, EnvironmentError, UserError } from '../errors.ts';
 import { nextEvent } from '../events/decode.ts';
@@ -296,16 +295,3 @@ class EventSource {
 
 const torn = (path: string, tail: Incomplete): string =>
   `${path} ends in ${tail.bytes} bytes of an unfinished block: what was being written when the recorder was stopped is lost`;
-
-/** A block's payload, checked. Throws CorruptError when it can't be read any more. */
-export function readBlock(dir: string, place: BlockPlace, name: string): Buffer {
-  const blocks = openSegment(join(dir, name));
-  try {
-    blocks.seek(place.offset);
-    const block = blocks.next();
-    if (block.kind === 'block' && block.offset === place.offset) return block.payload;
-    throw new CorruptError(`${blocks.path}: the block at ${place.offset} is damaged`);
-  } finally {
-    blocks.close();
-  }
-}

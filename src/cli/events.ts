@@ -1,0 +1,82 @@
+/** `koala-bpf events`: the payload events as they came. */
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { UserError } from '../errors.ts';
+import type { Event } from '../events/event.ts';
+import { bytesJson } from '../report/bytes-json.ts';
+import { hexdump, localTime, readableText, textLines } from '../report/text.ts';
+import { rfc3339 } from '../sessions/json.ts';
+import { openRecording } from '../store/recording.ts';
+import { withJson, withRecording } from './command.ts';
+import { Lines, say, stdoutColours } from './output.ts';
+import type { Colours } from './output.ts';
+
+interface Flags {
+  DIR: string;
+  json: boolean;
+  tid: number | undefined;
+  follow: boolean;
+}
+
+type Payload = Extract<Event, { kind: 'data' | 'gap' | 'accepted' | 'sent' }>;
+
+export const command = 'events DIR';
+export const describe = 'the payload events of a recording, as they came';
+
+export const builder = (yargs: Argv): Argv<Flags> =>
+  withJson(withRecording(yargs))
+    .option('tid', { type: 'number', requiresArg: true, describe: 'only what this thread moved' })
+    .option('follow', { type: 'boolean', default: false, describe: 'go on with what comes, until the recorder ends' })
+    .example('$0 events rec --tid 4242', 'what one thread sent and received')
+    .example('$0 events rec --json --follow | jq .', 'live, for a script') as Argv<Flags>;
+
+const isPayload = (event: Event): event is Payload =>
+  event.kind === 'data' || event.kind === 'gap' || event.kind === 'accepted' || event.kind === 'sent';
+
+export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
+  const { tid } = flags;
+  if (tid !== undefined && !Number.isInteger(tid)) throw new UserError('--tid: not a thread id');
+  const recording = openRecording(flags.DIR);
+  const lines = new Lines();
+  const colours = stdoutColours();
+  const show = (event: Event): void => {
+    if (!isPayload(event) || (tid !== undefined && event.tid !== tid)) return;
+    if (flags.json) lines.print(JSON.stringify(eventJson(event)));
+    else for (const line of eventLines(event, colours)) lines.print(line);
+  };
+  if (flags.follow) {
+    const ended = new AbortController();
+    const end = (): void => ended.abort();
+    process.once('SIGINT', end).once('SIGTERM', end);
+    for await (const event of recording.follow(ended.signal)) {
+      show(event);
+      lines.end();
+    }
+  } else {
+    for (const event of recording.events()) show(event);
+  }
+  lines.end();
+  for (const problem of recording.status().problems) say(`koala-bpf: ${problem}`);
+}
+
+/** One line of `events --json` (docs/json.md). */
+export function eventJson(event: Payload): Record<string, unknown> {
+  const { kind, tgid, tid, direction, position, length } = event;
+  return {
+    kind, at: rfc3339(event.atUs), tgid, tid, connection: String(event.connection), direction, position, length,
+    ...(event.kind === 'data' ? bytesJson(event.bytes) : {}),
+    ...(event.kind === 'gap' || (event.kind === 'data' && event.cause !== 'none') ? { cause: event.cause } : {}),
+    ...(event.kind === 'data' && event.fromPacket ? { fromPacket: true } : {}),
+  };
+}
+
+function* eventLines(event: Payload, colours: Colours): Generator<string> {
+  const arrow = event.direction === 'ingress' ? colours.cyan('<-') : colours.green('->');
+  const what = event.kind === 'data' ? `${event.length} bytes`
+    : event.kind === 'gap' ? colours.red(`${event.length} bytes missing: ${event.cause}`)
+      : event.kind === 'accepted' ? `only ${event.length} bytes were taken` : `${event.length} bytes handed over, payload from packets`;
+  yield `${colours.dim(localTime(event.atUs))}  tid ${event.tid}  connection ${event.connection}  ${arrow} ${event.direction} @${event.position}  ${what}`;
+  if (event.kind !== 'data') return;
+  const text = readableText(event.bytes);
+  for (const line of text === undefined ? hexdump(event.bytes) : textLines(text)) yield `    ${line}`;
+  if (event.cause !== 'none') yield `    ${colours.red(`${event.length - event.bytes.length} bytes not kept: ${event.cause}`)}`;
+}

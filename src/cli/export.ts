@@ -1,0 +1,105 @@
+/** `koala-bpf export`: sessions as files or lines for other programs. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { EnvironmentError, UserError } from '../errors.ts';
+import { counted } from '../report/text.ts';
+import { Derivation } from '../sessions/derivation.ts';
+import { ambientJson, sessionJson } from '../sessions/json.ts';
+import { openRecording } from '../store/recording.ts';
+import type { SessionIndex } from '../store/session-index.ts';
+import { withQuiet, withRecording } from './command.ts';
+import { quietMs } from './environment.ts';
+import { withFilters, sessionFilter } from './ls.ts';
+import type { FilterFlags } from './ls.ts';
+import { Lines, ProgressLine, say } from './output.ts';
+import { openIndex, progressText, sayStatus } from './reading.ts';
+
+interface Flags extends FilterFlags {
+  DIR: string;
+  IDS: string[] | undefined;
+  format: string;
+  out: string | undefined;
+  ambient: boolean;
+  quietAfter: string | undefined;
+}
+
+export const command = 'export DIR [IDS..]';
+export const describe = 'sessions for other programs: JSON, one a line or one a file';
+
+export const builder = (yargs: Argv): Argv<Flags> =>
+  withFilters(withQuiet(withRecording(yargs)))
+    .positional('IDS', { type: 'string', array: true, describe: 'sessions, by unique beginnings of their ids; by default all' })
+    .option('format', { type: 'string', choices: ['json'], demandOption: true, requiresArg: true, describe: 'what to make' })
+    .option('out', { type: 'string', requiresArg: true, describe: 'a folder for one indented file each, instead of lines on stdout' })
+    .option('ambient', { type: 'boolean', default: false, describe: 'what no session caused, instead of sessions' })
+    .example('$0 export rec --format json > sessions.ndjson', 'all sessions, one a line')
+    .example('$0 export rec 3fa9 --format json --out cases', 'one, as a file to commit') as Argv<Flags>;
+
+export function handler(flags: ArgumentsCamelCase<Flags>): void {
+  if (flags.ambient) {
+    exportAmbient(flags);
+    return;
+  }
+  const filter = sessionFilter(flags, Date.now());
+  const { recording, index } = openIndex(flags.DIR, flags.quietAfter);
+  try {
+    const chosen = flags.IDS === undefined || flags.IDS.length === 0 ? index.list(filter) : found(index, flags.IDS);
+    const lines = new Lines();
+    if (flags.out !== undefined) makeFolder(flags.out);
+    let written = 0;
+    for (const row of chosen) {
+      const session = sessionJson(index.load(row));
+      if (flags.out === undefined) lines.print(JSON.stringify(session));
+      else writeSession(join(flags.out, `${row.id}.json`), session);
+      written++;
+    }
+    lines.end();
+    if (flags.out !== undefined) say(`koala-bpf: wrote ${counted(written, 'session')} to ${flags.out}; they hold credentials if the traffic did`);
+    sayStatus(recording, index.status);
+  } finally {
+    index.close();
+  }
+}
+
+/** All are looked up before the first is written: a wrong id writes nothing. */
+function found(index: SessionIndex, ids: readonly string[]) {
+  return ids.map((id) => index.find(id));
+}
+
+function makeFolder(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (existsSync(out)) throw new UserError(`--out ${out} is no folder`);
+    throw new EnvironmentError(`Cannot make the folder ${out}: ${(error as Error).message}`);
+  }
+}
+
+function writeSession(path: string, session: object): void {
+  try {
+    writeFileSync(path, `${JSON.stringify(session, undefined, 2)}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw new EnvironmentError(`Cannot write ${path}: ${(error as Error).message}`);
+  }
+}
+
+/** Ambient talks are in no index: they are derived for each asking. */
+function exportAmbient(flags: Flags): void {
+  if (flags.out !== undefined) throw new UserError('--ambient prints lines; --out is for sessions');
+  if (flags.IDS !== undefined && flags.IDS.length > 0) throw new UserError('--ambient prints what belongs to no session; leave the ids out');
+  const quiet = quietMs(process.env, flags.quietAfter);
+  const recording = openRecording(flags.DIR);
+  const total = recording.segments().reduce((sum, segment) => sum + segment.bytes, 0);
+  const progress = new ProgressLine();
+  const lines = new Lines();
+  const derivation = new Derivation({
+    recordingId: recording.id, quietMs: quiet, onAmbient: (talk) => lines.print(JSON.stringify(ambientJson(talk))),
+  });
+  const onProgress = (done: number): void => progress.update(progressText('reading', done, total));
+  for (const event of recording.events({ onProgress })) derivation.push(event);
+  derivation.finish(recording.status().endedOrderly);
+  progress.end();
+  lines.end();
+  sayStatus(recording, recording.status());
+}

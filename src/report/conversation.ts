@@ -1,0 +1,142 @@
+/** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
+import { hexdump, duration, localTime, oneLine, readableText, size, textLines } from './text.ts';
+import { protocolNamed } from '../protocols/index.ts';
+import type { AmbientTalk, Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+
+/** How lines are painted; identity functions for plain text. */
+export interface Paint {
+  readonly dim: (text: string) => string;
+  readonly bold: (text: string) => string;
+  readonly cyan: (text: string) => string;
+  readonly green: (text: string) => string;
+  readonly yellow: (text: string) => string;
+  readonly red: (text: string) => string;
+}
+
+type Directed = Chunk & { readonly from: string; readonly to: string; readonly asks: boolean };
+
+/** Neighbouring chunks of one side within this time are shown as one. */
+const JOIN_US = 50_000;
+
+export function* conversation(session: Session, paint: Paint): Generator<string> {
+  const { inbound, certificate, process } = session;
+  const me = `${oneLine(process.command)}[${process.tgid}]`;
+  yield paint.bold(`session ${session.id}`);
+  yield `  ${me}, begun ${localTime(session.startedAtUs)}, took ${duration(session.durationMs)}`;
+  yield `  from ${inbound.connection.remote} to ${inbound.connection.local}, ${inbound.connection.protocol}, connection ${inbound.connection.id}`;
+  yield* certificateLines(session, paint);
+  for (const [name, addresses] of Object.entries(session.names)) yield paint.dim(`  ${oneLine(name)} was ${addresses.join(', ')}`);
+  for (const prologue of session.prologues) yield* prologueLines(prologue, session, me, paint);
+
+  // The caller's turn, then what it caused, each in its own block by the time it began, then the answer.
+  const turns: { atUs: number; lines: Iterable<string> }[] = [
+    { atUs: session.startedAtUs, lines: side(inbound.request, 'client', me, true, session, inbound, paint) },
+    ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
+  ];
+  if (inbound.response.length > 0) {
+    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, inbound, paint) });
+  }
+  turns.sort((left, right) => left.atUs - right.atUs);
+  for (const turn of turns) yield* turn.lines;
+  if (inbound.end !== undefined) yield* ['', `  ${endText(inbound.end, inbound)}`];
+  if (certificate.state === 'open') yield* ['', paint.yellow('  the recording ends here; the session did not')];
+}
+
+function* certificateLines(session: Session, paint: Paint): Generator<string> {
+  const { certificate, ties } = session;
+  const tied = [
+    ...(ties.proven > 0 ? [`${ties.proven} proven`] : []), ...(ties.likely > 0 ? [`${ties.likely} likely`] : []),
+    ...(ties.unknown > 0 ? [`${ties.unknown} of this process meanwhile tied to nothing`] : []),
+  ];
+  const calls = `${session.outbound.length} calls${tied.length > 0 ? ` (${tied.join(', ')})` : ''}`;
+  yield `  ${calls}; ${certificate.state === 'complete' ? paint.green('complete: every byte is here') : paint.yellow(certificate.state)}`;
+  for (const lost of certificate.lost) {
+    yield paint.yellow(`  ! ${size(lost.bytes)} of connection ${lost.connection} ${lost.direction} @${lost.from} are missing: ${lost.cause}`);
+  }
+  for (const unseen of certificate.unseen) {
+    yield paint.yellow(`  ! out of sight: ${unseen.count} ${unseen.kind}${unseen.detail === undefined ? '' : ` (${oneLine(unseen.detail)})`}`);
+  }
+}
+
+function* prologueLines(prologue: Prologue, session: Session, me: string, paint: Paint): Generator<string> {
+  const used = session.outbound.some((talk) => talk.connection.id === prologue.connection);
+  if (!used || prologue.chunks.length === 0) return;
+  yield '';
+  yield paint.dim(`  before: connection ${prologue.connection} to ${prologue.destination} was set up with`);
+  for (const chunk of prologue.chunks) {
+    const [from, to] = chunk.direction === 'egress' ? [me, prologue.destination] : [prologue.destination, me];
+    yield paint.dim(`    ${from} -> ${to}`);
+    for (const line of chunkLines(chunk)) yield paint.dim(`      ${line}`);
+  }
+}
+
+function* call(talk: OutboundTalk, session: Session, me: string, paint: Paint): Generator<string> {
+  const { connection } = talk;
+  const { text, status } = summary(talk);
+  const marks = [`${talk.certainty} by ${talk.attribution}`, ...(talk.afterResponse === true ? ['after the response'] : [])];
+  if (talk.alternatives !== undefined && talk.alternatives.length > 0) marks.push(`or of ${talk.alternatives.join(', ')}`);
+  yield '';
+  yield `  ${paint.bold(`call ${connection.remote}`)}  ${oneLine(text)}${status === undefined ? '' : `  ${oneLine(status)}`}  ${paint.dim(`[${marks.join('; ')}; ${connection.protocol}, connection ${connection.id}]`)}`;
+  for (const line of side(talk.request, me, connection.remote, true, session, talk, paint)) yield `  ${line}`;
+  for (const line of side(talk.response, connection.remote, me, false, session, talk, paint)) yield `  ${line}`;
+  if (talk.end !== undefined) yield `    ${endText(talk.end, talk)}`;
+}
+
+function* side(
+  chunks: readonly Chunk[], from: string, to: string, asks: boolean, session: Session, _talk: Talk, paint: Paint,
+): Generator<string> {
+  const arrow = asks ? paint.cyan : paint.green;
+  let lastUs = -Infinity;
+  let lastTid = -1;
+  for (const part of joined(chunks)) {
+    if (part.atUs - lastUs > JOIN_US || part.tid !== lastTid) {
+      if (lastTid === -1 && asks && from === 'client') yield '';
+      yield `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(`+${((part.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, tid ${part.tid}`)}`;
+    }
+    lastUs = part.atUs;
+    lastTid = part.tid;
+    for (const line of chunkLines(part)) yield `    ${'gap' in part ? paint.red(line) : line}`;
+  }
+}
+
+/** Bytes that several system calls of one thread moved right after each other read as one. */
+function joined(chunks: readonly Chunk[]): Chunk[] {
+  const parts: Chunk[] = [];
+  for (const chunk of chunks) {
+    const last = parts.at(-1);
+    if (last !== undefined && 'bytes' in last && 'bytes' in chunk && last.tid === chunk.tid && chunk.atUs - last.atUs <= JOIN_US) {
+      parts[parts.length - 1] = { ...last, bytes: Buffer.concat([last.bytes, chunk.bytes]) };
+    } else {
+      parts.push(chunk);
+    }
+  }
+  return parts;
+}
+
+function chunkLines(chunk: Chunk): string[] {
+  if ('gap' in chunk) return [`[${size(chunk.gap)} missing: ${chunk.cause}]`];
+  const text = readableText(chunk.bytes);
+  if (text !== undefined) return textLines(text);
+  return mixed(chunk.bytes);
+}
+
+/** A readable head (HTTP's) before a binary body is shown as text. */
+function mixed(bytes: Uint8Array): string[] {
+  const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf('\r\n\r\n');
+  const head = end < 0 ? undefined : readableText(bytes.subarray(0, end + 4));
+  if (head === undefined) return hexdump(bytes);
+  return [...textLines(head), ...hexdump(bytes.subarray(end + 4))];
+}
+
+function summary(talk: Talk): { text: string; status?: string } {
+  const bytes = (chunks: readonly Chunk[]): Uint8Array => Buffer.concat(chunks.flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : [])));
+  return protocolNamed(talk.connection.protocol).summarise(bytes(talk.request), bytes(talk.response));
+}
+
+function endText(end: TalkEnd, talk: Talk): string {
+  const who = end.by === 'local' ? 'the process' : talk.connection.remote;
+  const how = { fin: 'closed it', reset: 'reset it', refused: 'refused it', timeout: 'did not answer in time', unreachable: 'could not be reached', failed: 'failed', exit: 'exited' }[end.kind];
+  return `${who} ${how}${end.errno === undefined ? '' : ` (errno ${end.errno})`}`;
+}
+
+export type { AmbientTalk, Directed };

@@ -1,0 +1,288 @@
+/**
+ * The sessions of a recording, listed and found at once. The first reader derives them all and keeps what it found in a
+ * file beside the segments; who comes after reads that file, as long as the segments are the same. Deriving is the only
+ * truth: the file may be deleted at any time.
+ */
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { Derivation } from '../sessions/derivation.ts';
+import { sessionRowJson } from '../sessions/json.ts';
+import type { Session } from '../sessions/session.ts';
+import { BlockCache } from './block-cache.ts';
+import { codeFingerprint } from './code-fingerprint.ts';
+import { IndexWriter } from './index-writer.ts';
+import { RecipeWriter, readRecipe } from './recipe.ts';
+import type { Recording, Status } from './recording.ts';
+import {
+  INDEX_HEAD_BYTES, INDEX_MAGIC, INDEX_NAME, INDEX_VERSION, readRow, ROW_BYTES, rowHasPrefix, rowStart, rowState, rowTgid,
+} from './session-rows.ts';
+import type { BlobPlace, Row } from './session-rows.ts';
+import { hasTls, summariseTalk } from './session-summary.ts';
+
+export interface IndexOptions {
+  /** How long a thread may be quiet after its answer before its calls are nobody's. */
+  readonly quietMs: number;
+  /** While the index is made: bytes of segments read, and of all. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Told when the index can't be kept beside the segments, so that the next reader derives again. */
+  readonly onUnkept?: (why: string) => void;
+}
+
+export interface SessionFilter {
+  /** Unix µs. */
+  readonly sinceUs?: number;
+  readonly untilUs?: number;
+  readonly tgid?: number;
+  /** In the summary; case does not matter. */
+  readonly grep?: string;
+  /** Equal to the status, or its beginning when it ends in `x`s (`5xx`). */
+  readonly status?: string;
+  /** Not `complete`. */
+  readonly incomplete?: boolean;
+}
+
+export interface ListedSession extends Row {
+  readonly commandText: string;
+  readonly summaryText: string;
+  readonly statusText: string | undefined;
+}
+
+interface Head {
+  readonly recordingId: string;
+  readonly code: string;
+  readonly quietMs: number;
+  readonly segments: readonly (readonly [sequence: number, bytes: number])[];
+  readonly status: Status;
+}
+
+const ROWS_AT_ONCE = 8192;
+const BLOB_CHUNK = 1 << 18;
+const ID_PREFIX = /^[0-9a-z-]+$/i;
+
+/** Opens the index of `recording`, made first where there is none or another's. Close it after use. */
+export function openSessionIndex(recording: Recording, options: IndexOptions): SessionIndex {
+  const path = join(recording.dir, INDEX_NAME);
+  const kept = SessionIndex.read(recording, path, options);
+  if (kept !== undefined) return kept;
+  try {
+    const { uid, gid } = statSync(recording.dir);
+    build(recording, path, options, process.getuid?.() === 0 ? { uid, gid } : undefined);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!['EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM'].includes(code ?? '')) throw error;
+    options.onUnkept?.(message);
+    return buildApart(recording, options);
+  }
+  const made = SessionIndex.read(recording, path, options, true);
+  if (made === undefined) throw new Error(`${path} was made and can't be read`);
+  return made;
+}
+
+/** For who may not write beside the segments: a private file that is gone as soon as it is open. */
+function buildApart(recording: Recording, options: IndexOptions): SessionIndex {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-index-'));
+  try {
+    const path = join(folder, INDEX_NAME);
+    build(recording, path, options, undefined);
+    const made = SessionIndex.read(recording, path, options, true);
+    if (made === undefined) throw new Error(`${path} was made and can't be read`);
+    return made;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function build(recording: Recording, path: string, options: IndexOptions, owner: { uid: number; gid: number } | undefined): void {
+  const writer = new IndexWriter(path, owner);
+  try {
+    // Before reading: what grows meanwhile makes the next reader look again.
+    const segments = recording.segments().map(({ sequence, bytes }) => [sequence, bytes] as const);
+    const total = segments.reduce((sum, [, bytes]) => sum + bytes, 0);
+    const recipes = new RecipeWriter(recording, writer);
+    const derivation = new Derivation({
+      recordingId: recording.id, quietMs: options.quietMs, onSession: (session) => writeSession(writer, recipes, session),
+    });
+    for (const event of recording.events({ onProgress: (done) => options.onProgress?.(done, total) })) derivation.push(event);
+    const status = recording.status();
+    derivation.finish(status.endedOrderly);
+    const head: Head = { recordingId: recording.id, code: codeFingerprint(), quietMs: options.quietMs, segments, status };
+    writer.finish(head);
+  } catch (error) {
+    writer.abandon();
+    throw error;
+  }
+}
+
+function writeSession(writer: IndexWriter, recipes: RecipeWriter, session: Session): void {
+  const { text, status } = summariseTalk(session.inbound);
+  const recipe = recipes.write(session);
+  const tls = hasTls(session);
+  const row = sessionRowJson(session, { text, ...(status === undefined ? {} : { status }) });
+  const line = Buffer.from(JSON.stringify(tls ? { ...row, tls } : row));
+  const [offset] = writer.put(line);
+  writer.put(recipe);
+  writer.row({
+    id: session.id, startedAtUs: session.startedAtUs, durationMs: session.durationMs, tgid: session.process.tgid,
+    outbound: session.outbound.length, ties: session.ties, state: session.certificate.state, tls,
+    command: writer.text(session.process.command), summary: writer.text(text), status: writer.text(status ?? ''),
+    line: { offset, length: line.length }, recipeLength: recipe.length,
+  });
+}
+
+export class SessionIndex {
+  /** Of the recording when the index was made. */
+  readonly status: Status;
+  readonly count: number;
+  readonly #fd: number;
+  readonly #rowsAt: number;
+  readonly #blocks: BlockCache;
+  readonly #texts = new Map<number, string>();
+  #chunk: { readonly offset: number; readonly bytes: Buffer } = { offset: 0, bytes: Buffer.alloc(0) };
+  #closed = false;
+
+  private constructor(fd: number, head: Head, count: number, rowsAt: number, dir: string) {
+    this.#fd = fd;
+    this.status = head.status;
+    this.count = count;
+    this.#rowsAt = rowsAt;
+    this.#blocks = new BlockCache(dir);
+  }
+
+  /** undefined: there is none, or it is of other segments, code or options. `fresh`: made just now, segments may have grown since. */
+  static read(recording: Recording, path: string, options: IndexOptions, fresh = false): SessionIndex | undefined {
+    let fd: number;
+    try {
+      fd = openSync(path, 'r');
+    } catch {
+      return undefined;
+    }
+    const first = readAt(fd, 0, INDEX_HEAD_BYTES);
+    try {
+      if (first.length === INDEX_HEAD_BYTES && first.subarray(0, 8).equals(INDEX_MAGIC) && first.readUInt32LE(8) === INDEX_VERSION) {
+        const count = first.readUInt32LE(12);
+        const rowsAt = first.readDoubleLE(16);
+        const head = JSON.parse(readAt(fd, first.readDoubleLE(24), first.readUInt32LE(32)).toString()) as Head;
+        const whole = fstatSync(fd).size === rowsAt + count * ROW_BYTES;
+        if (whole && (fresh || fits(head, recording, options))) return new SessionIndex(fd, head, count, rowsAt, recording.dir);
+      }
+    } catch {
+      // Damaged: made anew.
+    }
+    closeSync(fd);
+    return undefined;
+  }
+
+  /** The sessions that pass the filter, by start. */
+  *list(filter: SessionFilter = {}): Generator<ListedSession> {
+    const { sinceUs = -Infinity, untilUs = Infinity, tgid, incomplete = false } = filter;
+    const grep = filter.grep?.toLowerCase();
+    for (const { bytes, at } of this.#rows()) {
+      const start = rowStart(bytes, at);
+      if (start < sinceUs) continue;
+      if (start >= untilUs) return;
+      if (tgid !== undefined && rowTgid(bytes, at) !== tgid) continue;
+      if (incomplete && rowState(bytes, at) === 'complete') continue;
+      const session = this.#listed(readRow(bytes, at));
+      if (grep !== undefined && !session.summaryText.toLowerCase().includes(grep)) continue;
+      if (filter.status !== undefined && !statusMatches(session.statusText, filter.status)) continue;
+      yield session;
+    }
+  }
+
+  /** The one session whose id begins with `prefix`. Throws UserError when there is none, or more than one. */
+  find(prefix: string): ListedSession {
+    const wanted = ID_PREFIX.test(prefix) ? prefix.toLowerCase() : '';
+    let found: Row | undefined;
+    let count = 0;
+    if (wanted !== '') {
+      for (const { bytes, at } of this.#rows()) {
+        if (!rowHasPrefix(bytes, at, wanted)) continue;
+        count++;
+        found ??= readRow(bytes, at);
+        if (found.id === wanted) break;
+      }
+    }
+    if (found === undefined) throw new UserError(`no session ${JSON.stringify(prefix)} in this recording; 'koala-bpf ls' lists those that are there`);
+    if (count > 1) throw new UserError(`${count} sessions begin with ${JSON.stringify(prefix)}; give more of the id`);
+    return this.#listed(found);
+  }
+
+  /** Its line of `ls --json`. */
+  line({ line }: Row): string {
+    return this.#blob(line).toString();
+  }
+
+  /** The session with its bytes, as it was derived. */
+  load({ line, recipeLength }: Row): Session {
+    const recipe = this.#blob({ offset: line.offset + line.length, length: recipeLength });
+    return readRecipe(recipe, this.#blocks, { get: (offset, length) => this.#blob({ offset, length }) });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#fd);
+    this.#blocks.close();
+  }
+
+  *#rows(): Generator<{ bytes: Buffer; at: number }> {
+    for (let done = 0; done < this.count; done += ROWS_AT_ONCE) {
+      const bytes = readAt(this.#fd, this.#rowsAt + done * ROW_BYTES, Math.min(ROWS_AT_ONCE, this.count - done) * ROW_BYTES);
+      for (let at = 0; at < bytes.length; at += ROW_BYTES) yield { bytes, at };
+    }
+  }
+
+  #listed(row: Row): ListedSession {
+    return {
+      ...row, commandText: this.#text(row.command), summaryText: this.#text(row.summary),
+      statusText: row.status.length === 0 ? undefined : this.#text(row.status),
+    };
+  }
+
+  #text(place: BlobPlace): string {
+    let text = this.#texts.get(place.offset);
+    if (text === undefined) {
+      text = this.#blob(place).toString();
+      if (this.#texts.size > 1 << 16) this.#texts.clear();
+      this.#texts.set(place.offset, text);
+    }
+    return text;
+  }
+
+  /** Neighbours are read together. */
+  #blob({ offset, length }: BlobPlace): Buffer {
+    const { offset: from, bytes } = this.#chunk;
+    if (offset >= from && offset + length <= from + bytes.length) return bytes.subarray(offset - from, offset - from + length);
+    if (length > BLOB_CHUNK) return readAt(this.#fd, offset, length);
+    this.#chunk = { offset, bytes: readAt(this.#fd, offset, BLOB_CHUNK) };
+    return this.#chunk.bytes.subarray(0, length);
+  }
+}
+
+function fits(head: Head, recording: Recording, options: IndexOptions): boolean {
+  const now = recording.segments();
+  return head.recordingId === recording.id && head.code === codeFingerprint() && head.quietMs === options.quietMs &&
+    head.segments.length === now.length &&
+    now.every(({ sequence, bytes }, index) => head.segments[index]?.[0] === sequence && head.segments[index]?.[1] === bytes);
+}
+
+/** `200` is 200, `5xx` is 500 to 599; otherwise equal but for case. */
+function statusMatches(status: string | undefined, wanted: string): boolean {
+  if (status === undefined) return false;
+  const group = /^(\d)xx$/i.exec(wanted)?.[1];
+  if (group !== undefined) return new RegExp(`^${group}\\d\\d$`).test(status);
+  return status.toLowerCase() === wanted.toLowerCase();
+}
+
+function readAt(fd: number, at: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const got = readSync(fd, bytes, done, length - done, at + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return bytes.subarray(0, done);
+}
