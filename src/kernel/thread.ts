@@ -1,4 +1,6 @@
 /** Worker threads from a module beside the caller's, compiled or (in development) as TypeScript. */
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 /**
@@ -8,6 +10,6 @@ import { Worker } from 'node:worker_threads';
 export function startThread(name: string, from: string, workerData: unknown): Worker {
   if (!from.endsWith('.ts')) return new Worker(new URL(`${name}.js`, from), { workerData });
   const module = JSON.stringify(new URL(`${name}.ts`, from).href);
-  const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  const tsx = JSON.stringify(new URL('dist/esm/api/index.mjs', pathToFileURL(createRequire(from).resolve('tsx/package.json'))).href);
   return new Worker(`import(${tsx}).then(({ register }) => { register(); return import(${module}); })`, { eval: true, workerData });
 }

@@ -107,6 +107,12 @@ export class CallBook {
       && Buffer.compare(request.subarray(0, bytes.length), bytes) === 0);
   }
 
+  /** Whether a call that was used already is this very request, to the byte or to its protocol. */
+  repeats(destination: string, request: Uint8Array): boolean {
+    return this.calls.some((call) => !this.#unused.has(call) && call.destination === destination
+      && (Buffer.compare(call.request, request) === 0 || this.#judge.equal(call.request, request, call.protocol)));
+  }
+
   use(call: RecordedCall): void {
     this.#unused.delete(call);
   }

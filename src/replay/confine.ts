@@ -56,10 +56,11 @@ COMMIT`;
 
 /**
  * Runs as the first process of the pid namespace, with the command in "$@". Descriptor 3: what it has to tell. Descriptor 4:
- * a line lets the command begin, its end (also: our death) ends everything. Name service caches that answer by a unix
- * socket would leave the namespace: masked.
+ * a line lets the command begin, its end (also: our death) ends everything. Name service
+ * caches that answer by a unix socket would leave the namespace: masked. The shell's own word on how the command ended is noise.
  */
 const INIT = `
+unset KOALA_INIT
 fail() { echo "fail $1" >&3; exit 1; }
 said=$(ip link set lo up 2>&1 && ip route add local 0.0.0.0/0 dev lo 2>&1) || fail "ip: $said"
 said=$(iptables-restore -w 2>&1 <<'RULES'
@@ -80,7 +81,8 @@ for socket in /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve; do
 done
 echo "ready $six" >&3
 read -r go <&4 || exit 0
-"$@" 3>&- 4<&-
+exec 5>&2 2>/dev/null
+(exec "$@" 3>&- 4<&- 2>&5 5>&-)
 echo "exit $?" >&3
 read -r go <&4
 exit 0
@@ -90,8 +92,8 @@ exit 0
 export async function confine(command: readonly string[]): Promise<Confinement> {
   const { argv, env } = asInvoker(command);
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'unshare', '--net', '--pid', '--mount', '--fork', '--kill-child',
-    '--mount-proc', '--', 'sh', '-c', INIT, 'koala-bpf', ...argv], {
-    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe'], env, detached: true,
+    '--mount-proc', '--', 'sh', '-c', 'eval "$KOALA_INIT"', 'koala-bpf', ...argv], {
+    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe'], env: { ...env, KOALA_INIT: INIT }, detached: true,
   });
   const control = child.stdio[4] as Writable;
   control.on('error', () => { /* it has ended, which `ended` tells */ });
@@ -174,9 +176,9 @@ class Namespace implements Confinement {
     // The end of this pipe ends the first process of the pid namespace, and the kernel all the others with it, before
     // `unshare` can reap it and end too.
     this.#control.end();
-    await Promise.race([this.#gone, sleep(GRACE_MS, undefined, { ref: false })]);
-    if (init !== undefined) signal(init, 'SIGKILL');
-    else this.#child.kill('SIGKILL');
+    const isGone = await Promise.race([this.#gone.then(() => true), sleep(GRACE_MS, false, { ref: false })]);
+    if (!isGone && init !== undefined) signal(init, 'SIGKILL');
+    if (!isGone && init === undefined) this.#child.kill('SIGKILL');
     await this.#gone;
   }
 }

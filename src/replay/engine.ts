@@ -122,14 +122,16 @@ export class Engine {
     const equal = this.#book.equal(destination, bytes);
     if (equal !== undefined) return this.#use(request, equal, 'equal', beganMs);
     if (request.setup) return this.#invented(request);
-    if (this.#world.match === 'sim' || this.#world.onMiss === 'nearest') {
+    // A call made once more than recorded must not take another call's answer, however alike the two are.
+    const repeated = this.#book.repeats(destination, bytes);
+    if (!repeated && (this.#world.match === 'sim' || this.#world.onMiss === 'nearest')) {
       const nearest = this.#book.nearest(destination, bytes);
       const similar = nearest !== undefined && nearest.score >= this.#world.threshold && this.#world.match === 'sim';
       if (nearest !== undefined && (similar || this.#world.onMiss === 'nearest')) {
         return this.#use(request, nearest.call, similar ? 'similar' : 'nearest', beganMs, nearest.score);
       }
     }
-    this.#note(request, 'none', beganMs);
+    this.#note(request, 'none', beganMs, repeated ? { repeated } : {});
     return this.#miss(request);
   }
 
@@ -139,7 +141,7 @@ export class Engine {
     return this.#answerOf(call);
   }
 
-  #note(request: Request, how: How, beganMs: number, more: { recorded?: number; score?: number } = {}): void {
+  #note(request: Request, how: How, beganMs: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated'> = {}): void {
     this.#live.push({
       destination: request.destination, protocol: request.protocol, request: request.bytes, how, beganMs,
       endedMs: this.#now() - this.#beganAt, ...more,

@@ -47,6 +47,7 @@ function run(command: string, args: readonly string[], input: string): Promise<s
       if (status === 0) resolve(said);
       else reject(new Error(`${command}: ${said.trim()}`));
     });
+    child.stdin.on('error', () => { /* it did not read what it does not need */ });
     child.stdin.end(input);
   });
 }

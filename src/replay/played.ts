@@ -35,6 +35,8 @@ export interface LiveCall {
   readonly how: How;
   /** Index into the session's `outbound` of the call whose answer it got. */
   readonly recorded?: number;
+  /** It was made before, and once more than recorded. */
+  readonly repeated?: true;
   /** 0..1, where the call was found by similarity. */
   readonly score?: number;
   /** Milliseconds since the session began to play. */

@@ -1,7 +1,7 @@
 /** The verdict on one session: the contract that scripts read (`replay --json`), documented in docs/replay.md. */
-import type { Difference } from './judge.ts';
+import type { Difference, Noise } from '../compare/index.ts';
 
-export type { Difference };
+export type { Difference, Noise };
 
 export interface ReplayedCall {
   readonly verdict: 'same' | 'different' | 'missing' | 'new' | 'reordered' | 'state' | 'cached';
@@ -27,7 +27,7 @@ export interface Replayed {
   readonly durationMs: number;
   /** How many differences were left out as volatile. */
   readonly ignored: number;
-  readonly noise: readonly { readonly path: string; readonly rule: string }[];
+  readonly noise: readonly Noise[];
   readonly response: { readonly verdict: 'same' | 'different'; readonly differences: readonly Difference[] };
   readonly calls: readonly ReplayedCall[];
 }

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
-import type { Chunk } from '../connections/account.ts';
 import { EnvironmentError } from '../errors.ts';
 import { startThread } from '../kernel/thread.ts';
-import type { OutboundTalk, Session, Talk } from '../sessions/session.ts';
+import type { Session } from '../sessions/session.ts';
 import { confine, type Confinement } from './confine.ts';
+import { owned } from './owned.ts';
 import type { IdleCall, Played } from './played.ts';
 import type { Replayed } from './replayed.ts';
 import { judge, unplayed } from './verdict.ts';
@@ -106,8 +106,14 @@ class Run {
     const world = worldOf(sessions, options);
     const confinement = await confine(options.command);
     if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
-    const start: WorkerStart = { pid: confinement.pid, ipv6: confinement.ipv6, world, learn: sessions.slice(0, MAX_LEARNT).map(compact) };
-    const worker = startThread('./worker', import.meta.url, start);
+    const start: WorkerStart = { pid: confinement.pid, ipv6: confinement.ipv6, world, learn: sessions.slice(0, MAX_LEARNT).map(owned) };
+    let worker: Worker;
+    try {
+      worker = startThread('./worker', import.meta.url, start);
+    } catch (error) {
+      await confinement.stop();
+      throw error;
+    }
     const run = new Run(options, confinement, worker, world);
     try {
       await run.#heard('up');
@@ -129,7 +135,7 @@ class Run {
       const why = this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended (exit ${this.#ended})`;
       return unplayed(session, 'error', why);
     }
-    this.#tell({ kind: 'play', session: compact(session), sut });
+    this.#tell({ kind: 'play', session: owned(session), sut });
     const message = await this.#heard('played', this.#options.answerMs + WORKER_MS);
     if (message === undefined) return unplayed(session, 'error', 'the replayer got stuck');
     for (const call of message.idle) this.#noteIdle(call);
@@ -201,14 +207,4 @@ class Run {
     return new EnvironmentError(`The service ${how}${asked === '' ? '' : `; it asked ${asked}, which nothing recorded answers`}`,
       'see its own output above; --sut names its port, --startup-timeout how long it may take');
   }
-}
-
-/** A copy that owns its bytes, so that posting it copies them and not the blocks they were read in. */
-function compact(session: Session): Session {
-  const chunks = <C extends Chunk>(list: readonly C[]): C[] => list.map((chunk) => ('bytes' in chunk ? { ...chunk, bytes: new Uint8Array(chunk.bytes) } : chunk));
-  const talk = <T extends Talk | OutboundTalk>(one: T): T => ({ ...one, request: chunks(one.request), response: chunks(one.response) });
-  return {
-    ...session, inbound: talk(session.inbound), outbound: session.outbound.map(talk),
-    prologues: session.prologues.map((prologue) => ({ ...prologue, chunks: chunks(prologue.chunks) })),
-  };
 }

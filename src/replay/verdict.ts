@@ -1,7 +1,7 @@
 /** Judges what happened against what was recorded. Pure. */
+import { compareTalk, similarity, type Difference, type Noise } from '../compare/index.ts';
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
-import { compareTalk, similarity, type Difference } from './judge.ts';
 import type { LiveCall, Played, World } from './played.ts';
 import type { Replayed, ReplayedCall } from './replayed.ts';
 import { protocolNamed } from '../protocols/index.ts';
@@ -36,7 +36,7 @@ const END_WORDS: Readonly<Record<string, string>> = {
 /** The verdict on a played session. */
 export function judge(session: Session, played: Played, world: Pick<World, 'threshold'>): Replayed {
   const recorded = { request: bytesOf(session.inbound.request), response: bytesOf(session.inbound.response) };
-  const { calls, ignored: ignoredInCalls } = judgeCalls(session, played.calls, world.threshold);
+  const { calls, ignored: ignoredInCalls, noise } = judgeCalls(session, played.calls, world.threshold);
   const unanswered = played.response.length === 0 && recorded.response.length > 0;
   if (unanswered && played.responseEnd in END_WORDS) {
     return { ...unplayed(session, 'error', END_WORDS[played.responseEnd] ?? '', round(played.durationMs)), calls };
@@ -46,7 +46,8 @@ export function judge(session: Session, played: Played, world: Pick<World, 'thre
   const same = differences.length === 0 && calls.every(({ verdict }) => verdict === 'same');
   return {
     event: 'session', session: session.id, summary: sessionSummary(session), verdict: same ? 'same' : 'different',
-    durationMs: round(played.durationMs), ignored: response.ignored + ignoredInCalls, noise: [],
+    durationMs: round(played.durationMs), ignored: response.ignored + ignoredInCalls,
+    noise: [...response.noise, ...noise],
     response: { verdict: differences.length === 0 ? 'same' : 'different', differences }, calls,
   };
 }
@@ -62,14 +63,15 @@ function endDifferences(session: Session, { responseEnd }: Played): Difference[]
   return [];
 }
 
-function judgeCalls(session: Session, live: readonly LiveCall[], threshold: number): { calls: ReplayedCall[]; ignored: number } {
+function judgeCalls(session: Session, live: readonly LiveCall[], threshold: number): { calls: ReplayedCall[]; ignored: number; noise: Noise[] } {
   const unused = new Set(session.outbound.keys());
   for (const call of live) if (call.recorded !== undefined) unused.delete(call.recorded);
   const calls: ReplayedCall[] = [];
   const done: { talk: OutboundTalk; live: LiveCall }[] = [];
+  const noise: Noise[] = [];
   let ignored = 0;
   for (const call of live) {
-    const paired = call.recorded ?? nearest(session, unused, call, threshold);
+    const paired = call.recorded ?? (call.repeated === true ? undefined : nearest(session, unused, call, threshold));
     const talk = paired === undefined ? undefined : session.outbound[paired];
     const base = { destination: call.destination, ...(call.score === undefined ? {} : { score: call.score }) };
     if (paired === undefined || talk === undefined) {
@@ -78,9 +80,11 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
     }
     unused.delete(paired);
     const response = bytesOf(talk.response);
-    const { differences, ignored: volatile } = call.how === 'exact' || call.how === 'refused' ? { differences: [], ignored: 0 }
+    const at = `calls[${calls.length}].`;
+    const { differences, ignored: volatile, noise: rules } = call.how === 'exact' || call.how === 'refused' ? { differences: [], ignored: 0, noise: [] }
       : compareTalk({ request: bytesOf(talk.request), response }, { request: call.request, response }, talk.connection.protocol);
     ignored += volatile;
+    noise.push(...rules.map((one) => ({ ...one, path: at + one.path })));
     // An answer that was found by likeness is never a quiet "same".
     const changed = differences.length > 0 || (call.how !== 'exact' && call.how !== 'equal' && call.how !== 'refused');
     const verdict = changed ? 'different' : cameLate(talk, call, done) ? 'reordered' : 'same';
@@ -88,7 +92,7 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
     calls.push({
       ...base, verdict, recorded: paired,
       summary: call.how === 'refused' ? `connect (${talk.end?.kind ?? 'failed'})` : summaryOf(call.request, response, talk.connection.protocol),
-      differences: differences.map((difference) => ({ ...difference, path: `calls[${calls.length}].${difference.path}` })),
+      differences: differences.map((difference) => ({ ...difference, path: at + difference.path })),
     });
   }
   for (const index of unused) {
@@ -99,7 +103,7 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
       summary: summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol),
     });
   }
-  return { calls, ignored };
+  return { calls, ignored, noise };
 }
 
 /** The unused recorded call that a live call without an answer is most like, for the report. */

@@ -6,7 +6,7 @@ import { createSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Address } from '../bytes/address.ts';
-import { similarity, equalByProtocol } from './judge.ts';
+import { equalByProtocol, similarity } from '../compare/index.ts';
 import { enterNetworkNamespace, originalDestination } from '../kernel/namespace.ts';
 import { protocolNamed, recognise } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';

@@ -1,0 +1,151 @@
+/** `koala-bpf replay`: sessions against a build of the service, with nothing real behind it. */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { parseAddress, type Address } from '../bytes/address.ts';
+import { EnvironmentError, EXIT, UserError } from '../errors.ts';
+import { ROOTLESS } from '../kernel/invoker.ts';
+import { load } from '../replay/load.ts';
+import type { ReplaySummary } from '../replay/replayed.ts';
+import { replay } from '../replay/run.ts';
+import { sessionLines, summaryLines } from '../report/replay.ts';
+import { withJson, withQuiet } from './command.ts';
+import { durationFlag, quietMs } from './environment.ts';
+import { Lines, say, stdoutColours } from './output.ts';
+
+interface Flags {
+  paths: string[];
+  session: string[] | undefined;
+  sut: string | undefined;
+  json: boolean;
+  onMiss: 'fail' | 'nearest';
+  match: 'equal' | 'sim';
+  threshold: number;
+  startupTimeout: string;
+  answerTimeout: string;
+  allowIncomplete: boolean;
+  quietAfter: string | undefined;
+  '--': (string | number)[] | undefined;
+}
+
+/** Similarity from which a recorded call may answer a live one that is not equal to it: koala's own default. */
+const DEFAULT_THRESHOLD = 0.7;
+/** The pause that ends an answer whose end its protocol can't tell. */
+const QUIET_MS = 100;
+/** The status of a run that a signal ended before every session was played. */
+const EXIT_INTERRUPTED = 130;
+
+export const command = 'replay <paths..>';
+export const describe = 'play sessions against a build of the service, nothing real behind it';
+
+export const builder = (yargs: Argv): Argv<Flags> =>
+  withQuiet(withJson(yargs))
+    .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'recordings (folders), or session files as `export --format json` makes them' })
+    .option('session', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'only this session (repeatable); a unique beginning of its id will do' })
+    .option('sut', { type: 'string', requiresArg: true, describe: 'HOST:PORT at which the service will listen; by default where it did' })
+    .option('on-miss', {
+      choices: ['fail', 'nearest'] as const, default: 'fail' as const,
+      describe: 'what a call gets that nothing recorded answers: an error of its protocol, or the nearest recorded answer',
+    })
+    .option('match', {
+      choices: ['equal', 'sim'] as const, default: 'sim' as const,
+      describe: 'which recorded call may answer: one that is equal to its protocol, or also one as similar as --threshold',
+    })
+    .option('threshold', { type: 'number', default: DEFAULT_THRESHOLD, requiresArg: true, describe: 'the least similarity, 0 to 1' })
+    .option('startup-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long the service may take until it listens' })
+    .option('answer-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long it may take to answer' })
+    .option('allow-incomplete', { type: 'boolean', default: false, describe: 'also play sessions that are not proven complete' })
+    .example('$0 replay rec -- ./service --port 8080', 'every session against this build')
+    .example('$0 replay rec --session 3fa9 --sut 127.0.0.1:9000 -- node server.js', 'one session, the service on another port') as unknown as Argv<Flags>;
+
+function address(text: string): Address {
+  const named = text.replace(/^localhost:/, '127.0.0.1:');
+  const found = parseAddress(named.startsWith(':') ? `127.0.0.1${named}` : named);
+  if (found === undefined || found.port === 0) throw new UserError(`--sut ${text}: expected HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080 (HOST an address)`);
+  return found;
+}
+
+/** The user's mistake is said before anything is set up. */
+function checkExecutable(name: string): void {
+  const candidates = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
+  const found = candidates.some((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return statSync(path).isFile();
+    } catch {
+      return false;
+    }
+  });
+  if (!found) throw new UserError(`Cannot start ${name}: there is no such executable command`);
+}
+
+/**
+ * Not root: the same again as root of a user namespace of our own, in which the kernel allows networks and firewalls to be
+ * made. The service's files and rights stay the user's.
+ */
+function rerunRootless(): number {
+  const result = spawnSync('unshare', ['--user', '--map-root-user', '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+    stdio: 'inherit', env: { ...process.env, [ROOTLESS]: `${process.getuid?.()}:${process.getgid?.()}` },
+  });
+  if (result.error !== undefined || result.status === null) {
+    throw new EnvironmentError(`Cannot confine the service as an ordinary user: ${result.error?.message ?? result.signal ?? ''}`, 'run it with sudo');
+  }
+  return result.status;
+}
+
+export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
+  const cmd = (flags['--'] ?? []).map(String);
+  const [executable] = cmd;
+  if (executable === undefined) throw new UserError('replay needs the command that starts the service: koala-bpf replay DIR -- CMD…');
+  const { threshold, match, onMiss, allowIncomplete, json, sut } = flags;
+  if (!(threshold >= 0 && threshold <= 1)) throw new UserError(`--threshold: ${threshold} is not a number from 0 to 1`);
+  const options = {
+    command: cmd, match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
+    startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
+    ...(sut === undefined ? {} : { sut: address(sut) }),
+  };
+  checkExecutable(executable);
+  const loaded = load(flags.paths, flags.session ?? [], quietMs(process.env, flags.quietAfter));
+  if (process.getuid?.() !== 0 && process.env[ROOTLESS] === undefined) {
+    process.exitCode = rerunRootless();
+    return;
+  }
+
+  const colours = stdoutColours();
+  const lines = new Lines();
+  const print = (some: readonly string[]): void => {
+    for (const line of some) lines.print(line);
+    lines.end();
+  };
+  const stop = new AbortController();
+  const interrupt = (): void => { stop.abort(); };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+  const began = performance.now();
+  const counts = { same: 0, different: 0, skipped: 0, error: 0 };
+  let ignored = 0;
+  try {
+    for await (const replayed of replay(loaded, { ...options, signal: stop.signal, note: (text) => { say(`koala-bpf: ${text}`); } })) {
+      counts[replayed.verdict] += 1;
+      ignored += replayed.ignored;
+      print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours));
+    }
+  } finally {
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+  const { same, different, skipped, error: errors } = counts;
+  const summary: ReplaySummary = {
+    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, wallMs: Math.round(performance.now() - began),
+  };
+  print(json ? [JSON.stringify(summary)] : summaryLines(summary, ignored, colours));
+  process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary);
+  if (stop.signal.aborted) say(`koala-bpf: interrupted; ${loaded.length - summary.sessions} of ${loaded.length} sessions were not played`);
+  else if (process.exitCode === EXIT.environment) say('koala-bpf: nothing was compared');
+}
+
+/** 1 as soon as anything differs or could not be played; 3 when nothing was compared: that is no success. */
+export function exitOf({ same, different, errors }: ReplaySummary): number {
+  if (different > 0 || errors > 0) return EXIT.different;
+  return same > 0 ? EXIT.ok : EXIT.environment;
+}

@@ -1,0 +1,64 @@
+/** The sessions to replay: of recordings (directories), and of session files (one indented, or one a line). */
+import { readFileSync, statSync } from 'node:fs';
+import { UserError } from '../errors.ts';
+import { sessionFromJson } from '../sessions/json.ts';
+import type { Session } from '../sessions/session.ts';
+import { derive } from '../sessions/derive.ts';
+import { openRecording } from '../store/recording.ts';
+import { owned } from './owned.ts';
+import type { Loaded } from './run.ts';
+
+/** Reads every path in order; `ids` (unique prefixes are enough) keeps only those. `quietMs` as in `DerivationOptions`. */
+export function load(paths: readonly string[], ids: readonly string[], quietMs: number): Loaded[] {
+  const all = paths.flatMap((path) => loadPath(path, quietMs));
+  return ids.length === 0 ? all : ids.flatMap((id) => named(all, id));
+}
+
+function loadPath(path: string, quietMs: number): Loaded[] {
+  let isDirectory: boolean;
+  try {
+    isDirectory = statSync(path).isDirectory();
+  } catch {
+    throw new UserError(`Cannot read ${path}: there is no such file or directory`);
+  }
+  if (isDirectory) return sessionsOf(path, quietMs);
+  return readSessions(readFileSync(path, 'utf8'), path).map((session) => ({ session, file: path }));
+}
+
+/** A recording's sessions, by the time they began. */
+function sessionsOf(dir: string, quietMs: number): Loaded[] {
+  const recording = openRecording(dir);
+  const derived = derive(recording.events(), { recordingId: recording.id, quietMs, endedOrderly: () => recording.status().endedOrderly });
+  const loaded = [...derived].flatMap((one) => (one.kind === 'session' ? [{ session: owned(one.session) }] : []));
+  return loaded.sort((a, b) => a.session.startedAtUs - b.session.startedAtUs);
+}
+
+/** The sessions of a file's text: the whole of it as one JSON document, else one a line. */
+export function readSessions(text: string, path: string): Session[] {
+  const whole = parse(text);
+  if (whole !== undefined) return [sessionFromJson(whole)];
+  return text.split('\n').flatMap((line, at) => {
+    if (line.trim() === '') return [];
+    const json = parse(line);
+    if (json === undefined) throw new UserError(`Cannot read ${path}: line ${at + 1} is not JSON; expected what \`koala-bpf export --format json\` prints`);
+    return [sessionFromJson(json)];
+  });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function named(all: readonly Loaded[], id: string): Loaded[] {
+  const exact = all.filter(({ session }) => session.id === id);
+  const found = exact.length > 0 ? exact : all.filter(({ session }) => session.id.startsWith(id));
+  if (found.length === 0) throw new UserError(`No session ${id} here; \`koala-bpf ls\` lists them`);
+  if (new Set(found.map(({ session }) => session.id)).size > 1) {
+    throw new UserError(`${id} is the beginning of several sessions: ${found.slice(0, 3).map(({ session }) => session.id).join(', ')}; say more of it`);
+  }
+  return found;
+}

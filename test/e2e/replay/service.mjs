@@ -1,0 +1,61 @@
+// A service that does what its request says: GET /run/PLAN, PLAN being base64url of a JSON list of calls
+// {to: "HOST:PORT", send, read (characters of the answer; 0: until it ends), keep (name of a pooled connection)}.
+// Answers the list of what came back (latin1), or of error codes. node service.mjs PORT
+// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | reverse | status | field.
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+
+const port = Number(process.argv[2]);
+const deviate = process.env.DEVIATE;
+const pool = new Map();
+
+function dial(to) {
+  const at = to.lastIndexOf(':');
+  return connect({ host: to.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(to.slice(at + 1)), allowHalfOpen: true });
+}
+
+function call({ to, send, read, keep, timeoutMs = 3000 }) {
+  return new Promise((resolve) => {
+    const socket = (keep && pool.get(keep)) || dial(to);
+    if (keep) pool.set(keep, socket);
+    let heard = '';
+    const done = (result) => {
+      clearTimeout(timer);
+      socket.removeAllListeners();
+      socket.on('error', () => {});
+      if (!keep) socket.destroy();
+      resolve(result);
+    };
+    const timer = setTimeout(() => done(`timeout after ${heard}`), timeoutMs);
+    socket.on('data', (bytes) => {
+      heard += bytes.toString('latin1');
+      if (read > 0 && heard.length >= read) done(heard);
+    });
+    socket.on('end', () => done(heard));
+    socket.on('error', (error) => done(`${heard}${error.code}`));
+    if (send) socket.write(send, 'latin1');
+  });
+}
+
+const server = createServer(async (request, response) => {
+  let plan = JSON.parse(Buffer.from(request.url.split('/')[2] ?? '', 'base64url').toString());
+  if (deviate === 'skip') plan = plan.slice(0, -1);
+  if (deviate === 'twice') plan = plan.flatMap((one) => [one, one]);
+  if (deviate === 'other') plan = plan.map((one) => ({ ...one, send: one.send.replace('item=', 'item=9') }));
+  if (deviate === 'extra') plan = [...plan, { to: '10.99.99.99:9999', send: 'who are you\r\n', read: 1 }];
+  if (deviate === 'reverse') plan.reverse();
+  const results = [];
+  for (const one of plan) results.push(await call(one));
+  const body = JSON.stringify(deviate === 'field' ? { outcome: results } : { results });
+  response.sendDate = false;
+  response.writeHead(deviate === 'status' ? 500 : 200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), Connection: 'close' });
+  response.end(body);
+});
+
+if (process.env.WARM_UP) {
+  const [to, send, read] = process.env.WARM_UP.split('|');
+  const answer = await call({ to, send: send.replaceAll('~', '\r\n'), read: Number(read) });
+  process.stderr.write(`warmed up with ${JSON.stringify(answer)}\n`);
+  if (process.env.WARM_UP_MUST !== undefined && answer !== process.env.WARM_UP_MUST) process.exit(9);
+}
+server.listen(port, process.env.LISTEN ?? '127.0.0.1');

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { equalByProtocol, similarity } from '../../../src/compare/index.ts';
+import { protocolNamed } from '../../../src/protocols/index.ts';
+import { Engine, type Request } from '../../../src/replay/engine.ts';
+import { worldOf, type WorldOptions } from '../../../src/replay/world.ts';
+import type { Session } from '../../../src/sessions/session.ts';
+import { bytes, call, get, ok, prologue, session } from './build.ts';
+
+const http = '10.0.0.5:80';
+const redis = '10.0.0.6:6379';
+const options: WorldOptions = { match: 'sim', threshold: 0.7, onMiss: 'fail', answerMs: 1_000, quietMs: 50 };
+const text = (value: Uint8Array): string => Buffer.from(value).toString('latin1');
+
+function engineOf(sessions: readonly Session[], more: Partial<WorldOptions> = {}): Engine {
+  let now = 0;
+  const engine = new Engine(worldOf(sessions, { ...options, ...more }), { equal: equalByProtocol, similarity }, {
+    protocol: protocolNamed, recognise: () => undefined,
+  }, () => (now += 1));
+  for (const one of sessions) engine.learn(one);
+  return engine;
+}
+
+const request = (to: string, protocol: string, content: string, more: Partial<Request> = {}): Request =>
+  ({ destination: to, protocol, bytes: bytes(content), oneway: false, setup: false, ...more });
+
+const page = (path: string): string => `GET /pages/${path} HTTP/1.1\r\nHost: api\r\nAccept: application/json\r\nUser-Agent: service\r\n\r\n`;
+
+describe('the engine', () => {
+  const calls = ['1', '2'].map((n) => call({ to: http, protocol: 'http', request: page(n), response: ok(n) }));
+  const one = session({ request: get('/'), response: ok('x'), calls });
+
+  it('answers exactly, and remembers which recorded call it was', () => {
+    const engine = engineOf([one]);
+    engine.begin(one);
+    assert.equal(text(engine.ask(request(http, 'http', page('2'))).bytes), ok('2'));
+    assert.equal(text(engine.ask(request(http, 'http', page('1'))).bytes), ok('1'));
+    assert.deepEqual(engine.finish().map(({ how, recorded }) => [how, recorded]), [['exact', 1], ['exact', 0]]);
+  });
+
+  it('gives no answer twice', () => {
+    const engine = engineOf([one], { match: 'equal' });
+    engine.begin(one);
+    engine.ask(request(http, 'http', page('1')));
+    assert.match(text(engine.ask(request(http, 'http', page('1'))).bytes), /^HTTP\/1\.1 502 /);
+    assert.deepEqual(engine.finish().map(({ how }) => how), ['exact', 'none']);
+  });
+
+  it('takes a similar call only from the threshold on and only where asked to', () => {
+    const changed = page('1').replace('service', 'gateway');
+    const how = (more: Partial<WorldOptions>, content: string): string | undefined => {
+      const engine = engineOf([one], more);
+      engine.begin(one);
+      engine.ask(request(http, 'http', content));
+      return engine.finish()[0]?.how;
+    };
+    assert.equal(how({ threshold: 0.5 }, changed), 'similar');
+    assert.equal(how({ match: 'equal' }, changed), 'none');
+    assert.equal(how({ threshold: 1 }, changed), 'none');
+    assert.equal(how({ threshold: 1, onMiss: 'nearest' }, changed), 'nearest');
+    assert.equal(how({}, 'DELETE /everything HTTP/1.0\r\n\r\n'), 'none');
+  });
+
+  it('does not look at another destination, however equal the call', () => {
+    const engine = engineOf([one], { onMiss: 'nearest' });
+    engine.begin(one);
+    engine.ask(request('10.0.0.7:80', 'http', page('1')));
+    assert.deepEqual(engine.finish().map(({ how }) => how), ['none']);
+  });
+
+  it('answers the requests of a set-up as often as there are connections, and counts none as a call', () => {
+    const auth = '*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n';
+    const with_ = session({
+      request: get('/'), response: ok('x'), calls: [call({ to: redis, protocol: 'redis', request: 'GET a\r\n', response: '$1\r\n1\r\n' })],
+      prologues: [prologue(redis, [['C', auth], ['S', '+OK\r\n']])],
+    });
+    const engine = engineOf([with_]);
+    engine.begin(with_);
+    for (let time = 0; time < 3; time += 1) assert.equal(text(engine.ask(request(redis, 'redis', auth, { setup: true })).bytes), '+OK\r\n');
+    assert.deepEqual(engine.finish(), []);
+  });
+
+  it('agrees to a set-up that nobody recorded, but to no call', () => {
+    const engine = engineOf([one]);
+    engine.begin(one);
+    assert.equal(text(engine.ask(request(redis, 'redis', 'SELECT 1\r\n', { setup: true })).bytes), '+OK\r\n');
+    assert.match(text(engine.ask(request(redis, 'redis', 'GET a\r\n')).bytes), /^-ERR koala-bpf/);
+  });
+
+  it('answers what is asked between sessions by content, using nothing up', () => {
+    const engine = engineOf([one]);
+    assert.equal(text(engine.ask(request(http, 'http', page('1'))).bytes), ok('1'));
+    assert.match(text(engine.ask(request(http, 'http', page('9'))).bytes), /^HTTP\/1\.1 502 /);
+    assert.deepEqual(engine.takeIdle().map(({ answered, summary }) => [answered, summary]), [[true, 'GET /pages/1'], [false, 'GET /pages/9']]);
+    engine.begin(one);
+    assert.equal(engine.awaited.length, 2);
+  });
+
+  describe('ends a connection as it was recorded', () => {
+    const then = (response: string, end: Session['inbound']['end'], protocol = 'http'): string => {
+      const s = session({ request: get('/'), response: ok('x'), calls: [call({ to: http, protocol, request: page('1'), response, end })] });
+      const engine = engineOf([s]);
+      engine.begin(s);
+      return engine.ask(request(http, protocol, page('1'))).then;
+    };
+    it('when the answer broke off', () => { assert.equal(then(ok('12345').slice(0, -2), { kind: 'reset', by: 'remote' }), 'reset'); });
+    it('when its end was the end of the answer', () => {
+      assert.equal(then('HTTP/1.1 200 OK\r\n\r\nto the end', { kind: 'fin', by: 'remote' }), 'fin');
+      assert.equal(then(ok('1').replace('\r\n', '\r\nConnection: close\r\n'), { kind: 'fin', by: 'remote' }), 'fin');
+    });
+    it('but keeps it when the end came long after a whole answer', () => { assert.equal(then(ok('1'), { kind: 'fin', by: 'remote' }), 'keep'); });
+    it('but keeps it when the service itself had closed it', () => { assert.equal(then('HTTP/1.1 200 OK\r\n\r\nx', { kind: 'fin', by: 'local' }), 'keep'); });
+    it('when its protocol is not known', () => { assert.equal(then('bye', { kind: 'fin', by: 'remote' }, 'unknown'), 'fin'); });
+  });
+
+  it('knows names from recorded Host headers, where they are names', () => {
+    const s = session({ request: get('/'), response: ok('x'), calls: [
+      call({ to: http, protocol: 'http', request: get('/', 'api.internal:80'), response: ok('1') }),
+      call({ to: http, protocol: 'http', request: get('/', '10.0.0.5'), response: ok('1') }),
+    ] });
+    assert.deepEqual(worldOf([s], options).names, { 'api.internal': ['10.0.0.5'] });
+  });
+});
