@@ -8,6 +8,8 @@ export interface FastcgiStreams {
   readonly stderr: Uint8Array;
   /** From END_REQUEST, where it is there. */
   readonly appStatus: number | undefined;
+  /** What could not be read any more. */
+  readonly rest: Uint8Array;
 }
 
 export function readStreams(bytes: Uint8Array): FastcgiStreams {
@@ -17,6 +19,7 @@ export function readStreams(bytes: Uint8Array): FastcgiStreams {
   while (at + HEADER_BYTES <= bytes.length && bytes[at] === 1) {
     const type = bytes[at + 1]!;
     const length = bytes[at + 4]! << 8 | bytes[at + 5]!;
+    if (at + HEADER_BYTES + length > bytes.length) break;
     const content = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length);
     if (type === TYPE.end && content.length >= 4) appStatus = new DataView(content.buffer, content.byteOffset).getUint32(0);
     const known = parts.get(type);
@@ -25,7 +28,10 @@ export function readStreams(bytes: Uint8Array): FastcgiStreams {
     at += HEADER_BYTES + length + bytes[at + 6]!;
   }
   const stream = (type: number): Uint8Array => Buffer.concat(parts.get(type) ?? []);
-  return { params: stream(TYPE.params), stdin: stream(TYPE.stdin), stdout: stream(TYPE.stdout), stderr: stream(TYPE.stderr), appStatus };
+  return {
+    params: stream(TYPE.params), stdin: stream(TYPE.stdin), stdout: stream(TYPE.stdout), stderr: stream(TYPE.stderr),
+    appStatus, rest: bytes.subarray(Math.min(at, bytes.length)),
+  };
 }
 
 /** The name-value pairs of a PARAMS stream (§3.4), in order; names and values as UTF-8 where they are. */

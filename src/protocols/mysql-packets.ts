@@ -1,8 +1,10 @@
-/** Whole MySQL packets out of the bytes of one talk, long ones joined. Stops at what it can't read; never throws. */
+/** MySQL packets out of the bytes of one talk, long ones joined. The last may be cut off (`missing`); never throws. */
 
 export interface Packet {
   readonly sequence: number;
   readonly body: Uint8Array;
+  /** Bytes of the packet that are not there. */
+  readonly missing: number;
 }
 
 const FULL = 0xffffff;
@@ -18,8 +20,10 @@ export function* readPackets(bytes: Uint8Array): Generator<Packet> {
       parts.push(bytes.subarray(at + 4, at + 4 + length));
       at += 4 + length;
     }
-    yield { sequence, body: parts.length === 1 ? parts[0]! : Buffer.concat(parts) };
+    const missing = length < FULL ? Math.max(0, at - bytes.length) : 1;
+    yield { sequence, body: parts.length === 1 ? parts[0]! : Buffer.concat(parts), missing };
   }
+  if (at < bytes.length) yield { sequence: -1, body: bytes.subarray(at), missing: 1 };
 }
 
 /** An ERR packet: number, SQLSTATE where it has one, text. */

@@ -1,16 +1,20 @@
 /** Whole PostgreSQL messages out of the bytes of one talk. Stops at what it can't read; never throws. */
 import { latin1Text } from './ascii.ts';
 
-/** `type` is its letter; `startup` for the packets without one, `byte` for the one-byte answer to an SSLRequest. */
+/**
+ * `type` is its letter; `startup` for the packets without one, `byte` for the one-byte answer to an SSLRequest, `rest` for what
+ * can't be read any more (always the last). `missing`: bytes of the body that are not there.
+ */
 export interface Message {
   readonly type: string;
   readonly body: Uint8Array;
+  readonly missing: number;
 }
 
 export function* readMessages(bytes: Uint8Array, side: 'client' | 'server'): Generator<Message> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (side === 'server' && bytes.length === 1) {
-    yield { type: 'byte', body: bytes };
+    yield { type: 'byte', body: bytes, missing: 0 };
     return;
   }
   let at = 0;
@@ -18,11 +22,12 @@ export function* readMessages(bytes: Uint8Array, side: 'client' | 'server'): Gen
     const typed = bytes[at] !== 0 || side === 'server';
     const head = typed ? 1 : 0;
     const length = view.getUint32(at + head);
-    if (length < 4) return;
+    if (length < 4) break;
     const end = at + head + length;
-    yield { type: typed ? String.fromCharCode(bytes[at]!) : 'startup', body: bytes.subarray(at + head + 4, end) };
+    yield { type: typed ? String.fromCharCode(bytes[at]!) : 'startup', body: bytes.subarray(at + head + 4, end), missing: Math.max(0, end - bytes.length) };
     at = end;
   }
+  if (at < bytes.length) yield { type: 'rest', body: bytes.subarray(at), missing: 0 };
 }
 
 /** Reads the fields of a body in wire order. Past its end every number is 0 and every text empty, and `whole` says so. */

@@ -2,7 +2,7 @@
 import { latin1Text } from './ascii.ts';
 
 export type RespValue =
-  | { readonly type: 'simple' | 'error' | 'number'; readonly text: string }
+  | { readonly type: 'simple' | 'error' | 'number' | 'double' | 'boolean'; readonly text: string }
   | { readonly type: 'null' }
   | { readonly type: 'string'; readonly bytes: Uint8Array }
   | { readonly type: 'array' | 'set' | 'push'; readonly items: readonly RespValue[] }
@@ -31,7 +31,9 @@ function valueAt(bytes: Uint8Array, from: number, depth: number): Read | undefin
   switch (type) {
     case '+': return { value: { type: 'simple', text: utf8(rest) }, end: line.end };
     case '-': return { value: { type: 'error', text: utf8(rest) }, end: line.end };
-    case ':': case '#': case ',': case '(': return { value: { type: 'number', text: rest }, end: line.end };
+    case ':': case '(': return { value: { type: 'number', text: rest }, end: line.end };
+    case ',': return { value: { type: 'double', text: rest }, end: line.end };
+    case '#': return { value: { type: 'boolean', text: rest }, end: line.end };
     case '_': return { value: { type: 'null' }, end: line.end };
     case '$': case '=': case '!': {
       const length = count(line);

@@ -1,0 +1,65 @@
+/** MySQL: requests by command, statement text and parameters, answers packet by packet, text rows by their columns. */
+import { readError, readPackets } from '../protocols/mysql-packets.ts';
+import { shown } from './bytes.ts';
+import type { Differences } from './difference.ts';
+import { compareJson } from './json.ts';
+import type { Json } from './json.ts';
+
+const QUERY = 3, PREPARE = 22, EXECUTE = 23;
+
+function requestOf(body: Uint8Array, sequence: number): Json {
+  const command = body[0] ?? 0;
+  const rest = body.subarray(1);
+  if (sequence > 0) return { packet: shown(body) };
+  if (command === QUERY || command === PREPARE) return { command, statement: shown(rest) };
+  if (command !== EXECUTE || rest.length < 9) return { command, argument: shown(rest) };
+  // The types and values of the parameters can't be told apart without the PREPARE: compared as they stand.
+  return { command, statementId: new DataView(rest.buffer, rest.byteOffset).getUint32(0, true), flags: rest[4]!, parameters: Buffer.from(rest.subarray(9)).toString('hex') };
+}
+
+/** The length-encoded texts that a packet consists of; undefined when it is made otherwise. */
+function texts(body: Uint8Array): Json[] | undefined {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const found: Json[] = [];
+  let at = 0;
+  while (at < body.length) {
+    const first = body[at++]!;
+    if (first === 0xfb) {
+      found.push(null);
+      continue;
+    }
+    const size = first < 0xfb ? 0 : first === 0xfc ? 2 : first === 0xfd ? 3 : NaN;
+    if (!(at + size <= body.length)) return undefined;
+    const length = size === 0 ? first : size === 2 ? view.getUint16(at, true) : view.getUint16(at, true) | view.getUint8(at + 2) << 16;
+    at += size;
+    if (at + length > body.length) return undefined;
+    found.push(shown(body.subarray(at, at + length)));
+    at += length;
+  }
+  return found;
+}
+
+function responseOf(body: Uint8Array): Json {
+  const error = readError(body);
+  if (error !== undefined) return { error: error.code, state: error.state ?? null, message: error.message };
+  return (body[0] === 0 || body[0] === 0xfe ? undefined : texts(body)) ?? { hex: Buffer.from(body).toString('hex') };
+}
+
+function compared(path: string, recorded: Json[], live: Json[], many: string, out: Differences): void {
+  if (recorded.length === 1 && live.length === 1) compareJson(path, recorded[0]!, live[0]!, out);
+  else compareJson(`${path}.${many}`, recorded, live, out);
+}
+
+export function compareRequests(part: string, recorded: Uint8Array, live: Uint8Array, out: Differences): boolean {
+  const read = (bytes: Uint8Array): Json[] => [...readPackets(bytes)].map(({ body, sequence, missing }) => (missing > 0 ? { cut: shown(body), missing } : requestOf(body, sequence)));
+  const [a, b] = [read(recorded), read(live)];
+  if (a.length === 0 || b.length === 0) return false;
+  compared(part, a, b, 'packets', out);
+  return true;
+}
+
+export function compareResponses(part: string, recorded: Uint8Array, live: Uint8Array, out: Differences): boolean {
+  const read = (bytes: Uint8Array): Json[] => [...readPackets(bytes)].map(({ body, missing }) => (missing > 0 ? { cut: shown(body), missing } : responseOf(body)));
+  compared(part, read(recorded), read(live), 'packets', out);
+  return true;
+}
