@@ -10,7 +10,8 @@ import { promisify } from 'node:util';
 import { lineReader, type JsonLine } from './lines.ts';
 import { project } from './mover.ts';
 
-export const command = join(project, 'bin/koala-bpf');
+/** KOALA_TEST_COMMAND names another one, for instance an installed package's. */
+export const command = process.env['KOALA_TEST_COMMAND'] ?? join(project, 'bin/koala-bpf');
 export const small = process.env['KOALA_TEST_SIZE'] === 'small';
 /** Emulated guests are slow: every limit is stretched there. */
 export const patience = small ? 6 : 1;

@@ -15,23 +15,27 @@ export interface StreamTruth {
   readonly mayMiss: readonly string[];
   /** Exactly so many bytes must be declared missing; undefined: as many as are. */
   readonly missing: number | undefined;
+  /** So many bytes came before the account's position 0. */
+  readonly hidden?: number;
 }
 
 /** Problems of one recorded stream; empty: every byte is there or rightly declared missing. */
 export function streamProblems(name: string, account: AccountHalf, truth: StreamTruth): string[] {
   const problems: string[] = [];
+  const { hidden = 0 } = truth;
+  const moved = truth.bytes - hidden;
   const say = (text: string): void => void problems.push(`${name}: ${text}`);
   const gaps = [...account.gaps].sort((a, b) => a.from - b.from);
   const missing = gaps.reduce((sum, gap) => sum + gap.bytes, 0);
   if (truth.from !== undefined && account.from !== truth.from) say(`known from ${account.from}, should be ${truth.from}`);
-  if (account.from + account.bytes + missing !== truth.bytes) {
-    say(`from ${account.from} + recorded ${account.bytes} + declared missing ${missing} is not ${truth.bytes}`);
+  if (account.from + account.bytes + missing !== moved) {
+    say(`from ${account.from} + recorded ${account.bytes} + declared missing ${missing} is not ${moved}`);
   }
   for (const gap of gaps) {
     if (!truth.mayMiss.includes(gap.cause)) say(`${gap.bytes} bytes missing at ${gap.from}: ${gap.cause}`);
   }
   if (truth.missing !== undefined && missing !== truth.missing) say(`declared missing ${missing}, should be ${truth.missing}`);
-  if (problems.length === 0 && account.sha256 !== streamHash(truth.seed, account.from, truth.bytes, gaps)) {
+  if (problems.length === 0 && account.sha256 !== streamHash(truth.seed, hidden + account.from, truth.bytes, gaps.map((gap) => ({ from: hidden + gap.from, bytes: gap.bytes })))) {
     say(`${account.bytes} bytes have another SHA-256 than what was sent`);
   }
   return problems;
@@ -74,10 +78,14 @@ export class Accounts {
     }
   }
 
-  /** The account of what the service wrote down, or what is wrong. `times`: how often these ends are in its book. */
-  take(line: BookLine, times: number): Account | string {
+  /**
+   * The account of what the service wrote down, or what is wrong. `times`: how often these ends are in its book. `failed`:
+   * a connection that did not come about has no certain local end.
+   */
+  take(line: BookLine, times: number, failed = false): Account | string {
     const found = line.local.startsWith('unix:') || line.remote.startsWith('unix:')
       ? this.#all.filter((account) => account.tgid === line.tgid && (isNamed(account.local, line) || isNamed(account.remote, line)))
+      : failed ? this.#all.filter((account) => account.tgid === line.tgid && plain(account.remote) === line.remote)
       : this.#byEnds.get(`${line.local} ${line.remote}`) ?? [];
     if (found.length > times) return `${found.length} accounts of ${line.local} ← ${line.remote}`;
     return found.shift() ?? `no account of ${line.local} ← ${line.remote}`;
