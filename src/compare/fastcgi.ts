@@ -21,6 +21,8 @@ export function compareRequests(part: string, recorded: Uint8Array, live: Uint8A
   const [pairs, livePairs] = [readPairs(a.params), readPairs(b.params)];
   const [one, two] = [new Map(pairs), new Map(livePairs)];
   if (one.size === 0 || two.size === 0 || one.size < pairs.length || two.size < livePairs.length) return false;
+  out.value(`${part}.records`, a.types.join(' '), b.types.join(' '));
+  out.value(`${part}.role`, a.role, b.role);
   for (const name of new Set([...one.keys(), ...two.keys()])) {
     const [before, after] = [one.get(name), two.get(name)];
     const rule = before === after ? undefined : volatile(name);
@@ -31,6 +33,9 @@ export function compareRequests(part: string, recorded: Uint8Array, live: Uint8A
   compareBytes(`${part}.rest`, a.rest, b.rest, out);
   return true;
 }
+
+/** STDOUT and STDERR come interleaved as they were written; that both are there, and what ends it, is the same. */
+const endOnly = (types: readonly number[]): string => [...new Set(types)].sort((a, b) => a - b).join(' ');
 
 /** The CGI header's `Status: 404 Not Found` is a status line in another place (RFC 3875 §6.3.3). */
 function asHttp(stdout: Uint8Array): Uint8Array {
@@ -48,7 +53,9 @@ export function compareResponses(part: string, recorded: Uint8Array, live: Uint8
   const type = (headers: readonly (readonly [string, string])[]): string | undefined => headers.find(([name]) => name === 'content-type')?.[1];
   compareBody(`${part}.body`, { bytes: one.body, type: type(one.headers) }, { bytes: two.body, type: type(two.headers) }, out);
   compareBytes(`${part}.stderr`, a.stderr, b.stderr, out);
+  out.value(`${part}.records`, endOnly(a.types), endOnly(b.types));
   out.value(`${part}.appStatus`, a.appStatus, b.appStatus);
+  out.value(`${part}.protocolStatus`, a.protocolStatus, b.protocolStatus);
   compareBytes(`${part}.rest`, a.rest, b.rest, out);
   return true;
 }

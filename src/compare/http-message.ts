@@ -32,14 +32,17 @@ function headAt(bytes: Buffer, from: number): Head | undefined {
   const bare = lf >= 0 && (crlf < 0 || lf < crlf);
   const at = bare ? lf : crlf;
   if (at < 0) return undefined;
-  const [first, ...lines] = bytes.toString('latin1', from, at).replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/);
-  const [one = '', two = '', ...three] = (first ?? '').replace(/\r$/, '').split(' ');
+  const [first, ...lines] = bytes.toString('latin1', from, at).replace(/\r$/, '').replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/);
+  const [one = '', two = '', ...three] = (first ?? '').split(' ');
   const headers = lines.map((line): Header => {
     const colon = line.indexOf(':');
-    return colon < 0 ? [line.toLowerCase(), ''] : [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
+    return colon < 0 ? [line.toLowerCase(), ''] : [trimmed(line.slice(0, colon)).toLowerCase(), trimmed(line.slice(colon + 1))];
   });
   return { start: [one, two, three.join(' ')], headers, end: at + (bare ? 2 : 3) };
 }
+
+/** Without optional white space (RFC 9110 §5.6.3), and no other. */
+const trimmed = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, '');
 
 const last = (headers: readonly Header[], name: string): string | undefined => headers.findLast(([header]) => header === name)?.[1];
 

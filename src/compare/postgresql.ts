@@ -1,5 +1,6 @@
 /** PostgreSQL: requests by statement text and parameters, answers by rows and errors. */
 import { errorFields, Fields, readMessages } from '../protocols/postgresql-messages.ts';
+import type { Message } from '../protocols/postgresql-messages.ts';
 import { shown } from './bytes.ts';
 import type { Differences } from './difference.ts';
 import { compareJson } from './json.ts';
@@ -13,82 +14,139 @@ function valueOf(bytes: Uint8Array, binary: boolean): Json {
   return typeof text === 'string' ? text : `\\x${Buffer.from(bytes).toString('hex')}`;
 }
 
-function bound(body: Uint8Array): { prepared: string; parameters: Json[]; resultFormats: number[] } {
-  const fields = new Fields(body);
-  fields.text(); // the portal's name means nothing beyond the request
+/** So many items as a count before them says; a count that can't be right reads as none, and leaves bytes over. */
+function counted<T>(fields: Fields, item: (at: number) => T): T[] {
+  const count = fields.int(2);
+  return Array.from({ length: count > 0 && count <= fields.left ? count : 0 }, (_, at) => item(at));
+}
+
+interface Bound {
+  readonly portal: string;
+  readonly prepared: string;
+  readonly parameters: Json[];
+  readonly resultFormats: number[];
+}
+
+function bound(fields: Fields): Bound {
+  const portal = fields.text();
   const prepared = fields.text();
-  const counted = (): number[] => Array.from({ length: Math.max(0, Math.min(fields.int(2), body.length)) }, () => fields.int(2));
-  const formats = counted();
-  const count = Math.max(0, Math.min(fields.int(2), body.length));
-  const parameters = Array.from({ length: count }, (_, at): Json => {
+  const formats = counted(fields, () => fields.int(2));
+  const parameters = counted(fields, (at): Json => {
     const length = fields.int(4);
     const binary = (formats.length === 1 ? formats[0] : formats[at]) === 1;
     return length < 0 ? null : valueOf(fields.take(length), binary);
   });
-  return { prepared, parameters, resultFormats: counted() };
+  return { portal, prepared, parameters, resultFormats: counted(fields, () => fields.int(2)) };
 }
 
-/**
- * What a request asks. `messages` is the sequence of its message types: an answer to `PBDES` is another one than to `BES`. A
- * statement's name is a client's own invention where its text is in the request, and what it refers to where it is not.
- */
-function readRequest(bytes: Uint8Array): Model {
-  const steps: Model[] = [];
-  let messages = '';
-  let copied = Buffer.alloc(0);
-  let parsed = false;
-  for (const { type, body, missing } of readMessages(bytes, 'client')) {
+/** What a request asks, step by step. */
+class Request {
+  readonly steps: Model[] = [];
+  private messages = '';
+  private readonly copied: Uint8Array[] = [];
+  /** Names that this request itself gave: they mean nothing beyond it. */
+  private readonly statements = new Map<string, Model>();
+  private readonly portals = new Set<string>();
+
+  add({ type, body, missing }: Message): void {
     const fields = new Fields(body);
-    if (missing > 0 || type === 'rest') steps.push({ unread: shown(body), missing });
-    if (type === 'rest') continue;
-    if (type !== 'd') messages += type === 'startup' ? '0' : type;
-    if (type === 'startup') steps.push({ startup: shown(body) });
-    else if (type === 'Q') steps.push({ statement: fields.text() });
-    else if (type === 'P') {
-      fields.text();
-      parsed = true;
-      const statement = fields.text();
-      const types = Array.from({ length: Math.max(0, Math.min(fields.int(2), body.length)) }, () => fields.int(4));
-      steps.push({ statement, ...(types.length > 0 ? { types } : {}) });
-    } else if (type === 'B') {
-      const { prepared, parameters, resultFormats } = bound(body);
-      const last = steps.at(-1);
-      const own = parsed && last !== undefined && 'statement' in last && !('parameters' in last) ? last : undefined;
-      if (own === undefined) steps.push({ ...(parsed ? {} : { prepared }), parameters, resultFormats });
-      else Object.assign(own, { parameters, resultFormats });
-    } else if (type === 'E') {
-      fields.text();
-      const rows = fields.int(4);
-      if (rows !== 0) steps.push({ maxRows: rows });
-    } else if (type === 'd') copied = Buffer.concat([copied, body]);
-    else if (type === 'F' || type === 'f') steps.push({ [type]: shown(body) });
+    const before = this.steps.length;
+    if (type === 'd') this.copied.push(body);
+    else this.messages += type === 'startup' ? '0' : type;
+    this.read(type, fields, body);
+    if (missing > 0 || type === 'rest' || (DECODED.has(type) && (!fields.whole || fields.left > 0))) {
+      this.steps.splice(before);
+      this.steps.push({ unread: shown(body), missing });
+    }
   }
-  const [only] = steps;
-  return { messages, ...(steps.length === 1 && only !== undefined ? only : steps.length === 0 ? {} : { steps }), ...(copied.length > 0 ? { copied: shown(copied) } : {}) };
+
+  private read(type: string, fields: Fields, body: Uint8Array): void {
+    switch (type) {
+      case 'Q':
+        this.steps.push({ statement: fields.text() });
+        return;
+      case 'P': {
+        const name = fields.text();
+        const statement = fields.text();
+        const types = counted(fields, () => fields.int(4));
+        const step: Model = { statement, ...(types.length > 0 ? { types } : {}) };
+        this.statements.set(name, step);
+        this.steps.push(step);
+        return;
+      }
+      case 'B': {
+        const { portal, prepared, parameters, resultFormats } = bound(fields);
+        this.portals.add(portal);
+        const own = this.statements.get(prepared);
+        if (own !== undefined && own === this.steps.at(-1) && !('parameters' in own)) Object.assign(own, { parameters, resultFormats });
+        else this.steps.push({ ...(own === undefined ? { prepared } : { of: [...this.statements.keys()].indexOf(prepared) }), parameters, resultFormats });
+        return;
+      }
+      case 'D': case 'C': {
+        const kind = String.fromCharCode(fields.int(1));
+        const name = fields.text();
+        const own = kind === 'S' ? this.statements.has(name) : kind === 'P' && this.portals.has(name);
+        if (!own) this.steps.push({ [type === 'D' ? 'describe' : 'close']: `${kind} ${name}` });
+        else if (kind === 'S' && type === 'D') this.steps.push({ describe: 'the statement' });
+        return;
+      }
+      case 'E': {
+        const portal = fields.text();
+        const maxRows = fields.int(4);
+        if (!this.portals.has(portal)) this.steps.push({ portal, maxRows });
+        else if (maxRows !== 0) this.steps.push({ maxRows });
+        return;
+      }
+      case 'd': case 'S': case 'H': case 'c': case 'X': return;
+      default: this.steps.push({ [type]: shown(body) });
+    }
+  }
+
+  /**
+   * `messages` is the sequence of message types: an answer to `PBDES` is another one than to `BES`. A single step's fields stand
+   * by themselves: `request.statement`.
+   */
+  model(): Model {
+    const [only] = this.steps;
+    const steps = this.steps.length === 1 && only !== undefined ? only : this.steps.length === 0 ? {} : { steps: this.steps };
+    return { messages: this.messages, ...steps, ...(this.copied.length > 0 ? { copied: shown(Buffer.concat(this.copied)) } : {}) };
+  }
 }
 
+const DECODED = new Set([...'QPBDCE']);
+
+function readRequest(bytes: Uint8Array): Model {
+  const request = new Request();
+  for (const message of readMessages(bytes, 'client')) request.add(message);
+  return request.model();
+}
+
+/** Left out: which table and column of the server's catalogue a result comes from, and what the key of a cancel request is. */
 function readResponse(bytes: Uint8Array): Model {
   const rows: Json[] = [];
   const commands: Json[] = [];
   const errors: Json[] = [];
   const others: Json[] = [];
-  let columns: { name: string; binary: boolean }[] = [];
+  const described: Model[] = [];
+  let columns: { name: string; type: number; size: number; modifier: number; binary: boolean }[] = [];
   for (const { type, body, missing } of readMessages(bytes, 'server')) {
     const fields = new Fields(body);
     if (missing > 0) others.push({ missing });
     if (type === 'T') {
-      columns = Array.from({ length: Math.min(fields.int(2), body.length) }, () => {
+      columns = counted(fields, () => {
         const name = fields.text();
-        fields.take(16); // table, column, type, size and modifier
-        return { name, binary: fields.int(2) === 1 };
+        fields.take(6); // table and column
+        return { name, type: fields.int(4), size: fields.int(2), modifier: fields.int(4), binary: fields.int(2) === 1 };
       });
+      described.push(...columns);
     } else if (type === 'D') {
-      const values = Array.from({ length: Math.min(fields.int(2), body.length) }, (_, at): Json => {
+      const values = counted(fields, (at): Json => {
         const length = fields.int(4);
         return length < 0 ? null : valueOf(fields.take(length), columns[at]?.binary ?? false);
       });
       const named = columns.length === values.length && new Set(columns.map(({ name }) => name)).size === values.length;
       rows.push(named ? Object.fromEntries(values.map((value, at) => [columns[at]!.name, value])) : values);
+      if (!fields.whole || fields.left > 0) others.push({ unread: shown(body) });
     } else if (type === 'C') commands.push(fields.text());
     else if (type === 'E' || type === 'N') {
       // File, line and routine are the server's source code.
@@ -96,7 +154,7 @@ function readResponse(bytes: Uint8Array): Model {
     } else if (type === 'Z') others.push({ transaction: shown(body) });
     else if (type !== 'K') others.push({ type, body: shown(body) });
   }
-  return { rows, commands, errors, others };
+  return { columns: described, rows, commands, errors, others };
 }
 
 export function compareRequests(part: string, recorded: Uint8Array, live: Uint8Array, out: Differences): boolean {

@@ -8,6 +8,10 @@ export interface FastcgiStreams {
   readonly stderr: Uint8Array;
   /** From END_REQUEST, where it is there. */
   readonly appStatus: number | undefined;
+  readonly protocolStatus: number | undefined;
+  /** Types of the records in order, runs of one type as one; BEGIN_REQUEST's role. */
+  readonly types: readonly number[];
+  readonly role: number | undefined;
   /** What could not be read any more. */
   readonly rest: Uint8Array;
 }
@@ -15,13 +19,21 @@ export interface FastcgiStreams {
 export function readStreams(bytes: Uint8Array): FastcgiStreams {
   const parts = new Map<number, Uint8Array[]>();
   let appStatus: number | undefined;
+  let protocolStatus: number | undefined;
+  let role: number | undefined;
+  const types: number[] = [];
   let at = 0;
   while (at + HEADER_BYTES <= bytes.length && bytes[at] === 1) {
     const type = bytes[at + 1]!;
     const length = bytes[at + 4]! << 8 | bytes[at + 5]!;
     if (at + HEADER_BYTES + length > bytes.length) break;
     const content = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length);
-    if (type === TYPE.end && content.length >= 4) appStatus = new DataView(content.buffer, content.byteOffset).getUint32(0);
+    if (types.at(-1) !== type) types.push(type);
+    if (type === TYPE.begin && content.length >= 2) role = content[0]! << 8 | content[1]!;
+    if (type === TYPE.end && content.length >= 5) {
+      appStatus = new DataView(content.buffer, content.byteOffset).getUint32(0);
+      protocolStatus = content[4]!;
+    }
     const known = parts.get(type);
     if (known === undefined) parts.set(type, [content]);
     else known.push(content);
@@ -30,7 +42,7 @@ export function readStreams(bytes: Uint8Array): FastcgiStreams {
   const stream = (type: number): Uint8Array => Buffer.concat(parts.get(type) ?? []);
   return {
     params: stream(TYPE.params), stdin: stream(TYPE.stdin), stdout: stream(TYPE.stdout), stderr: stream(TYPE.stderr),
-    appStatus, rest: bytes.subarray(Math.min(at, bytes.length)),
+    appStatus, protocolStatus, types, role, rest: bytes.subarray(Math.min(at, bytes.length)),
   };
 }
 

@@ -66,6 +66,11 @@ export class Fields {
     return this.bytes.subarray(this.at - length, this.at);
   }
 
+  /** Bytes that were not read. */
+  get left(): number {
+    return Math.max(0, this.bytes.length - this.at);
+  }
+
   private short(): number {
     this.whole = false;
     this.at = this.bytes.length;

@@ -39,7 +39,7 @@ function valueAt(bytes: Uint8Array, from: number, depth: number): Read | undefin
       const length = count(line);
       if (length === undefined) return undefined;
       if (length < 0) return { value: { type: 'null' }, end: line.end };
-      if (line.end + length > bytes.length) return undefined;
+      if (bytes[line.end + length] !== 13 || bytes[line.end + length + 1] !== 10) return undefined; // also when it is cut off
       const content = bytes.subarray(line.end, line.end + length);
       const value: RespValue = type === '!' ? { type: 'error', text: Buffer.from(content).toString() } : { type: 'string', bytes: content };
       return { value, end: line.end + length + 2 };
