@@ -52,7 +52,7 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
     const width = process.stdout.isTTY ? process.stdout.columns : undefined;
     for (const session of index.list(filter)) {
       if (!flags.json && shown === 0) lines.print(colours.dim(HEAD));
-      lines.print(flags.json ? index.line(session) : listLine(session, colours, width));
+      lines.print(flags.json ? JSON.stringify(index.line(session)) : listLine(session, colours, width));
       shown++;
     }
     if (!flags.json) lines.print(colours.dim(shown === index.count ? counted(shown, 'session') : `${shown} of ${counted(index.count, 'session')}`));

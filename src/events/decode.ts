@@ -1,10 +1,10 @@
 /**
- * A block's payload (length-delimited Event messages of recording.proto) as Events. Payload-carrying kinds are read by
- * hand, the rest by protobufjs. Nothing is trusted: lengths are held against the end of what encloses them.
+ * A block's payload (length-delimited Event messages of recording.proto) as Events. Kinds with stream payload are read
+ * here in one pass, the rest by decode-rare.ts. Nothing is trusted: lengths are held against the end of what encloses them.
  */
 import { unzigzag, VarintReader } from '../bytes/varint.ts';
+import { decodeAny } from './decode-rare.ts';
 import type { Event } from './event.ts';
-import { decodeEvent } from './message.ts';
 import { causeName } from './names.ts';
 
 const outer = new VarintReader();
@@ -51,21 +51,13 @@ export function nextEvent(cursor: EventCursor): Event | 'end' | 'unknown' | 'dam
         const length = outer.unsigned();
         const start = outer.advance(length);
         // The writer puts the payload message last; another order is somebody else's and goes the long way.
-        if (outer.failed || outer.at !== end) return rare(bytes.subarray(from, end), cursor.baseUs);
+        if (outer.failed || outer.at !== end) return decodeAny(bytes, from, end, cursor.baseUs);
         return hot(tag, bytes, start, end, cursor.baseUs + atNs / 1000, tgid, tid, context, snapshot);
       }
-      default: return rare(bytes.subarray(from, end), cursor.baseUs);
+      default: return decodeAny(bytes, from, end, cursor.baseUs);
     }
   }
   return outer.failed ? 'damaged' : 'unknown';
-}
-
-function rare(message: Uint8Array, baseUs: number): Event | 'unknown' | 'damaged' {
-  try {
-    return decodeEvent(message, baseUs) ?? 'unknown';
-  } catch {
-    return 'damaged';
-  }
 }
 
 function hot(

@@ -2,18 +2,19 @@
  * A session with its bytes replaced by where they lie in the segments: what the index keeps, so that a session is shown
  * exactly as it was derived, without deriving it again and without a second copy of its bytes.
  */
-import type { Prologue, Session } from '../sessions/session.ts';
+import { PackReader, PackWriter } from '../bytes/pack.ts';
 import { CorruptError } from '../errors.ts';
+import type { Attribution, Certainty, Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
 import type { BlockCache } from './block-cache.ts';
-import type { Recording } from './recording.ts';
+import type { BlockPlace, Recording } from './recording.ts';
+import type { BlobPlace, Row } from './session-rows.ts';
 
-type Chunk = Session['inbound']['request'][number] & { readonly direction?: 'ingress' | 'egress' };
-
-/** atUs, tid, then segment, block, offset in its payload and length; or the bytes themselves, where they lie nowhere as a whole. */
-type StoredChunk =
-  | readonly [atUs: number, tid: number, sequence: number, block: number, offset: number, length: number, direction?: 0 | 1]
-  | { readonly c: readonly [atUs: number, tid: number]; readonly b: string; readonly d?: 0 | 1 }
-  | { readonly c: readonly [atUs: number, tid: number]; readonly g: number; readonly w: string; readonly d?: 0 | 1 };
+/** Of an instant since 2005 in µs, a double keeps quarters: counted in these, times are exact. */
+const TIME_STEPS = 4;
+const IN_SAME_BLOCK = 0;
+const IN_BLOCK = 1;
+const INLINE = 2;
+const GAP = 3;
 
 /** Puts what several sessions share into the index once; returns where. */
 export interface BlobSink {
@@ -21,92 +22,223 @@ export interface BlobSink {
 }
 
 export interface BlobSource {
-  get(offset: number, length: number): Buffer;
+  get(place: BlobPlace): Buffer;
 }
 
 export class RecipeWriter {
   readonly #recording: Recording;
   readonly #blobs: BlobSink;
-  readonly #prologues = new WeakMap<Prologue, readonly [number, number]>();
+  readonly #pack = new PackWriter();
+  readonly #prologues = new WeakMap<Prologue, readonly [offset: number, length: number]>();
+  #lastPlace: BlockPlace | undefined;
+  #startedAtUs = 0;
 
   constructor(recording: Recording, blobs: BlobSink) {
     this.#recording = recording;
     this.#blobs = blobs;
   }
 
+  /** Borrowed: the next call spoils it. */
   write(session: Session): Buffer {
-    const chunks = (list: readonly Chunk[]): StoredChunk[] => list.map((chunk) => this.#store(chunk));
-    const talk = <T extends Session['inbound']>(of: T) => ({ ...of, request: chunks(of.request), response: chunks(of.response) });
-    return Buffer.from(JSON.stringify({
-      ...session, inbound: talk(session.inbound), outbound: session.outbound.map(talk),
-      prologues: session.prologues.map((prologue) => this.#prologue(prologue)),
-    }));
+    const places = session.prologues.map((prologue) => this.#prologue(prologue));
+    const pack = this.#pack;
+    this.#begin(session.startedAtUs);
+    pack.text(session.entry);
+    this.#talk(session.inbound);
+    pack.unsigned(session.outbound.length);
+    for (const talk of session.outbound) {
+      this.#talk(talk);
+      pack.text(talk.attribution);
+      pack.text(talk.certainty);
+      pack.flag(talk.afterResponse === true);
+      pack.text(talk.alternatives === undefined ? '' : JSON.stringify(talk.alternatives));
+    }
+    pack.unsigned(places.length);
+    for (const [offset, length] of places) {
+      pack.unsigned(offset);
+      pack.unsigned(length);
+    }
+    const { lost, unseen } = session.certificate;
+    const rare = { names: session.names, lost, unseen };
+    pack.text(Object.keys(session.names).length + lost.length + unseen.length === 0 ? '' : JSON.stringify(rare));
+    return pack.take();
   }
 
+  #begin(startedAtUs: number): void {
+    this.#startedAtUs = startedAtUs;
+    this.#lastPlace = undefined;
+  }
+
+  #talk(talk: Talk): void {
+    const pack = this.#pack;
+    pack.text(talk.connection.id);
+    pack.text(talk.connection.local);
+    pack.text(talk.connection.remote);
+    pack.text(talk.connection.protocol);
+    this.#chunks(talk.request);
+    this.#chunks(talk.response);
+    pack.text(talk.end === undefined ? '' : JSON.stringify(talk.end));
+  }
+
+  #chunks(chunks: readonly Chunk[]): void {
+    this.#pack.unsigned(chunks.length);
+    for (const chunk of chunks) this.#chunk(chunk);
+  }
+
+  #chunk(chunk: Chunk): void {
+    const pack = this.#pack;
+    const place = 'bytes' in chunk ? this.#recording.placeOf(chunk.bytes) : undefined;
+    const last = this.#lastPlace;
+    const same = place !== undefined && last !== undefined && last.sequence === place.sequence && last.offset === place.offset;
+    pack.unsigned('gap' in chunk ? GAP : place === undefined ? INLINE : same ? IN_SAME_BLOCK : IN_BLOCK);
+    pack.signed(Math.round((chunk.atUs - this.#startedAtUs) * TIME_STEPS));
+    pack.unsigned(chunk.tid);
+    if ('gap' in chunk) {
+      pack.unsigned(chunk.gap);
+      pack.text(chunk.cause);
+    } else if (place === undefined) {
+      pack.bytes(chunk.bytes);
+    } else {
+      if (!same) {
+        pack.unsigned(place.sequence);
+        pack.unsigned(place.offset);
+        this.#lastPlace = place;
+      }
+      pack.unsigned(chunk.bytes.byteOffset);
+      pack.unsigned(chunk.bytes.length);
+    }
+  }
+
+  /** Many sessions share one: it is written once, with times of its own. */
   #prologue(prologue: Prologue): readonly [number, number] {
-    let place = this.#prologues.get(prologue);
-    if (place === undefined) {
-      const stored = { ...prologue, chunks: prologue.chunks.map((chunk) => this.#store(chunk)) };
-      place = this.#blobs.put(Buffer.from(JSON.stringify(stored)));
-      this.#prologues.set(prologue, place);
+    const known = this.#prologues.get(prologue);
+    if (known !== undefined) return known;
+    const pack = this.#pack;
+    const startedAtUs = Math.round(prologue.chunks[0]?.atUs ?? 0);
+    this.#begin(startedAtUs);
+    pack.unsigned(startedAtUs);
+    pack.text(prologue.connection);
+    pack.text(prologue.destination);
+    pack.unsigned(prologue.chunks.length);
+    for (const chunk of prologue.chunks) {
+      pack.flag(chunk.direction === 'egress');
+      this.#chunk(chunk);
     }
+    const place = this.#blobs.put(pack.take());
+    this.#prologues.set(prologue, place);
     return place;
-  }
-
-  #store(chunk: Chunk): StoredChunk {
-    const direction = chunk.direction === undefined ? {} : { d: chunk.direction === 'egress' ? 1 as const : 0 as const };
-    if ('gap' in chunk) return { c: [chunk.atUs, chunk.tid], g: chunk.gap, w: chunk.cause, ...direction };
-    const { atUs, tid, bytes } = chunk;
-    const place = this.#recording.placeOf(bytes);
-    if (place === undefined) {
-      return { c: [atUs, tid], b: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'), ...direction };
-    }
-    const stored = [atUs, tid, place.sequence, place.offset, bytes.byteOffset, bytes.length] as const;
-    return direction.d === undefined ? stored : [...stored, direction.d];
   }
 }
 
-type Stored<T> = Omit<T, 'request' | 'response'> & { readonly request: readonly StoredChunk[]; readonly response: readonly StoredChunk[] };
-type StoredSession = Omit<Session, 'inbound' | 'outbound' | 'prologues'> & {
-  readonly inbound: Stored<Session['inbound']>;
-  readonly outbound: readonly Stored<Session['outbound'][number]>[];
-  readonly prologues: readonly (readonly [number, number])[];
-};
+/** What the row says of a session. */
+export type RowFacts = Pick<Row, 'id' | 'startedAtUs' | 'durationMs' | 'tgid' | 'ties' | 'state'> & { readonly commandText: string };
 
-/** Reads a recipe back. A block that is damaged by now makes a gap with cause `corrupt`, and the certificate says so. */
-export function readRecipe(recipe: Buffer, blocks: BlockCache, blobs: BlobSource): Session {
-  const stored = JSON.parse(recipe.toString()) as StoredSession;
-  let rotten = 0;
-  const chunk = (of: StoredChunk): Chunk => {
-    const isPlace = Array.isArray(of);
-    if (!isPlace && 'g' in of) return { atUs: of.c[0], tid: of.c[1], gap: of.g, cause: of.w as never };
-    if (!isPlace && 'b' in of) return { atUs: of.c[0], tid: of.c[1], bytes: Buffer.from(of.b, 'base64') };
-    const [atUs, tid, sequence, block, offset, length] = of as Extract<StoredChunk, readonly unknown[]>;
+/**
+ * Reads a recipe back. A block that is damaged by now makes a gap with cause `corrupt`, and the certificate says so.
+ * Without `blocks` chunks are left out.
+ */
+export function readRecipe(facts: RowFacts, recipe: Buffer, blobs: BlobSource, blocks: BlockCache | undefined): Session {
+  return new RecipeReader(facts, blobs, blocks).read(recipe);
+}
+
+class RecipeReader {
+  readonly #facts: RowFacts;
+  readonly #blobs: BlobSource;
+  readonly #blocks: BlockCache | undefined;
+  #rotten = 0;
+  #place: BlockPlace = { sequence: 0, offset: 0 };
+  #startedAtUs = 0;
+
+  constructor(facts: RowFacts, blobs: BlobSource, blocks: BlockCache | undefined) {
+    this.#facts = facts;
+    this.#blobs = blobs;
+    this.#blocks = blocks;
+  }
+
+  read(recipe: Buffer): Session {
+    const { id, startedAtUs, durationMs, tgid, ties, state, commandText } = this.#facts;
+    const pack = new PackReader(recipe);
+    this.#startedAtUs = startedAtUs;
+    const entry = pack.text() as Session['entry'];
+    const inbound = this.#talk(pack);
+    const outbound = Array.from({ length: pack.unsigned() }, () => this.#call(pack));
+    const places = Array.from({ length: pack.unsigned() }, () => ({ offset: pack.unsigned(), length: pack.unsigned() }));
+    const rare = pack.text();
+    const { names, lost, unseen } = rare === '' ? { names: {}, lost: [], unseen: [] } :
+      JSON.parse(rare) as Pick<Session, 'names'> & Pick<Certificate, 'lost' | 'unseen'>;
+    const prologues = places.map((place) => this.#prologue(place));
+    return {
+      id, startedAtUs, durationMs, entry, process: { tgid, command: commandText }, inbound, outbound, ties, prologues, names,
+      certificate: this.#certificate({ state, lost, unseen }),
+    };
+  }
+
+  #certificate(certificate: Certificate): Certificate {
+    if (this.#rotten === 0) return certificate;
+    const unseen = { kind: 'corrupt', count: this.#rotten, detail: 'bytes of blocks that were damaged or removed after the index was made' };
+    const state = certificate.state === 'open' ? 'open' : 'incomplete';
+    return { ...certificate, state, unseen: [...certificate.unseen, unseen] };
+  }
+
+  #talk(pack: PackReader): Talk {
+    const connection = { id: pack.text(), local: pack.text(), remote: pack.text(), protocol: pack.text() };
+    const request = this.#chunks(pack);
+    const response = this.#chunks(pack);
+    const end = pack.text();
+    return { connection, request, response, ...(end === '' ? {} : { end: JSON.parse(end) as TalkEnd }) };
+  }
+
+  #call(pack: PackReader): OutboundTalk {
+    const talk = this.#talk(pack);
+    const attribution = pack.text() as Attribution;
+    const certainty = pack.text() as Certainty;
+    const afterResponse = pack.flag();
+    const alternatives = pack.text();
+    return {
+      ...talk, attribution, certainty, ...(afterResponse ? { afterResponse } : {}),
+      ...(alternatives === '' ? {} : { alternatives: JSON.parse(alternatives) as string[] }),
+    };
+  }
+
+  #chunks(pack: PackReader): Chunk[] {
+    const chunks: Chunk[] = [];
+    for (let left = pack.unsigned(); left > 0; left--) {
+      const chunk = this.#chunk(pack);
+      if (chunk !== undefined) chunks.push(chunk);
+    }
+    return chunks;
+  }
+
+  #chunk(pack: PackReader): Chunk | undefined {
+    const kind = pack.unsigned();
+    const atUs = this.#startedAtUs + pack.signed() / TIME_STEPS;
+    const tid = pack.unsigned();
+    if (kind === GAP) return { atUs, tid, gap: pack.unsigned(), cause: pack.text() as never };
+    if (kind === INLINE) return { atUs, tid, bytes: pack.bytes() };
+    if (kind === IN_BLOCK) this.#place = { sequence: pack.unsigned(), offset: pack.unsigned() };
+    const offset = pack.unsigned();
+    const length = pack.unsigned();
+    if (this.#blocks === undefined) return undefined;
     try {
-      return { atUs, tid, bytes: blocks.payload({ sequence, offset: block }).subarray(offset, offset + length) };
+      return { atUs, tid, bytes: this.#blocks.payload(this.#place).subarray(offset, offset + length) };
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
-      rotten += length;
+      this.#rotten += length;
       return { atUs, tid, gap: length, cause: 'corrupt' };
     }
-  };
-  const talk = <T>(of: Stored<T>) => ({ ...of, request: of.request.map(chunk), response: of.response.map(chunk) });
-  const prologue = ([offset, length]: readonly [number, number]): Prologue => {
-    const of = JSON.parse(blobs.get(offset, length).toString()) as Omit<Prologue, 'chunks'> & { chunks: StoredChunk[] };
-    const directed = of.chunks.map((each) => {
-      const direction = (Array.isArray(each) ? each[6] : (each as { d?: number }).d) === 1 ? 'egress' : 'ingress';
-      return { ...chunk(each), direction } as Prologue['chunks'][number];
-    });
-    return { ...of, chunks: directed };
-  };
-  const session: Session = {
-    ...stored, inbound: talk(stored.inbound) as Session['inbound'],
-    outbound: stored.outbound.map((each) => talk(each) as Session['outbound'][number]),
-    prologues: stored.prologues.map(prologue),
-  };
-  if (rotten === 0) return session;
-  const { certificate } = session;
-  const unseen = { kind: 'corrupt', count: rotten, detail: 'bytes of blocks that were damaged or removed after the index was made' };
-  const state = certificate.state === 'open' ? 'open' : 'incomplete';
-  return { ...session, certificate: { ...certificate, state, unseen: [...certificate.unseen, unseen] } };
+  }
+
+  #prologue(place: BlobPlace): Prologue {
+    const pack = new PackReader(this.#blobs.get(place));
+    this.#startedAtUs = pack.unsigned();
+    const connection = pack.text();
+    const destination = pack.text();
+    const chunks: Prologue['chunks'][number][] = [];
+    for (let left = pack.unsigned(); left > 0; left--) {
+      const direction = pack.flag() ? 'egress' : 'ingress';
+      const chunk = this.#chunk(pack);
+      if (chunk !== undefined) chunks.push({ ...chunk, direction });
+    }
+    return { connection, destination, chunks };
+  }
 }

@@ -117,17 +117,13 @@ function build(recording: Recording, path: string, options: IndexOptions, owner:
 
 function writeSession(writer: IndexWriter, recipes: RecipeWriter, session: Session): void {
   const { text, status } = summariseTalk(session.inbound);
-  const recipe = recipes.write(session);
-  const tls = hasTls(session);
-  const row = sessionRowJson(session, { text, ...(status === undefined ? {} : { status }) });
-  const line = Buffer.from(JSON.stringify(tls ? { ...row, tls } : row));
-  const [offset] = writer.put(line);
-  writer.put(recipe);
+  // First the prologues that it shares, then the recipe: writing it puts those into the file.
+  const [offset, length] = writer.put(recipes.write(session));
   writer.row({
     id: session.id, startedAtUs: session.startedAtUs, durationMs: session.durationMs, tgid: session.process.tgid,
-    outbound: session.outbound.length, ties: session.ties, state: session.certificate.state, tls,
+    outbound: session.outbound.length, ties: session.ties, state: session.certificate.state, tls: hasTls(session),
     command: writer.text(session.process.command), summary: writer.text(text), status: writer.text(status ?? ''),
-    line: { offset, length: line.length }, recipeLength: recipe.length,
+    recipe: { offset, length },
   });
 }
 
@@ -209,15 +205,20 @@ export class SessionIndex {
     return this.#listed(found);
   }
 
-  /** Its line of `ls --json`. */
-  line({ line }: Row): string {
-    return this.#blob(line).toString();
+  /** What `ls --json` says of it. */
+  line(row: ListedSession): object {
+    const { summaryText: text, statusText: status, tls } = row;
+    const said = sessionRowJson(this.#read(row, undefined), { text, ...(status === undefined ? {} : { status }) });
+    return tls ? { ...said, tls } : said;
   }
 
   /** The session with its bytes, as it was derived. */
-  load({ line, recipeLength }: Row): Session {
-    const recipe = this.#blob({ offset: line.offset + line.length, length: recipeLength });
-    return readRecipe(recipe, this.#blocks, { get: (offset, length) => this.#blob({ offset, length }) });
+  load(row: ListedSession): Session {
+    return this.#read(row, this.#blocks);
+  }
+
+  #read(row: ListedSession, blocks: BlockCache | undefined): Session {
+    return readRecipe(row, this.#blob(row.recipe), { get: (place) => this.#blob(place) }, blocks);
   }
 
   close(): void {

@@ -37,9 +37,7 @@ export interface Row {
   readonly summary: BlobPlace;
   /** Length 0: none. */
   readonly status: BlobPlace;
-  /** The line of `ls --json`; the recipe follows it. */
-  readonly line: BlobPlace;
-  readonly recipeLength: number;
+  readonly recipe: BlobPlace;
 }
 
 function writePlace(out: Buffer, at: number, { offset, length }: BlobPlace): void {
@@ -69,10 +67,9 @@ export function writeRow(out: Buffer, at: number, row: Row): void {
   writePlace(out, at + 56, row.command);
   writePlace(out, at + 64, row.summary);
   writePlace(out, at + 72, row.status);
-  out.writeUInt32LE(row.line.offset % TWO_32, at + 80);
-  out.writeUInt32LE(Math.floor(row.line.offset / TWO_32), at + 84);
-  out.writeUInt32LE(row.line.length, at + 88);
-  out.writeUInt32LE(row.recipeLength, at + 92);
+  out.writeUInt32LE(row.recipe.offset % TWO_32, at + 80);
+  out.writeUInt32LE(Math.floor(row.recipe.offset / TWO_32), at + 84);
+  out.writeUInt32LE(row.recipe.length, at + 88);
 }
 
 /** What filters look at first, without making a row. */
@@ -90,8 +87,7 @@ export function readRow(from: Buffer, at: number): Row {
     ties: { proven: from.readUInt32LE(at + 40), likely: from.readUInt32LE(at + 44), unknown: from.readUInt32LE(at + 48) },
     state: rowState(from, at), tls: (from.readUInt8(at + 53) & FLAG_TLS) !== 0,
     command: readPlace(from, at + 56), summary: readPlace(from, at + 64), status: readPlace(from, at + 72),
-    line: { offset: from.readUInt32LE(at + 80) + from.readUInt32LE(at + 84) * TWO_32, length: from.readUInt32LE(at + 88) },
-    recipeLength: from.readUInt32LE(at + 92),
+    recipe: { offset: from.readUInt32LE(at + 80) + from.readUInt32LE(at + 84) * TWO_32, length: from.readUInt32LE(at + 88) },
   };
 }
 
