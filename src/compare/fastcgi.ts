@@ -6,6 +6,7 @@ import { keyed } from './difference.ts';
 import type { Differences } from './difference.ts';
 import { compareHeaders, VOLATILE } from './headers.ts';
 import { readResponse } from './http-message.ts';
+import type { Header, HttpMessage } from './http-message.ts';
 
 const VOLATILE_PARAMS: ReadonlyMap<string, string> = new Map([
   ['REMOTE_PORT', 'the client\'s port, another one each time'],
@@ -49,8 +50,9 @@ export function compareResponses(part: string, recorded: Uint8Array, live: Uint8
   const [one, two] = [readResponse(asHttp(a.stdout), false), readResponse(asHttp(b.stdout), false)];
   if (one === undefined || two === undefined) return false;
   out.value(`${part}.status`, Number(one.start[1]), Number(two.start[1]));
-  compareHeaders(`${part}.headers`, one.headers, two.headers, { lengthMatters: false }, out);
-  const type = (headers: readonly (readonly [string, string])[]): string | undefined => headers.find(([name]) => name === 'content-type')?.[1];
+  const headers = ({ headers: all }: HttpMessage): Header[] => all.filter(([name]) => name !== 'status');
+  compareHeaders(`${part}.headers`, headers(one), headers(two), { lengthMatters: false }, out);
+  const type = (all: readonly Header[]): string | undefined => all.find(([name]) => name === 'content-type')?.[1];
   compareBody(`${part}.body`, { bytes: one.body, type: type(one.headers) }, { bytes: two.body, type: type(two.headers) }, out);
   compareBytes(`${part}.stderr`, a.stderr, b.stderr, out);
   out.value(`${part}.records`, endOnly(a.types), endOnly(b.types));
