@@ -72,6 +72,7 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
     });
 
     it('answered in each session, byte for byte, what the client of that request got', () => {
+      let checked = 0;
       const got = new Map(result.exchanges.map((each) => [each.rid, each]));
       for (const { part, sessions } of result.parts) {
         for (const session of sessions) {
@@ -79,8 +80,10 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
           const sent = bytesOf(session.inbound.response);
           const [recorded, truth] = part.answerBody === undefined ? [sent, exchange.response] : [part.answerBody(sent), exchange.body];
           assert.ok(recorded.equals(truth), `${part.name}, ${exchange.rid}: ${recorded.length} bytes recorded, the client got ${truth.length}`);
+          checked += 1;
         }
       }
+      assert.equal(checked, REQUESTS * result.parts.length);
     });
 
     it('accounts for each client connection to the byte: where it began to see it, how much, and its digest', () => {
@@ -109,7 +112,7 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
       }
     });
 
-    if (threadPerRequest) it('ties every call of a thread-per-request process, rightly and as proven', () => {
+    if (threadPerRequest) it('ties every call of a thread-per-request process, rightly, and as proven up to the answer', () => {
       const parts = result.parts.filter(({ part }) => part.discipline === 'thread-per-request');
       assert.equal(parts.length, 1);
       for (const each of parts) assertThreadPerRequest(each);
@@ -117,6 +120,7 @@ for (const { name, make, warm, threadPerRequest } of SCENARIOS) {
 
     if (threadPerRequest && !warm) it('certifies every session of a thread-per-request process complete', () => {
       for (const { part, sessions } of result.parts.filter((each) => each.part.discipline === 'thread-per-request')) {
+        assert.equal(sessions.length, REQUESTS);
         const doubtful = sessions.filter((session) => session.certificate.state !== 'complete');
         assert.equal(doubtful.length, 0, `${part.name}: ${doubtful.length} of ${sessions.length}, for example ${JSON.stringify(doubtful[0]?.certificate)}`);
       }
@@ -160,10 +164,13 @@ function assertSameList(recorded: readonly string[], truth: readonly string[], w
     `${what}: ${recorded.length} recorded, ${truth.length} in truth;\n  ${missing.length} missing:${some(missing)}\n  ${surplus.length} too many:${some(surplus)}`);
 }
 
-function assertThreadPerRequest({ part, score }: PartResult): void {
+/** What a thread does once the answer is out might be somebody else's work: those ties must be right, but needn't be proven. */
+function assertThreadPerRequest({ part, sessions, score }: PartResult): void {
   const proven = byCertainty(score, 'proven');
+  const after = sessions.flatMap((session) => session.outbound)
+    .filter((call) => call.afterResponse === true && call.certainty !== 'proven' && idsIn(call.request).length > 0).length;
   assert.deepEqual({ right: score.right, wrong: score.wrong, unattributed: score.unattributed, proven: proven.right },
-    { right: score.calls, wrong: 0, unattributed: 0, proven: score.calls }, `${part.name}\n${score.examples.join('\n')}`);
+    { right: score.calls, wrong: 0, unattributed: 0, proven: score.calls - after }, `${part.name}\n${score.examples.join('\n')}`);
   assert.deepEqual({ wrong: score.silent.wrong, unattributed: score.silent.unattributed }, { wrong: 0, unattributed: 0 }, part.name);
 }
 
