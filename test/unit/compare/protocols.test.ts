@@ -97,6 +97,7 @@ describe('nothing is silently the same', () => {
     // Reason phrases, chunk extensions and RESP3 attributes: nobody acts on them.
     const meansNothing = (protocol: string, whole: string, at: number): boolean =>
       (protocol === 'http' && (/^HTTP\/1\.\d \d{3} .*$/.test(whole.slice(0, at + 1)) || /\r\n[0-9A-F]+ ?;[^\r]*$/i.test(whole.slice(0, at + 1))))
+      || (protocol === 'fastcgi' && /Status: \d{3} .*$/.test(whole.slice(0, at + 1)))
       || (protocol === 'redis' && /\|1\r\n\+?[a-z]*(\r\n:\d*)?$/.test(whole.slice(0, at + 1)));
     const folder = new URL('../../conversations/', import.meta.url);
     let flipped = 0;
