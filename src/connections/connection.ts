@@ -22,6 +22,8 @@ export class Connection {
   role: 'inbound' | 'outbound' | undefined;
   /** Sessions that it carries (inbound) or that call on it (outbound). */
   sessions = 0;
+  /** Its open was lost: role and endpoints are guesses. */
+  guessed = false;
   /** TLS: the name that was asked for. */
   serverName: string | undefined;
   /** Set by whoever cuts it into talks, before the first event. */

@@ -57,7 +57,7 @@ export class Connections {
       case 'sent': return connection.egress.sent(event);
       default:
         if (event.direction === 'egress') return connection.egress.data(event);
-        connection.egress.flush();
+        connection.egress.received(event.tid);
         connection.ingress.data(event);
     }
   }

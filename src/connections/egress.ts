@@ -21,8 +21,8 @@ import type { Piece } from './piece.ts';
 import type { StreamSink } from './sink.ts';
 
 /** Bytes and pieces that wait for earlier packets. Past that, the hole before them is a gap. */
-const maxAheadBytes = 1 << 20;
-const maxAheadPieces = 1024;
+const maxAheadBytes = 256 << 10;
+const maxAheadPieces = 128;
 /** Calls of one connection that are on their way at a time, and runs of packets whose owner is known. Past that the oldest are forgotten. */
 const maxCalls = 64;
 const maxSent = 1024;
@@ -68,8 +68,14 @@ export class Egress {
     if (held.length > 0) this.#deliver(held);
   }
 
+  /** Bytes are known to have been sent that are not there yet. */
+  get waiting(): boolean {
+    return this.#ahead.length > 0 || this.#sent.length > 0;
+  }
+
   intent(event: IntentEvent): void {
     this.flush(event.position);
+    if (this.#ahead.length > 0) this.#drain(false);
     this.#returned(event.tid);
     this.#stands(event.position, event.atUs, event.tid);
     const call = { tid: event.tid, atUs: event.atUs, position: event.position, end: event.position + event.length };
@@ -84,9 +90,10 @@ export class Egress {
       return this.#packet(event);
     }
     this.flush(event.position);
+    if (this.#ahead.length > 0) this.#drain(false);
     this.#lastTid = event.tid;
     this.#lastPosition = event.position;
-    const call = this.#calls.length === 0 ? undefined : this.#calls.find((one) => one.tid === event.tid);
+    const call = this.#callOf(event);
     if (call === undefined) {
       this.#stands(event.position, event.atUs, event.tid);
       this.#sink.began('egress', event.position, event.atUs, event.tid, event.tgid);
@@ -127,6 +134,14 @@ export class Egress {
     this.#drain(false);
   }
 
+  /** The connection received something, read by `tid`: it is in no send any more, and what is held was sent before. */
+  received(tid: number): void {
+    this.flush();
+    if (this.#calls.length === 0) return;
+    this.#returned(tid);
+    this.#drain(false);
+  }
+
   /** The process has handed over `final` bytes by now; more may follow unless `over`. */
   stands(final: number, over: boolean, atUs: number, tid: number): void {
     this.flush(final);
@@ -158,8 +173,8 @@ export class Egress {
   #stands(position: number, atUs: number, tid: number): void {
     if (this.account.from === undefined && this.#ahead.length === 0) this.account.next = position;
     if (position < this.account.next) this.#takeBack(position);
-    else if (this.#ahead.length > 0) this.#drain(false);
-    if (position > this.account.next && this.#ahead.length === 0 && !this.#expected(this.account.next)) this.#gapTo(position, atUs, tid);
+    const waits = this.#ahead.length > 0 || (this.#ledger.reports === this.#lossSeen && this.#expected(this.account.next));
+    if (position > this.account.next && !waits) this.#gapTo(position, atUs, tid);
     this.#lossSeen = this.#ledger.reports;
     this.#prove(position);
   }
@@ -171,10 +186,19 @@ export class Egress {
     const known = this.#owner(Math.max(event.position, this.account.next));
     if (known === undefined) this.#sink.began('egress', event.position, event.atUs, 0, 0);
     this.#announce(end);
-    this.#lossSeen = this.#ledger.reports;
     for (const piece of piecesOf(event)) this.#place(piece, true);
     this.#drain(false);
+    this.#lossSeen = this.#ledger.reports;
     this.#prove(end);
+  }
+
+  /** The announced send that these bytes are of. One of the same thread that they lie beyond has returned, and the rest of it was lost. */
+  #callOf(event: DataEvent | GapEvent): Call | undefined {
+    if (this.#calls.length === 0) return undefined;
+    const call = this.#calls.find((one) => one.tid === event.tid);
+    if (call === undefined || (call.position <= event.position && event.position < call.end)) return call;
+    this.#returned(event.tid);
+    return undefined;
   }
 
   /** Puts a piece where it belongs: first copy wins. */
@@ -205,7 +229,8 @@ export class Egress {
       const first = this.#ahead[0] as Piece;
       if (first.position > this.account.next) {
         const full = this.#aheadBytes > maxAheadBytes || this.#ahead.length > maxAheadPieces;
-        if (!all && !full && this.#expected(this.account.next)) return;
+        const waits = this.#ledger.reports === this.#lossSeen && (first.tid === 0 || this.#expected(this.account.next));
+        if (!all && !full && waits) return;
         this.#gapTo(first.position, first.atUs, first.tid);
       }
       this.#ahead.shift();

@@ -20,7 +20,7 @@ export function certify(session: OpenSession, prologues: readonly Spoken[], ledg
     ...countedOf(session),
     ...lateOf(session, talks),
     ...multiplexedOf(talks),
-    ...oneOf('unframed', talks.filter((talk) => talk.unframed !== undefined), (talk) => talk.unframed),
+    ...oneOf('unframed', talks.filter(isUnframed), (talk) => talk.unframed ?? 'follows a gap'),
     ...(session.paused ? [{ kind: 'pause', count: 1 }] : []),
     ...(ledger.events > session.lossBefore ? [{ kind: 'lost', count: ledger.events - session.lossBefore, detail: 'events that may have been of this session' }] : []),
     ...(session.forced ? oneOf('unsettled', talks.filter((talk) => !talk.settled), (talk) => talk.connection.remote) : []),
@@ -67,6 +67,11 @@ function lateOf(session: OpenSession, talks: readonly Spoken[]): Unseen[] {
     return !STATELESS.has(talk.protocol?.name ?? 'unknown') || (talk.joined && !talk.framed);
   });
   return oneOf('seen-late', late, (talk) => (talk.inbound ? talk.connection.local : talk.connection.remote));
+}
+
+/** It was followed by framing and then no more, or nobody can say where it begins. */
+function isUnframed(talk: Spoken): boolean {
+  return talk.unframed !== undefined || talk.doubtful;
 }
 
 /** HTTP/2 carries several requests at a time; it is not cut into them yet. */

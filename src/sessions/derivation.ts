@@ -170,7 +170,9 @@ export class Derivation {
       role: ingress ? 'inbound' : 'outbound', learnt: 'seen', family: 'ipv4', local: nowhere, remote: nowhere, netns: 0, socketInode: 0,
       ingressFrom: 0, egressFrom: 0, command: '',
     };
-    return this.#connections.open(open) as Connection;
+    const connection = this.#connections.open(open) as Connection;
+    connection.guessed = true;
+    return connection;
   }
 
   #pause(): void {

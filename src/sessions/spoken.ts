@@ -12,6 +12,10 @@ export class Spoken extends OpenTalk {
   candidates: readonly string[] = [];
   /** Outbound: it has no tie, and may still turn out to be no call. */
   undecided = false;
+  /** Outbound: a call that was seen in packets before anyone said whose it was. */
+  nameless = false;
+  /** Outbound: another session that went on with it. */
+  disputant: OpenSession | undefined;
   /** Outbound: it is in its session's list, or was given out. */
   placed = false;
   /** The first thread that wrote (read) on it, and whether another did too. */

@@ -81,6 +81,7 @@ export class Weaver implements TalkSink<Spoken> {
     const session = new OpenSession(this.#options.recordingId, talk, process, this.#options.ledger.events, opening === 'late');
     session.pipelined = follows;
     talk.session = session;
+    if (connection.guessed) process.unattributed += 1;
     connection.sessions += 1;
     process.sessions.add(session);
     this.open.add(session);
@@ -102,13 +103,13 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   called(talk: Spoken): void {
-    this.#decided(talk);
-    const { tie } = talk;
-    if (tie === undefined || tie.job.gone) {
-      talk.tie = undefined;
-      this.#options.processes.of(talk.begunTgid).unattributed += 1;
+    if (talk.writerTid === 0 && !talk.over) {
+      talk.nameless = true;
       return;
     }
+    this.#decided(talk);
+    const { tie } = talk;
+    if (tie === undefined || tie.job.gone) return this.#unattributed(talk);
     talk.placed = true;
     tie.job.calls.push(talk);
     talk.connection.sessions += 1;
@@ -123,6 +124,7 @@ export class Weaver implements TalkSink<Spoken> {
     this.loose.delete(talk);
     if (talk.setup) return this.#decided(talk);
     if (talk.placed) return;
+    if (talk.nameless) this.#unattributed(talk);
     this.#decided(talk);
     talk.placed = true;
     this.#options.onAmbient(talk);
@@ -193,13 +195,24 @@ export class Weaver implements TalkSink<Spoken> {
     this.contexts.respond(this.contexts.of(tid, tgid), session);
   }
 
+  #unattributed(talk: Spoken): void {
+    talk.nameless = false;
+    talk.tie = undefined;
+    this.#options.processes.of(talk.begunTgid).unattributed += 1;
+  }
+
   #calls(talk: Spoken, atUs: number, tid: number, tgid: number): void {
+    if (tid === 0) return this.#undecided(talk);
+    const first = talk.writerTid === 0 || (talk.request.empty && !talk.connection.egress.waiting);
     talk.wroteBy(tid);
-    if (tid === 0) return;
     const context = this.contexts.of(tid, tgid);
-    if (talk.request.empty) this.#tie(talk, context);
-    else if (talk.tie !== undefined) this.#disputed(talk, this.contexts.tie(context)?.job);
+    if (first) this.#tie(talk, context);
+    else this.#disputed(talk, this.contexts.tie(context)?.job);
     context.act();
+    if (talk.nameless) {
+      talk.nameless = false;
+      this.called(talk);
+    }
     const session = talk.tie?.job;
     if (session === undefined) return;
     if (session.lingers) this.#linger(session, atUs);
@@ -209,7 +222,12 @@ export class Weaver implements TalkSink<Spoken> {
     this.#decided(talk);
     talk.beganSeq = this.seq;
     talk.tie = this.#bornTie(talk, context) ?? this.contexts.tie(context);
-    if (talk.tie !== undefined) return;
+    if (talk.tie === undefined) this.#undecided(talk);
+    else this.loose.delete(talk);
+  }
+
+  #undecided(talk: Spoken): void {
+    if (talk.undecided) return;
     const process = this.#options.processes.of(talk.begunTgid);
     talk.undecided = true;
     process.undecided += 1;
@@ -230,11 +248,13 @@ export class Weaver implements TalkSink<Spoken> {
     return now === undefined || now === tie.job ? tie : { ...tie, alternatives: [now] };
   }
 
-  /** Another session's thread goes on with a talk that has no answer: it is of one of the two, and nobody knows which. */
+  /** Another session's thread goes on with a talk that has no answer: which of the two it is of, and whether it is one call, nobody knows. */
   #disputed(talk: Spoken, other: OpenSession | undefined): void {
     const { tie } = talk;
-    if (tie === undefined || other === undefined || other === tie.job || other.gone) return;
-    talk.tie = { ...tie, alternatives: [...new Set([...tie.alternatives, other])].slice(0, maxCandidates) };
+    if (other === undefined || other === tie?.job || other === talk.disputant) return;
+    talk.disputant = other;
+    other.process.unattributed += 1;
+    if (tie !== undefined) talk.tie = { ...tie, alternatives: [...tie.alternatives, other].slice(0, maxCandidates) };
   }
 
   #answered(talk: Spoken, atUs: number, tid: number, tgid: number): void {

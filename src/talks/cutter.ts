@@ -37,7 +37,9 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   /** Talks that are not over, oldest first. */
   readonly #queue: T[] = [];
   readonly #unsettled: T[] = [];
+  /** The one that was over last, and whether it lacked bytes. */
   #last: T | undefined;
+  #doubt = false;
   #client: Direction | undefined;
   #framer: Framer | undefined;
   #log: RecognitionLog | undefined;
@@ -63,10 +65,11 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     if (direction === 'egress' && position < this.#connection.egress.account.next) return;
     const asks = direction === this.#clientDirection();
     const talk = asks ? this.#asking(position, atUs, tid, tgid) : this.#answering(atUs, tid, tgid);
-    if (asks && talk.request.empty) {
+    const first = asks && talk.request.empty && !this.#connection.egress.waiting;
+    if (first) {
       talk.begunAtUs = atUs;
       talk.begunTid = tid;
-      talk.begunTgid = tgid;
+      if (tgid !== 0) talk.begunTgid = tgid;
     }
     if (!asks) talk.responded = true;
     this.#sink.spoke(talk, asks ? 'request' : 'response', atUs, tid, tgid);
@@ -207,6 +210,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     talk.protocol = this.protocol;
     talk.framed = this.#framer !== undefined;
     talk.joined = this.#opened === 0 && !this.#connection.whole;
+    talk.doubtful = this.#doubt;
     if (opening !== 'request') talk.unasked = talk.requestDone = true;
     this.#opened += 1;
     this.#queue.push(talk);
@@ -310,7 +314,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     const talk = this.#queue[this.#queue.length - 1];
     if (talk === undefined || talk.requestDone) return;
     const rest = talk.request.splitAt(this.#clientBase + frame.end);
-    talk.requestDone = true;
+    talk.requestDone = talk.requestFramed = true;
     if (frame.role === 'oneway') talk.responseDone = true;
     if (frame.setup === true && this.#calls === 0 && !talk.inbound) this.#isSetup(talk);
     else this.#isCall(talk);
@@ -379,6 +383,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     if (at < 0) return;
     this.#queue.splice(at, 1);
     this.#last = talk;
+    this.#doubt = talk.request.holed || (talk.response.holed && !talk.requestFramed);
     if (talk.empty && talk.end?.errno === undefined && talk.end?.kind !== 'reset') return this.#sink.dropped(talk);
     if (!talk.unasked && !talk.setup) this.#isCall(talk);
     talk.over = whole;

@@ -34,6 +34,10 @@ export class OpenTalk {
   framed = false;
   /** The first talk of a connection that the recorder met in mid-stream: its beginning is presumed. */
   joined = false;
+  /** Framing has said where its request ends. */
+  requestFramed = false;
+  /** The talk before it on its connection lacks bytes in such a way that where this one begins is presumed. */
+  doubtful = false;
   /** Why it could not be followed to its end by framing, for people. */
   unframed: string | undefined;
   end: ConnectionEnd | undefined;
