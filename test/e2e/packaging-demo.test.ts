@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const text = (command: string, ...args: string[]): string => spawnSync(command, args, { encoding: 'utf8' }).stdout;
 
-/** What a demo could leave behind: processes that name its files, namespaces, firewall rules, things in the checkout. */
+/** What a demo could leave behind: processes that name its files, namespaces, firewall rules, files. */
 function traces(): Record<string, string[]> {
   const processes: string[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      if (command.includes('examples/demo') || command.includes('dist/cli/main.js')) processes.push(command);
+      if (/examples\/demo|koala-demo/.test(command)) processes.push(command);
     } catch {
       // it has ended
     }
@@ -21,7 +22,7 @@ function traces(): Record<string, string[]> {
     processes,
     namespaces: text('ip', 'netns', 'list').split('\n'),
     rules: (text('iptables-save') + text('ip6tables-save')).split('\n').filter((line) => /^(-A|\*)/.test(line)),
-    checkout: text('git', '-C', root, 'status', '--porcelain', '--ignored=no').split('\n'),
+    files: [root, path.join(root, 'examples/demo'), tmpdir()].flatMap((folder) => readdirSync(folder).filter((name) => /koala-(2|demo)|__pycache__|dump\.rdb/.test(name))),
   };
 }
 
