@@ -17,12 +17,26 @@
 #define TCP(sk) ((const struct tcp_sock *)(sk))
 #define FAMILY(sk) BPF_CORE_READ(SOCK(sk), __sk_common.skc_family)
 
+/*
+ * Wanted: __sync_fetch_and_add(&all->next_connection, 1). An add that also returns came with 5.12, and 5.10 refuses a program
+ * that merely contains one. So whoever inserts a number first owns it, and moves the counter on.
+ */
 static __always_inline __u64 new_connection_id(void)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, one = 1;
 	struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+	__u64 id;
 
-	return all ? __sync_fetch_and_add(&all->next_connection, 1) : 0;
+	if (!all)
+		return 0;
+	id = *(volatile __u64 *)&all->next_connection;
+	for (int i = 0; i < 64; i++, id++) {
+		if (!bpf_map_update_elem(&taken_ids, &id, &one, BPF_NOEXIST)) {
+			__sync_fetch_and_add(&all->next_connection, 1);
+			return id;
+		}
+	}
+	return 0;
 }
 
 static __always_inline __u64 extend(__u64 position, __u32 from, __u32 to)
@@ -129,6 +143,10 @@ static __always_inline bool emit_open(const struct sock *sk, struct connection *
 static __always_inline struct connection *insert_connection(__u64 key, struct connection *fresh)
 {
 	fresh->id = new_connection_id();
+	if (!fresh->id) {
+		count_loss(CAUSE_MAP_FULL, 1, 0);
+		return 0;
+	}
 	if (bpf_map_update_elem(&connections, &key, fresh, BPF_ANY)) {
 		count_loss(CAUSE_MAP_FULL, 1, 0);
 		return 0;

@@ -44,10 +44,17 @@ int fentry_receive(__u64 *ctx)
 {
 	__u32 flags;
 
-	if (knobs.recvmsg_flags_index == 4)
+	/*
+	 * Wanted: ctx[knobs.recvmsg_flags_index]. The verifier takes constant offsets only, and clang would fold two plain
+	 * loads into one at a chosen offset (refused on 5.10: "dereference of modified ctx ptr"): the comments keep them apart.
+	 */
+	if (knobs.recvmsg_flags_index == 4) {
 		flags = ctx[4];
-	else
+		asm volatile("# behind nonblock" : "+r"(flags));
+	} else {
 		flags = ctx[3];
+		asm volatile("# no nonblock" : "+r"(flags));
+	}
 	enter_receive((void *)ctx[0], (void *)ctx[1], ctx[2], flags);
 	return 0;
 }
@@ -125,7 +132,9 @@ static __always_inline int datagram_result(__u64 *ctx)
 		bpf_get_func_ret(ctx, &result);
 		return result;
 	}
-	return ctx[6];
+	/* return ctx[6], at a constant offset whatever clang thinks */
+	asm volatile("%0 = *(u64 *)(%1 + 48)" : "=r"(result) : "r"(ctx));
+	return result;
 }
 
 SEC("fexit/udp_recvmsg")

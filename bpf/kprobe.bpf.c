@@ -52,12 +52,12 @@ int BPF_KRETPROBE(kprobe_sentpage, int result)
 SEC("kprobe/tcp_recvmsg")
 int kprobe_receive(struct pt_regs *ctx)
 {
-	__u32 flags;
+	__u32 fourth = PT_REGS_PARM4(ctx), fifth = PT_REGS_PARM5(ctx), flags;
 
-	if (knobs.recvmsg_flags_index == 4)
-		flags = PT_REGS_PARM5(ctx);
-	else
-		flags = PT_REGS_PARM4(ctx);
+	/* Both are read first, or clang would choose an offset into ctx, which the verifier refuses. */
+	opaque(fourth);
+	opaque(fifth);
+	flags = knobs.recvmsg_flags_index == 4 ? fifth : fourth;
 	enter_receive((void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), flags);
 	return 0;
 }

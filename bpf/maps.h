@@ -206,6 +206,14 @@ struct {
 	__type(value, struct call);
 } receives __weak SEC(".maps");
 
+/* key: a connection number that was given away lately. Inserted: who takes it. Deleted: by age. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, __u32);
+} taken_ids __weak SEC(".maps");
+
 /* What all programs count together; read and preset by user space. */
 struct shared {
 	__u64 next_connection;

@@ -3,8 +3,8 @@ import { EnvironmentError } from '../errors.ts';
 import { c, errno, errnoName, loadLibbpf } from './ffi.ts';
 import type { Libbpf, Pointer } from './ffi.ts';
 
-/** Lines of libbpf and the verifier that are kept; the verifier alone may write megabytes. */
-const MAX_LOG_BYTES = 8 * 1024 * 1024;
+/** What is kept of libbpf's and the verifier's words. libbpf gives the verifier 16 MiB and prints its log in one piece. */
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 let log: string[] = [];
 let logBytes = 0;
@@ -21,12 +21,12 @@ export function libbpf(): Libbpf {
   }
   if (!printing) {
     printing = true;
-    const line = new Uint8Array(64 * 1024);
+    const line = Buffer.allocUnsafeSlow(MAX_LOG_BYTES); // costs memory only where it is written to
     library.setPrint((level, format, args) => {
       if (level > 1) return 0; // warnings and information; debug is noise
       const length = Math.min(c.vsnprintf(line, line.length, format, args), line.length - 1);
       if (length > 0 && logBytes < MAX_LOG_BYTES) {
-        log.push(Buffer.from(line.subarray(0, length)).toString('utf8'));
+        log.push(line.toString('utf8', 0, length));
         logBytes += length;
       }
       return 0;
