@@ -30,7 +30,7 @@ export function say(line: string): void {
 /** Colours for stdout: only on a terminal and without NO_COLOR (no-color.org: set to anything but the empty string). */
 export function stdoutColours() {
   const noColour = (process.env['NO_COLOR'] ?? '') !== '';
-  return pc.createColors(process.stdout.isTTY && !noColour);
+  return pc.createColors(process.stdout.isTTY === true && !noColour);
 }
 
 export type Colours = ReturnType<typeof stdoutColours>;

@@ -1,7 +1,7 @@
 /** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
-import { hexdump, duration, localTime, oneLine, readableText, size, textLines } from './text.ts';
 import { protocolNamed } from '../protocols/index.ts';
-import type { AmbientTalk, Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+import { counted, duration, hexdump, localTime, oneLine, readableText, size, textLines } from './text.ts';
 
 /** How lines are painted; identity functions for plain text. */
 export interface Paint {
@@ -12,8 +12,6 @@ export interface Paint {
   readonly yellow: (text: string) => string;
   readonly red: (text: string) => string;
 }
-
-type Directed = Chunk & { readonly from: string; readonly to: string; readonly asks: boolean };
 
 /** Neighbouring chunks of one side within this time are shown as one. */
 const JOIN_US = 50_000;
@@ -30,11 +28,11 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
 
   // The caller's turn, then what it caused, each in its own block by the time it began, then the answer.
   const turns: { atUs: number; lines: Iterable<string> }[] = [
-    { atUs: session.startedAtUs, lines: side(inbound.request, 'client', me, true, session, inbound, paint) },
+    { atUs: session.startedAtUs, lines: side(inbound.request, 'client', me, true, session, paint) },
     ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
   ];
   if (inbound.response.length > 0) {
-    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, inbound, paint) });
+    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, paint) });
   }
   turns.sort((left, right) => left.atUs - right.atUs);
   for (const turn of turns) yield* turn.lines;
@@ -48,7 +46,7 @@ function* certificateLines(session: Session, paint: Paint): Generator<string> {
     ...(ties.proven > 0 ? [`${ties.proven} proven`] : []), ...(ties.likely > 0 ? [`${ties.likely} likely`] : []),
     ...(ties.unknown > 0 ? [`${ties.unknown} of this process meanwhile tied to nothing`] : []),
   ];
-  const calls = `${session.outbound.length} calls${tied.length > 0 ? ` (${tied.join(', ')})` : ''}`;
+  const calls = `${counted(session.outbound.length, 'call')}${tied.length > 0 ? ` (${tied.join(', ')})` : ''}`;
   yield `  ${calls}; ${certificate.state === 'complete' ? paint.green('complete: every byte is here') : paint.yellow(certificate.state)}`;
   for (const lost of certificate.lost) {
     yield paint.yellow(`  ! ${size(lost.bytes)} of connection ${lost.connection} ${lost.direction} @${lost.from} are missing: ${lost.cause}`);
@@ -77,14 +75,12 @@ function* call(talk: OutboundTalk, session: Session, me: string, paint: Paint): 
   if (talk.alternatives !== undefined && talk.alternatives.length > 0) marks.push(`or of ${talk.alternatives.join(', ')}`);
   yield '';
   yield `  ${paint.bold(`call ${connection.remote}`)}  ${oneLine(text)}${status === undefined ? '' : `  ${oneLine(status)}`}  ${paint.dim(`[${marks.join('; ')}; ${connection.protocol}, connection ${connection.id}]`)}`;
-  for (const line of side(talk.request, me, connection.remote, true, session, talk, paint)) yield `  ${line}`;
-  for (const line of side(talk.response, connection.remote, me, false, session, talk, paint)) yield `  ${line}`;
+  for (const line of side(talk.request, me, connection.remote, true, session, paint)) yield `  ${line}`;
+  for (const line of side(talk.response, connection.remote, me, false, session, paint)) yield `  ${line}`;
   if (talk.end !== undefined) yield `    ${endText(talk.end, talk)}`;
 }
 
-function* side(
-  chunks: readonly Chunk[], from: string, to: string, asks: boolean, session: Session, _talk: Talk, paint: Paint,
-): Generator<string> {
+function* side(chunks: readonly Chunk[], from: string, to: string, asks: boolean, session: Session, paint: Paint): Generator<string> {
   const arrow = asks ? paint.cyan : paint.green;
   let lastUs = -Infinity;
   let lastTid = -1;
@@ -138,5 +134,3 @@ function endText(end: TalkEnd, talk: Talk): string {
   const how = { fin: 'closed it', reset: 'reset it', refused: 'refused it', timeout: 'did not answer in time', unreachable: 'could not be reached', failed: 'failed', exit: 'exited' }[end.kind];
   return `${who} ${how}${end.errno === undefined ? '' : ` (errno ${end.errno})`}`;
 }
-
-export type { AmbientTalk, Directed };

@@ -1,0 +1,162 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { FakeClock, removeTemporaryFolders, temporaryFolder, writer } from '../store/recordings.ts';
+import { session, Streams } from '../store/traffic.ts';
+import { jsonLines, koala } from './run.ts';
+
+describe('reading commands', function () {
+  this.timeout(120_000);
+  let dir: string;
+  before(() => {
+    dir = join(temporaryFolder(), 'rec');
+    const clock = new FakeClock();
+    const to = writer(dir, clock);
+    const streams = new Streams();
+    for (let number = 0; number < 3; number++) session(to, streams, number, clock.monotonicNs + BigInt(number) * 2_000_000n, `/orders/${number}`, number === 1 ? 503 : 200);
+    session(to, streams, 3, clock.monotonicNs + 10_000_000n, '/evil\x1b[2J');
+    to.close();
+  });
+  after(removeTemporaryFolders);
+
+  const keys = (value: unknown): string[] => Object.keys(value as object).sort();
+
+  it('ls shows a line a session, by start, without colours in a pipe', () => {
+    const { status, stdout, stderr } = koala(['ls', dir]);
+    equal(status, 0, stderr);
+    equal(stderr, '');
+    const lines = stdout.split('\n');
+    match(lines[0] ?? '', /^id +started +took +process +status +calls +state +summary$/);
+    match(lines[2] ?? '', /^[0-9a-f]{12} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} .* web\[5\] .* 503 .* complete +GET \/orders\/1$/);
+    equal(lines[5], '4 sessions');
+    ok(!stdout.includes('\x1b'));
+    match(koala(['ls', dir, '--status', '5xx']).stdout, /\n1 of 4 sessions\n$/);
+  });
+
+  it('ls --json has the keys of the contract', () => {
+    const rows = jsonLines(koala(['ls', dir, '--json']).stdout);
+    equal(rows.length, 4);
+    const [row] = rows;
+    deepEqual(keys(row), [
+      'certificate', 'durationMs', 'entry', 'format', 'id', 'inbound', 'names', 'outbound', 'process', 'prologues', 'startedAt', 'status', 'summary', 'ties',
+    ]);
+    equal(row?.['outbound'], 1);
+    deepEqual(row?.['certificate'], { state: 'complete' });
+    match(String(row?.['startedAt']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+  });
+
+  it('show reads like a conversation, and --json has the keys of the contract', () => {
+    const [row] = jsonLines(koala(['ls', dir, '--json', '--grep', 'orders/1']).stdout);
+    const id = String(row?.['id']);
+    const { stdout, status } = koala(['show', dir, id.slice(0, 8)]);
+    equal(status, 0);
+    const order = ['client -> web[5]', 'GET /orders/1', 'call 127.0.0.1:9000', 'GET /stock/1', 'proven by thread', 'stock of 1', 'web[5] -> client', 'order 1'];
+    const places = order.map((text) => stdout.indexOf(text));
+    ok(places.every((place, at) => place >= 0 && (at === 0 || place > (places[at - 1] ?? 0))), stdout);
+    const [shown] = jsonLines(koala(['show', dir, id, '--json']).stdout);
+    deepEqual(keys(shown), ['certificate', 'durationMs', 'entry', 'format', 'id', 'inbound', 'names', 'outbound', 'process', 'prologues', 'startedAt', 'ties']);
+    deepEqual(keys((shown?.['outbound'] as object[])[0]), ['attribution', 'certainty', 'connection', 'end', 'request', 'response']);
+    deepEqual(keys(shown?.['certificate']), ['lost', 'state', 'unseen']);
+    deepEqual(jsonLines(koala(['export', dir, id, '--format', 'json']).stdout)[0], shown);
+  });
+
+  it('connections accounts for every byte', () => {
+    const rows = jsonLines(koala(['connections', dir, '--json']).stdout);
+    equal(rows.length, 8);
+    deepEqual(keys(rows[0]), ['closedAt', 'command', 'egress', 'end', 'id', 'ingress', 'learnt', 'local', 'openedAt', 'remote', 'role', 'sessions', 'tgid']);
+    deepEqual(keys(rows[0]?.['ingress']), ['bytes', 'from', 'gaps', 'sha256']);
+    const { status, stdout } = koala(['connections', dir]);
+    equal(status, 0);
+    match(stdout, /\n8 connections\n$/);
+  });
+
+  it('events gives the payload as it came, and nothing raw to a terminal', () => {
+    const rows = jsonLines(koala(['events', dir, '--json', '--tid', '6']).stdout);
+    equal(rows.length, 16);
+    deepEqual(keys(rows[0]), ['at', 'connection', 'direction', 'kind', 'length', 'position', 'text', 'tgid', 'tid']);
+    equal(koala(['events', dir, '--json', '--tid', '7']).stdout, '');
+    for (const command of [['events', dir], ['ls', dir], ['show', dir, String(jsonLines(koala(['ls', dir, '--json']).stdout)[3]?.['id'])]]) {
+      const { stdout } = koala(command);
+      if (command[0] !== 'ls') match(stdout, /evil\\x1b\[2J/, command[0]);
+      ok(!stdout.includes('\x1b'), command[0]);
+    }
+  });
+
+  it('export writes one indented file a session', () => {
+    const out = join(temporaryFolder(), 'cases');
+    const { status, stderr, stdout } = koala(['export', dir, '--format', 'json', '--out', out]);
+    equal(status, 0, stderr);
+    equal(stdout, '');
+    const names = readdirSync(out);
+    equal(names.length, 4);
+    const text = readFileSync(join(out, names[0] ?? ''), 'utf8');
+    equal(`${(JSON.parse(text) as { id: string }).id}.json`, names[0]);
+    match(text, /^\{\n {2}"format"/);
+    equal(koala(['export', dir, '--format', 'json', '--ambient']).status, 0);
+  });
+
+  it('a reader that goes away ends the command quietly', () => {
+    for (const command of ['events', 'ls']) {
+      const line = `set -o pipefail; "${process.execPath}" --import tsx src/cli/main.ts ${command} "${dir}" | true`;
+      const child = spawnSync('bash', ['-c', line], { encoding: 'utf8' });
+      equal(child.stderr, '');
+      equal(child.status, 0);
+    }
+  });
+
+  it('bad input is one line that names the thing, and the right status', () => {
+    const foreign = temporaryFolder();
+    writeFileSync(join(foreign, 'notes.txt'), '');
+    const empty = temporaryFolder();
+    const newer = join(temporaryFolder(), 'rec');
+    mkdirSync(newer);
+    const bytes = readFileSync(join(dir, '00000001.koala'));
+    bytes.writeUInt32LE(9, 8);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 36)), 36);
+    writeFileSync(join(newer, '00000001.koala'), bytes);
+    const cases: [string[], RegExp, Record<string, string>?][] = [
+      [['ls', '/nonexistent'], /\/nonexistent: no such recording/],
+      [['ls', foreign], /notes\.txt/],
+      [['connections', empty], /is empty/],
+      [['events', newer], /format 9.*newer koala-bpf/],
+      [['show', dir, 'ffffffffffff'], /no session "ffffffffffff"/],
+      [['export', dir, 'ffffffffffff', '--format', 'json'], /no session "ffffffffffff"/],
+      [['export', dir, '--format', 'docx'], /docx/],
+      [['ls', dir, '--since', 'whenever'], /--since: "whenever"/],
+      [['ls'], /Not enough|argument/],
+      [['ls', dir, '--frob'], /frob/],
+      [['frobnicate'], /frobnicate/],
+      [[], /Name a command/],
+      [['ls', dir], /KOALA_LOG_LEVEL: "LOUD"/, { KOALA_LOG_LEVEL: 'LOUD' }],
+      [['ls', dir], /KOALA_GC_GLOBAL_STATUS_TIMEOUT: "5"/, { KOALA_GC_GLOBAL_STATUS_TIMEOUT: '5' }],
+    ];
+    for (const [args, says, environment] of cases) {
+      const { status, stderr, stdout } = koala(args, environment);
+      equal(status, 2, `${args.join(' ')}: ${stderr}`);
+      match(stderr, says);
+      match(stderr, /^koala-bpf: [^\n]*\n$/, args.join(' '));
+      equal(stdout, '', args.join(' '));
+    }
+  });
+
+  it('--help names every flag and shows an example', () => {
+    const { status, stdout } = koala(['ls', '--help']);
+    equal(status, 0);
+    for (const flag of ['--json', '--since', '--until', '--pid', '--grep', '--status', '--incomplete', '--log-file', 'Examples']) ok(stdout.includes(flag), flag);
+    equal(koala(['--version']).stdout, `${String((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version)}\n`);
+  });
+
+  it('logs where KOALA_LOG_FILE says, for its owner only', () => {
+    const file = join(temporaryFolder(), 'koala.log');
+    equal(koala(['ls', dir], { KOALA_LOG_FILE: file, KOALA_LOG_LEVEL: 'DEBUG' }).status, 0);
+    const [line] = jsonLines(readFileSync(file, 'utf8'));
+    equal(line?.['level'], 'DEBUG');
+    equal(line?.['command'], 'ls');
+    match(koala(['ls', dir], { KOALA_LOG_LEVEL: 'debug' }).stderr, /"level":"DEBUG"/);
+    const refused = koala(['ls', dir], { KOALA_LOG_FILE: join(file, 'koala.log') });
+    equal(refused.status, 3);
+    match(refused.stderr, /^koala-bpf: Cannot write the log .*koala\.log[^\n]*\n$/);
+  });
+});
