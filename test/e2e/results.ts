@@ -29,19 +29,20 @@ export interface Result {
 }
 
 export function resultOf(service: string, discipline: Result['discipline'], warm: boolean, clients: number, score: Score): Result {
-  const { sessions, calls, right, wrong, unattributed, lost } = score;
+  const { sessions, calls, right, unattributed, lost } = score;
+  const wrong = score.wrong + score.background.tied;
   const rows = [...score.rows].sort((a, b) => a.certainty < b.certainty ? 1 : a.certainty > b.certainty ? -1 : a.attribution < b.attribution ? -1 : 1);
   return { service, discipline, warm, kernel: release(), clients, sessions, calls, right, wrong, unattributed, lost, rows };
 }
 
 /** One line a service and kind of evidence, as Markdown. */
 export function table(results: readonly Result[]): string {
-  const head = ['service', 'connections', 'sessions', 'calls', 'tied by', 'ties', 'precision', 'recall', 'unattributed', 'lost'];
+  const head = ['service', 'connections', 'clients', 'sessions', 'calls', 'tied by', 'ties', 'precision', 'recall', 'unattributed', 'lost'];
   const lines = results.flatMap((result) => {
-    const name = [result.service, result.warm ? 'older than the recorder' : 'seen from their start', result.sessions, result.calls];
+    const name = [result.service, result.warm ? 'older than the recorder' : 'seen from their start', result.clients, result.sessions, result.calls];
     const total = ['**all**', result.right + result.wrong, percent(result.right, result.right + result.wrong),
       percent(result.right, result.calls), result.unattributed, result.lost];
-    const rows = result.rows.map((row) => ['', '', '', '', `${row.attribution}, ${row.certainty}`, row.right + row.wrong,
+    const rows = result.rows.map((row) => ['', '', '', '', '', `${row.attribution}, ${row.certainty}`, row.right + row.wrong,
       percent(row.right, row.right + row.wrong), percent(row.right, result.calls), '', '']);
     return [[...name, ...total], ...rows];
   });
@@ -50,7 +51,7 @@ export function table(results: readonly Result[]): string {
 
 /** The same for a terminal: what a test run prints. */
 export function printed(result: Result): string {
-  const all = `${result.service}${result.warm ? ' (older connections)' : ''}: ${result.sessions} sessions, ${result.calls} calls: `
+  const all = `${result.service}${result.warm ? ' (older connections)' : ''}, ${result.clients} clients: ${result.sessions} sessions, ${result.calls} calls: `
     + `precision ${percent(result.right, result.right + result.wrong)}, recall ${percent(result.right, result.calls)}, `
     + `${result.wrong} wrong, ${result.unattributed} unattributed, ${result.lost} lost`;
   const proven = byCertainty({ rows: [...result.rows] } as Score, 'proven');
@@ -65,7 +66,7 @@ export function readResults(): Result[] {
 
 /** Replaces this service's result and draws the page's table anew. */
 export function writeResult(result: Result): void {
-  const same = (other: Result): boolean => other.service === result.service && other.warm === result.warm;
+  const same = (other: Result): boolean => other.service === result.service && other.warm === result.warm && other.clients === result.clients;
   const results = readResults();
   const at = results.findIndex(same);
   if (at < 0) results.push(result);

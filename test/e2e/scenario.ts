@@ -9,10 +9,13 @@ import { family, removeDir, temporaryDir } from './services/daemon.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Part, Service } from './services/service.ts';
 
-export const CLIENTS = 16;
 
 export interface ScenarioOptions {
   readonly requests: number;
+  /** How many clients at once. */
+  readonly clients: number;
+  /** Ids of calls that belong to no request: right in no session. */
+  readonly background?: readonly string[];
   /** Send a first load before the recorder comes: every pooled and kept-alive connection is older than the recording. */
   readonly warm: boolean;
 }
@@ -41,13 +44,13 @@ export interface ScenarioResult {
 export async function runScenario(make: () => Promise<Service>, options: ScenarioOptions): Promise<ScenarioResult> {
   const service = await make();
   const dir = temporaryDir('recording');
-  const clients = new Clients(service.port, CLIENTS, { keepAlive: service.keepAlive });
+  const clients = new Clients(service.port, options.clients, { keepAlive: service.keepAlive });
   let recorder: Recorder | undefined;
   try {
     const ridAt = ridMaker();
     let earlier: Exchange[] = [];
     if (options.warm) {
-      earlier = await clients.send(Array.from({ length: 4 * CLIENTS }, (_, index) => service.ask(ridAt(9_000 + index), index)));
+      earlier = await clients.send(Array.from({ length: 4 * options.clients }, (_, index) => service.ask(ridAt(9_000 + index), index)));
       await sleep(300);
     }
     recorder = await Recorder.attach(service.parts.map((part) => part.pid), join(dir, 'rec'));
@@ -60,7 +63,7 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
       const mine = families[index]!;
       const own = sessions.filter((session) => mine.has(session.process.tgid));
       const rest = ambient.filter((talk) => mine.has(talk.tgid));
-      return { part, sessions: own, ambient: rest, truths: truths[index]!, score: score(own, rest, truths[index]!) };
+      return { part, sessions: own, ambient: rest, truths: truths[index]!, score: score(own, rest, truths[index]!, options.background) };
     });
     const front = `127.0.0.1:${service.port}`;
     const clientConnections = (await connections(join(dir, 'rec'))).filter((each) => each.local === front);

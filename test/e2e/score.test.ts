@@ -68,6 +68,13 @@ describe('the scorer of attribution', () => {
     assert.deepEqual(result.silent, { right: 1, wrong: 1, unattributed: 1, unknown: 1 });
   });
 
+  it('holds a call of no request to be right outside the sessions and wrong in any', () => {
+    const result = score([session(A, [call(`GET ${B}`)])], [ambient(`GET ${B}`)], truth({}), [B]);
+    assert.deepEqual(result.background, { ambient: 1, tied: 1 });
+    assert.deepEqual(byCertainty(result, 'proven'), { right: 0, wrong: 1 });
+    assert.deepEqual([result.surplus, result.wrong, result.unattributed], [0, 0, 0]);
+  });
+
   it('leaves calls to other destinations alone', () => {
     const elsewhere = call(`GET ${B}`);
     const result = score([session(A, [{ ...elsewhere, connection: { ...elsewhere.connection, remote: '127.0.0.1:1' } }])], [], truth({}));

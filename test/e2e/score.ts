@@ -36,6 +36,8 @@ export interface Score {
   crossed: number;
   /** Calls that carry no id (COM_QUIT): judged where their connection served one request only. */
   silent: { right: number; wrong: number; unattributed: number; unknown: number };
+  /** Calls of no request (a timer's): in no session, as they should be, or in some; the latter are wrong in `rows` too. */
+  background: { ambient: number; tied: number };
   readonly rows: Row[];
   /** The first few mistakes, for people. */
   readonly examples: string[];
@@ -54,10 +56,10 @@ export function ridOf(session: SessionJson): string | undefined {
   return ids.length === 1 ? ids[0] : undefined;
 }
 
-export function score(sessions: readonly SessionJson[], ambient: readonly AmbientJson[], truths: readonly Truth[]): Score {
+export function score(sessions: readonly SessionJson[], ambient: readonly AmbientJson[], truths: readonly Truth[], background: readonly string[] = []): Score {
   const result: Score = {
     sessions: sessions.length, calls: 0, right: 0, wrong: 0, unattributed: 0, lost: 0, surplus: 0, crossed: 0,
-    silent: { right: 0, wrong: 0, unattributed: 0, unknown: 0 }, rows: [], examples: [],
+    silent: { right: 0, wrong: 0, unattributed: 0, unknown: 0 }, background: { ambient: 0, tied: 0 }, rows: [], examples: [],
   };
   const kinds = new Map(truths.flatMap((truth) => truth.destinations.map((destination) => [destination, truth.kind] as const)));
   const seen = new Map<string, number>();
@@ -72,21 +74,24 @@ export function score(sessions: readonly SessionJson[], ambient: readonly Ambien
       return;
     }
     const id = ids[0]!;
-    seen.set(`${kind} ${id}`, (seen.get(`${kind} ${id}`) ?? 0) + 1);
+    const ownerless = background.includes(id);
+    if (!ownerless) seen.set(`${kind} ${id}`, (seen.get(`${kind} ${id}`) ?? 0) + 1);
     const others = [...ids.slice(1), ...idsIn(talk.response).filter((other) => other !== id)];
     if (others.length > 0) {
       result.crossed += 1;
       example(result, `${kind}: a talk of ${id} holds ${others.join(', ')} too`);
     }
     if (session === undefined) {
-      result.unattributed += 1;
+      if (ownerless) result.background.ambient += 1;
+      else result.unattributed += 1;
       return;
     }
     const tied = talk as OutboundJson;
     const row = rowOf(result.rows, tied.certainty, tied.attribution);
     const outcome = rid === id ? 'right' : 'wrong';
     row[outcome] += 1;
-    result[outcome] += 1;
+    if (ownerless) result.background.tied += 1;
+    else result[outcome] += 1;
     if (outcome === 'wrong') example(result, `${kind}: ${id} tied to ${rid} (${tied.certainty} by ${tied.attribution}, session ${session.id})`);
   };
   for (const session of sessions) for (const talk of session.outbound) judge(talk, session);

@@ -15,7 +15,7 @@ const MAKERS: Readonly<Record<string, () => Promise<Service>>> = {
   'php-fpm by TCP': () => php('tcp'),
   'php-fpm by a unix socket': () => php('unix'),
   'nginx as reverse proxy': nginxProxy,
-  'Node': nodeService,
+  'Node': () => nodeService({ leftOvers: true }),
 };
 
 async function withService<S extends Service>(make: () => Promise<S>, use: (service: S, clients: Clients) => Promise<void>): Promise<void> {

@@ -4,22 +4,34 @@ import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts'
 import { httpUpstream, redisServer } from './dependency.ts';
 import { stopAll, type Service } from './service.ts';
 
-export async function nodeService(): Promise<Service> {
+export interface NodeOptions {
+  /** Every fourth request leaves a call to be made after its answer, and a timer makes calls that belong to no request. */
+  readonly leftOvers: boolean;
+}
+
+/** The id in the timer's calls. */
+export const REFRESH_RID = 'rid-refresh000';
+
+export async function nodeService({ leftOvers }: NodeOptions = { leftOvers: false }): Promise<Service> {
   const dir = temporaryDir('node');
   const [upstream, redis, port] = await Promise.all([httpUpstream(), redisServer(), freePort()]);
   const daemon = await Daemon.start({
     name: 'node', command: process.execPath, dir, args: [fileURLToPath(new URL('shop.mjs', import.meta.url))],
-    env: { SHOP_PORT: String(port), SHOP_UPSTREAM_PORT: String(upstream.port), SHOP_REDIS_PORT: String(redis.port) },
+    env: { SHOP_PORT: String(port), SHOP_UPSTREAM_PORT: String(upstream.port), SHOP_REDIS_PORT: String(redis.port),
+      ...(leftOvers && { SHOP_REFRESH_ID: REFRESH_RID }) },
     ready: () => accepts(port),
   });
   return {
     port, keepAlive: true,
-    parts: [{ name: 'Node, http.Agent and one Redis connection', discipline: 'event-loop', pid: daemon.pid, dependencies: [upstream, redis] }],
+    parts: [{ name: `Node, http.Agent and one Redis connection${leftOvers ? ', with work left over' : ''}`, discipline: 'event-loop', pid: daemon.pid, dependencies: [upstream, redis] }],
     ask: (rid, index) => {
-      const query = [`calls=${1 + (index % 3)}`, ...(index % 10 === 4 ? ['pad=100000'] : [])];
+      const query = [`calls=${1 + (index % 3)}`, ...(index % 10 === 4 ? ['pad=100000'] : []), ...(leftOvers && index % 4 === 3 ? ['after=1'] : [])];
       return { rid, target: `/work/${rid}?${query.join('&')}` };
     },
-    expects: (asked) => ({ redis: 2, http: Number(new URL(asked.target, 'http://shop').searchParams.get('calls')) }),
+    expects: (asked) => {
+      const query = new URL(asked.target, 'http://shop').searchParams;
+      return { redis: query.has('after') ? 3 : 2, http: Number(query.get('calls')) };
+    },
     stop: async () => {
       await daemon.stop();
       await stopAll([upstream, redis]);
