@@ -39,6 +39,5 @@ const SHAPES: Readonly<Record<string, (why: string) => Buffer>> = { http, redis,
 
 /** The error to send, or undefined where the protocol has none that we know: then the connection is reset. `why` is one line. */
 export function missAnswer(protocol: ProtocolName, why: string): Uint8Array | undefined {
-  // eslint-disable-next-line no-control-regex
   return SHAPES[protocol]?.(why.replace(/[\x00-\x1f\x7f]/g, ' '));
 }
