@@ -12,8 +12,10 @@ const STATELESS = new Set<string>(['http', 'fastcgi']);
 const maxDetailChars = 200;
 
 /** `ended`: the recording ended before the session did. `prologues`: set-up talks of its connections. */
-export function certify(session: OpenSession, prologues: readonly Spoken[], ledger: LossLedger, ended: boolean): Certificate {
-  const talks = [session.talk, ...session.calls];
+export function certify(
+  session: OpenSession, calls: readonly Spoken[], prologues: readonly Spoken[], ledger: LossLedger, ended: boolean,
+): Certificate {
+  const talks = [session.talk, ...calls];
   const lost = [...talks, ...prologues].flatMap(lostOf);
   const unseen = [
     ...tlsOf(talks),

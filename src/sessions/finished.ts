@@ -10,11 +10,12 @@ import type { Spoken } from './spoken.ts';
 
 /** `ended`: the recording ended before the session did. */
 export function finishedSession(session: OpenSession, prologues: Prologues, ledger: LossLedger, ended: boolean): Session {
-  const { talk, calls, process } = session;
+  const { talk, process } = session;
+  const calls = session.calls.filter((call) => call.called);
   calls.sort((a, b) => a.beganSeq - b.beganSeq);
   const setUp = prologues.connectionsOf(talk, calls);
-  const certificate = certify(session, setUp.flatMap((connection) => prologues.setupsOf(connection)), ledger, ended);
-  const outbound = outboundOf(session, ledger);
+  const certificate = certify(session, calls, setUp.flatMap((connection) => prologues.setupsOf(connection)), ledger, ended);
+  const outbound = outboundOf(session, calls, ledger);
   const proven = outbound.reduce((count, call) => (call.certainty === 'proven' ? count + 1 : count), 0);
   return {
     id: session.id,
@@ -35,8 +36,8 @@ export function ambientTalk(talk: Spoken): AmbientTalk {
   return { ...talk.finished(), ambient: true, tgid: talk.begunTgid, startedAtUs: talk.begunAtUs, candidates: talk.candidates };
 }
 
-function outboundOf(session: OpenSession, ledger: LossLedger): OutboundTalk[] {
-  const { talk, calls } = session;
+function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger): OutboundTalk[] {
+  const { talk } = session;
   if (calls.length === 0) return [];
   const job: JobFacts = {
     byOneThread: talk.byOneThread,

@@ -8,6 +8,7 @@ import type { Spoken } from './spoken.ts';
 export class OpenSession implements Job {
   readonly talk: Spoken;
   readonly process: Process;
+  /** Calls tied to it, and talks that may turn out to be calls. */
   readonly calls: Spoken[] = [];
   /** Counters at its beginning, and when its response was last added to. */
   readonly before: OutOfSight;
@@ -63,6 +64,14 @@ export class OpenSession implements Job {
   look(): void {
     this.after = this.process.outOfSight();
     this.names = this.process.names.table;
+  }
+
+  /** False when it was not there. */
+  drop(call: Spoken): boolean {
+    const at = this.calls.indexOf(call);
+    if (at < 0) return false;
+    this.calls.splice(at, 1);
+    return true;
   }
 
   /** Every talk in it is over, and what was sent is known to have been taken. */

@@ -111,8 +111,8 @@ export class Weaver implements TalkSink<Spoken> {
     const { tie } = talk;
     if (tie === undefined || tie.job.gone) return this.#unattributed(talk);
     talk.placed = true;
-    tie.job.calls.push(talk);
     talk.connection.sessions += 1;
+    if (!tie.job.calls.includes(talk)) tie.job.calls.push(talk);
   }
 
   over(talk: Spoken): void {
@@ -122,7 +122,7 @@ export class Weaver implements TalkSink<Spoken> {
       return;
     }
     this.loose.delete(talk);
-    if (talk.setup) return this.#decided(talk);
+    if (talk.setup) return this.#noCall(talk);
     if (talk.placed) return;
     if (talk.nameless) this.#unattributed(talk);
     this.#decided(talk);
@@ -136,7 +136,7 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   dropped(talk: Spoken): void {
-    this.#decided(talk);
+    this.#noCall(talk);
     this.loose.delete(talk);
     const { session } = talk;
     if (session === undefined) return;
@@ -152,9 +152,8 @@ export class Weaver implements TalkSink<Spoken> {
       if (session === undefined) return;
       const crowded = this.#lingers > maxLingering;
       if (session.lastAtUs + quietUs > this.nowUs && !crowded) return;
-      if (crowded) this.#force(session);
-      else if (session.calling) this.#linger(session, this.nowUs);
-      else this.#quiet(session);
+      if (session.calling && !crowded) this.#linger(session, this.nowUs);
+      else this.#quiet(session, crowded);
     }
   }
 
@@ -188,6 +187,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   #responds(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
+    if (!session.gone) this.#linger(session, this.nowUs);
     session.look();
     talk.wroteBy(tid);
     if (tid === 0) return;
@@ -195,8 +195,17 @@ export class Weaver implements TalkSink<Spoken> {
     this.contexts.respond(this.contexts.of(tid, tgid), session);
   }
 
+  /** A talk is in its session's list from its first byte on, so that the session waits until it is known what it is. */
+  #noCall(talk: Spoken): void {
+    this.#decided(talk);
+    const session = talk.tie?.job;
+    if (session === undefined || !session.drop(talk)) return;
+    this.#check(session);
+  }
+
   #unattributed(talk: Spoken): void {
     talk.nameless = false;
+    talk.tie?.job.drop(talk);
     talk.tie = undefined;
     this.#options.processes.of(talk.begunTgid).unattributed += 1;
   }
@@ -206,6 +215,8 @@ export class Weaver implements TalkSink<Spoken> {
     const first = talk.writerTid === 0 || (talk.request.empty && !talk.connection.egress.waiting);
     talk.wroteBy(tid);
     const context = this.contexts.of(tid, tgid);
+    // What this thread sent before has been taken: it is in another call now.
+    if (first) context.reading?.talk.connection.egress.flush();
     if (first) this.#tie(talk, context);
     else this.#disputed(talk, this.contexts.tie(context)?.job);
     context.act();
@@ -221,9 +232,11 @@ export class Weaver implements TalkSink<Spoken> {
   #tie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>): void {
     this.#decided(talk);
     talk.beganSeq = this.seq;
+    talk.tie?.job.drop(talk);
     talk.tie = this.#bornTie(talk, context) ?? this.contexts.tie(context);
-    if (talk.tie === undefined) this.#undecided(talk);
-    else this.loose.delete(talk);
+    if (talk.tie === undefined) return this.#undecided(talk);
+    this.loose.delete(talk);
+    talk.tie.job.calls.push(talk);
   }
 
   #undecided(talk: Spoken): void {
@@ -293,11 +306,16 @@ export class Weaver implements TalkSink<Spoken> {
     this.#check(session);
   }
 
-  #quiet(session: OpenSession): void {
+  /** A response that has gone on for so long without a word may go on; where only the turn of direction could end it, its thread is free. */
+  #quiet(session: OpenSession, crowded: boolean): void {
+    const { talk } = session;
+    talk.connection.egress.flush();
+    if (!talk.over && talk.framed && !crowded) return this.#linger(session, this.nowUs);
     this.#unlinger(session);
-    const context = this.contexts.of(session.talk.readerTid, session.talk.begunTgid);
+    const context = this.contexts.of(talk.readerTid, talk.begunTgid);
     if (context.reading === session) context.reading = undefined;
     this.#release(session);
+    if (crowded && talk.over && !session.gone) this.#force(session);
   }
 
   #check(session: OpenSession): void {

@@ -384,9 +384,11 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#queue.splice(at, 1);
     this.#last = talk;
     this.#doubt = talk.request.holed || (talk.response.holed && !talk.requestFramed);
+    if (talk.request.holed || talk.response.holed) for (const behind of this.#queue) behind.doubtful = true;
     if (talk.empty && talk.end?.errno === undefined && talk.end?.kind !== 'reset') return this.#sink.dropped(talk);
     if (!talk.unasked && !talk.setup) this.#isCall(talk);
     talk.over = whole;
+    talk.end ??= this.#connection.end;
     this.#sink.over(talk);
     if (!whole) return;
     if (talk.sent.empty || talk.sent.end <= this.#proven) this.#settle(talk);

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { encode } from 'dns-packet';
+import type { Session } from '../../../src/sessions/session.ts';
+import { GET, OK, Scene, SECOND, textOf } from './scene.ts';
+import type { Findings } from './scene.ts';
+
+const one = (found: Findings): Session => {
+  assert.equal(found.sessions.length, 1);
+  return found.sessions[0]!;
+};
+const calls = (session: Session): string[] => session.outbound.map((call) => textOf(call.request));
+const unseen = (session: Session): string[] => session.certificate.unseen.map((one) => `${one.kind} ${one.count}`);
+
+describe('a session', () => {
+  it('is not cut when its request thinks for a minute', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/slow')).connect(2, 7).write(2, 7, GET('/up')).pass(60 * SECOND).read(2, 7, OK('u'));
+    const session = one(scene.pass(60 * SECOND).write(1, 7, OK('done')).close(1).close(2).derive());
+    assert.equal(textOf(session.inbound.response), OK('done'));
+    assert.deepEqual([session.outbound.length, session.certificate.state], [1, 'complete']);
+    assert.ok(session.durationMs > 119_000);
+  });
+
+  it('keeps calls made after its response, marked, until its thread reads another request', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/a')).write(1, 7, OK('a')).connect(2, 7).write(2, 7, GET('/after')).read(2, 7, OK('x')).close(1);
+    scene.accept(3).read(3, 7, GET('/b')).write(2, 7, GET('/of-b')).read(2, 7, OK('y')).write(3, 7, OK('b')).close(3).close(2);
+    const { sessions } = scene.derive();
+    assert.deepEqual(sessions.map(calls), [[GET('/after')], [GET('/of-b')]]);
+    assert.deepEqual(sessions.map((session) => session.outbound[0]!.afterResponse), [true, undefined]);
+    assert.deepEqual(sessions.map((session) => session.outbound[0]!.certainty), ['likely', 'proven']);
+  });
+
+  it('takes no calls any more once its thread was quiet, and no earlier', () => {
+    const after = (us: number): Findings => new Scene().accept(1).read(1, 7, GET('/a')).write(1, 7, OK('a')).pass(us).connect(2, 7)
+      .write(2, 7, GET('/late')).read(2, 7, OK('x')).close(2).close(1).derive();
+    assert.deepEqual(calls(one(after(4.9 * SECOND))), [GET('/late')]);
+    assert.deepEqual(calls(one(after(5.1 * SECOND))), []);
+    assert.equal(after(5.1 * SECOND).ambient.length, 1);
+  });
+
+  it('waits past the quiet bound for a call that is on its way', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/a')).write(1, 7, OK('a')).connect(2, 7).write(2, 7, GET('/slow')).pass(30 * SECOND).read(2, 7, OK('x'));
+    const session = one(scene.write(2, 7, GET('/next')).read(2, 7, OK('y')).close(2).close(1).derive());
+    assert.deepEqual(calls(session), [GET('/slow'), GET('/next')]);
+  });
+
+  it('takes no calls of a thread that has ended', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/a')).write(1, 7, OK('a')).process('thread-exit', 7).connect(2, 7).write(2, 7, GET('/other')).read(2, 7, OK('x'));
+    assert.deepEqual(calls(one(scene.close(2).close(1).derive())), []);
+  });
+
+  it('begins with each request of a keep-alive connection', () => {
+    const scene = new Scene().accept(1);
+    for (const path of ['/a', '/b', '/c']) scene.read(1, 7, GET(path)).write(1, 7, OK(path));
+    const { sessions } = scene.close(1).derive();
+    assert.deepEqual(sessions.map((session) => textOf(session.inbound.response)), ['/a', '/b', '/c'].map(OK));
+    assert.ok(sessions.every((session) => session.certificate.state === 'complete'));
+  });
+
+  it('is made of each pipelined request, and each gets its own calls', () => {
+    const scene = new Scene().accept(1).connect(2, 7).read(1, 7, GET('/a') + GET('/b')).write(2, 7, GET('/up-a')).read(2, 7, OK('ua')).write(1, 7, OK('a'));
+    scene.write(2, 7, GET('/up-b')).read(2, 7, OK('ub')).write(1, 7, OK('b')).close(1).close(2);
+    const { sessions } = scene.derive();
+    assert.deepEqual(sessions.map((session) => textOf(session.inbound.request)), [GET('/a'), GET('/b')]);
+    assert.deepEqual(sessions.map((session) => textOf(session.inbound.response)), [OK('a'), OK('b')]);
+    assert.deepEqual(sessions.map(calls), [[GET('/up-a')], [GET('/up-b')]]);
+    assert.ok(sessions.every((session) => session.outbound[0]!.certainty === 'likely'));
+  });
+
+  it('is the same wherever its bytes are split', () => {
+    const request = GET('/split/me');
+    const response = OK('and me');
+    for (let at = 1; at < request.length; at += 1) {
+      const session = one(new Scene().accept(1).read(1, 7, request.slice(0, at)).read(1, 7, request.slice(at)).write(1, 7, response).close(1).derive());
+      assert.deepEqual([textOf(session.inbound.request), session.certificate.state], [request, 'complete'], `request at ${at}`);
+    }
+    for (let at = 1; at < response.length; at += 1) {
+      const session = one(new Scene().accept(1).read(1, 7, request).write(1, 7, response.slice(0, at)).write(1, 7, response.slice(at)).close(1).derive());
+      assert.deepEqual([textOf(session.inbound.response), session.certificate.state], [response, 'complete'], `response at ${at}`);
+    }
+  });
+
+  it('has a chunk for each system call, and one for a call that came in pieces', () => {
+    const scene = new Scene().accept(1).read(1, 7, 'GET /').read(1, 7, ' HTTP/1.1\r\n\r\n').intent(1, 7, OK('abc').length);
+    const session = one(scene.write(1, 7, OK('abc').slice(0, 9), { more: true }).write(1, 7, OK('abc').slice(9)).close(1).derive());
+    assert.equal(session.inbound.request.length, 2);
+    assert.equal(session.inbound.response.length, 1);
+  });
+
+  it('says how its connection ended', () => {
+    const end = (scene: Scene): unknown => one(scene.derive()).inbound.end;
+    const begun = (): Scene => new Scene().accept(1).read(1, 7, GET('/')).write(1, 7, OK('x'));
+    assert.deepEqual(end(begun().close(1, 7, 'local-fin').close(1)), { kind: 'fin', by: 'local' });
+    assert.deepEqual(end(begun().close(1, 7, 'remote-fin').close(1)), { kind: 'fin', by: 'remote' });
+    assert.deepEqual(end(begun().close(1, 7, 'done', { reset: true, byRemote: true, error: 104 })), { kind: 'reset', by: 'remote', errno: 104 });
+  });
+
+  it('has a call that was refused, with its errno and no bytes', () => {
+    const session = one(new Scene().accept(1).read(1, 7, GET('/')).connect(2, 7).close(2, 7, 'failed', { error: 111 }).write(1, 7, OK('down')).close(1).derive());
+    assert.deepEqual(session.outbound.map(({ request, response, end }) => ({ request, response, end })), [{ request: [], response: [], end: { kind: 'refused', by: 'remote', errno: 111 } }]);
+    assert.equal(session.certificate.state, 'complete');
+  });
+
+  it('ends a response without length where the connection ends', () => {
+    const response = 'HTTP/1.0 200 OK\r\n\r\nall of it';
+    const session = one(new Scene().accept(1).read(1, 7, GET('/')).connect(2, 7).write(2, 7, GET('/u')).read(2, 7, response.slice(0, 20)).read(2, 7, response.slice(20))
+      .close(2, 7, 'remote-fin').close(2).write(1, 7, OK('x')).close(1).derive());
+    assert.deepEqual([textOf(session.outbound[0]!.response), session.certificate.state], [response, 'complete']);
+  });
+
+  it('is cut by the turn of direction where nobody knows the protocol', () => {
+    const scene = new Scene().accept(1).read(1, 7, '\x01one').read(1, 7, 'more').write(1, 7, '\x02two').read(1, 7, '\x01three').write(1, 7, '\x02four').close(1);
+    const { sessions } = scene.derive();
+    assert.deepEqual(sessions.map((session) => [textOf(session.inbound.request), textOf(session.inbound.response), session.inbound.connection.protocol]),
+      [['\x01onemore', '\x02two', 'unknown'], ['\x01three', '\x02four', 'unknown']]);
+    assert.ok(sessions.every((session) => session.certificate.state === 'complete'));
+  });
+
+  it('refers to the prologue of a pooled connection: the greeting of a server that speaks first', () => {
+    const scene = new Scene().connect(2, 1).read(2, 1, '220 hello\r\n');
+    for (const client of [1, 3]) scene.accept(client).read(client, 7, GET(`/${client}`)).write(2, 7, 'ask\n').read(2, 7, 'answer\n').write(client, 7, OK('x')).close(client);
+    const { sessions } = scene.close(2).derive();
+    assert.deepEqual(sessions.map((session) => session.prologues.map((prologue) => [prologue.connection, prologue.destination, textOf(prologue.chunks)])),
+      [[['2', '10.0.0.2:9000', '220 hello\r\n']], [['2', '10.0.0.2:9000', '220 hello\r\n']]]);
+    assert.deepEqual(sessions.map(calls), [['ask\n'], ['ask\n']]);
+    assert.ok(sessions.every((session) => session.certificate.state === 'complete'), JSON.stringify(sessions.map((session) => session.certificate)));
+  });
+
+  it('keeps what only set a connection up in its prologue, also when it came before the call in one write', () => {
+    const auth = '*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n';
+    const get = '*2\r\n$3\r\nGET\r\n$1\r\nk\r\n';
+    const scene = new Scene().accept(1).read(1, 7, GET('/')).connect(2, 7, { remote: { host: '10.0.0.2', port: 6379 } });
+    scene.write(2, 7, auth + get).read(2, 7, '+OK\r\n$1\r\nv\r\n').write(1, 7, OK('x')).close(1).close(2);
+    const session = one(scene.derive());
+    assert.deepEqual(session.prologues.map((prologue) => textOf(prologue.chunks)), [`${auth}+OK\r\n`]);
+    assert.deepEqual([calls(session), textOf(session.outbound[0]!.response)], [[get], '$1\r\nv\r\n']);
+  });
+
+  it('keeps no more of an endless stream than it is allowed, and says what it left out', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/events')).write(1, 7, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    for (let at = 0; at < 100; at += 1) scene.write(1, 7, `a\r\n${'x'.repeat(10)}\r\n`);
+    const session = one(scene.write(1, 7, '0\r\n\r\n').close(1).derive({ maxTalkBytes: 500 }));
+    const last = session.inbound.response.at(-1)!;
+    assert.ok('gap' in last && last.cause === 'max-message' && session.inbound.response.length < 40);
+    assert.equal(session.certificate.state, 'incomplete');
+    const kept = session.inbound.response.reduce((sum, chunk) => sum + ('gap' in chunk ? chunk.gap : chunk.bytes.length), 0);
+    assert.equal(kept, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'.length + 100 * 15 + 5);
+  });
+});
+
+describe('a certificate', () => {
+  it('names the bytes that are missing', () => {
+    const session = one(new Scene().accept(1).read(1, 7, GET('/')).write(1, 7, 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n').gap(1, 'egress', 7, 10, 'unreadable').close(1).derive());
+    assert.deepEqual(session.certificate, { state: 'incomplete', lost: [{ connection: '1', direction: 'egress', from: 39, bytes: 10, cause: 'unreadable' }], unseen: [] });
+  });
+
+  it('names TLS with the name that was asked for, and QUIC and other UDP, but not DNS', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/')).udp('egress', 7, 53, new Uint8Array(4)).udp('egress', 7, 443, new Uint8Array(4)).udp('egress', 7, 8125, new Uint8Array(4));
+    const hello = '\x16\x03\x01\x00\x2a\x01\x00\x00\x26\x03\x03' + 'r'.repeat(32) + '\x00\x00\x02\x13\x01';
+    scene.connect(2, 7).write(2, 7, hello).read(2, 7, '\x16\x03\x03\x00\x01x').close(2).write(1, 7, OK('x')).close(1);
+    const session = one(scene.derive());
+    assert.deepEqual([unseen(session).sort(), session.certificate.state], [['quic 1', 'tls 1', 'udp 1'], 'incomplete']);
+  });
+
+  it('counts calls of its process that belong to nobody, while it had not answered and only then', () => {
+    const stray = (scene: Scene, connection: number): Scene => scene.connect(connection, 50).write(connection, 50, GET('/x')).read(connection, 50, OK('x')).close(connection);
+    const scene = stray(new Scene(), 2).accept(1).read(1, 7, GET('/'));
+    stray(scene, 3).write(1, 7, OK('x')).close(1);
+    const found = stray(scene, 4).derive();
+    assert.deepEqual([unseen(one(found)), one(found).ties.unknown, found.ambient.length], [['unattributed 1'], 1, 3]);
+    assert.deepEqual(found.ambient.map((talk) => talk.candidates), [[], [one(found).id], [one(found).id]], 'it is a candidate until its thread was quiet');
+  });
+
+  it('does not count what another process does', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/'));
+    scene.tgid = 200;
+    scene.connect(2, 60).write(2, 60, GET('/x')).read(2, 60, OK('x')).close(2);
+    scene.tgid = 100;
+    assert.equal(one(scene.write(1, 7, OK('x')).close(1).derive()).certificate.state, 'complete');
+  });
+
+  it('is incomplete where a stateful connection was there before the recorder, not where HTTP was', () => {
+    const through = (request: string, answer: string): string[] => unseen(one(new Scene().open(2, 0, 'seen', { egressFrom: 900, ingressFrom: 70 }).accept(1).read(1, 7, GET('/'))
+      .write(2, 7, request).read(2, 7, answer).write(1, 7, OK('x')).close(1).close(2).derive()));
+    assert.deepEqual(through('\x01who\n', '\x02me\n'), ['seen-late 1']);
+    assert.deepEqual(through(GET('/up'), OK('u')), []);
+  });
+
+  it('is open for what was not finished when the recording ended, and complete for what was', () => {
+    const scene = new Scene().accept(1).accept(2).read(1, 7, GET('/done')).write(1, 7, OK('x')).read(2, 8, GET('/going')).write(2, 8, OK('half way').slice(0, -3));
+    assert.deepEqual(scene.derive().sessions.map((session) => session.certificate.state), ['complete', 'open']);
+    assert.deepEqual(scene.derive({ orderly: false }).sessions.map((session) => session.certificate.state), ['open', 'open']);
+  });
+
+  it('is open for a response by turn that was still being written, complete when it was quiet', () => {
+    const scene = (): Scene => new Scene().accept(1).read(1, 7, '\x01ask').write(1, 7, '\x02answer');
+    assert.equal(one(scene().derive()).certificate.state, 'open');
+    assert.equal(one(scene().pass(6 * SECOND).derive()).certificate.state, 'complete');
+  });
+
+  it('is incomplete across a pause of the recorder', () => {
+    const session = one(new Scene().accept(1).read(1, 7, GET('/')).pause(SECOND).write(1, 7, OK('x')).close(1).derive());
+    assert.deepEqual(unseen(session), ['pause 1']);
+  });
+
+  it('is not touched by the pause that only ends a recording', () => {
+    const session = one(new Scene().accept(1).read(1, 7, GET('/')).write(1, 7, OK('x')).close(1).pause(0).derive());
+    assert.equal(session.certificate.state, 'complete');
+  });
+
+  it('is incomplete where events were lost meanwhile, also when that was reported a little later', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/')).write(1, 7, OK('x')).close(1).wait(0.1 * SECOND).lost('ring-full', 3);
+    assert.deepEqual(unseen(one(scene.derive())), ['lost 3']);
+  });
+});
+
+describe('names', () => {
+  it('are those that the process had resolved by then', () => {
+    const answer = (name: string, ip: string): Uint8Array => encode({ type: 'response', id: 1, questions: [{ type: 'A', name }], answers: [{ type: 'A', name, data: ip }] });
+    const scene = new Scene().udp('ingress', 5, 53, answer('DB.local', '10.1.1.1')).accept(1).read(1, 7, GET('/')).write(1, 7, OK('x')).close(1);
+    scene.udp('ingress', 5, 53, answer('late.local', '10.1.1.2')).udp('ingress', 5, 53, Uint8Array.of(1, 2, 3));
+    scene.accept(2).read(2, 7, GET('/2')).write(2, 7, OK('x')).close(2);
+    assert.deepEqual(scene.derive().sessions.map((session) => ({ ...session.names })),
+      [{ 'db.local': ['10.1.1.1'] }, { 'db.local': ['10.1.1.1'], 'late.local': ['10.1.1.2'] }]);
+  });
+});
