@@ -15,15 +15,25 @@ export function readU64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * TWO_32 + view.getUint32(at, true);
 }
 
-/** A C string in a fixed array: up to its first NUL. */
+/** A C string in a fixed array: up to its first NUL. Names are ASCII but for a few: a decoder for each costs a microsecond. */
 function cString(bytes: Uint8Array, at: number, size: number): string {
-  const field = bytes.subarray(at, at + size);
-  const end = field.indexOf(0);
-  return utf8.decode(end < 0 ? field : field.subarray(0, end));
+  let text = '';
+  for (let index = at; index < at + size; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte === 0) return text;
+    if (byte >= 0x80) {
+      const field = bytes.subarray(at, at + size);
+      const end = field.indexOf(0);
+      return utf8.decode(end < 0 ? field : field.subarray(0, end));
+    }
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 function ipEndpoint(bytes: Uint8Array, at: number, family: number, port: number): Endpoint {
-  return { host: addressText(bytes.subarray(at, at + (family === 2 ? 4 : 16))), port };
+  if (family === 2) return { host: `${bytes[at] ?? 0}.${bytes[at + 1] ?? 0}.${bytes[at + 2] ?? 0}.${bytes[at + 3] ?? 0}`, port };
+  return { host: addressText(bytes.subarray(at, at + 16)), port };
 }
 
 const unixEndpoint = (path: string): Endpoint => ({ host: `unix:${path}`, port: 0 });

@@ -10,7 +10,7 @@ const MAX_ENTRIES = 1 << 18;
 
 export interface LiveEntry {
   readonly atUs: number;
-  /** As `encodeEvent` makes it, `snapshot` set. */
+  /** As `encodeEvent` makes it, without `snapshot`. */
   readonly message: Uint8Array;
 }
 
@@ -23,15 +23,15 @@ export class LiveState {
     return this.#connections.size;
   }
 
-  /** Takes note of an event that is being written; payload kinds need not come here. */
-  note(event: Event): void {
+  /** Takes note of an event that is being written as `message`; payload kinds need not come here. */
+  note(event: Event, message: Uint8Array): void {
     if (event.kind === 'open') {
-      bounded(this.#connections, event.connection, entry(event));
+      bounded(this.#connections, event.connection, { atUs: event.atUs, message });
     } else if (event.kind === 'close') {
       if (event.phase === 'done' || event.phase === 'failed') this.#connections.delete(event.connection);
     } else if (event.kind === 'listen') {
       const key = listenerKey(event);
-      if (event.open) bounded(this.#listeners, key, entry(event));
+      if (event.open) bounded(this.#listeners, key, { atUs: event.atUs, message });
       else this.#listeners.delete(key);
     } else if (event.kind === 'process') {
       this.#process(event);
@@ -53,7 +53,7 @@ export class LiveState {
       command: event.command || (before?.command ?? ''),
       path: event.path || (before?.path ?? ''),
     };
-    bounded(this.#processes, tgid, { ...entry(seen), event: seen });
+    bounded(this.#processes, tgid, { atUs: seen.atUs, message: encodeEvent(seen), event: seen });
   }
 
   /** Processes first, then listeners, then connections, each in the order it came. */
@@ -63,8 +63,6 @@ export class LiveState {
     yield* this.#connections.values();
   }
 }
-
-const entry = (event: Event): LiveEntry => ({ atUs: event.atUs, message: encodeEvent({ ...event, snapshot: true }) });
 
 const listenerKey = (event: ListenEvent): string => `${event.netns} ${event.local.host} ${event.local.port}`;
 

@@ -5,7 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { writeVarint, zigzag } from '../bytes/varint.ts';
+import { varintSize, writeVarint, zigzag } from '../bytes/varint.ts';
 import { EnvironmentError, UserError } from '../errors.ts';
 import { encodeSample, isHotKind, MAX_EVENT_HEAD } from '../events/encode.ts';
 import type { Event } from '../events/event.ts';
@@ -56,6 +56,8 @@ export interface WriterOptions {
   readonly segmentBytes?: number;
   /** Oldest segments are removed so that the recording stays below it; default: no bound. */
   readonly maxDiskBytes?: number;
+  /** Outbound connections to these are left out, whole; `host` undefined: every address. */
+  readonly bypass?: readonly { readonly host: string | undefined; readonly port: number }[];
   /** The file system keeps this much free; default the smaller of 10% of it and 2 GiB; 0: no reserve. */
   readonly minFreeBytes?: number;
   readonly statfs?: (path: string) => FileSystemSpace;
@@ -99,6 +101,8 @@ export class SegmentWriter {
   #clockLookedNs = 0;
   #highestConnection: number;
   #bytesBefore = 0;
+  /** Connections that are left out. Seldom any: then no sample is looked up. */
+  readonly #leftOut = new Set<number>();
   #events = 0;
   #segments = 0;
   #dropped = 0;
@@ -177,6 +181,7 @@ export class SegmentWriter {
     const captured = view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
     if (captured > MAX_SAMPLE_BYTES) throw new Error(`sample of ${captured} bytes`);
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#leftOut.size > 0 && this.#leftOut.has(readU64(view, offset + OFFSET_SAMPLE_CONNECTION) + this.connectionOffset)) return;
     if (this.#blockEvents === 0) this.#baseNs = atNs;
     this.#at = encodeSample(
       this.#block, this.#blockView, this.#at, ring, view, offset, atNs - this.#baseNs, this.connectionOffset,
@@ -189,9 +194,10 @@ export class SegmentWriter {
   /** Writes an event that did not come from the ring (import, loss that user space found). Throws as `sample` does. */
   event(event: Event): void {
     if (this.#failure !== undefined) throw this.#failure;
-    this.#put(encodeEvent(event), this.#monotonicNs(event.atUs));
+    const message = encodeEvent(event);
+    this.#put(message, this.#monotonicNs(event.atUs), false);
     this.#events++;
-    this.#live.note(event);
+    this.#live.note(event, message);
     if ('connection' in event && event.connection > this.#highestConnection) this.#highestConnection = event.connection;
     if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.flush();
   }
@@ -232,25 +238,42 @@ export class SegmentWriter {
     const event = sampleToEvent(ring, view, offset, this.#unixUs(atNs), this.connectionOffset);
     if (event === undefined) throw new Error(`sample of unknown kind ${view.getUint8(offset + OFFSET_SAMPLE_KIND)}`);
     if (this.#failure !== undefined) throw this.#failure;
-    this.#put(encodeEvent(event), atNs);
+    if (this.#leavesOut(event)) return;
+    const message = encodeEvent(event);
+    this.#put(message, atNs, false);
     this.#events++;
-    this.#live.note(event);
+    this.#live.note(event, message);
     const connection = readU64(view, offset + OFFSET_SAMPLE_CONNECTION) + this.connectionOffset;
     if (connection > this.#highestConnection) this.#highestConnection = connection;
     if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.flush();
   }
 
-  /** An encoded message without `at`, which goes before it. */
-  #put(message: Uint8Array, atNs: number): void {
+  #leavesOut(event: Event): boolean {
+    if (event.kind === 'open' && event.role === 'outbound') {
+      const { host, port } = event.remote;
+      const matches = this.#options.bypass?.some((bypass) => bypass.port === port && (bypass.host === undefined || bypass.host === host));
+      if (matches === true) this.#leftOut.add(event.connection);
+    }
+    if (this.#leftOut.size === 0 || !('connection' in event) || !this.#leftOut.has(event.connection)) return false;
+    if (event.kind === 'close' && (event.phase === 'done' || event.phase === 'failed')) this.#leftOut.delete(event.connection);
+    return true;
+  }
+
+  /** An encoded message without `at`, which goes before it, as does `snapshot`. */
+  #put(message: Uint8Array, atNs: number, snapshot: boolean): void {
     if (message.length > MAX_SAMPLE_BYTES) throw new Error(`event of ${message.length} bytes`);
     if (this.#blockEvents === 0) this.#baseNs = atNs;
-    // The tag of Event.at and its value: measured behind the length, then moved before the message.
     const delta = zigzag(Math.round(atNs - this.#baseNs));
-    const end = writeVarint(AT_FIELD, 1, delta);
-    let at = writeVarint(this.#block, this.#at, end + message.length);
-    this.#block.set(AT_FIELD.subarray(0, end), at);
-    at += end;
-    this.#block.set(message, at);
+    const block = this.#block;
+    let at = writeVarint(block, this.#at, 1 + varintSize(delta) + (snapshot ? 2 : 0) + message.length);
+    block[at] = 0x08; // Event.at
+    at = writeVarint(block, at + 1, delta);
+    if (snapshot) {
+      block[at] = 0x28; // Event.snapshot
+      block[at + 1] = 1;
+      at += 2;
+    }
+    block.set(message, at);
     this.#at = at + message.length;
     this.#blockEvents++;
   }
@@ -324,7 +347,7 @@ export class SegmentWriter {
     const nowNs = Number(this.#pair.monotonicNs);
     for (const { atUs, message } of this.#live.entries()) {
       if (this.#blockEvents === 0) this.#baseNs = nowNs;
-      this.#put(message, this.#monotonicNs(atUs));
+      this.#put(message, this.#monotonicNs(atUs), true);
       if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.#writeBlock(BLOCK_IS_SNAPSHOT);
     }
     if (this.#blockEvents > 0) this.#writeBlock(BLOCK_IS_SNAPSHOT);
@@ -352,5 +375,3 @@ export class SegmentWriter {
 }
 
 const NOBODY = { tgid: 0, tid: 0, context: 0, snapshot: false } as const;
-/** Event.at: its tag, and room for the value. */
-const AT_FIELD = Uint8Array.of(0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);

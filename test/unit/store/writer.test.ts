@@ -9,6 +9,7 @@ import { closePayload } from '../events/ring.ts';
 import {
   dataOf, FakeClock, put, putData, putOpen, readAll, removeTemporaryFolders, START_NS, stream, temporaryFolder, writer,
 } from './recordings.ts';
+import { session, Streams } from './traffic.ts';
 
 const MIB = 1024 * 1024;
 
@@ -213,6 +214,18 @@ describe('segment writer', () => {
     equal(to.segments, 2);
     const [first, , third] = events.filter((event) => event.kind === 'data');
     equal((third?.atUs ?? 0) - (first?.atUs ?? 0), 3_602_000_000);
+  });
+
+  it('leaves out the outbound connections that it is told to, whole, and nothing else', () => {
+    const to = writer(dir, clock, { bypass: [{ host: undefined, port: 9000 }, { host: '10.9.9.9', port: 8080 }] });
+    const streams = new Streams();
+    session(to, streams, 0, clock.monotonicNs);
+    session(to, streams, 1, clock.monotonicNs + 5_000_000n);
+    to.close();
+    const { events } = readAll(dir);
+    const seen = new Set(events.flatMap((event) => ('connection' in event ? [event.connection] : [])));
+    deepEqual([...seen], [1, 3]);
+    equal(events.filter((event) => event.kind === 'close').length, 2);
   });
 
   it('closes twice without harm and says the end once', () => {
