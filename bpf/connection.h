@@ -13,6 +13,20 @@
 #define ECONNRESET 104
 #define EPIPE 32
 
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_FIN_WAIT1 = 4,
+	TCP_FIN_WAIT2 = 5,
+	TCP_TIME_WAIT = 6,
+	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
+	TCP_LAST_ACK = 9,
+	TCP_LISTEN = 10,
+	TCP_CLOSING = 11,
+};
+
 #define SOCK(sk) ((const struct sock *)(sk))
 #define TCP(sk) ((const struct tcp_sock *)(sk))
 #define FAMILY(sk) BPF_CORE_READ(SOCK(sk), __sk_common.skc_family)
@@ -37,6 +51,12 @@ static __always_inline __u64 new_connection_id(void)
 		}
 	}
 	return 0;
+}
+
+/* A TCP socket that carries a part of an MPTCP stream: nobody reads or writes it by itself. */
+static __always_inline bool is_subflow(const struct sock *sk)
+{
+	return bpf_core_field_exists(struct tcp_sock, is_mptcp) && BPF_CORE_READ(TCP(sk), is_mptcp);
 }
 
 static __always_inline __u64 extend(__u64 position, __u32 from, __u32 to)
@@ -118,7 +138,10 @@ static __always_inline bool emit_open(const struct sock *sk, struct connection *
 	record->open.egress_from = connection->egress_from;
 	record->open.netns = netns_of(sk);
 	record->open.socket_inode = connection->inode;
-	if (bpf_get_current_pid_tgid() >> 32 == connection->tgid)
+	if (connection->connected_ns) {
+		record->head.at_ns = connection->connected_ns;
+		__builtin_memcpy(record->open.comm, connection->comm, sizeof(connection->comm));
+	} else if (bpf_get_current_pid_tgid() >> 32 == connection->tgid)
 		bpf_get_current_comm(record->open.comm, sizeof(record->open.comm));
 	if (family == AF_UNIX) {
 		const struct unix_sock *mine = (const void *)sk;
@@ -133,6 +156,9 @@ static __always_inline bool emit_open(const struct sock *sk, struct connection *
 	} else {
 		read_addresses(sk, family, record->open.local, record->open.remote);
 		record->open.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+		/* A connect that failed has given its port back; its network-order twin stays. */
+		if (!record->open.local_port)
+			record->open.local_port = __builtin_bswap16(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 		record->open.remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	}
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
@@ -140,22 +166,61 @@ static __always_inline bool emit_open(const struct sock *sk, struct connection *
 	return true;
 }
 
-static __always_inline struct connection *insert_connection(__u64 key, struct connection *fresh)
+/* A new entry for a socket, with its number and nothing else: the caller has the socket's lock. */
+static __always_inline struct connection *insert_connection(__u64 key)
 {
-	fresh->id = new_connection_id();
-	if (!fresh->id) {
+	__u64 id = new_connection_id();
+	struct connection *connection;
+	__u32 zero = 0;
+
+	connection = bpf_map_lookup_elem(&blank, &zero);
+	if (!connection)
+		return 0;
+	if (!id || bpf_map_update_elem(&connections, &key, connection, BPF_ANY)) {
 		count_loss(CAUSE_MAP_FULL, 1, 0);
 		return 0;
 	}
-	if (bpf_map_update_elem(&connections, &key, fresh, BPF_ANY)) {
-		count_loss(CAUSE_MAP_FULL, 1, 0);
-		return 0;
-	}
-	return bpf_map_lookup_elem(&connections, &key);
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (connection)
+		connection->id = id;
+	return connection;
 }
 
-/* Positions of a connection that began before anybody looked (tcp_info's counters; SYN and FIN count one each). */
-static __always_inline void positions_in_flight(const struct sock *sk, struct connection *fresh)
+static __always_inline void own(struct connection *connection, const struct sock *sk, __u8 role, __u8 learnt)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+
+	connection->role = role;
+	connection->learnt = learnt;
+	connection->inode = inode_of(sk);
+	connection->tgid = who >> 32;
+	connection->tid = (__u32)who;
+}
+
+#define RCV_SHUTDOWN 1
+
+/* Sequence number after the last payload byte that was consumed: a FIN that was consumed counts one, and is no payload. */
+static __always_inline __u32 consumed_sequence(const struct sock *sk)
+{
+	__u32 copied = BPF_CORE_READ(TCP(sk), copied_seq);
+
+	if (BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN && copied == BPF_CORE_READ(TCP(sk), rcv_nxt))
+		copied--;
+	return copied;
+}
+
+/* Where the streams of a connection stand that began before anybody looked. */
+struct standing {
+	__u64 ingress;
+	__u64 egress;
+	__u32 ingress_sequence;
+	__u32 egress_sequence;
+	__u32 flags; /* which FINs are past */
+	__u32 pad0;
+};
+
+/* From tcp_info's counters, in which a SYN and a FIN count one each. */
+static __always_inline void look(struct standing *standing, const struct sock *sk, __u8 role)
 {
 	__u32 write_seq = BPF_CORE_READ(TCP(sk), write_seq);
 	__u32 snd_una = BPF_CORE_READ(TCP(sk), snd_una);
@@ -164,16 +229,39 @@ static __always_inline void positions_in_flight(const struct sock *sk, struct co
 	__u64 acked = BPF_CORE_READ(TCP(sk), bytes_acked);
 	__u64 received = BPF_CORE_READ(TCP(sk), bytes_received);
 	__u64 waiting = rcv_nxt - copied_seq;
+	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 
-	fresh->egress_sequence = write_seq;
-	fresh->ingress_sequence = copied_seq;
+	standing->flags = 0;
+	if (consumed_sequence(sk) != copied_seq) { /* their FIN was read */
+		copied_seq--;
+		received--;
+	}
+	if (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_LAST_ACK || state == TCP_CLOSING) {
+		if (snd_una == write_seq) { /* our FIN was acknowledged */
+			snd_una--;
+			acked--;
+		}
+		write_seq--;
+		standing->flags |= CONNECTION_LOCAL_FIN;
+	}
+	if (state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING)
+		standing->flags |= CONNECTION_REMOTE_FIN;
 	/* The connecting side's SYN was acknowledged as a byte; the accepting side's is not counted. */
-	if (fresh->role != ROLE_INBOUND && acked)
+	if (role != ROLE_INBOUND && acked)
 		acked--;
-	fresh->egress_from = acked + (__u32)(write_seq - snd_una);
-	fresh->ingress_from = received > waiting ? received - waiting : 0;
-	fresh->egress_position = fresh->egress_from;
-	fresh->ingress_position = fresh->ingress_from;
+	standing->egress_sequence = write_seq;
+	standing->ingress_sequence = copied_seq;
+	standing->egress = acked + (__u32)(write_seq - snd_una);
+	standing->ingress = received > waiting ? received - waiting : 0;
+}
+
+static __always_inline void stand(struct connection *connection, const struct standing *standing)
+{
+	connection->ingress_from = connection->ingress_position = standing->ingress;
+	connection->egress_from = connection->egress_position = standing->egress;
+	connection->ingress_sequence = standing->ingress_sequence;
+	connection->egress_sequence = standing->egress_sequence;
+	connection->flags |= standing->flags;
 }
 
 /*
@@ -183,35 +271,28 @@ static __always_inline void positions_in_flight(const struct sock *sk, struct co
 static __always_inline struct connection *connection_of(const struct sock *sk, __u64 consumed)
 {
 	__u64 key = (__u64)sk;
-	__u64 who = bpf_get_current_pid_tgid();
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
-	struct connection fresh = {};
 
+	if (connection && connection->flags & CONNECTION_OPENED)
+		return connection;
 	if (!connection) {
-		fresh.learnt = LEARNT_SEEN;
-		fresh.role = is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND;
-		fresh.inode = inode_of(sk);
-		fresh.tgid = who >> 32;
-		fresh.tid = (__u32)who;
-		positions_in_flight(sk, &fresh);
-		if (fresh.ingress_from >= consumed) {
-			fresh.ingress_from -= consumed;
-			fresh.ingress_position -= consumed;
-			fresh.ingress_sequence -= (__u32)consumed;
+		struct standing standing;
+		__u8 role = is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND;
+
+		look(&standing, sk, role);
+		if (standing.ingress >= consumed) {
+			standing.ingress -= consumed;
+			standing.ingress_sequence -= (__u32)consumed;
 		}
-		connection = insert_connection(key, &fresh);
+		connection = insert_connection(key);
 		if (!connection)
 			return 0;
+		own(connection, sk, role, LEARNT_SEEN);
+		stand(connection, &standing);
+	} else if (!connection->tgid) {
+		own(connection, sk, connection->role, connection->learnt);
 	}
-	if (!(connection->flags & CONNECTION_OPENED)) {
-		if (!connection->tgid) {
-			connection->tgid = who >> 32;
-			connection->tid = (__u32)who;
-		}
-		if (!connection->inode)
-			connection->inode = inode_of(sk);
-		emit_open(sk, connection);
-	}
+	emit_open(sk, connection);
 	return connection;
 }
 
@@ -245,9 +326,23 @@ static __always_inline void emit_close(struct connection *connection, __u8 phase
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
+/* A receive whose completion never told a buffer. */
+static __always_inline void give_up_pending(struct connection *connection)
+{
+	struct sample head;
+
+	if (!connection->pending_length)
+		return;
+	fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
+	head.tgid = connection->tgid;
+	emit_gap(&head, connection->pending_position, connection->pending_length, CAUSE_NO_BUFFER);
+	connection->pending_length = 0;
+}
+
 /* The socket is gone, or its address serves another one now. */
 static __always_inline void close_connection(__u64 key, struct connection *connection)
 {
+	give_up_pending(connection);
 	if (connection->flags & CONNECTION_OPENED) {
 		emit_close(connection, CLOSE_DONE);
 		if (connection->flags & CONNECTION_UNREPORTED) {

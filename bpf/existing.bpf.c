@@ -8,22 +8,18 @@
 
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_CLOSE 7
-#define TCP_LISTEN 10
 
 /* Nobody holds the lock here: take the numbers when two looks agree. */
-static __always_inline bool settled_positions(const struct sock *sk, struct connection *fresh)
+static __always_inline bool settled(struct standing *standing, const struct sock *sk, __u8 role)
 {
-	for (int i = 0; i < 8; i++) {
-		struct connection again = *fresh;
+	struct standing again;
 
-		positions_in_flight(sk, fresh);
-		positions_in_flight(sk, &again);
-		if (fresh->egress_sequence == again.egress_sequence &&
-		    fresh->ingress_sequence == again.ingress_sequence && fresh->egress_from == again.egress_from &&
-		    fresh->ingress_from == again.ingress_from)
+	for (int i = 0; i < 8; i++) {
+		look(standing, sk, role);
+		look(&again, sk, role);
+		if (standing->egress_sequence == again.egress_sequence &&
+		    standing->ingress_sequence == again.ingress_sequence && standing->egress == again.egress &&
+		    standing->ingress == again.ingress)
 			return true;
 	}
 	return false;
@@ -58,38 +54,44 @@ static __always_inline void found_listener(const struct sock *sk, __u32 tgid, __
 
 static __always_inline void found_connection(const struct sock *sk, struct task_struct *task, __u16 family)
 {
-	struct connection fresh = {}, *connection;
+	struct connection *connection;
+	struct standing standing = {};
 	__u64 key = (__u64)sk;
+	__u32 filling = 1;
+	__u8 role;
 
 	connection = bpf_map_lookup_elem(&connections, &key);
 	if (connection && connection->flags & (CONNECTION_OPENED | CONNECTION_CONNECTING))
 		return;
-	fresh.learnt = LEARNT_SEEN;
-	fresh.inode = inode_of(sk);
 	if (family == AF_UNIX) {
 		if (is_unnamed(sk))
 			return;
-		fresh.role = BPF_CORE_READ((const struct unix_sock *)sk, addr) ? ROLE_INBOUND : ROLE_OUTBOUND;
+		role = BPF_CORE_READ((const struct unix_sock *)sk, addr) ? ROLE_INBOUND : ROLE_OUTBOUND;
 	} else {
-		fresh.role = is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND;
-		if (!settled_positions(sk, &fresh))
+		role = is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND;
+		if (!connection && !settled(&standing, sk, role))
 			return; /* in full flow: its next call tells */
 	}
-	fresh.tgid = BPF_CORE_READ(task, tgid);
-	fresh.tid = 0;
 	if (!connection) {
-		fresh.id = new_connection_id();
-		/* Should a probe have been faster, its entry stands. */
-		if (bpf_map_update_elem(&connections, &key, &fresh, BPF_NOEXIST))
+		/* Filled before it is seen: probes are live. Should one have been faster, its entry stands. */
+		connection = bpf_map_lookup_elem(&blank, &filling);
+		if (!connection)
+			return;
+		__builtin_memset(connection, 0, sizeof(*connection));
+		own(connection, sk, role, LEARNT_SEEN);
+		stand(connection, &standing);
+		connection->id = new_connection_id();
+		connection->tgid = BPF_CORE_READ(task, tgid);
+		connection->tid = 0;
+		if (!connection->id || bpf_map_update_elem(&connections, &key, connection, BPF_NOEXIST))
 			return;
 		connection = bpf_map_lookup_elem(&connections, &key);
+		if (!connection)
+			return;
+	} else {
+		connection->tgid = BPF_CORE_READ(task, tgid);
+		connection->inode = inode_of(sk);
 	}
-	if (!connection)
-		return;
-	if (!connection->tgid)
-		connection->tgid = fresh.tgid;
-	if (!connection->inode)
-		connection->inode = fresh.inode;
 	emit_open(sk, connection);
 }
 

@@ -124,7 +124,7 @@ int BPF_PROG(fentry_udp6_receive, struct sock *sk, struct msghdr *message)
 }
 
 /* The result stands behind the last argument, whose number varies: bpf_get_func_ret knows (5.17). */
-static __always_inline int datagram_result(__u64 *ctx)
+static __always_inline int varying_result(__u64 *ctx)
 {
 	__u64 result = 0;
 
@@ -140,13 +140,57 @@ static __always_inline int datagram_result(__u64 *ctx)
 SEC("fexit/udp_recvmsg")
 int fentry_udp_received(__u64 *ctx)
 {
-	exit_datagram_receive(datagram_result(ctx));
+	exit_datagram_receive(varying_result(ctx));
 	return 0;
 }
 
 SEC("fexit/udpv6_recvmsg")
 int fentry_udp6_received(__u64 *ctx)
 {
-	exit_datagram_receive(datagram_result(ctx));
+	exit_datagram_receive(varying_result(ctx));
+	return 0;
+}
+
+SEC("fexit/unix_stream_splice_read")
+int BPF_PROG(fentry_unix_spliced, struct socket *socket, void *position, void *pipe, unsigned long size,
+	     unsigned int flags, long result)
+{
+	spliced_unix(BPF_CORE_READ(socket, sk), result);
+	return 0;
+}
+
+SEC("fentry/unix_release")
+int BPF_PROG(fentry_unix_release, struct socket *socket)
+{
+	released_unix(BPF_CORE_READ(socket, sk));
+	return 0;
+}
+
+SEC("fentry/mptcp_sendmsg")
+int BPF_PROG(fentry_mptcp_send, struct sock *sk)
+{
+	enter_mptcp(sk, 0);
+	return 0;
+}
+
+SEC("fexit/mptcp_sendmsg")
+int BPF_PROG(fentry_mptcp_sent, struct sock *sk, struct msghdr *message, unsigned long size, int result)
+{
+	exit_mptcp(DIRECTION_EGRESS, result);
+	return 0;
+}
+
+/* mptcp_recvmsg came with 5.11 and lost its nonblock with tcp_recvmsg's. */
+SEC("fentry/mptcp_recvmsg")
+int BPF_PROG(fentry_mptcp_receive, struct sock *sk, struct msghdr *message, unsigned long size, int flags)
+{
+	enter_mptcp(sk, flags);
+	return 0;
+}
+
+SEC("fexit/mptcp_recvmsg")
+int fentry_mptcp_received(__u64 *ctx)
+{
+	exit_mptcp(DIRECTION_INGRESS, varying_result(ctx));
 	return 0;
 }

@@ -70,6 +70,54 @@ static __always_inline void enter_unix_receive(const struct sock *sk, const stru
 		enter_receive(sk, message, size, flags);
 }
 
+/* What was read by splice has no buffer of the process: declared. */
+static __always_inline void spliced_unix(const struct sock *sk, long result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct connection *connection;
+	struct sample head;
+
+	if (result <= 0 || !is_watched(who >> 32) || !is_unix_stream(sk))
+		return;
+	connection = unix_connection_of(sk);
+	if (!connection)
+		return;
+	fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
+	emit_gap(&head, connection->ingress_position, result, CAUSE_SPLICE);
+	connection->ingress_position += result;
+}
+
+static __always_inline void released_unix(const struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+
+	if (connection)
+		close_connection(key, connection);
+}
+
+static __always_inline void enter_mptcp(const struct sock *sk, __u32 flags)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call call = {};
+
+	if (!is_watched(who >> 32) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+		return;
+	call.sock = (__u64)sk;
+	bpf_map_update_elem(&receives, &who, &call, BPF_ANY);
+}
+
+static __always_inline void exit_mptcp(__u8 direction, long result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&receives, &who);
+
+	if (!call)
+		return;
+	declare_mptcp((const struct sock *)call->sock, direction, result);
+	bpf_map_delete_elem(&receives, &who);
+}
+
 static __always_inline void first_range(struct call *call, const struct msghdr *message)
 {
 	struct iovec_user vec = {};

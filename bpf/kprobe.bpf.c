@@ -142,3 +142,68 @@ int BPF_KRETPROBE(kprobe_udp6_received, int result)
 	exit_datagram_receive(result);
 	return 0;
 }
+
+/* key: pid_tgid. value: the socket of a splice under way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} splices SEC(".maps");
+
+SEC("kprobe/unix_stream_splice_read")
+int BPF_KPROBE(kprobe_unix_splice, struct socket *socket)
+{
+	__u64 who = bpf_get_current_pid_tgid(), sk = (__u64)BPF_CORE_READ(socket, sk);
+
+	if (is_watched(who >> 32))
+		bpf_map_update_elem(&splices, &who, &sk, BPF_ANY);
+	return 0;
+}
+
+SEC("kretprobe/unix_stream_splice_read")
+int BPF_KRETPROBE(kprobe_unix_spliced, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid(), *sk = bpf_map_lookup_elem(&splices, &who);
+
+	if (!sk)
+		return 0;
+	spliced_unix((const struct sock *)*sk, result);
+	bpf_map_delete_elem(&splices, &who);
+	return 0;
+}
+
+SEC("kprobe/unix_release")
+int BPF_KPROBE(kprobe_unix_release, struct socket *socket)
+{
+	released_unix(BPF_CORE_READ(socket, sk));
+	return 0;
+}
+
+SEC("kprobe/mptcp_sendmsg")
+int BPF_KPROBE(kprobe_mptcp_send, struct sock *sk)
+{
+	enter_mptcp(sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/mptcp_sendmsg")
+int BPF_KRETPROBE(kprobe_mptcp_sent, int result)
+{
+	exit_mptcp(DIRECTION_EGRESS, result);
+	return 0;
+}
+
+SEC("kprobe/mptcp_recvmsg")
+int BPF_KPROBE(kprobe_mptcp_receive, struct sock *sk, struct msghdr *message, unsigned long size, int flags)
+{
+	enter_mptcp(sk, flags);
+	return 0;
+}
+
+SEC("kretprobe/mptcp_recvmsg")
+int BPF_KRETPROBE(kprobe_mptcp_received, int result)
+{
+	exit_mptcp(DIRECTION_INGRESS, result);
+	return 0;
+}

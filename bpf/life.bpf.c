@@ -11,20 +11,6 @@
 #include "receive.h"
 #include <bpf/bpf_tracing.h>
 
-enum {
-	TCP_ESTABLISHED = 1,
-	TCP_SYN_SENT = 2,
-	TCP_SYN_RECV = 3,
-	TCP_FIN_WAIT1 = 4,
-	TCP_FIN_WAIT2 = 5,
-	TCP_TIME_WAIT = 6,
-	TCP_CLOSE = 7,
-	TCP_CLOSE_WAIT = 8,
-	TCP_LAST_ACK = 9,
-	TCP_LISTEN = 10,
-	TCP_CLOSING = 11,
-};
-
 static __always_inline void emit_listen(const struct sock *sk, __u8 open)
 {
 	struct {
@@ -67,23 +53,24 @@ static __always_inline void on_listen(const struct sock *sk, bool open)
 static __always_inline void on_connect(const struct sock *sk, __u64 key)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct connection fresh = {}, *old = bpf_map_lookup_elem(&connections, &key);
+	struct connection *connection, *old = bpf_map_lookup_elem(&connections, &key);
 
 	if (old)
 		close_connection(key, old);
 	if (!is_watched(who >> 32))
 		return;
-	fresh.role = ROLE_OUTBOUND;
-	fresh.learnt = LEARNT_CONNECT;
-	fresh.flags = CONNECTION_CONNECTING;
-	fresh.tgid = who >> 32;
-	fresh.tid = (__u32)who;
-	insert_connection(key, &fresh);
+	connection = insert_connection(key);
+	if (!connection)
+		return;
+	own(connection, sk, ROLE_OUTBOUND, LEARNT_CONNECT);
+	connection->flags = CONNECTION_CONNECTING;
+	connection->connected_ns = bpf_ktime_get_ns();
+	bpf_get_current_comm(connection->comm, sizeof(connection->comm));
 }
 
 static __always_inline void on_established(const struct sock *sk, __u64 key, int old_state)
 {
-	struct connection fresh = {}, *connection;
+	struct connection *connection;
 
 	if (old_state == TCP_SYN_SENT) {
 		connection = bpf_map_lookup_elem(&connections, &key);
@@ -98,11 +85,14 @@ static __always_inline void on_established(const struct sock *sk, __u64 key, int
 	}
 	if (!knobs.watch_all && !is_listener(sk))
 		return;
-	fresh.role = ROLE_INBOUND;
-	fresh.learnt = LEARNT_ACCEPT;
-	fresh.egress_sequence = BPF_CORE_READ(TCP(sk), write_seq);
-	fresh.ingress_sequence = BPF_CORE_READ(TCP(sk), copied_seq);
-	insert_connection(key, &fresh); /* opens when its process first touches it */
+	connection = insert_connection(key);
+	if (!connection)
+		return;
+	connection->role = ROLE_INBOUND;
+	connection->learnt = LEARNT_ACCEPT;
+	connection->egress_sequence = BPF_CORE_READ(TCP(sk), write_seq);
+	connection->ingress_sequence = BPF_CORE_READ(TCP(sk), copied_seq);
+	/* No owner yet: opens when its process first touches it. */
 }
 
 static __always_inline void on_closed(const struct sock *sk, struct connection *connection, __u64 key, int old_state)
@@ -134,6 +124,8 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 	__u32 write_seq;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (new_state != TCP_LISTEN && old_state != TCP_LISTEN && is_subflow(sk))
 		return 0;
 	if (new_state == TCP_LISTEN || old_state == TCP_LISTEN) {
 		on_listen(sk, new_state == TCP_LISTEN);

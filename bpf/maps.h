@@ -146,6 +146,8 @@ struct connection {
 	__u8 role;
 	__u8 learnt;
 	__u8 pad0[6];
+	__u64 connected_ns; /* when connect was called; 0: accepted or seen */
+	__u8 comm[16];      /* of who called connect                        */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -153,6 +155,14 @@ struct {
 	__type(key, __u64);
 	__type(value, struct connection);
 } connections __weak SEC(".maps");
+
+/* 0: a zeroed connection to insert from, for the stack has no room for one; nobody writes it. 1: the iterator's, to fill. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct connection);
+} blank __weak SEC(".maps");
 
 /* key: connection id. value: the state of a connection whose end found no room in the ring. Inserted: close. Drained: user space. */
 struct {

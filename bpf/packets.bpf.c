@@ -95,9 +95,17 @@ static __always_inline void read_packet(struct __sk_buff *skb, struct connection
 	if (ip4.version_length >> 4 == 4) {
 		at = (ip4.version_length & 15) * 4;
 	} else {
-		if (bpf_skb_load_bytes(skb, 0, &ip6, sizeof(ip6)) || ip6.next != IPPROTO_TCP)
+		if (bpf_skb_load_bytes(skb, 0, &ip6, sizeof(ip6)))
 			return;
 		at = sizeof(ip6);
+		/* A packet past 64 KiB has its length in a hop-by-hop option (BIG TCP, 5.19 to 6.19: ip6_xmit). */
+		if (ip6.next == 0) {
+			if (bpf_skb_load_bytes(skb, at, &ip6.next, 1))
+				return;
+			at += 8;
+		}
+		if (ip6.next != IPPROTO_TCP)
+			return;
 	}
 	if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)))
 		return;

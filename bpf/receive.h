@@ -5,18 +5,6 @@
 
 #include "connection.h"
 
-#define RCV_SHUTDOWN 1
-
-/* Sequence number after the last payload byte that was consumed: a FIN that was consumed counts one, and is no payload. */
-static __always_inline __u32 consumed_sequence(const struct sock *sk)
-{
-	__u32 copied = BPF_CORE_READ(TCP(sk), copied_seq);
-
-	if (BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN && copied == BPF_CORE_READ(TCP(sk), rcv_nxt))
-		copied--;
-	return copied;
-}
-
 /* `length` bytes that end at stream position `end` were copied into the call's pieces. */
 static __always_inline void emit_received(struct call *call, struct connection *connection, __u64 who, __u64 end,
 					  __u64 length)

@@ -145,6 +145,9 @@ static __always_inline void exit_send(__u64 sock, long result)
 		return;
 	if (call->sock != sock)
 		return;
+	/* A call that was under way when the probes came returns more than they saw it begin with. */
+	if (moved > call->size)
+		moved = call->size;
 	connection = bpf_map_lookup_elem(&connections, &sock);
 	if (connection && connection->id == call->head.connection) {
 		__u64 end = call->position + moved;

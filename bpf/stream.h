@@ -18,9 +18,7 @@ static __always_inline bool is_unix_stream(const struct sock *sk)
 static __always_inline struct connection *unix_connection_of(const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
-	__u64 who = bpf_get_current_pid_tgid();
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
-	struct connection fresh = {};
 	__u64 inode = inode_of(sk);
 
 	if (connection && connection->inode != inode) {
@@ -31,15 +29,12 @@ static __always_inline struct connection *unix_connection_of(const struct sock *
 		return connection;
 	if (is_unnamed(sk))
 		return 0;
+	connection = insert_connection(key);
+	if (!connection)
+		return 0;
 	/* An accepted socket carries its listener's address, a connecting one usually none. */
-	fresh.role = BPF_CORE_READ((const struct unix_sock *)sk, addr) ? ROLE_INBOUND : ROLE_OUTBOUND;
-	fresh.learnt = LEARNT_SEEN;
-	fresh.inode = inode;
-	fresh.tgid = who >> 32;
-	fresh.tid = (__u32)who;
-	connection = insert_connection(key, &fresh);
-	if (connection)
-		emit_open(sk, connection);
+	own(connection, sk, BPF_CORE_READ((const struct unix_sock *)sk, addr) ? ROLE_INBOUND : ROLE_OUTBOUND, LEARNT_SEEN);
+	emit_open(sk, connection);
 	return connection;
 }
 
@@ -85,6 +80,40 @@ static __always_inline void exit_unix_receive(long result)
 	if (result >= 0)
 		finish_unix_receive((const struct sock *)call->sock, call, who, result);
 	bpf_map_delete_elem(&receives, &who);
+}
+
+/*
+ * MPTCP: one stream over several TCP subflows, none of which says where the application's bytes stand. Not captured, but every
+ * byte is declared. Positions are ours, from first sight on.
+ */
+static __always_inline void declare_mptcp(const struct sock *sk, __u8 direction, long result)
+{
+	__u64 key = (__u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+	struct sample head;
+	__u64 inode = inode_of(sk);
+
+	if (result <= 0)
+		return;
+	if (connection && connection->inode != inode) {
+		close_connection(key, connection);
+		connection = 0;
+	}
+	if (!connection) {
+		connection = insert_connection(key);
+		if (!connection)
+			return;
+		own(connection, sk, is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND, LEARNT_SEEN);
+		emit_open(sk, connection);
+	}
+	fill_sample(&head, SAMPLE_GAP, direction, connection->id);
+	if (direction == DIRECTION_INGRESS) {
+		emit_gap(&head, connection->ingress_position, result, CAUSE_MPTCP);
+		connection->ingress_position += result;
+	} else {
+		emit_gap(&head, connection->egress_position, result, CAUSE_MPTCP);
+		connection->egress_position += result;
+	}
 }
 
 #endif

@@ -110,19 +110,32 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
 		return true;
 	}
 	if (number == (receiving ? NR_RECVMMSG : NR_SENDMMSG)) {
-		__u32 zero = 0, *known = bpf_map_lookup_elem(&message_index, &who), index = known ? *known : zero;
-		__u32 next = index + 1;
+		__u32 *index = bpf_map_lookup_elem(&message_index, &who);
 
-		if (index >= dx)
-			index = 0;
-		pieces_of_user_message(call, (void *)(si + index * sizeof(struct mmsghdr)));
-		if (result <= 0 || next >= dx)
-			bpf_map_delete_elem(&message_index, &who);
-		else
-			bpf_map_update_elem(&message_index, &who, &next, BPF_ANY);
+		/* Counted already: this message is the one before. */
+		pieces_of_user_message(call, (void *)(si + (index && *index ? *index - 1 : dx - 1) * sizeof(struct mmsghdr)));
 		return true;
 	}
 	return false;
+}
+
+/*
+ * Counts the messages of a recvmmsg or sendmmsg, at every result. The call ends with an error or its last message, after
+ * which the entry is 0: the message just done was number vlen - 1.
+ */
+static __always_inline void count_message(__u64 who, long result)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	unsigned long number = BPF_CORE_READ(regs, orig_ax);
+	__u32 *known, next;
+
+	if (number != NR_RECVMMSG && number != NR_SENDMMSG)
+		return;
+	known = bpf_map_lookup_elem(&message_index, &who);
+	next = (known ? *known : 0) + 1;
+	if (result < 0 || next >= BPF_CORE_READ(regs, dx))
+		next = 0;
+	bpf_map_update_elem(&message_index, &who, &next, BPF_ANY);
 }
 
 static __always_inline unsigned long current_system_call(void)
@@ -234,8 +247,13 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 	if (!is_watched(who >> 32))
 		return 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
-	if (protocol == IPPROTO_TCP)
+	if (protocol == IPPROTO_TCP) {
 		exit_send((__u64)sk, result);
+		return 0;
+	}
+	count_message(who, result);
+	if (protocol == IPPROTO_MPTCP)
+		declare_mptcp(sk, DIRECTION_EGRESS, result);
 	else if (FAMILY(sk) == AF_UNIX)
 		send_unix(sk, who, result);
 	else if (protocol == IPPROTO_UDP)
@@ -258,11 +276,10 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	if (current_system_call() == NR_SPLICE) {
 		struct sample head;
 
-		connection = bpf_map_lookup_elem(&connections, &key);
-		if (!connection)
-			connection = connection_of(sk, 0);
+		connection = connection_of(sk, 0);
 		if (!connection)
 			return 0;
+		copied = consumed_sequence(sk); /* this way of reading may have counted a FIN already */
 		end = extend(connection->ingress_position, connection->ingress_sequence, copied);
 		fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
 		if ((__s64)(end - connection->ingress_position) > 0)
@@ -312,9 +329,7 @@ static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int re
 	}
 	if (!pieces_of_system_call(call, sk, true, who, result)) {
 		if (!(flags & MSG_TRUNC)) {
-			if (connection->pending_length)
-				emit_gap(&call->head, connection->pending_position, connection->pending_length,
-					 CAUSE_NO_BUFFER);
+			give_up_pending(connection);
 			connection->pending_position = end - result;
 			connection->pending_length = result;
 			return;
@@ -355,8 +370,11 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 	if (!is_watched(who >> 32))
 		return 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
+	count_message(who, result);
 	if (protocol == IPPROTO_TCP)
 		receive_tcp(sk, who, result, flags);
+	else if (protocol == IPPROTO_MPTCP && !(flags & MSG_PEEK))
+		declare_mptcp(sk, DIRECTION_INGRESS, result);
 	else if (FAMILY(sk) == AF_UNIX)
 		receive_unix(sk, who, result, flags);
 	else if (protocol == IPPROTO_UDP && !(flags & MSG_PEEK))

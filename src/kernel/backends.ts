@@ -29,11 +29,20 @@ const FUNCTIONS = [
   'send', 'sent', 'send_waits', 'receive', 'received', 'unix_send', 'unix_sent', 'unix_receive', 'unix_received',
   'udp_send', 'udp6_send', 'udp_receive', 'udp6_receive', 'udp_received', 'udp6_received',
 ];
+/** By the kernel function that they need: not every kernel has it. */
+const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
+  tcp_sendpage: ['sendpage', 'sentpage'],
+  unix_stream_splice_read: ['unix_splice', 'unix_spliced'],
+  unix_release: ['unix_release'],
+  mptcp_sendmsg: ['mptcp_send', 'mptcp_sent'],
+  mptcp_recvmsg: ['mptcp_receive', 'mptcp_received'],
+};
 const HOOKED = ['tcp_sendmsg_locked', 'tcp_recvmsg', 'tcp_cleanup_rbuf'];
 
 const functions = (prefix: string): Pick<Backend, 'programs' | 'optional'> => ({
   programs: FUNCTIONS.map((name) => `${prefix}_${name}`),
-  optional: { [`${prefix}_sendpage`]: 'tcp_sendpage', [`${prefix}_sentpage`]: 'tcp_sendpage' },
+  optional: Object.fromEntries(Object.entries(OPTIONAL).flatMap(([target, names]) => names
+    .filter((name) => name !== 'unix_splice' || prefix === 'kprobe').map((name) => [`${prefix}_${name}`, target]))),
 });
 
 const missingFunction = (btf: KernelBtf): string | undefined => {

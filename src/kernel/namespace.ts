@@ -15,6 +15,7 @@ const SOL_SOCKET = 1;
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 const SO_REUSEADDR = 2;
+const SO_LINGER = 13;
 const SO_MARK = 36;
 /** linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h agree on the number. */
 const SO_ORIGINAL_DST = 80;
@@ -41,6 +42,16 @@ export function originalDestination(fd: number, family: 'IPv4' | 'IPv6'): Addres
   const port = ((value[2] ?? 0) << 8) | (value[3] ?? 0);
   const host = addressText(family === 'IPv6' ? value.slice(8, 24) : value.slice(4, 8));
   return { host, port };
+}
+
+/**
+ * Makes closing `fd` a reset, with no FIN before it. (Node's own `resetAndDestroy` shuts the writing side down first, and
+ * the peer may see an orderly end.)
+ */
+export function resetOnClose(fd: number): void {
+  const linger = new Uint8Array(8);
+  linger[0] = 1;
+  c.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, linger.length);
 }
 
 function socketAddress({ host, port }: Address): Uint8Array {
