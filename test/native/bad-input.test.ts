@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, patience, startRecorder, whyNoRecorder } from './recorder.ts';
+import { command, patience, startRecorder, whyNoRecorder, within } from './recorder.ts';
 import { startLoad, type Load } from './turns.ts';
 
 interface Answer {
@@ -59,20 +59,31 @@ describe('bad input', function () {
     ['a port out of range', ['attach', '--port', '70000'], /70000/],
     ['a port of zero', ['attach', '--port', '0'], /\b0\b/],
     ['a backend that does not exist', ['attach', '--pid', '1', '--probe', 'magic'], /magic/],
-    ['a unit that does not exist', ['attach', '--unit', 'no-such-unit-koala.service'], /no-such-unit-koala/],
-    ['a cgroup that does not exist', ['attach', '--cgroup', '/no/such/group'], /\/no\/such\/group/],
     ['a command that does not exist', ['attach', '--', '/no/such/command'], /\/no\/such\/command/],
     ['an unknown flag', ['attach', '--pid', '1', '--sideways'], /sideways/],
-    ['an unknown command', ['atach'], /atach/],
+    ['an unknown command', ['atach'], /attach/],
     ['a duration that is none', ['attach', '--pid', '1', '--duration', 'soon'], /soon/],
   ];
-  for (const [what, words, names] of mistakes) {
+  for (const [number, [what, words, names]] of mistakes.entries()) {
     it(`${what} is the user's mistake, said in one line`, () => {
-      const out = words[0] === 'attach' && !words.includes('--') ? ['--out', join(folder, 'never')] : [];
-      assertRefused(run(...words, ...out), 2, names);
-      assert.equal(readdirSync(folder).includes('never'), false, 'it left a folder behind');
+      const [name = '', ...rest] = words;
+      const out = name === 'attach' ? ['--out', join(folder, `never-${number}`)] : [];
+      assertRefused(run(name, ...out, ...rest), 2, names);
+      assert.equal(readdirSync(folder).includes(`never-${number}`), false, 'it left a folder behind');
     });
   }
+
+  it('a unit that nobody knows is named, with the way out where there is no systemd', () => {
+    const systemd = readFileSync('/proc/1/comm', 'utf8').trim() === 'systemd';
+    const words = ['--unit', 'no-such-unit-koala.service', '--out', join(folder, 'never-unit')];
+    assertRefused(run('attach', ...words), systemd ? 2 : 3, /no-such-unit-koala/);
+  });
+
+  it('a cgroup that is not there yet is waited for, and SIGTERM ends that with status 0', async () => {
+    const recorder = await startRecorder(join(folder, 'waits'), ['--cgroup', '/no/such/group']);
+    recorder.kill('SIGTERM');
+    assert.equal(await within(recorder.ended, 20_000 * patience, 'it did not end'), 0);
+  });
 
   it('a foreign folder is refused as --out and stays as it was', () => {
     assertRefused(run('attach', '--pid', String(load?.service.pid), '--out', foreign), 2, /foreign/);
@@ -84,7 +95,7 @@ describe('bad input', function () {
     assert.equal(readFileSync(join(foreign, 'thesis.txt'), 'utf8'), 'years of work');
   });
 
-  for (const words of [['ls'], ['connections'], ['events'], ['show'], ['export', '--format', 'json'], ['replay']]) {
+  for (const words of [['ls'], ['connections'], ['events'], ['show'], ['export', '--format', 'json'], ['replay', '--', 'true']]) {
     const [name = '', ...rest] = words;
     const id = name === 'show' ? ['1'] : [];
     it(`${name} refuses a folder that is no recording`, () => assertRefused(run(name, foreign, ...id, ...rest), 2, /foreign/));
@@ -117,7 +128,7 @@ describe('bad input', function () {
   });
 
   const segments = (dir: string): string[] => readdirSync(dir, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(dir, name)).filter((path) => statSync(path).isFile() && /seg/.test(path)).sort();
+    .map((name) => join(dir, name)).filter((path) => statSync(path).isFile() && path.endsWith('.koala')).sort();
 
   it('a truncated recording reads up to where it was cut', () => {
     const copy = join(folder, 'truncated');

@@ -28,7 +28,7 @@ describe(`kill -9 of the recorder under load, ${times} times`, function () {
       console.log(`      killed after ${afterMs} ms`);
       const folder = mkdtempSync(join(tmpdir(), 'koala-crash-'));
       const dir = join(folder, 'recording');
-      const load = await startLoad(folder, 64, small ? 30 : 200, 8);
+      const load = await startLoad(folder, 32, small ? 30 : 120, 8);
       try {
         const recorder = await startRecorder(dir, ['--pid', String(load.service.pid)]);
         const running = load.run();

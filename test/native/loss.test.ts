@@ -10,6 +10,35 @@ import { certificateProblems, lossProblems, startLoad, type Load } from './turns
 
 const causes = ['ring-full', 'unknown'];
 
+describe('no loss', function () {
+  this.timeout(600_000);
+
+  it('under the same load in a ring of the usual size every session is complete, one a round', async function () {
+    const why = whyNoRecorder();
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    const folder = mkdtempSync(join(tmpdir(), 'koala-whole-'));
+    const rounds = small ? 20 : 100;
+    const load = await startLoad(folder, 8, rounds, 2);
+    try {
+      const dir = join(folder, 'recording');
+      const recorder = await startRecorder(dir, ['--pid', String(load.service.pid)]);
+      assert.deepEqual(await load.run(), []);
+      const { summary } = await recorder.stop();
+      assert.equal(summary?.lost.bytes, 0);
+      assert.deepEqual(lossProblems(await connections(dir), load, []), []);
+      const { problems, states } = await certificateProblems(dir, load);
+      assert.deepEqual(problems.slice(0, 5), []);
+      assert.deepEqual(states, { complete: 8 * rounds });
+    } finally {
+      load.end();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
 describe('honest loss', function () {
   this.timeout(600_000);
   const folder = mkdtempSync(join(tmpdir(), 'koala-loss-'));
