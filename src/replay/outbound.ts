@@ -1,7 +1,7 @@
 /** One connection that the SUT opened: its set-up is played, its requests are cut, and the engine's answers written. */
 import { Socket } from 'node:net';
 import type { Address } from '../bytes/address.ts';
-import { connectMarked } from '../kernel/namespace.ts';
+import { connectMarked, resetOnClose } from '../kernel/namespace.ts';
 import { OUR_MARK } from './confine.ts';
 import { RequestCutter, type Cut } from './cutter.ts';
 import type { Engine } from './engine.ts';
@@ -152,9 +152,9 @@ export class OutboundConnection {
 
   /** A reset that overtakes the bytes before it would not be what was recorded: they are flushed first. */
   #reset(): void {
-    const reset = (): void => { this.#socket.resetAndDestroy(); };
-    if (this.#socket.writableLength === 0) setTimeout(reset, 1);
-    else this.#socket.write(new Uint8Array(0), () => { setTimeout(reset, 1); });
+    this.#closed = true;
+    if (this.#socket.writableLength === 0) resetNow(this.#socket);
+    else this.#socket.write(new Uint8Array(0), () => { resetNow(this.#socket); });
   }
 
   #heardEnd(): void {
@@ -168,6 +168,17 @@ export class OutboundConnection {
     this.#closed = true;
     clearTimeout(this.#timer);
   }
+}
+
+/** The descriptor of a socket that is open; −1 when it is not. */
+export function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd ?? -1;
+}
+
+export function resetNow(socket: Socket): void {
+  const fd = descriptorOf(socket);
+  if (fd >= 0) resetOnClose(fd);
+  socket.destroy();
 }
 
 function headText(bytes: Uint8Array): string | undefined {

@@ -15,7 +15,7 @@ import { Engine } from './engine.ts';
 import { faultsOf, imposeFaults, liftFaults } from './faults.ts';
 import { playClient } from './inbound.ts';
 import { Names } from './names.ts';
-import { joinOwnListener, OutboundConnection } from './outbound.ts';
+import { descriptorOf, joinOwnListener, OutboundConnection, resetNow } from './outbound.ts';
 import type { IdleCall, LiveCall, Played, World } from './played.ts';
 
 export interface WorkerStart {
@@ -62,11 +62,10 @@ const names = new Names(world.names, Object.keys(world.protocols));
 const connections = new Set<OutboundConnection>();
 
 function accepted(socket: Socket): void {
-  const fd = (socket as unknown as { _handle: { fd: number } })._handle.fd;
-  const address = originalDestination(fd, socket.localFamily === 'IPv6' ? 'IPv6' : 'IPv4');
+  const address = originalDestination(descriptorOf(socket), socket.localFamily === 'IPv6' ? 'IPv6' : 'IPv4');
   if (address === undefined || address.port === OUTBOUND_PORT) {
     note('something spoke to the replayer itself; it was hung up on');
-    socket.resetAndDestroy();
+    resetNow(socket);
     return;
   }
   const { destination } = names.meant(address);

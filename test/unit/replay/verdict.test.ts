@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { exitOf } from '../../../src/cli/replay.ts';
+import type { LiveCall, Played } from '../../../src/replay/played.ts';
+import { whyNot } from '../../../src/replay/run.ts';
+import { judge } from '../../../src/replay/verdict.ts';
+import { bytes, call, get, ok, session } from './build.ts';
+
+const to = '10.0.0.5:80';
+const one = session({
+  request: get('/'), response: ok('{"a":1}'),
+  calls: [call({ to, protocol: 'http', request: get('/x?q=1'), response: ok('1'), atMs: 1 }), call({ to, protocol: 'http', request: get('/y'), response: ok('2'), atMs: 2 })],
+});
+
+function live(request: string, how: LiveCall['how'], recorded?: number, more: Partial<LiveCall> = {}): LiveCall {
+  return { destination: to, protocol: 'http', request: bytes(request), how, beganMs: 1, endedMs: 2, ...(recorded === undefined ? {} : { recorded }), ...more };
+}
+
+function played(calls: readonly LiveCall[], more: Partial<Played> = {}): Played {
+  return { session: one.id, response: bytes(ok('{"a":1}')), responseEnd: 'message', calls, durationMs: 3, ...more };
+}
+
+const both = [live(get('/x?q=1'), 'exact', 0), live(get('/y'), 'exact', 1, { beganMs: 3, endedMs: 4 })];
+const threshold = 0.7;
+
+describe('the verdict on a session', () => {
+  it('is same when the answer and every call are', () => {
+    assert.deepEqual(judge(one, played(both), { threshold }).verdict, 'same');
+  });
+
+  it('is different when one call is missing, new, changed or found by likeness only, whatever the answer', () => {
+    const cases: [readonly LiveCall[], string[]][] = [
+      [both.slice(0, 1), ['same', 'missing']],
+      [[...both, live(get('/new'), 'none', undefined, { destination: '10.0.0.6:80' })], ['same', 'same', 'new']],
+      [[live(get('/x?q=2'), 'none'), both[1] ?? live('', 'none')], ['different', 'same']],
+      [[live(get('/x?q=1'), 'similar', 0, { score: 0.9 }), both[1] ?? live('', 'none')], ['different', 'same']],
+    ];
+    for (const [calls, expected] of cases) {
+      const { verdict, calls: judged, response } = judge(one, played(calls), { threshold });
+      assert.deepEqual([verdict, response.verdict, judged.map((each) => each.verdict)], ['different', 'same', expected]);
+    }
+  });
+
+  it('puts the index of the call before the path of its difference', () => {
+    const { calls } = judge(one, played([both[0] ?? live('', 'none'), live(get('/z'), 'similar', 1, { score: 0.9 })]), { threshold });
+    assert.ok(calls[1]?.differences.length);
+    for (const { path } of calls[1]?.differences ?? []) assert.match(path, /^calls\[1\]\.request\./);
+  });
+
+  it('does not take a repeated call for a changed one', () => {
+    const calls = [both[0] ?? live('', 'none'), live(get('/x?q=1'), 'none', undefined, { repeated: true })];
+    assert.deepEqual(judge(one, played(calls), { threshold }).calls.map(({ verdict }) => verdict), ['same', 'new', 'missing']);
+  });
+
+  it('names calls of one thread that changed places, but not calls that overlapped', () => {
+    const reversed = [live(get('/y'), 'exact', 1), live(get('/x?q=1'), 'exact', 0, { beganMs: 3, endedMs: 4 })];
+    assert.deepEqual(judge(one, played(reversed), { threshold }).calls.map(({ verdict }) => verdict), ['same', 'reordered']);
+    const overlapping = [live(get('/y'), 'exact', 1, { beganMs: 1, endedMs: 9 }), live(get('/x?q=1'), 'exact', 0, { beganMs: 2, endedMs: 4 })];
+    assert.deepEqual(judge(one, played(overlapping), { threshold }).calls.map(({ verdict }) => verdict), ['same', 'same']);
+  });
+
+  it('is an error when there is no answer where one was recorded, and says how it ended', () => {
+    for (const [end, reason] of [['timeout', /in time/], ['refused', /refused/], ['reset', /reset/], ['fin', /closed/]] as const) {
+      const { verdict, reason: said } = judge(one, played(both, { response: new Uint8Array(0), responseEnd: end }), { threshold });
+      assert.equal(verdict, 'error');
+      assert.match(said ?? '', reason);
+    }
+  });
+
+  it('is different when the answer breaks off, even after the same bytes', () => {
+    const { verdict, response } = judge(one, played(both, { responseEnd: 'reset' }), { threshold });
+    assert.deepEqual([verdict, response.differences.map(({ path }) => path)], ['different', ['response.end']]);
+  });
+
+  it('does not miss a goodbye', () => {
+    const quit = session({ request: get('/'), response: ok('1'), calls: [call({ to: '10.0.0.6:6379', protocol: 'redis', request: '*1\r\n$4\r\nQUIT\r\n', response: '+OK\r\n' })] });
+    assert.equal(judge(quit, played([], { response: bytes(ok('1')) }), { threshold }).verdict, 'same');
+  });
+});
+
+describe('a session', () => {
+  it('is not played when its certificate does not prove it, unless asked for', () => {
+    const open = { ...one, certificate: { state: 'open', lost: [], unseen: [] } } as const;
+    assert.match(whyNot(open, false) ?? '', /the recording ended before it did/);
+    assert.equal(whyNot(open, true), undefined);
+    assert.equal(whyNot(one, false), undefined);
+  });
+
+  it('is not played with TLS inside, even when asked for', () => {
+    const tls = { ...one, certificate: { state: 'incomplete', lost: [], unseen: [{ kind: 'tls', count: 1 }] } } as const;
+    assert.match(whyNot(tls, true) ?? '', /TLS/);
+  });
+
+  it('is not played when it calls a unix socket', () => {
+    assert.match(whyNot(session({ request: get('/'), response: ok('1'), calls: [call({ to: 'unix:/run/mysqld/mysqld.sock', request: 'x' })] }), false) ?? '', /mysqld\.sock/);
+  });
+});
+
+describe('the exit status', () => {
+  const summary = { event: 'summary', sessions: 3, same: 0, different: 0, skipped: 0, errors: 0, wallMs: 1 } as const;
+  it('is 0 only when something was compared and nothing differs', () => {
+    assert.equal(exitOf({ ...summary, same: 3 }), 0);
+    assert.equal(exitOf({ ...summary, same: 1, skipped: 2 }), 0);
+    assert.equal(exitOf({ ...summary, same: 2, different: 1 }), 1);
+    assert.equal(exitOf({ ...summary, same: 2, errors: 1 }), 1);
+    assert.equal(exitOf({ ...summary, skipped: 3 }), 3);
+    assert.equal(exitOf({ ...summary, sessions: 0 }), 3);
+  });
+});
