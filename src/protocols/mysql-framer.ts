@@ -207,10 +207,11 @@ export class MysqlFramer implements Framer {
       return;
     }
     const waits = this.unanswered.first;
+    if (first === ERR && isProgress(bytes, body)) return;
     if (waits === AUTH) this.loginAnswer(bytes, body, length, first);
-    else if (first === ERR && !isProgress(bytes, body)) this.serverEnds = 'response';
+    else if (first === ERR) this.serverEnds = 'response';
     else if (waits === INFILE_RESULT) this.okOrMore(bytes, body, to);
-    else if (first !== ERR) this.answer(waits, bytes, body, to, length, first);
+    else this.answer(waits, bytes, body, to, length, first);
   }
 
   /** The greeting; or an error: too many connections, a shutdown, an idle connection. */

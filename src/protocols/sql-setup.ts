@@ -2,12 +2,14 @@
 import { latin1Text } from './ascii.ts';
 
 const SETS = /^(?:SET|RESET|DISCARD|DEALLOCATE|USE)\b|^SELECT\s+(?:@@|(?:pg_catalog\.)?set_config\s*\()/i;
+// MySQL's and MariaDB's comments that are executed: a bang after the star, and the version they are for.
+const EXECUTED = /\/\*M?!\d*([^]*?)\*\//g;
 const COMMENTS = /\/\*[^]*?\*\/|^\s*(?:--|#).*$/gm;
 
 /** Whether `bytes[from, to)` is one statement or several that only set up. When in doubt it says no: then it is a call. */
 export function isSettingUp(bytes: Uint8Array, from: number, to: number): boolean {
   if (to - from < 5 || !maySetUp(bytes, from)) return false;
-  const statements = latin1Text(bytes, from, to).replace(COMMENTS, ' ').split(';').map((text) => text.trim()).filter((text) => text !== '');
+  const statements = latin1Text(bytes, from, to).replace(EXECUTED, ' $1 ').replace(COMMENTS, ' ').split(';').map((text) => text.trim()).filter((text) => text !== '');
   return statements.length > 0 && statements.every((text) => SETS.test(text));
 }
 
