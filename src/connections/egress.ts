@@ -14,7 +14,7 @@
  */
 import type { AcceptedEvent, DataEvent, GapEvent, IntentEvent, SentEvent } from '../events/event.ts';
 import { Account } from './account.ts';
-import { piecesOf } from './ingress.ts';
+import { pieceOf, piecesOf } from './ingress.ts';
 import type { LossLedger } from './loss.ts';
 import { endOf, trimEnd, trimStart } from './piece.ts';
 import type { Piece } from './piece.ts';
@@ -99,6 +99,10 @@ export class Egress {
       this.#sink.began('egress', event.position, event.atUs, event.tid, event.tgid);
     }
     this.#announce(event.position + event.length);
+    if (call === undefined && event.kind === 'data' && event.bytes.length >= event.length && event.position === this.account.next) {
+      this.#held = pieceOf(event);
+      return;
+    }
     for (const piece of piecesOf(event)) {
       if (call !== undefined) piece.atUs = call.atUs;
       this.#place(piece, call !== undefined);

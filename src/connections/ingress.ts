@@ -23,6 +23,7 @@ export class Ingress {
     if (this.account.from === undefined) this.account.next = event.position;
     this.#sink.began('ingress', event.position, event.atUs, event.tid, event.tgid);
     this.advance(event.position, event.atUs, event.tid);
+    if (event.kind === 'data' && event.bytes.length >= event.length && event.position === this.account.next) return this.#deliver(pieceOf(event));
     for (const piece of piecesOf(event)) {
       trimStart(piece, this.account.next);
       if (piece.length > 0) this.#deliver(piece);
@@ -44,12 +45,17 @@ export class Ingress {
   }
 }
 
+/** The bytes of an event that has them all. */
+export function pieceOf({ position, atUs, tid, bytes, more }: DataEvent): Piece {
+  return { position, length: bytes.length, atUs, tid, bytes, cause: 'none', more };
+}
+
 /** The bytes of an event, and the hole behind them where it was truncated. */
 export function piecesOf(event: DataEvent | GapEvent): Piece[] {
   const { position, length, atUs, tid } = event;
   if (event.kind === 'gap') return [{ position, length, atUs, tid, bytes: undefined, cause: event.cause, more: false }];
   const { bytes, more } = event;
-  if (bytes.length >= length) return [{ position, length: bytes.length, atUs, tid, bytes, cause: 'none', more }];
+  if (bytes.length >= length) return [pieceOf(event)];
   const cause = event.cause === 'none' ? 'unknown' : event.cause;
   const hole: Piece = { position: position + bytes.length, length: length - bytes.length, atUs, tid, bytes: undefined, cause, more };
   if (bytes.length === 0) return [hole];

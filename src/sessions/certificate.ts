@@ -16,6 +16,7 @@ export function certify(
   session: OpenSession, calls: readonly Spoken[], prologues: readonly Spoken[], ledger: LossLedger, ended: boolean,
 ): Certificate {
   const talks = [session.talk, ...calls];
+  if (!ended && talks.every(isPlain) && prologues.every(isPlain) && nothingUnseen(session, ledger)) return COMPLETE;
   const lost = [...talks, ...prologues].flatMap(lostOf);
   const unseen = [
     ...tlsOf(talks),
@@ -29,6 +30,21 @@ export function certify(
   ];
   const state = ended ? 'open' : lost.length === 0 && unseen.length === 0 ? 'complete' : 'incomplete';
   return { state, lost, unseen };
+}
+
+const COMPLETE: Certificate = Object.freeze({ state: 'complete', lost: Object.freeze([]), unseen: Object.freeze([]) });
+const OPAQUE = new Set<string>(['tls', 'http2']);
+
+/** Nearly every talk: whole, and nothing to say of it. */
+function isPlain(talk: Spoken): boolean {
+  return !talk.request.holed && !talk.response.holed && talk.connection.whole && talk.unframed === undefined && !talk.doubtful
+    && (talk.protocol === undefined || !OPAQUE.has(talk.protocol.name));
+}
+
+function nothingUnseen(session: OpenSession, ledger: LossLedger): boolean {
+  const { before, after } = session;
+  return !session.late && !session.paused && !session.forced && ledger.events === session.lossBefore && after !== undefined
+    && after.udp === before.udp && after.quic === before.quic && after.unattributed === before.unattributed;
 }
 
 function lostOf(talk: Spoken): LostBytes[] {

@@ -43,11 +43,6 @@ const ownEveryEvents = 65_536;
 const ownEveryBytes = 16 << 20;
 const NO_SETUPS: readonly Spoken[] = [];
 
-interface Waiting {
-  readonly session: OpenSession;
-  readonly sinceUs: number;
-}
-
 export class Derivation {
   readonly #options: DerivationOptions;
   readonly #connections: Connections;
@@ -55,7 +50,7 @@ export class Derivation {
   readonly #weaver: Weaver;
   readonly #cutters = new WeakMap<Connection, Cutter<Spoken>>();
   readonly #prologues = new Prologues((connection) => this.#cutters.get(connection)?.setups ?? NO_SETUPS);
-  #waiting: Waiting[] = [];
+  #waiting: OpenSession[] = [];
   #waitingFrom = 0;
   #events = 0;
   #bytes = 0;
@@ -79,7 +74,10 @@ export class Derivation {
       quietMs: options.quietMs ?? 5_000,
       ledger: this.#connections.ledger,
       processes: this.#processes,
-      onOver: (session) => this.#waiting.push({ session, sinceUs: this.#weaver.nowUs }),
+      onOver: (session) => {
+        session.overAtUs = this.#weaver.nowUs;
+        this.#waiting.push(session);
+      },
       onAmbient: (talk) => options.onAmbient?.(ambientTalk(talk)),
     });
   }
@@ -136,7 +134,7 @@ export class Derivation {
     const unfinished = [...this.#weaver.open];
     this.#connections.finish();
     for (const talk of [...this.#weaver.loose]) this.#options.onAmbient?.(ambientTalk(talk));
-    for (const { session } of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly);
+    for (const session of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly);
     this.#waiting = [];
     const { nowUs } = this.#weaver;
     const quietUs = (this.#options.quietMs ?? 5_000) * 1000;
@@ -184,10 +182,10 @@ export class Derivation {
   #giveOut(delayUs: number): void {
     const until = this.#weaver.nowUs - delayUs;
     while (this.#waitingFrom < this.#waiting.length) {
-      const first = this.#waiting[this.#waitingFrom] as Waiting;
-      if (first.sinceUs > until) break;
+      const first = this.#waiting[this.#waitingFrom] as OpenSession;
+      if (first.overAtUs > until) break;
       this.#waitingFrom += 1;
-      this.#give(first.session, false);
+      this.#give(first, false);
     }
     if (this.#waitingFrom > 4_096 && this.#waitingFrom * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#waitingFrom);

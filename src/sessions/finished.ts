@@ -11,8 +11,8 @@ import type { Spoken } from './spoken.ts';
 /** `ended`: the recording ended before the session did. */
 export function finishedSession(session: OpenSession, prologues: Prologues, ledger: LossLedger, ended: boolean): Session {
   const { talk, process } = session;
-  const calls = session.calls.filter((call) => call.called);
-  calls.sort((a, b) => a.beganSeq - b.beganSeq);
+  const calls = session.calls.every((call) => call.called) ? session.calls : session.calls.filter((call) => call.called);
+  if (calls.length > 1) calls.sort((a, b) => a.beganSeq - b.beganSeq);
   const setUp = prologues.connectionsOf(talk, calls);
   const certificate = certify(session, calls, setUp.flatMap((connection) => prologues.setupsOf(connection)), ledger, ended);
   const outbound = outboundOf(session, calls, ledger);
@@ -22,7 +22,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
     startedAtUs: talk.begunAtUs,
     durationMs: Math.max(0, talk.lastAtUs - talk.begunAtUs) / 1000,
     entry: 'request',
-    process: { tgid: process.tgid, command: process.command },
+    process: process.shown,
     inbound: talk.finished(),
     outbound,
     ties: { proven, likely: outbound.length - proven, unknown: certificate.unseen.find((one) => one.kind === 'unattributed')?.count ?? 0 },

@@ -30,6 +30,8 @@ export class OpenSession implements Job {
   forced = false;
   /** It waits to be given out; nothing can be tied to it any more. */
   gone = false;
+  /** Unix µs at which it was over in every respect. */
+  overAtUs = 0;
   /** Unix µs of the last thing that was done for it. */
   lastAtUs: number;
   // The list of sessions that wait for quiet.
@@ -43,7 +45,8 @@ export class OpenSession implements Job {
     this.#recordingId = recordingId;
     this.talk = talk;
     this.process = process;
-    this.before = { ...process.outOfSight(), unattributed: process.unattributed };
+    const now = process.outOfSight();
+    this.before = now.unattributed === process.unattributed ? now : { ...now, unattributed: process.unattributed };
     this.names = process.names.table;
     this.lossBefore = lossBefore;
     this.late = late;

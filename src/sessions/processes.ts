@@ -30,13 +30,27 @@ export class Process {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
+  #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0 };
+  #shown: { readonly tgid: number; readonly command: string };
+
   constructor(tgid: number, command: string) {
     this.tgid = tgid;
     this.command = command;
+    this.#shown = { tgid, command };
   }
 
+  /** The same object as long as nothing has changed. */
   outOfSight(): OutOfSight {
-    return { unattributed: this.unattributed + this.undecided, udp: this.udp, quic: this.quic };
+    const unattributed = this.unattributed + this.undecided;
+    const last = this.#outOfSight;
+    if (last.unattributed === unattributed && last.udp === this.udp && last.quic === this.quic) return last;
+    return (this.#outOfSight = { unattributed, udp: this.udp, quic: this.quic });
+  }
+
+  /** What sessions show of it, shared while it runs the same command. */
+  get shown(): { readonly tgid: number; readonly command: string } {
+    if (this.#shown.command !== this.command) this.#shown = { tgid: this.tgid, command: this.command };
+    return this.#shown;
   }
 
   datagram(event: UdpEvent): void {

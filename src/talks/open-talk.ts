@@ -3,7 +3,7 @@ import type { Connection } from '../connections/connection.ts';
 import type { ConnectionEnd } from '../connections/sink.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { Run } from './run.ts';
-import type { Talk } from './talk.ts';
+import type { Talk, TalkConnection } from './talk.ts';
 
 export class OpenTalk {
   readonly connection: Connection;
@@ -67,10 +67,22 @@ export class OpenTalk {
   finished(): Talk {
     const { connection, end } = this;
     return {
-      connection: { id: connection.id, local: connection.local, remote: connection.remote, protocol: this.protocol?.name ?? 'unknown' },
+      connection: talkConnection(connection, this.protocol?.name ?? 'unknown'),
       request: this.request.chunks(),
       response: this.response.chunks(),
       ...(end === undefined ? {} : { end }),
     };
   }
+}
+
+/** Made once: the talks of a connection share it. */
+const made = new WeakMap<Connection, TalkConnection>();
+
+function talkConnection(connection: Connection, protocol: TalkConnection['protocol']): TalkConnection {
+  const known = made.get(connection);
+  if (known?.protocol === protocol) return known;
+  const { id, local, remote } = connection;
+  const one = { id, local, remote, protocol };
+  made.set(connection, one);
+  return one;
 }
