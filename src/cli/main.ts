@@ -14,6 +14,7 @@ import type { Log } from './log.ts';
 /** By name; others are added here. */
 const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
   attach: () => import('./attach.ts'),
+  doctor: () => import('./doctor.ts'),
   ls: () => import('./ls.ts'),
   show: () => import('./show.ts'),
   connections: () => import('./connections.ts'),
