@@ -46,13 +46,21 @@ function fill(ring: Uint8Array, view: DataView, payload: number): number[] {
   return offsets;
 }
 
-function write(dir: string, { payload, events }: Case): number {
+interface Spent {
+  /** Of the wall clock. */
+  readonly seconds: number;
+  /** User and system time of this process: what one core had to give, whoever else was busy meanwhile. */
+  readonly cpuSeconds: number;
+}
+
+function write(dir: string, { payload, events }: Case): Spent {
   const ring = new Uint8Array(RING_BYTES);
   const view = new DataView(ring.buffer);
   const offsets = fill(ring, view, payload);
   const facts = { bootId: '', host: '', kernel: '', probe: 'bench', koalaVersion: '', filters: [] };
   const writer = new SegmentWriter({ dir, facts, maxDiskBytes: 1024 ** 3 });
   const startNs = process.hrtime.bigint();
+  const cpuBefore = process.cpuUsage();
   let atNs = startNs;
   for (let done = 0, index = 0; done < events; done++, index++) {
     if (index === offsets.length) index = 0;
@@ -63,7 +71,8 @@ function write(dir: string, { payload, events }: Case): number {
     writer.sample(ring, view, offset);
   }
   writer.close();
-  return Number(process.hrtime.bigint() - startNs) / 1e9;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { seconds: Number(process.hrtime.bigint() - startNs) / 1e9, cpuSeconds: (user + system) / 1e6 };
 }
 
 function read(dir: string): { events: number; seconds: number } {
@@ -77,21 +86,23 @@ const million = (value: number): string => (value / 1e6).toFixed(2);
 
 const parent = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'koala-bench-'));
 try {
-  console.log('payload   write: M events/s  MB/s payload   read: M events/s      (best of 3, spread of the three)');
+  console.log('payload   write: M events/s  MB/s payload   M events a CPU second   read: M events/s      (best of 3, spread of the three)');
   for (const item of CASES) {
-    const seconds: number[] = [];
+    const rounds: Spent[] = [];
     let reading = { events: 0, seconds: 1 };
     for (let round = 0; round < ROUNDS; round++) {
       const dir = join(parent, `${item.payload}-${round}`);
-      seconds.push(write(dir, item));
+      rounds.push(write(dir, item));
       reading = read(dir);
       rmSync(dir, { recursive: true });
     }
+    const seconds = rounds.map((round) => round.seconds);
     const best = Math.min(...seconds);
+    const cpu = Math.min(...rounds.map((round) => round.cpuSeconds));
     const spread = `${((Math.max(...seconds) / best - 1) * 100).toFixed(0)}%`;
     console.log(
       item.name.padEnd(10) + million(item.events / best).padStart(19) + ((item.events * item.payload) / best / 1e6).toFixed(0).padStart(14) +
-      million(reading.events / reading.seconds).padStart(19) + `      ${spread}`,
+      million(item.events / cpu).padStart(24) + million(reading.events / reading.seconds).padStart(19) + `      ${spread}`,
     );
   }
 } finally {

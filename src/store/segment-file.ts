@@ -38,8 +38,9 @@ export class SegmentFile {
     return this.#bytes;
   }
 
-  /** Appends the first `length` bytes of `from`. On failure the file is cut back to what it was, and EnvironmentError thrown. */
-  append(from: Uint8Array, length: number): void {
+  /** Appends. On failure the file is cut back to what it was, and EnvironmentError thrown. */
+  append(from: Uint8Array): void {
+    const { length } = from;
     if (this.#fd === undefined) throw new Error('append to a closed segment');
     let done = 0;
     try {

@@ -5,15 +5,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { varintSize, writeVarint, zigzag } from '../bytes/varint.ts';
 import { EnvironmentError, UserError } from '../errors.ts';
-import { encodeSample, isHotKind, MAX_EVENT_HEAD } from '../events/encode.ts';
+import { isHotKind } from '../events/encode.ts';
 import type { Event } from '../events/event.ts';
-import {
-  OFFSET_SAMPLE_AT_NS, OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND,
-} from '../events/layout.ts';
+import { OFFSET_SAMPLE_AT_NS, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND } from '../events/layout.ts';
 import { encodeEvent } from '../events/message.ts';
 import { readU64, sampleToEvent } from '../events/sample.ts';
+import { BlockBuffer, MAX_EVENT_BYTES } from './block-buffer.ts';
 import { systemClock } from './clock.ts';
 import type { Clock, ClockPair } from './clock.ts';
 import { listSegments, makePrivateFolder, refuseForeign } from './folder.ts';
@@ -23,6 +21,8 @@ import {
   segmentName, writeBlockHeader, writePrelude,
 } from './format.ts';
 import { encodeHeader, uuidBytes } from './header.ts';
+import { LeftOut } from './left-out.ts';
+import type { BypassAddress } from './left-out.ts';
 import { LiveState } from './live.ts';
 import { lockFolder } from './lock.ts';
 import { readPrevious } from './previous.ts';
@@ -56,8 +56,8 @@ export interface WriterOptions {
   readonly segmentBytes?: number;
   /** Oldest segments are removed so that the recording stays below it; default: no bound. */
   readonly maxDiskBytes?: number;
-  /** Outbound connections to these are left out, whole; `host` undefined: every address. */
-  readonly bypass?: readonly { readonly host: string | undefined; readonly port: number }[];
+  /** Outbound connections to these are left out, whole. */
+  readonly bypass?: readonly BypassAddress[];
   /** The file system keeps this much free; default the smaller of 10% of it and 2 GiB; 0: no reserve. */
   readonly minFreeBytes?: number;
   readonly statfs?: (path: string) => FileSystemSpace;
@@ -67,8 +67,6 @@ const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const MIN_MAX_DISK_BYTES = 8 * 1024 * 1024;
 /** Of maxDiskBytes a segment takes at most this share, so that dropping one leaves most of the recording. */
 const SEGMENTS_IN_MAX_DISK = 8;
-/** No sample captures more, no event's message is longer. */
-const MAX_SAMPLE_BYTES = 1024 * 1024;
 /** The wall clock was set, or the machine slept: from here on a new segment with a new clock pair. */
 const CLOCK_STEP_NS = 500_000_000n;
 const CLOCK_LOOK_NS = 1_000_000_000;
@@ -85,13 +83,8 @@ export class SegmentWriter {
   readonly #space: FreeSpace;
   readonly #segmentBytes: number;
   readonly #unlock: () => void;
-  readonly #block = Buffer.allocUnsafeSlow(BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES + MAX_SAMPLE_BYTES + 2 * MAX_EVENT_HEAD);
-  readonly #blockView = new DataView(this.#block.buffer);
-  /** Where the next event goes. */
-  #at = BLOCK_HEADER_BYTES;
-  #blockEvents = 0;
-  /** CLOCK_MONOTONIC ns that the block's events count from. */
-  #baseNs = 0;
+  readonly #block = new BlockBuffer();
+  readonly #leftOut: LeftOut;
   #segment: SegmentFile | undefined;
   #sequence: number;
   #salt = 0;
@@ -99,10 +92,10 @@ export class SegmentWriter {
   /** Unix less monotonic time, in whole µs, so that event times given in µs come back as they were. */
   #offsetNs = 0n;
   #clockLookedNs = 0;
+  /** CLOCK_MONOTONIC ns of the last block. */
+  #lastNs = 0;
   #highestConnection: number;
   #bytesBefore = 0;
-  /** Connections that are left out. Seldom any: then no sample is looked up. */
-  readonly #leftOut = new Set<number>();
   #events = 0;
   #segments = 0;
   #dropped = 0;
@@ -120,6 +113,7 @@ export class SegmentWriter {
     const { maxDiskBytes = Infinity, segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
     if (maxDiskBytes < MIN_MAX_DISK_BYTES) throw new UserError(`--max-disk ${maxDiskBytes}: at least ${MIN_MAX_DISK_BYTES} bytes (8 MiB) are needed`);
     this.#segmentBytes = Math.min(segmentBytes, Math.floor(maxDiskBytes / SEGMENTS_IN_MAX_DISK));
+    this.#leftOut = new LeftOut(options.bypass ?? []);
     this.#space = new FreeSpace(this.dir, options.minFreeBytes, options.statfs);
     refuseForeign(this.dir);
     makePrivateFolder(this.dir, options.owner);
@@ -178,34 +172,23 @@ export class SegmentWriter {
       this.#rareSample(ring, view, offset, atNs);
       return;
     }
-    const captured = view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
-    if (captured > MAX_SAMPLE_BYTES) throw new Error(`sample of ${captured} bytes`);
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#leftOut.size > 0 && this.#leftOut.has(readU64(view, offset + OFFSET_SAMPLE_CONNECTION) + this.connectionOffset)) return;
-    if (this.#blockEvents === 0) this.#baseNs = atNs;
-    this.#at = encodeSample(
-      this.#block, this.#blockView, this.#at, ring, view, offset, atNs - this.#baseNs, this.connectionOffset,
-    );
-    this.#blockEvents++;
+    if (this.#leftOut.any && this.#leftOut.has(readU64(view, offset + OFFSET_SAMPLE_CONNECTION) + this.connectionOffset)) return;
+    this.#block.sample(ring, view, offset, atNs, this.connectionOffset);
     this.#events++;
-    if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.flush();
+    if (this.#block.full) this.flush();
   }
 
   /** Writes an event that did not come from the ring (import, loss that user space found). Throws as `sample` does. */
   event(event: Event): void {
     if (this.#failure !== undefined) throw this.#failure;
-    const message = encodeEvent(event);
-    this.#put(message, this.#monotonicNs(event.atUs), false);
-    this.#events++;
-    this.#live.note(event, message);
-    if ('connection' in event && event.connection > this.#highestConnection) this.#highestConnection = event.connection;
-    if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.flush();
+    this.#take(event, this.#monotonicNs(event.atUs));
   }
 
   /** Writes what there is as a block. To be called when idle and at least every 200 ms. Throws as `sample` does. */
   flush(): void {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#blockEvents === 0) return;
+    if (this.#block.events === 0) return;
     this.#writeBlock(0);
     if ((this.#segment?.bytes ?? 0) >= this.#segmentBytes || this.#clockStepped()) this.#rotate();
   }
@@ -238,61 +221,27 @@ export class SegmentWriter {
     const event = sampleToEvent(ring, view, offset, this.#unixUs(atNs), this.connectionOffset);
     if (event === undefined) throw new Error(`sample of unknown kind ${view.getUint8(offset + OFFSET_SAMPLE_KIND)}`);
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#leavesOut(event)) return;
+    if (!this.#leftOut.takes(event)) this.#take(event, atNs);
+  }
+
+  #take(event: Event, atNs: number): void {
     const message = encodeEvent(event);
-    this.#put(message, atNs, false);
+    this.#block.message(message, atNs, false);
     this.#events++;
     this.#live.note(event, message);
-    const connection = readU64(view, offset + OFFSET_SAMPLE_CONNECTION) + this.connectionOffset;
-    if (connection > this.#highestConnection) this.#highestConnection = connection;
-    if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.flush();
-  }
-
-  #leavesOut(event: Event): boolean {
-    if (event.kind === 'open' && event.role === 'outbound') {
-      const { host, port } = event.remote;
-      const matches = this.#options.bypass?.some((bypass) => bypass.port === port && (bypass.host === undefined || bypass.host === host));
-      if (matches === true) this.#leftOut.add(event.connection);
-    }
-    if (this.#leftOut.size === 0 || !('connection' in event) || !this.#leftOut.has(event.connection)) return false;
-    if (event.kind === 'close' && (event.phase === 'done' || event.phase === 'failed')) this.#leftOut.delete(event.connection);
-    return true;
-  }
-
-  /** An encoded message without `at`, which goes before it, as does `snapshot`. */
-  #put(message: Uint8Array, atNs: number, snapshot: boolean): void {
-    if (message.length > MAX_SAMPLE_BYTES) throw new Error(`event of ${message.length} bytes`);
-    if (this.#blockEvents === 0) this.#baseNs = atNs;
-    const delta = zigzag(Math.round(atNs - this.#baseNs));
-    const block = this.#block;
-    let at = writeVarint(block, this.#at, 1 + varintSize(delta) + (snapshot ? 2 : 0) + message.length);
-    block[at] = 0x08; // Event.at
-    at = writeVarint(block, at + 1, delta);
-    if (snapshot) {
-      block[at] = 0x28; // Event.snapshot
-      block[at + 1] = 1;
-      at += 2;
-    }
-    block.set(message, at);
-    this.#at = at + message.length;
-    this.#blockEvents++;
+    if ('connection' in event && event.connection > this.#highestConnection) this.#highestConnection = event.connection;
+    if (this.#block.full) this.flush();
   }
 
   #writeBlock(flags: number): void {
-    const length = this.#at - BLOCK_HEADER_BYTES;
-    writeBlockHeader(this.#block, {
-      length, events: this.#blockEvents, flags, salt: this.#salt, baseUnixNs: this.#unixNs(this.#baseNs),
-      payloadCrc: crc32(this.#block.subarray(BLOCK_HEADER_BYTES, this.#at)),
-    });
-    this.#at = BLOCK_HEADER_BYTES;
-    this.#blockEvents = 0;
-    this.#write(this.#block, BLOCK_HEADER_BYTES + length);
+    this.#lastNs = this.#block.baseNs;
+    this.#write(this.#block.seal({ flags, salt: this.#salt, baseUnixNs: this.#unixNs(this.#lastNs) }));
   }
 
-  #write(bytes: Uint8Array, length: number): void {
+  #write(bytes: Uint8Array): void {
     try {
-      this.#space.ensure(length);
-      this.#segment?.append(bytes, length);
+      this.#space.ensure(bytes.length);
+      this.#segment?.append(bytes);
     } catch (error) {
       this.#failure = error instanceof EnvironmentError ? error : cannotWrite(this.dir, error);
       throw this.#failure;
@@ -305,7 +254,7 @@ export class SegmentWriter {
     this.#segment = undefined;
     const { maxDiskBytes } = this.#options;
     if (maxDiskBytes !== undefined) {
-      this.#dropped += dropOldest(this.dir, maxDiskBytes, this.#segmentBytes + BLOCK_TARGET_BYTES + MAX_SAMPLE_BYTES);
+      this.#dropped += dropOldest(this.dir, maxDiskBytes, this.#segmentBytes + BLOCK_TARGET_BYTES + MAX_EVENT_BYTES);
     }
     try {
       this.#openSegment(false);
@@ -339,23 +288,21 @@ export class SegmentWriter {
       payloadCrc: crc32(payload),
     });
     const head = Buffer.concat([prelude, header, payload]);
-    this.#write(head, head.length);
+    this.#write(head);
     this.#writeSnapshot();
   }
 
   #writeSnapshot(): void {
-    const nowNs = Number(this.#pair.monotonicNs);
     for (const { atUs, message } of this.#live.entries()) {
-      if (this.#blockEvents === 0) this.#baseNs = nowNs;
-      this.#put(message, this.#monotonicNs(atUs), true);
-      if (this.#at >= BLOCK_HEADER_BYTES + BLOCK_TARGET_BYTES) this.#writeBlock(BLOCK_IS_SNAPSHOT);
+      this.#block.message(message, this.#monotonicNs(atUs), true);
+      if (this.#block.full) this.#writeBlock(BLOCK_IS_SNAPSHOT);
     }
-    if (this.#blockEvents > 0) this.#writeBlock(BLOCK_IS_SNAPSHOT);
+    if (this.#block.events > 0) this.#writeBlock(BLOCK_IS_SNAPSHOT);
   }
 
   #clockStepped(): boolean {
-    if (this.#baseNs - this.#clockLookedNs < CLOCK_LOOK_NS) return false;
-    this.#clockLookedNs = this.#baseNs;
+    if (this.#lastNs - this.#clockLookedNs < CLOCK_LOOK_NS) return false;
+    this.#clockLookedNs = this.#lastNs;
     const { unixNs, monotonicNs } = this.#clock(false);
     const step = unixNs - monotonicNs - this.#offsetNs;
     return step > CLOCK_STEP_NS || step < -CLOCK_STEP_NS;
