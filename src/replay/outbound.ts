@@ -9,6 +9,8 @@ import type { Setup } from './setups.ts';
 
 /** A pause that ends a request whose end framing can't tell (koala's figure). */
 const REQUEST_QUIET_MS = 20;
+/** Between the last byte of an answer and the reset that broke it off. */
+const RESET_AFTER_MS = 30;
 /** Enough of a stranger's first bytes to recognise its protocol by. */
 const RECOGNISE_BYTES = 4_096;
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
@@ -150,11 +152,12 @@ export class OutboundConnection {
     this.#socket.write(bytes);
   }
 
-  /** A reset that overtakes the bytes before it would not be what was recorded: they are flushed first. */
+  /** After the client has had time to read what came before: some runtimes (libuv) take both at once for an orderly end. */
   #reset(): void {
     this.#closed = true;
-    if (this.#socket.writableLength === 0) resetNow(this.#socket);
-    else this.#socket.write(new Uint8Array(0), () => { resetNow(this.#socket); });
+    const later = (): void => { setTimeout(() => { resetNow(this.#socket); }, RESET_AFTER_MS); };
+    if (this.#socket.writableLength === 0) later();
+    else this.#socket.write(new Uint8Array(0), later);
   }
 
   #heardEnd(): void {
