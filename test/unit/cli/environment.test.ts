@@ -1,7 +1,6 @@
 import { deepEqual, equal, throws } from 'node:assert/strict';
 import { bypasses, durationFlag, logSettings, parseDuration, quietMs, sizeFlag } from '../../../src/cli/environment.ts';
 import { timeFlag } from '../../../src/cli/ls.ts';
-import { rotatedName } from '../../../src/cli/log.ts';
 import { UserError } from '../../../src/errors.ts';
 
 const refuses = (work: () => unknown, naming: RegExp): void => throws(work, (error) => error instanceof UserError && naming.test(error.message));
@@ -48,10 +47,6 @@ describe('environment', () => {
     refuses(() => bypasses({}, ['10.0.0.1']), /--bypass/);
   });
 
-  it('a rotated log is named for the moment it was begun', () => {
-    equal(rotatedName('koala.log', undefined), 'koala.log');
-    equal(rotatedName('koala.log', new Date(2026, 10, 3, 9, 0)), 'koala.log.202611030900');
-  });
 
   it('times are dates, times of today or how long ago', () => {
     const nowMs = new Date(2026, 10, 23, 14, 30).getTime();
