@@ -232,8 +232,11 @@ static ssize_t by_zerocopy(struct connection *c, uint8_t *b, size_t n)
 	ask.length = (n < room ? n : room) & ~4095ul;
 	if (ask.length == 0)
 		return by_recv(c, b, n);
-	if (getsockopt(c->fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &ask, &size) < 0)
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &ask, &size) < 0) {
+		if (errno == EIO) /* the end of the stream */
+			return by_recv(c, b, n);
 		return errno == EINVAL || errno == ENOPROTOOPT ? -ENOSYS : -errno;
+	}
 	if (ask.length > 0) {
 		memcpy(b, c->zerocopy_map, ask.length);
 		madvise(c->zerocopy_map, room, MADV_DONTNEED);
