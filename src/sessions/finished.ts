@@ -2,6 +2,7 @@
 import { attributionOf } from '../contexts/contexts.ts';
 import type { JobFacts } from '../contexts/evidence.ts';
 import type { LossLedger } from '../connections/loss.ts';
+import type { Mutable } from '../talks/open-talk.ts';
 import { certify } from './certificate.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Prologues } from './prologues.ts';
@@ -48,11 +49,12 @@ function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: Loss
   return calls.map((call) => {
     const tie = call.tie as NonNullable<typeof call.tie>;
     const afterResponse = talk.responded && call.beganSeq > talk.answerSeq;
-    return {
-      ...call.finished(),
-      ...attributionOf(tie, { byOneThread: call.byOneThread, afterResponse }, job),
-      ...(afterResponse ? { afterResponse } : {}),
-      ...(tie.alternatives.length === 0 ? {} : { alternatives: tie.alternatives.map((other) => other.id) }),
-    };
+    const { attribution, certainty } = attributionOf(tie, { byOneThread: call.byOneThread, afterResponse }, job);
+    const outbound = call.finished() as Mutable<OutboundTalk>;
+    outbound.attribution = attribution;
+    outbound.certainty = certainty;
+    if (afterResponse) outbound.afterResponse = true;
+    if (tie.alternatives.length > 0) outbound.alternatives = tie.alternatives.map((other) => other.id);
+    return outbound;
   });
 }
