@@ -4,6 +4,7 @@
  */
 import { canonicalDestination } from './destination.ts';
 import { CallBook, type Judge, type RecordedCall } from './calls.ts';
+import { loginOf } from './logins.ts';
 import { missAnswer } from './misses.ts';
 import type { How, IdleCall, LiveCall, World } from './played.ts';
 import { setupOf, type Setup } from './setups.ts';
@@ -96,11 +97,16 @@ export class Engine {
     return this.#world.protocols[destination];
   }
 
-  /** The set-up to play on a new connection: the first recorded one of the destination, else one of the same protocol. */
+  /**
+   * The set-up to play on a new connection: the first recorded one of the destination, else one of the same protocol, else
+   * (every connection was older than the recorder) one that is made up.
+   */
   setupFor(destination: string): Setup | undefined {
     const protocol = this.protocolOf(destination);
-    return this.#setups.find((setup) => setup.destination === destination)
-      ?? (protocol === undefined ? undefined : this.#setups.find((setup) => setup.protocol === protocol && setup.login !== undefined));
+    const recorded = this.#setups.find((setup) => setup.destination === destination)
+      ?? this.#setups.find((setup) => setup.protocol === protocol && setup.login !== undefined);
+    const login = protocol === undefined ? undefined : loginOf(protocol, undefined);
+    return recorded ?? (protocol === undefined || login === undefined ? undefined : { destination, protocol, pairs: [], login });
   }
 
   /** Whether `bytes` are exactly what some recorded request of the destination was, and none goes on from there. */

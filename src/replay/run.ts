@@ -56,7 +56,7 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
     ...(lost > 0 ? [`${lost} bytes missing (${[...new Set(certificate.lost.map(({ cause }) => cause))].join(', ')})`] : []),
     ...certificate.unseen.map(({ kind, count }) => `unseen: ${count} ${kind}`),
   ];
-  return `incomplete: ${reasons.join('; ') || 'no proof that every byte is there'}`;
+  return `incomplete: ${reasons.join('; ') || 'no proof that every byte is there'}; --allow-incomplete plays it`;
 }
 
 /** Plays `loaded` one after the other; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
