@@ -10,6 +10,7 @@ import { koalaVersion } from '../store/facts.ts';
 import { logSettings } from './environment.ts';
 import { openLog } from './log.ts';
 import type { Log } from './log.ts';
+import { StdoutClosed } from './output.ts';
 
 /** By name; others are added here. */
 const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
@@ -59,7 +60,7 @@ async function main(argv: readonly string[]): Promise<void> {
       })
       .parseAsync(argv);
   } catch (error) {
-    process.exitCode = report(error, log);
+    process.exitCode = error instanceof StdoutClosed ? EXIT.ok : report(error, log);
   } finally {
     await log?.close();
   }

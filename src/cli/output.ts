@@ -1,9 +1,17 @@
-/** stdout for data, stderr for people. Both are written synchronously by Node on Linux where they are files or pipes. */
+/** stdout for data, stderr for people. */
+import { writeSync } from 'node:fs';
 import pc from 'picocolors';
 
-const BATCH = 1 << 16;
+const BATCH_CHARACTERS = 1 << 16;
+/** A pipe that somebody else made non-blocking is tried again after this. */
+const RETRY_MS = 2;
 
-/** Collects lines and writes them in large pieces; `end` writes the rest. */
+/** Nobody reads stdout any more: the command has nothing left to do, and that is no failure. */
+export class StdoutClosed extends Error {
+  override readonly name = 'StdoutClosed';
+}
+
+/** Collects lines and writes them in large pieces; `end` writes the rest. Both throw StdoutClosed. */
 export class Lines {
   #waiting: string[] = [];
   #size = 0;
@@ -11,15 +19,30 @@ export class Lines {
   print(line: string): void {
     this.#waiting.push(line, '\n');
     this.#size += line.length + 1;
-    if (this.#size >= BATCH) this.end();
+    if (this.#size >= BATCH_CHARACTERS) this.end();
   }
 
   end(): void {
     if (this.#size === 0) return;
-    const text = this.#waiting.join('');
+    const bytes = Buffer.from(this.#waiting.join(''));
     this.#waiting = [];
     this.#size = 0;
-    process.stdout.write(text);
+    writeAll(bytes);
+  }
+}
+
+/** At once and not through the stream, which tells of a closed pipe only when the command is through. */
+function writeAll(bytes: Buffer): void {
+  let done = 0;
+  while (done < bytes.length) {
+    try {
+      done += writeSync(process.stdout.fd, bytes, done);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') throw new StdoutClosed();
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
   }
 }
 

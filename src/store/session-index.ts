@@ -16,7 +16,8 @@ import { IndexWriter } from './index-writer.ts';
 import { RecipeWriter, readRecipe } from './recipe.ts';
 import type { Recording, Status } from './recording.ts';
 import {
-  INDEX_HEAD_BYTES, INDEX_MAGIC, INDEX_NAME, INDEX_VERSION, readRow, ROW_BYTES, rowHasPrefix, rowStart, rowState, rowTgid,
+  INDEX_HEAD_BYTES, INDEX_MAGIC, INDEX_NAME, INDEX_VERSION, readRow, ROW_BYTES, rowHasPrefix, rowStart, rowState,
+  rowStatus, rowSummary, rowTgid,
 } from './session-rows.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
 import { hasTls, summariseTalk } from './session-summary.ts';
@@ -59,6 +60,7 @@ interface Head {
 
 const ROWS_AT_ONCE = 8192;
 const BLOB_CHUNK = 1 << 18;
+const MAX_TEXTS = 1 << 16;
 const ID_PREFIX = /^[0-9a-z-]+$/i;
 
 /** Opens the index of `recording`, made first where there is none or another's. Close it after use. */
@@ -174,16 +176,17 @@ export class SessionIndex {
   *list(filter: SessionFilter = {}): Generator<ListedSession> {
     const { sinceUs = -Infinity, untilUs = Infinity, tgid, incomplete = false } = filter;
     const grep = filter.grep?.toLowerCase();
+    const summaryFits = this.#decided((text) => grep === undefined || text.toLowerCase().includes(grep));
+    const statusFits = this.#decided((text) => filter.status === undefined || statusMatches(text, filter.status));
     for (const { bytes, at } of this.#rows()) {
       const start = rowStart(bytes, at);
       if (start < sinceUs) continue;
       if (start >= untilUs) return;
       if (tgid !== undefined && rowTgid(bytes, at) !== tgid) continue;
       if (incomplete && rowState(bytes, at) === 'complete') continue;
-      const session = this.#listed(readRow(bytes, at));
-      if (grep !== undefined && !session.summaryText.toLowerCase().includes(grep)) continue;
-      if (filter.status !== undefined && !statusMatches(session.statusText, filter.status)) continue;
-      yield session;
+      if (grep !== undefined && !summaryFits(rowSummary(bytes, at))) continue;
+      if (filter.status !== undefined && !statusFits(rowStatus(bytes, at))) continue;
+      yield this.#listed(readRow(bytes, at));
     }
   }
 
@@ -228,6 +231,20 @@ export class SessionIndex {
     this.#blocks.close();
   }
 
+  /** A test of texts that is made once for each place: equal texts mostly lie at one. */
+  #decided(test: (text: string) => boolean): (place: BlobPlace) => boolean {
+    const known = new Map<number, boolean>();
+    return (place) => {
+      let passes = known.get(place.offset);
+      if (passes === undefined) {
+        passes = test(place.length === 0 ? '' : this.#text(place));
+        if (known.size > MAX_TEXTS) known.clear();
+        known.set(place.offset, passes);
+      }
+      return passes;
+    };
+  }
+
   *#rows(): Generator<{ bytes: Buffer; at: number }> {
     for (let done = 0; done < this.count; done += ROWS_AT_ONCE) {
       const bytes = readAt(this.#fd, this.#rowsAt + done * ROW_BYTES, Math.min(ROWS_AT_ONCE, this.count - done) * ROW_BYTES);
@@ -246,7 +263,7 @@ export class SessionIndex {
     let text = this.#texts.get(place.offset);
     if (text === undefined) {
       text = this.#blob(place).toString();
-      if (this.#texts.size > 1 << 16) this.#texts.clear();
+      if (this.#texts.size > MAX_TEXTS) this.#texts.clear();
       this.#texts.set(place.offset, text);
     }
     return text;
@@ -270,8 +287,7 @@ function fits(head: Head, recording: Recording, options: IndexOptions): boolean 
 }
 
 /** `200` is 200, `5xx` is 500 to 599; otherwise equal but for case. */
-function statusMatches(status: string | undefined, wanted: string): boolean {
-  if (status === undefined) return false;
+function statusMatches(status: string, wanted: string): boolean {
   const group = /^(\d)xx$/i.exec(wanted)?.[1];
   if (group !== undefined) return new RegExp(`^${group}\\d\\d$`).test(status);
   return status.toLowerCase() === wanted.toLowerCase();

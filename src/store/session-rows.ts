@@ -76,6 +76,8 @@ export function writeRow(out: Buffer, at: number, row: Row): void {
 export const rowStart = (from: Buffer, at: number): number => from.readDoubleLE(at + 16);
 export const rowTgid = (from: Buffer, at: number): number => from.readUInt32LE(at + 32);
 export const rowState = (from: Buffer, at: number): (typeof STATES)[number] => STATES[from.readUInt8(at + 52)] ?? 'incomplete';
+export const rowSummary = (from: Buffer, at: number): BlobPlace => readPlace(from, at + 64);
+export const rowStatus = (from: Buffer, at: number): BlobPlace => readPlace(from, at + 72);
 export const rowHasPrefix = (from: Buffer, at: number, prefix: string): boolean =>
   from.toString('latin1', at, at + prefix.length) === prefix;
 
