@@ -74,9 +74,10 @@ export function processesWith(text: string): string[] {
   });
 }
 
-/** What a replay could leave behind on the host: its own network namespace's rules, mounts, and named namespaces. */
+/** What a replay could leave behind on the host: rules, routes, named namespaces, and mounts where a replay makes some. */
 export function hostState(): string {
   const ask = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => /^(\/proc|\/run\/nscd|\/run\/systemd\/resolve)/.test(line.split(' ')[4] ?? ''));
   return [ask('iptables', '-t', 'nat', '-S'), ask('ip6tables', '-t', 'nat', '-S'), ask('iptables', '-S'), ask('ip', 'netns', 'list'),
-    ask('ip', 'rule'), ask('ip', 'route', 'show', 'table', 'local'), readFileSync('/proc/self/mountinfo', 'utf8')].join('\n');
+    ask('ip', 'rule'), ask('ip', 'route', 'show', 'table', 'local'), ...mounts].join('\n');
 }
