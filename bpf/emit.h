@@ -40,6 +40,38 @@ static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 d
 	sample->tid = (__u32)who;
 }
 
+/* This thread's entry, made at its first call. `map`: sends or receives. */
+static __always_inline struct call *call_of(void *map, __u64 who)
+{
+	struct call *call = bpf_map_lookup_elem(map, &who);
+	__u32 zero = 0;
+
+	if (call)
+		return call;
+	call = bpf_map_lookup_elem(&no_call, &zero);
+	if (!call)
+		return 0;
+	if (bpf_map_update_elem(map, &who, call, BPF_ANY)) {
+		count_loss(CAUSE_MAP_FULL, 1, 0);
+		return 0;
+	}
+	return bpf_map_lookup_elem(map, &who);
+}
+
+/* Begins a call in an entry that an earlier one may have used. */
+static __always_inline void begin_call(struct call *call, __u64 sock, __u64 position, __u64 size)
+{
+	call->sock = sock;
+	call->position = position;
+	call->size = size;
+	call->done = 0;
+	call->remaining = 0;
+	call->index = 0;
+	call->failed = 0;
+	call->flags = 0;
+	call->inlined = 0;
+}
+
 static __always_inline bool emit_bare(struct sample *sample)
 {
 	if (bpf_ringbuf_output(&ring, sample, sizeof(*sample), BPF_RB_NO_WAKEUP)) {
@@ -161,20 +193,20 @@ static __always_inline bool emit_message(struct call *call, __u64 who, __u32 dir
 static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u64 *left, const struct msghdr *message)
 {
 	const struct iov_iter *iter = &message->msg_iter;
-	__u64 offset = BPF_CORE_READ(iter, iov_offset);
+	__u64 offset = LOAD(iter, iov_offset);
 	__u32 type;
 
 	pieces->skip = offset;
 	pieces->kind = PIECES_PAGES;
 	*left = 0;
 	if (bpf_core_field_exists(struct iov_iter, iter_type)) {
-		type = BPF_CORE_READ(iter, iter_type);
+		type = LOAD(iter, iter_type);
 		if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
 		    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
 			pieces->kind = PIECES_RANGE;
-			pieces->base = (__u64)BPF_CORE_READ(iter, ubuf);
+			pieces->base = (__u64)LOAD(iter, ubuf);
 			*address = pieces->base;
-			*left = BPF_CORE_READ(iter, count) + offset;
+			*left = LOAD(iter, count) + offset;
 			return;
 		}
 		if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
@@ -182,18 +214,18 @@ static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u
 	} else {
 		const struct iov_iter___old *old = (const void *)iter;
 
-		type = BPF_CORE_READ(old, type) & ~1u; /* bit 0: the direction */
+		type = LOAD(old, type) & ~1u; /* bit 0: the direction */
 		if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
 			return;
 	}
 	pieces->kind = PIECES_KERNEL_IOVEC;
-	pieces->count = BPF_CORE_READ(iter, nr_segs);
+	pieces->count = LOAD(iter, nr_segs);
 	if (bpf_core_field_exists(struct iov_iter, __iov)) {
-		pieces->base = (__u64)BPF_CORE_READ(iter, __iov);
+		pieces->base = (__u64)LOAD(iter, __iov);
 	} else {
 		const struct iov_iter___iov *old = (const void *)iter;
 
-		pieces->base = (__u64)BPF_CORE_READ(old, iov);
+		pieces->base = (__u64)LOAD(old, iov);
 	}
 }
 

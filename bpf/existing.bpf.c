@@ -117,10 +117,13 @@ int existing_listeners(struct bpf_iter__task_file *ctx)
 {
 	const struct sock *sk = socket_of(ctx);
 	struct task_struct *task = ctx->task;
+	__u16 protocol;
 
 	if (!sk || !task)
 		return 0;
-	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
+	    BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
 		found_listener(sk, BPF_CORE_READ(task, tgid), BPF_CORE_READ(task, pid));
 	return 0;
 }

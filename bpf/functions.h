@@ -99,12 +99,13 @@ static __always_inline void released_unix(const struct sock *sk)
 static __always_inline void enter_mptcp(const struct sock *sk, __u32 flags)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call call = {};
+	struct call *call;
 
-	if (!is_watched(who >> 32) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (!is_watched(who >> 32))
 		return;
-	call.sock = (__u64)sk;
-	bpf_map_update_elem(&receives, &who, &call, BPF_ANY);
+	call = call_of(&receives, who);
+	if (call)
+		call->sock = flags & (MSG_PEEK | MSG_ERRQUEUE) ? 0 : (__u64)sk;
 }
 
 static __always_inline void exit_mptcp(__u8 direction, long result)
@@ -112,10 +113,10 @@ static __always_inline void exit_mptcp(__u8 direction, long result)
 	__u64 who = bpf_get_current_pid_tgid();
 	struct call *call = bpf_map_lookup_elem(&receives, &who);
 
-	if (!call)
+	if (!call || !call->sock)
 		return;
 	declare_mptcp((const struct sock *)call->sock, direction, result);
-	bpf_map_delete_elem(&receives, &who);
+	call->sock = 0;
 }
 
 static __always_inline void first_range(struct call *call, const struct msghdr *message)
@@ -133,35 +134,40 @@ static __always_inline void first_range(struct call *call, const struct msghdr *
 static __always_inline void enter_datagram_send(const struct sock *sk, const struct msghdr *message, __u64 size)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call call = {};
 	struct peer peer = {};
+	struct call *call;
 
 	if (!is_watched(who >> 32))
 		return;
-	first_range(&call, message);
-	if (call.pieces.kind == PIECES_PAGES)
+	call = call_of(&sends, who);
+	if (!call)
+		return;
+	first_range(call, message);
+	if (call->pieces.kind == PIECES_PAGES)
 		return;
 	read_peer(&peer, BPF_CORE_READ(message, msg_name), false);
 	if (is_helper(&peer) ||
 	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
 	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT)))
-		emit_helper(BPF_CORE_READ(message, msg_flags), (void *)call.address, call.left);
+		emit_helper(BPF_CORE_READ(message, msg_flags), (void *)call->address, call->left);
 	else
-		emit_datagram(sk, DIRECTION_EGRESS, &peer, (void *)call.address, call.left < size ? call.left : size,
-			      size);
+		emit_datagram(sk, DIRECTION_EGRESS, &peer, (void *)call->address,
+			      call->left < size ? call->left : size, size);
 }
 
 static __always_inline void enter_datagram_receive(const struct sock *sk, const struct msghdr *message)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call call = {};
+	struct call *call;
 
 	if (!is_watched(who >> 32))
 		return;
-	first_range(&call, message);
-	call.sock = (__u64)sk;
-	call.message_name = (__u64)BPF_CORE_READ(message, msg_name); /* the kernel's copy, filled by the call */
-	bpf_map_update_elem(&receives, &who, &call, BPF_ANY);
+	call = call_of(&receives, who);
+	if (!call)
+		return;
+	first_range(call, message);
+	call->sock = (__u64)sk;
+	call->message_name = (__u64)BPF_CORE_READ(message, msg_name); /* the kernel's copy, filled by the call */
 }
 
 static __always_inline void exit_datagram_receive(int result)
@@ -170,14 +176,14 @@ static __always_inline void exit_datagram_receive(int result)
 	struct call *call = bpf_map_lookup_elem(&receives, &who);
 	struct peer peer = {};
 
-	if (!call)
+	if (!call || !call->sock)
 		return;
 	if (result > 0 && call->pieces.kind != PIECES_PAGES) {
 		read_peer(&peer, (void *)call->message_name, false);
 		emit_datagram((void *)call->sock, DIRECTION_INGRESS, &peer, (void *)call->address,
 			      call->left < result ? call->left : result, result);
 	}
-	bpf_map_delete_elem(&receives, &who);
+	call->sock = 0;
 }
 
 #endif

@@ -22,6 +22,16 @@
 #define MSG_ERRQUEUE 0x2000
 #define EFAULT 14
 
+/*
+ * A field of a kernel struct. Where the pointer comes from a BTF tracepoint's arguments the verifier knows its type, and a
+ * plain load does (an object that defines KOALA_DIRECT); elsewhere it takes a call of bpf_probe_read_kernel, some 20 ns.
+ */
+#ifdef KOALA_DIRECT
+#define LOAD(pointer, field) ((pointer)->field)
+#else
+#define LOAD(pointer, field) BPF_CORE_READ(pointer, field)
+#endif
+
 /* Set by user space before load; after that the verifier knows them as constants. The only thing in .rodata. */
 struct knobs {
 	__u32 recorder_tgid;       /* never recorded                                  */
@@ -182,13 +192,13 @@ struct pieces {
 enum pieces_kind { PIECES_NONE = 0, PIECES_RANGE = 1, PIECES_KERNEL_IOVEC = 2, PIECES_USER_IOVEC = 3, PIECES_PAGES = 4 };
 
 /*
- * key: pid_tgid. value: the call a thread is in, and how far its message has been read. Inserted: entry probe.
- * Deleted: exit probe. A thread that dies inside a call leaves its entry to the next thread with its number.
+ * key: pid_tgid. value: the call a thread is in, and how far its message has been read. Inserted: at a thread's first call,
+ * and kept for the next ones (inserting and deleting cost more than all the rest). Deleted: when the thread ends.
  */
 struct call {
 	struct sample head; /* of the samples it makes */
 	struct pieces pieces;
-	__u64 sock;
+	__u64 sock;      /* 0: the thread is in no call                         */
 	__u64 position;  /* stream position at entry                            */
 	__u64 size;      /* bytes asked                                         */
 	__u64 done;      /* bytes of the message handed to the ring, or given up */
@@ -201,6 +211,8 @@ struct call {
 	__u32 inlined;   /* the whole message went out at entry                 */
 	__u32 filled;    /* of the sample being gathered                        */
 	__u32 want;
+	__u32 sequence;  /* tracepoint: where its read ends                     */
+	__u32 pad0;
 	__u64 message_name; /* user address of the datagram's peer              */
 };
 struct {
@@ -215,6 +227,14 @@ struct {
 	__type(key, __u64);
 	__type(value, struct call);
 } receives __weak SEC(".maps");
+
+/* A zeroed call, to insert from. Nobody writes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call);
+} no_call __weak SEC(".maps");
 
 /* key: a connection number that was given away lately. Inserted: who takes it. Deleted: by age. */
 struct {

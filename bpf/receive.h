@@ -43,21 +43,21 @@ static __always_inline void emit_received(struct call *call, struct connection *
 static __always_inline void enter_receive(const struct sock *sk, const struct msghdr *message, __u64 size, __u32 flags)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call call = {};
+	struct call *call;
 
 	if (!is_watched(who >> 32))
 		return;
+	call = call_of(&receives, who);
+	if (!call)
+		return;
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)) {
-		bpf_map_delete_elem(&receives, &who);
+		call->sock = 0;
 		return;
 	}
-	fill_sample(&call.head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
-	call.sock = (__u64)sk;
-	call.size = size;
-	call.flags = flags;
-	pieces_of(&call.pieces, &call.address, &call.left, message);
-	if (bpf_map_update_elem(&receives, &who, &call, BPF_ANY))
-		count_loss(CAUSE_MAP_FULL, 1, 0);
+	begin_call(call, (__u64)sk, 0, size);
+	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
+	call->flags = flags;
+	pieces_of(&call->pieces, &call->address, &call->left, message);
 }
 
 /* Under the socket lock. `copied`: bytes of this call so far. Also reached by splice and zero copy, without an entry. */

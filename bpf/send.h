@@ -34,66 +34,62 @@ static __always_inline void mark_pages(struct connection *connection, __u64 posi
 	start_packets(connection);
 }
 
+static __always_inline struct call *announce_send(struct connection *connection, __u64 sock, __u64 size, __u64 who)
+{
+	struct call *call = call_of(&sends, who);
+
+	if (!call)
+		return 0;
+	begin_call(call, sock, connection->egress_position, size);
+	fill_sample(&call->head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
+	call->head.position = call->position;
+	call->head.length = size;
+	return call;
+}
+
 static __always_inline void begin_pages(struct connection *connection, __u64 sock, __u64 size, __u64 who)
 {
-	struct call call = {};
+	struct call *call = announce_send(connection, sock, size, who);
 
-	fill_sample(&call.head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
-	call.head.position = connection->egress_position;
-	call.head.length = size;
-	call.sock = sock;
-	call.position = connection->egress_position;
-	call.size = size;
-	call.pieces.kind = PIECES_PAGES;
-	mark_pages(connection, call.position, size);
-	emit_bare(&call.head);
-	if (bpf_map_update_elem(&sends, &who, &call, BPF_ANY))
-		count_loss(CAUSE_MAP_FULL, 1, size);
+	if (!call)
+		return;
+	call->pieces.kind = PIECES_PAGES;
+	mark_pages(connection, call->position, size);
+	emit_bare(&call->head);
 }
 
 /* Entry of a send on a connection whose egress position is `connection->egress_position` now. */
 static __always_inline void begin_send(struct connection *connection, __u64 sock, const struct msghdr *message,
 				       __u64 size, __u64 who)
 {
-	struct call call = {}, *stored;
 	bool whole = size <= INLINE_MAX && !(knobs.max_message && size > knobs.max_message);
+	struct call *call = announce_send(connection, sock, size, who);
+	int got;
 
-	fill_sample(&call.head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
-	call.head.position = connection->egress_position;
-	call.head.length = size;
-	call.sock = sock;
-	call.position = connection->egress_position;
-	call.size = size;
-	pieces_of(&call.pieces, &call.address, &call.left, message);
-
-	if (call.pieces.kind == PIECES_PAGES) {
-		mark_pages(connection, call.position, size);
-		emit_bare(&call.head);
-	} else if (!whole) {
-		emit_bare(&call.head);
-	} else if (call.pieces.kind == PIECES_RANGE && call.left - call.pieces.skip >= size) {
-		/* The common case, one contiguous range, needs no walk. */
-		int got;
-
-		call.head.kind = SAMPLE_DATA;
-		got = emit_range(&call.head, (void *)(call.address + call.pieces.skip), size);
-		if (got == EMIT_FULL)
-			count_loss(CAUSE_RING_FULL, 1, size);
-		call.inlined = got != EMIT_UNREADABLE;
-		if (!call.inlined) {
-			/* A cold page: readable once the kernel has copied from it. */
-			call.head.kind = SAMPLE_INTENT;
-			emit_bare(&call.head);
-		}
-	}
-	if (bpf_map_update_elem(&sends, &who, &call, BPF_ANY)) {
+	if (!call) {
 		count_loss(CAUSE_MAP_FULL, 1, size);
 		return;
 	}
-	if (call.pieces.kind == PIECES_KERNEL_IOVEC && whole) {
-		stored = bpf_map_lookup_elem(&sends, &who);
-		if (stored)
-			stored->inlined = emit_message(stored, who, DIRECTION_EGRESS, call.position, size, true);
+	pieces_of(&call->pieces, &call->address, &call->left, message);
+	if (call->pieces.kind == PIECES_PAGES) {
+		mark_pages(connection, call->position, size);
+		emit_bare(&call->head);
+	} else if (!whole) {
+		emit_bare(&call->head);
+	} else if (call->pieces.kind == PIECES_RANGE && call->left - call->pieces.skip >= size) {
+		/* The common case, one contiguous range, needs no walk. */
+		call->head.kind = SAMPLE_DATA;
+		got = emit_range(&call->head, (void *)(call->address + call->pieces.skip), size);
+		if (got == EMIT_FULL)
+			count_loss(CAUSE_RING_FULL, 1, size);
+		call->inlined = got != EMIT_UNREADABLE;
+		if (!call->inlined) {
+			/* A cold page: readable once the kernel has copied from it. */
+			call->head.kind = SAMPLE_INTENT;
+			emit_bare(&call->head);
+		}
+	} else {
+		call->inlined = emit_message(call, who, DIRECTION_EGRESS, call->position, size, true);
 	}
 }
 
@@ -108,7 +104,7 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 	connection = connection_of(sk, 0);
 	if (!connection || connection->flags & CONNECTION_CONNECTING)
 		return;
-	write_seq = BPF_CORE_READ(TCP(sk), write_seq);
+	write_seq = write_sequence(sk);
 	connection->egress_position = extend(connection->egress_position, connection->egress_sequence, write_seq);
 	connection->egress_sequence = write_seq;
 	begin_send(connection, (__u64)sk, message, size, who);
@@ -176,7 +172,7 @@ static __always_inline void exit_send(__u64 sock, long result)
 			emit_bare(&call->head);
 		}
 	}
-	bpf_map_delete_elem(&sends, &who);
+	call->sock = 0;
 }
 
 #endif

@@ -75,11 +75,11 @@ static __always_inline void exit_unix_receive(long result)
 	__u64 who = bpf_get_current_pid_tgid();
 	struct call *call = bpf_map_lookup_elem(&receives, &who);
 
-	if (!call)
+	if (!call || !call->sock)
 		return;
 	if (result >= 0)
 		finish_unix_receive((const struct sock *)call->sock, call, who, result);
-	bpf_map_delete_elem(&receives, &who);
+	call->sock = 0;
 }
 
 /*

@@ -8,6 +8,8 @@
  *   sock_recv_length          ≥6.3, the call's result; the buffer from the system call's own arguments
  *   io_uring_complete         the buffer of a receive that no system call names
  */
+/* Every kernel pointer that these headers get here is a tracepoint's argument. */
+#define KOALA_DIRECT
 #include "datagram.h"
 #include "stream.h"
 #include <bpf/bpf_tracing.h>
@@ -41,12 +43,11 @@ struct {
 /* Does file descriptor `fd` of the current process stand for this socket? */
 static __always_inline bool is_socket_of(unsigned long fd, const struct sock *sk)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file = 0;
+	struct fdtable *table = bpf_get_current_task_btf()->files->fdt;
+	struct file **files = table->fd, *file = 0;
 	struct socket *socket;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= table->max_fds)
 		return false;
 	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd))
 		return false;
@@ -80,23 +81,23 @@ static __always_inline void pieces_of_range(struct call *call, __u64 address, __
 static __always_inline bool pieces_of_system_call(struct call *call, const struct sock *sk, bool receiving, __u64 who,
 						  long result)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	unsigned long number, fd, si, dx;
 
-	if (BPF_CORE_READ(regs, cs) != USER_CS_64)
+	if (regs->cs != USER_CS_64)
 		return false;
-	number = BPF_CORE_READ(regs, orig_ax);
-	fd = BPF_CORE_READ(regs, di);
-	si = BPF_CORE_READ(regs, si);
-	dx = BPF_CORE_READ(regs, dx);
+	number = regs->orig_ax;
+	fd = regs->di;
+	si = regs->si;
+	dx = regs->dx;
 	if (number > NR_IO_URING_ENTER || !is_socket_of(fd, sk))
 		return false;
 	if (receiving ? number == NR_RECVFROM || number == NR_READ : number == NR_SENDTO || number == NR_WRITE) {
 		pieces_of_range(call, si, dx);
 		if (number == NR_SENDTO || number == NR_RECVFROM)
-			call->message_name = BPF_CORE_READ(regs, r8);
+			call->message_name = regs->r8;
 		if (number == NR_SENDTO)
-			call->flags = BPF_CORE_READ(regs, r10);
+			call->flags = regs->r10;
 		return true;
 	}
 	if (receiving ? number == NR_READV || number == NR_PREADV2 : number == NR_WRITEV || number == NR_PWRITEV2) {
@@ -125,31 +126,31 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
  */
 static __always_inline void count_message(__u64 who, long result)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
-	unsigned long number = BPF_CORE_READ(regs, orig_ax);
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	unsigned long number = regs->orig_ax;
 	__u32 *known, next;
 
 	if (number != NR_RECVMMSG && number != NR_SENDMMSG)
 		return;
 	known = bpf_map_lookup_elem(&message_index, &who);
 	next = (known ? *known : 0) + 1;
-	if (result < 0 || next >= BPF_CORE_READ(regs, dx))
+	if (result < 0 || next >= regs->dx)
 		next = 0;
 	bpf_map_update_elem(&message_index, &who, &next, BPF_ANY);
 }
 
 static __always_inline unsigned long current_system_call(void)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
-	return BPF_CORE_READ(regs, orig_ax);
+	return regs->orig_ax;
 }
 
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk;
-	__u64 left = BPF_CORE_READ(message, msg_iter.count);
+	__u64 left = message->msg_iter.count;
 	struct connection *connection;
 	struct call *call;
 
@@ -159,7 +160,7 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 	if (call && call->sock == key) {
 		connection = bpf_map_lookup_elem(&connections, &key);
 		if (connection)
-			progress_send(connection, call, who, call->size - left, BPF_CORE_READ(TCP(sk), write_seq));
+			progress_send(connection, call, who, call->size - left, write_sequence(sk));
 		return 0;
 	}
 	enter_send(sk, message, left);
@@ -215,25 +216,23 @@ static __always_inline void receive_datagram(const struct sock *sk, __u64 who, l
 static __always_inline void send_unix(const struct sock *sk, __u64 who, long result)
 {
 	struct connection *connection;
-	struct call call = {}, *stored;
+	struct call *call;
 
 	if (result <= 0 || !is_unix_stream(sk))
 		return;
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	fill_sample(&call.head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
-	call.sock = (__u64)sk;
-	call.size = result;
-	if (!pieces_of_system_call(&call, sk, false, who, result)) {
-		emit_gap(&call.head, connection->egress_position, result, CAUSE_NO_BUFFER);
-	} else if (!bpf_map_update_elem(&sends, &who, &call, BPF_ANY)) {
-		stored = bpf_map_lookup_elem(&sends, &who);
-		if (stored)
-			emit_message(stored, who, DIRECTION_EGRESS, connection->egress_position, result, false);
-		bpf_map_delete_elem(&sends, &who);
-	} else {
-		count_loss(CAUSE_MAP_FULL, 1, result);
+	call = call_of(&sends, who);
+	if (call) {
+		begin_call(call, 0, connection->egress_position, result);
+		fill_sample(&call->head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
+		call->pieces.skip = 0;
+		call->left = 0;
+		if (pieces_of_system_call(call, sk, false, who, result))
+			emit_message(call, who, DIRECTION_EGRESS, connection->egress_position, result, false);
+		else
+			emit_gap(&call->head, connection->egress_position, result, CAUSE_NO_BUFFER);
 	}
 	connection->egress_position += result;
 }
@@ -246,7 +245,7 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 
 	if (!is_watched(who >> 32))
 		return 0;
-	protocol = BPF_CORE_READ(sk, sk_protocol);
+	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
 		exit_send((__u64)sk, result);
 		return 0;
@@ -267,12 +266,12 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end;
 	struct connection *connection;
-	struct call *noted, note;
+	struct call *note;
 	__u32 copied;
 
 	if (!is_watched(who >> 32))
 		return 0;
-	copied = BPF_CORE_READ(TCP(sk), copied_seq);
+	copied = copied_sequence(sk);
 	if (current_system_call() == NR_SPLICE) {
 		struct sample head;
 
@@ -288,16 +287,11 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 		connection->ingress_sequence = copied;
 		return 0;
 	}
-	noted = bpf_map_lookup_elem(&receives, &who);
-	if (noted) {
-		noted->sock = key;
-		noted->index = copied;
-		return 0;
+	note = call_of(&receives, who);
+	if (note) {
+		note->sock = key;
+		note->sequence = copied;
 	}
-	__builtin_memset(&note, 0, sizeof(note));
-	note.sock = key;
-	note.index = copied;
-	bpf_map_update_elem(&receives, &who, &note, BPF_ANY);
 	return 0;
 }
 
@@ -314,20 +308,21 @@ static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int re
 		count_loss(CAUSE_MAP_FULL, 1, result);
 		return;
 	}
-	sequence = call->index;
-	__builtin_memset(call, 0, sizeof(*call));
+	sequence = call->sequence;
+	call->sock = 0;
 	connection = connection_of(sk, result);
 	if (!connection)
 		return;
 	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
+	begin_call(call, 0, 0, result);
 	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id);
-	call->size = result;
-	call->flags = flags;
 	if ((__s64)(end - connection->ingress_position) > 0) {
 		connection->ingress_position = end;
 		connection->ingress_sequence = sequence;
 	}
+	call->pieces.skip = 0;
 	if (!pieces_of_system_call(call, sk, true, who, result)) {
+		call->pieces.kind = PIECES_NONE;
 		if (!(flags & MSG_TRUNC)) {
 			give_up_pending(connection);
 			connection->pending_position = end - result;
@@ -341,24 +336,21 @@ static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int re
 
 static __always_inline void receive_unix(const struct sock *sk, __u64 who, int result, int flags)
 {
-	struct call call = {}, *stored;
+	struct call *call;
 
 	if (result < 0 || flags & MSG_PEEK || !is_unix_stream(sk))
 		return;
-	fill_sample(&call.head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
-	call.sock = (__u64)sk;
-	call.size = 1;
-	if (!pieces_of_system_call(&call, sk, true, who, result))
-		call.pieces.kind = PIECES_NONE;
-	call.flags = flags & MSG_TRUNC;
-	if (bpf_map_update_elem(&receives, &who, &call, BPF_ANY)) {
-		count_loss(CAUSE_MAP_FULL, 1, result);
+	call = call_of(&receives, who);
+	if (!call)
 		return;
-	}
-	stored = bpf_map_lookup_elem(&receives, &who);
-	if (stored)
-		finish_unix_receive(sk, stored, who, result);
-	bpf_map_delete_elem(&receives, &who);
+	begin_call(call, 0, 0, 1);
+	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
+	call->pieces.skip = 0;
+	call->left = 0;
+	if (!pieces_of_system_call(call, sk, true, who, result))
+		call->pieces.kind = PIECES_NONE;
+	call->flags = flags & MSG_TRUNC;
+	finish_unix_receive(sk, call, who, result);
 }
 
 SEC("tp_btf/sock_recv_length")
@@ -369,7 +361,7 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 
 	if (!is_watched(who >> 32))
 		return 0;
-	protocol = BPF_CORE_READ(sk, sk_protocol);
+	protocol = sk->sk_protocol;
 	count_message(who, result);
 	if (protocol == IPPROTO_TCP)
 		receive_tcp(sk, who, result, flags);

@@ -18,11 +18,11 @@ import { durationFlag, sizeFlag } from './environment.ts';
 import { ProgressLine, say } from './output.ts';
 
 interface Flags {
-  pid: number[] | undefined;
+  pid: string[] | undefined;
   unit: string[] | undefined;
   exe: string[] | undefined;
   cgroup: string[] | undefined;
-  port: number[] | undefined;
+  port: string[] | undefined;
   all: boolean | undefined;
   out: string | undefined;
   probe: string;
@@ -48,11 +48,11 @@ export const command = 'attach';
 export const describe = 'record what processes say and hear, from the kernel, without touching them';
 
 export const builder = (yargs: Argv): Argv => withJson(yargs)
-  .option('pid', { type: 'number', array: true, nargs: 1, requiresArg: true, describe: 'this process and its descendants' })
+  .option('pid', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'this process and its descendants' })
   .option('unit', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'a systemd unit, through restarts' })
   .option('exe', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'whatever runs this executable, through restarts' })
   .option('cgroup', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'whatever is in this cgroup or below it' })
-  .option('port', { type: 'number', array: true, nargs: 1, requiresArg: true, describe: 'the processes that listen on this TCP port' })
+  .option('port', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'the processes that listen on this TCP port' })
   .option('all', { type: 'boolean', describe: 'every process of this host but koala-bpf' })
   .option('out', { type: 'string', requiresArg: true, describe: 'the recording\'s folder (default ./koala-<UTC time>); one of ours is continued' })
   .option('probe', { choices: ['auto', 'fentry', 'kprobe', 'tracepoint'], default: 'auto', describe: 'which kernel hooks; auto takes the cheapest that works here' })

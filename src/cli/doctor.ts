@@ -17,7 +17,7 @@ import { stdoutColours } from './output.ts';
 import { koalaVersion } from '../store/facts.ts';
 
 interface Flags {
-  pid: number | undefined;
+  pid: string | undefined;
   duration: string;
   json: boolean;
 }
@@ -36,20 +36,20 @@ export const command = 'doctor';
 export const describe = 'what this host allows, and what to do about what it doesn\'t';
 
 export const builder = (yargs: Argv): Argv => withJson(yargs)
-  .option('pid', { type: 'number', requiresArg: true, describe: 'also listen to this process for a while: how much of its traffic is TLS' })
+  .option('pid', { type: 'string', requiresArg: true, describe: 'also listen to this process for a while: how much of its traffic is TLS' })
   .option('duration', { type: 'string', requiresArg: true, default: '5s', describe: 'for how long' })
   .example('$0 doctor', 'can I record here?')
   .example('$0 doctor --pid 4711', 'and will I understand what this process says?');
 
 export async function handler(given: ArgumentsCamelCase): Promise<void> {
   const flags = given as unknown as Flags;
-  if (flags.pid !== undefined) checkTargets({ pid: [flags.pid] });
+  const [tgid] = flags.pid === undefined ? [] : checkTargets({ pid: [flags.pid] }).pids;
   const durationMs = durationFlag('duration', flags.duration);
   const checks = hostChecks();
   const ready = checks.every(({ ok, needed }) => ok || !needed);
   const probes = ready ? [...refusals()].map(([name, refusal]) => ({ name, refusal })) : [];
   const chosen = probes.find(({ refusal }) => refusal === undefined)?.name;
-  const tls = flags.pid !== undefined && chosen !== undefined ? await measureTls(flags.pid, durationMs) : undefined;
+  const tls = tgid !== undefined && chosen !== undefined ? await measureTls(tgid, durationMs) : undefined;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({
       event: 'doctor', version: koalaVersion(), kernel: release(), arch: arch(), checks,

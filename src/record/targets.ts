@@ -20,8 +20,9 @@ export interface Targets {
 }
 
 export interface GivenTargets {
-  readonly pid?: readonly number[];
-  readonly port?: readonly number[];
+  /** As typed. */
+  readonly pid?: readonly string[];
+  readonly port?: readonly string[];
   readonly unit?: readonly string[];
   readonly cgroup?: readonly string[];
   readonly exe?: readonly string[];
@@ -34,15 +35,17 @@ const MAX_PID = 4_194_304;
 
 /** Throws UserError naming the flag and the value. */
 export function checkTargets(given: GivenTargets): Targets {
-  const pids = (given.pid ?? []).map((pid) => {
-    if (!Number.isInteger(pid) || pid < 1 || pid > MAX_PID) throw new UserError(`--pid ${pid}: not a process id`);
+  const pids = (given.pid ?? []).map((text) => {
+    const pid = wholeNumber(text);
+    if (pid === undefined || pid < 1 || pid > MAX_PID) throw new UserError(`--pid ${text}: not a process id (a number; see pgrep ${text})`);
     const facts = processFacts(pid);
     if (facts === undefined) throw new UserError(`--pid ${pid}: there is no such process (see ps -e)`);
     if (facts.tgid === process.pid) throw new UserError(`--pid ${pid}: that is koala-bpf itself`);
     return facts.tgid;
   });
-  const ports = (given.port ?? []).map((port) => {
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new UserError(`--port ${port}: not a port (1 to 65535)`);
+  const ports = (given.port ?? []).map((text) => {
+    const port = wholeNumber(text);
+    if (port === undefined || port < 1 || port > 65_535) throw new UserError(`--port ${text}: not a port (1 to 65535)`);
     return port;
   });
   const cgroups = [...(given.cgroup ?? []).map(cgroupPath), ...(given.unit ?? []).map(unitCgroup)];
@@ -54,6 +57,8 @@ export function checkTargets(given: GivenTargets): Targets {
   if (executables.length > MAX_PATHS) throw new UserError(`--exe: at most ${MAX_PATHS}`);
   return { pids, ports, cgroups, executables, all: given.all ?? false };
 }
+
+const wholeNumber = (text: string): number | undefined => /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 
 /** Processes that the filters mean at this moment, descendants included, without this one. */
 export function currentTargets(targets: Targets): ProcessFacts[] {
