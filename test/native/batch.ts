@@ -49,7 +49,9 @@ export async function runBatch(scenarios: readonly Scenario[], dry: boolean): Pr
   try {
     for (const [number, scenario] of scenarios.entries()) runs.push(await prepare(scenario, number, folder));
     for (const run of runs) if (run.scenario.older !== undefined) await noting(run, () => warmUp(run));
-    if (!dry) recorder = await startRecorder(recording, runs.map((run) => ['--pid', String(run.service.pid)]).flat());
+    // A service whose kind of socket this kernel doesn't have is gone already.
+    const there = runs.filter(({ service }) => service.unsupported === undefined);
+    if (!dry) recorder = await startRecorder(recording, there.map(({ service }) => ['--pid', String(service.pid)]).flat());
     for (const run of runs) await noting(run, () => move(run));
     const stopped = await recorder?.stop();
     const accounts = dry ? undefined : new Accounts(await connections(recording));
