@@ -64,6 +64,8 @@ static __always_inline void begin_call(struct call *call, __u64 sock, __u64 posi
 	call->sock = sock;
 	call->position = position;
 	call->size = size;
+	call->pieces.skip = 0;
+	call->left = 0; /* else the next piece would be read from where the last call's ended */
 	call->done = 0;
 	call->remaining = 0;
 	call->index = 0;
