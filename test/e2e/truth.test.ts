@@ -86,7 +86,8 @@ describe('truth about real services', function () {
     try {
       const ridAt = ridMaker();
       const size = 4 * 1024 * 1024;
-      const asked = Array.from({ length: 4 }, (_, n) => ({ rid: ridAt(n), target: `/big/${ridAt(n)}?pad=${size}`, body: pseudoRandom(ridAt(n), size) }));
+      // Two at once: their 34 MB, seen at both sides of nginx, fit the ring even if the recorder gets no processor meanwhile.
+      const asked = Array.from({ length: 2 }, (_, n) => ({ rid: ridAt(n), target: `/big/${ridAt(n)}?pad=${size}`, body: pseudoRandom(ridAt(n), size) }));
       const { exchanges, sessions, ambient } = await recorded(service, asked);
       assert.equal(sessions.length, asked.length);
       for (const [n, exchange] of exchanges.entries()) {
