@@ -43,43 +43,54 @@ struct tcp {
 	__be16 urgent;
 };
 
-struct packet_record {
-	struct sample head;
-	__u8 payload[PACKET_CHUNK];
-};
+/*
+ * `size` is 1 to C, in a form from which 5.10's verifier sees that it isn't 0. Not fill_sample: who runs here is not the
+ * owner, and 5.10 doesn't tell it in this kind of program.
+ */
+#define PACKET_CLASS(C)                                                                      \
+	{                                                                                    \
+		struct {                                                                     \
+			struct sample head;                                                  \
+			__u8 payload[C];                                                     \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		if (!record)                                                                 \
+			goto full;                                                           \
+		record->head.kind = SAMPLE_DATA;                                             \
+		record->head.direction = DIRECTION_EGRESS;                                   \
+		record->head.cause = CAUSE_NONE;                                             \
+		record->head.flags = SAMPLE_FROM_PACKET;                                     \
+		record->head.at_ns = bpf_ktime_get_ns();                                     \
+		record->head.connection = connection->id;                                    \
+		record->head.context = 0;                                                    \
+		record->head.tgid = connection->tgid;                                        \
+		record->head.tid = 0;                                                        \
+		record->head.position = position;                                            \
+		record->head.length = size;                                                  \
+		record->head.captured = size;                                                \
+		size--;                                                                      \
+		opaque(size);                                                                \
+		size = (size & ((C)-1)) + 1;                                                 \
+		if (bpf_skb_load_bytes(skb, offset, record->payload, size)) {                \
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                       \
+			return -1;                                                           \
+		}                                                                            \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
+		return 0;                                                                    \
+	}
 
-static __always_inline int emit_packet_chunk(struct __sk_buff *skb, struct connection *connection, __u32 offset,
-					     __u32 size, __u64 position)
+static __noinline int emit_packet_chunk(struct __sk_buff *skb, struct connection *connection, __u32 offset, __u32 size,
+					__u64 position)
 {
-	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, size);
+	if (!connection)
 		return -1;
-	}
-	/* Not fill_sample: who runs here is not the owner, and 5.10 doesn't tell it in this kind of program. */
-	record->head.kind = SAMPLE_DATA;
-	record->head.direction = DIRECTION_EGRESS;
-	record->head.cause = CAUSE_NONE;
-	record->head.flags = SAMPLE_FROM_PACKET;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.connection = connection->id;
-	record->head.context = 0;
-	record->head.tgid = connection->tgid;
-	record->head.tid = 0;
-	record->head.position = position;
-	record->head.length = size;
-	record->head.captured = size;
-	/* 1 to PACKET_CHUNK, in a form from which 5.10's verifier sees that it isn't 0. */
-	size--;
-	opaque(size);
-	size = (size & (PACKET_CHUNK - 1)) + 1;
-	if (bpf_skb_load_bytes(skb, offset, record->payload, size)) {
-		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		return -1;
-	}
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	return 0;
+	if (size <= 512)
+		PACKET_CLASS(512)
+	if (size <= 2048)
+		PACKET_CLASS(2048)
+	PACKET_CLASS(PACKET_CHUNK)
+full:
+	count_loss(CAUSE_RING_FULL, 1, size);
+	return -1;
 }
 
 static __always_inline void read_packet(struct __sk_buff *skb, struct connection *connection)

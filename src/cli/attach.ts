@@ -14,7 +14,7 @@ import { checkTargets, currentTargets } from '../record/targets.ts';
 import type { Targets } from '../record/targets.ts';
 import { saveVerifierLog } from '../record/verifier-log.ts';
 import { withJson } from './command.ts';
-import { durationFlag, sizeFlag } from './environment.ts';
+import { bypasses, durationFlag, sizeFlag } from './environment.ts';
 import { ProgressLine, say } from './output.ts';
 
 interface Flags {
@@ -33,6 +33,7 @@ interface Flags {
   maxDisk: string | undefined;
   minFree: string | undefined;
   segmentBytes: string;
+  bypass: string[] | undefined;
   json: boolean;
 }
 
@@ -63,6 +64,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('max-disk', { type: 'string', requiresArg: true, describe: 'drop the oldest segments so that the recording stays below this' })
   .option('min-free', { type: 'string', requiresArg: true, describe: 'stop before the file system has less than this free (default: 10%, at most 2GiB)' })
   .option('segment-bytes', { type: 'string', default: '64MiB', requiresArg: true, describe: 'size at which a new segment begins' })
+  .option('bypass', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'leave connections to IP:PORT or :PORT out of the recording (KOALA_OUTBOUND_BYPASS_ADDR, _PORT)' })
   .example('$0 attach --pid 4711', 'one process, until Ctrl-C')
   .example('$0 attach --port 8080 --duration 5m --out rec', 'what listens on 8080, for five minutes')
   .example('$0 attach --out rec -- node server.js', 'a command from its first instruction on');
@@ -246,7 +248,7 @@ function recorderOptions(flags: Flags, targets: Targets, dir: string) {
     watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
     filters: process.argv.slice(2),
     writer: {
-      dir, segmentBytes: sizeFlag('segment-bytes', flags.segmentBytes),
+      dir, segmentBytes: sizeFlag('segment-bytes', flags.segmentBytes), bypass: bypasses(process.env, flags.bypass),
       ...(owner && { owner: { uid: owner.uid, gid: owner.gid } }),
       ...(flags.maxDisk !== undefined && { maxDiskBytes: sizeFlag('max-disk', flags.maxDisk) }),
       ...(flags.minFree !== undefined && { minFreeBytes: sizeFlag('min-free', flags.minFree) }),

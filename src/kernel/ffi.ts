@@ -96,6 +96,7 @@ function declareLibbpf() {
     bpf_link__destroy: declare<(link: P) => number>('int bpf_link__destroy(void *link)'),
     bpf_iter_create: declare<(fd: number) => number>('int bpf_iter_create(int fd)'),
     bpf_map__fd: declare<(map: P) => number>('int bpf_map__fd(void *map)'),
+    bpf_map__value_size: declare<(map: P) => number>('uint32_t bpf_map__value_size(void *map)'),
     bpf_map__set_max_entries: declare<(map: P, entries: number) => number>(
       'int bpf_map__set_max_entries(void *map, uint32_t entries)'),
     bpf_map__set_initial_value: declare<(map: P, data: Uint8Array, size: number) => number>(

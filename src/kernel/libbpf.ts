@@ -131,6 +131,14 @@ export class BpfObject {
     return this.#library.bpf_map__fd(this.#map(name));
   }
 
+  /** The kernel writes that many bytes, whatever the reader made room for: a stale layout must not corrupt memory. */
+  checkValueSize(name: string, expected: number): void {
+    const size = this.#library.bpf_map__value_size(this.#map(name));
+    if (size !== expected) {
+      throw new Error(`koala.bpf.o and src/kernel/layout.ts disagree on map ${name} (${size} and ${expected} bytes): run scripts/build`);
+    }
+  }
+
   /** Detaches everything and frees the object; maps live on while somebody holds their descriptors. */
   close(): void {
     if (!this.#open) return;

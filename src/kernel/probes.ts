@@ -158,6 +158,7 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): { object: Bp
     object.setReadOnly(knobs(btf, options));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
+    for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     object.load();
     fillMaps(object, options);
     for (const name of attached) object.attach(name);
@@ -177,6 +178,11 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): { object: Bp
     throw error;
   }
 }
+
+const VALUE_SIZES = [
+  ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['shared', SIZE_SHARED],
+  ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+] as const;
 
 function knobs(btf: KernelBtf, options: ProbeOptions): Uint8Array {
   const view = new DataView(new ArrayBuffer(SIZE_KNOBS));

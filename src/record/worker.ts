@@ -2,6 +2,7 @@
  * The ring's worker thread: ring memory → one copy into the block → disk. It polls: no event wakes anybody, and no FFI call
  * is made for one. Sleeps 1 to 20 ms by how full the ring was.
  */
+import { setPriority } from 'node:os';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
@@ -52,7 +53,13 @@ const input = workerData as WorkerInput;
 const { command, counters } = makeShared(input.shared);
 const lost: Record<string, number> = {};
 
+/** A service at saturation starves whoever only reads along, and a starved reader loses: this thread goes first. */
+const PRIORITY = -10;
+
 function run(): void {
+  try {
+    setPriority(0, PRIORITY); // Linux: 0 is the calling thread
+  } catch { /* not allowed here: then as everybody */ }
   const ring = new RingReader(input.ringFd, input.ringBytes);
   const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus));
   const unreported = new BpfMap(input.unreportedFd, 'unreported', 8, SIZE_CONNECTION);
