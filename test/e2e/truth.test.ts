@@ -4,13 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesOf, type AmbientJson, type SessionJson } from './contract.ts';
 import { exported, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
 import { idsIn, ridOf } from './score.ts';
 import { Clients, type Asked, type Exchange } from './services/client.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
-import { httpUpstream } from './services/dependency.ts';
+import { httpUpstream, until } from './services/dependency.ts';
 import { gunicorn } from './services/gunicorn.ts';
 import { nginxProxy, pseudoRandom } from './services/nginx.ts';
 import { ridMaker } from './services/rid.ts';
@@ -114,7 +113,7 @@ describe('truth about real services', function () {
     try {
       const ridAt = ridMaker();
       const load = clients.send(Array.from({ length: 600 }, (_, index) => service.ask(ridAt(index), index)));
-      await sleep(1_200);
+      await until(() => Promise.resolve(clients.answered >= 100), '100 answers');
       const stoppedAt = performance.now();
       const summary = await recorder.stop();
       const exchanges = await load;

@@ -30,6 +30,8 @@ export interface Exchange extends Omit<Asked, 'body'> {
 export class Clients {
   readonly #port: number;
   readonly #clients: Client[];
+  /** How many answers came so far. */
+  answered = 0;
 
   constructor(port: number, size: number, options: { readonly keepAlive: boolean }) {
     this.#port = port;
@@ -41,7 +43,10 @@ export class Clients {
     const exchanges: Exchange[] = [];
     let next = 0;
     await Promise.all(this.#clients.map(async (client) => {
-      for (let index = next++; index < asked.length; index = next++) exchanges[index] = await client.send(asked[index]!);
+      for (let index = next++; index < asked.length; index = next++) {
+        exchanges[index] = await client.send(asked[index]!);
+        this.answered += 1;
+      }
     }));
     return exchanges;
   }
