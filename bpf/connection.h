@@ -204,8 +204,10 @@ static __always_inline struct connection *insert_connection(__u64 key)
 		return 0;
 	}
 	connection = bpf_map_lookup_elem(&connections, &key);
-	if (connection)
+	if (connection) {
 		connection->id = id;
+		connection->key = key;
+	}
 	return connection;
 }
 
@@ -220,14 +222,15 @@ static __always_inline void own(struct connection *connection, const struct sock
 	connection->tid = (__u32)who;
 }
 
-#define RCV_SHUTDOWN 1
-
-/* Sequence number after the last payload byte that was consumed: a FIN that was consumed counts one, and is no payload. */
+/*
+ * Sequence number after the last payload byte that was consumed: a FIN that was consumed counts one, and is no payload.
+ * Only a FIN sets SOCK_DONE (tcp_fin); a reset and our own shutdown set RCV_SHUTDOWN as well.
+ */
 static __always_inline __u32 consumed_sequence(const struct sock *sk)
 {
 	__u32 copied = BPF_CORE_READ(TCP(sk), copied_seq);
 
-	if (BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN && copied == BPF_CORE_READ(TCP(sk), rcv_nxt))
+	if (BPF_CORE_READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE && copied == BPF_CORE_READ(TCP(sk), rcv_nxt))
 		copied--;
 	return copied;
 }

@@ -81,6 +81,7 @@ static __always_inline void found_connection(const struct sock *sk, struct task_
 		own(connection, sk, role, LEARNT_SEEN);
 		stand(connection, &standing);
 		connection->id = new_connection_id();
+		connection->key = key;
 		connection->tgid = BPF_CORE_READ(task, tgid);
 		connection->tid = 0;
 		if (!connection->id || bpf_map_update_elem(&connections, &key, connection, BPF_NOEXIST))
@@ -135,7 +136,15 @@ int existing_connections(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	__u8 state;
 
-	if (!sk || !task)
+	if (!task) { /* the iteration's last call */
+		__u32 zero = 0;
+		struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+
+		if (all)
+			all->scanned = 1;
+		return 0;
+	}
+	if (!sk)
 		return 0;
 	state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	if (FAMILY(sk) == AF_UNIX) {

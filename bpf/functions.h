@@ -63,6 +63,19 @@ static __always_inline void enter_sendpage(const struct sock *sk, __u64 size)
 	begin_pages(connection, (__u64)sk, size, who);
 }
 
+/*
+ * One buffer of a unix receive was copied. The read itself blocks, and its kretprobe has few slots for the whole host (every
+ * idle reader of every process holds one); this copying doesn't.
+ */
+static __always_inline void copied_unix(int copied)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&receives, &who);
+
+	if (call && call->sock && copied > 0)
+		finish_unix_receive((const struct sock *)call->sock, call, who, copied);
+}
+
 static __always_inline void enter_unix_receive(const struct sock *sk, const struct msghdr *message, __u64 size,
 					       __u32 flags)
 {
@@ -87,13 +100,44 @@ static __always_inline void spliced_unix(const struct sock *sk, long result)
 	connection->ingress_position += result;
 }
 
+#define SHUT_WR 1
+#define SHUT_RDWR 2
+
+/* A unix socket sends no more: its peer's streams end. (Reads that return 0 tell it too, where they are hooked.) */
+static __always_inline void shut_unix_peer(const struct sock *sk)
+{
+	__u64 key = (__u64)BPF_CORE_READ((const struct unix_sock *)sk, peer);
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+
+	if (!connection || connection->flags & CONNECTION_REMOTE_FIN)
+		return;
+	connection->flags |= CONNECTION_REMOTE_FIN;
+	emit_close(connection, CLOSE_REMOTE_FIN);
+}
+
 static __always_inline void released_unix(const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 
+	shut_unix_peer(sk);
 	if (connection)
 		close_connection(key, connection);
+}
+
+/* shutdown of a unix socket. Modes as in include/linux/net.h. */
+static __always_inline void shut_unix(const struct sock *sk, int mode)
+{
+	__u64 key = (__u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+
+	if (mode != SHUT_WR && mode != SHUT_RDWR)
+		return;
+	shut_unix_peer(sk);
+	if (connection && !(connection->flags & CONNECTION_LOCAL_FIN)) {
+		connection->flags |= CONNECTION_LOCAL_FIN;
+		emit_close(connection, CLOSE_LOCAL_FIN);
+	}
 }
 
 static __always_inline void enter_mptcp(const struct sock *sk, __u32 flags)
@@ -170,17 +214,17 @@ static __always_inline void enter_datagram_receive(const struct sock *sk, const 
 	call->message_name = (__u64)BPF_CORE_READ(message, msg_name); /* the kernel's copy, filled by the call */
 }
 
-static __always_inline void exit_datagram_receive(int result)
+static __always_inline void exit_datagram_receive(const struct sock *sk, int result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
 	struct call *call = bpf_map_lookup_elem(&receives, &who);
 	struct peer peer = {};
 
-	if (!call || !call->sock)
+	if (!call || call->sock != (__u64)sk)
 		return;
 	if (result > 0 && call->pieces.kind != PIECES_PAGES) {
 		read_peer(&peer, (void *)call->message_name, false);
-		emit_datagram((void *)call->sock, DIRECTION_INGRESS, &peer, (void *)call->address,
+		emit_datagram(sk, DIRECTION_INGRESS, &peer, (void *)call->address,
 			      call->left < result ? call->left : result, result);
 	}
 	call->sock = 0;

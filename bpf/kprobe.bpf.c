@@ -94,10 +94,35 @@ int BPF_KPROBE(kprobe_unix_receive, struct socket *socket, struct msghdr *messag
 	return 0;
 }
 
-SEC("kretprobe/unix_stream_recvmsg")
-int BPF_KRETPROBE(kprobe_unix_received, int result)
+SEC("kretprobe/unix_stream_read_actor")
+int BPF_KRETPROBE(kprobe_unix_received, int copied)
 {
-	exit_unix_receive(result);
+	copied_unix(copied);
+	return 0;
+}
+
+SEC("kprobe/unix_stream_sendpage")
+int BPF_KPROBE(kprobe_unix_sendpage, struct socket *socket, void *page, int offset, unsigned long size)
+{
+	enter_unix_sendpage(BPF_CORE_READ(socket, sk), size);
+	return 0;
+}
+
+SEC("kretprobe/unix_stream_sendpage")
+int BPF_KRETPROBE(kprobe_unix_sentpage, int result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+
+	if (call)
+		exit_send(call->sock, result);
+	return 0;
+}
+
+SEC("kprobe/unix_shutdown")
+int BPF_KPROBE(kprobe_unix_shutdown, struct socket *socket, int mode)
+{
+	shut_unix(BPF_CORE_READ(socket, sk), mode);
 	return 0;
 }
 
@@ -129,17 +154,11 @@ int BPF_KPROBE(kprobe_udp6_receive, struct sock *sk, struct msghdr *message)
 	return 0;
 }
 
-SEC("kretprobe/udp_recvmsg")
-int BPF_KRETPROBE(kprobe_udp_received, int result)
+/* Every receive of a datagram ends here, the bytes copied and the sender's address told. A peek's length is negative. */
+SEC("kprobe/skb_consume_udp")
+int BPF_KPROBE(kprobe_udp_received, struct sock *sk, void *skb, int size)
 {
-	exit_datagram_receive(result);
-	return 0;
-}
-
-SEC("kretprobe/udpv6_recvmsg")
-int BPF_KRETPROBE(kprobe_udp6_received, int result)
-{
-	exit_datagram_receive(result);
+	exit_datagram_receive(sk, size);
 	return 0;
 }
 

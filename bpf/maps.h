@@ -21,6 +21,7 @@
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define EFAULT 14
+#define SOCK_DONE 1 /* enum sock_flags */
 
 /*
  * A field of a kernel struct. Where the pointer comes from a BTF tracepoint's arguments the verifier knows its type, and a
@@ -147,6 +148,7 @@ struct connection {
 	__u64 pending_position; /* a receive whose buffer only its completion knows (io_uring) */
 	__u64 pending_length;
 	__u64 inode;
+	__u64 key;              /* its own, as a number */
 	__u32 ingress_sequence; /* TCP sequence numbers of the two positions */
 	__u32 egress_sequence;
 	__u32 tgid;
@@ -248,6 +250,7 @@ struct {
 struct shared {
 	__u64 next_connection;
 	__u64 packet_connections; /* sockets on the packets road: 0 lets the egress program return at once */
+	__u64 scanned;            /* 1: existing connections are known; a unix socket first seen from now on is new */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -78,10 +78,15 @@ struct tcp {
 		return 0;                                                                    \
 	}
 
-static __noinline int emit_packet_chunk(struct __sk_buff *skb, struct connection *connection, __u32 offset, __u32 size,
-					__u64 position)
+/*
+ * A global function is verified once for itself; in line, 5.10 walks its classes for each of the 34 rounds below and gives
+ * up. Such a function may take numbers only, hence the look-up.
+ */
+int emit_packet_chunk(struct __sk_buff *skb, __u64 key, __u32 offset, __u32 size, __u64 position)
 {
-	if (!connection)
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+
+	if (!connection || !size || size > PACKET_CHUNK)
 		return -1;
 	if (size <= 512)
 		PACKET_CLASS(512)
@@ -142,7 +147,7 @@ static __always_inline void read_packet(struct __sk_buff *skb, struct connection
 			break;
 		if (take > PACKET_CHUNK)
 			take = PACKET_CHUNK;
-		if (emit_packet_chunk(skb, connection, at, take, start))
+		if (emit_packet_chunk(skb, connection->key, at, take, start))
 			break;
 		start += take;
 		at += take;

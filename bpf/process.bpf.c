@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes and threads: who is born of whom, who becomes what, who ends; and the filters that follow a service. */
 #include "emit.h"
+#include "held.h"
 #include "filter.h"
 #include <bpf/bpf_tracing.h>
 
@@ -92,15 +93,14 @@ static __always_inline bool is_chosen_exe(struct task_struct *task, const char *
 	return false;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline void process_fork_held(struct task_struct *parent, struct task_struct *child)
 {
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid), tgid = BPF_CORE_READ(child, tgid);
 
 	if (parent_tgid == tgid) {
 		if (is_watched(tgid))
 			emit_process(PROCESS_THREAD, parent, child, 0);
-		return 0;
+		return;
 	}
 	if (is_watched(parent_tgid) ||
 	    (knobs.watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(child, cgroups, dfl_cgrp)))) {
@@ -108,11 +108,16 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 			watch(tgid);
 		emit_process(PROCESS_FORK, parent, child, 0);
 	}
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	HELD(process_fork_held(parent, child));
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+static __always_inline void process_exec_held(struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	const char *filename = BPF_CORE_READ(bprm, filename);
@@ -123,6 +128,12 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 		watch(tgid);
 	if (is_watched(tgid))
 		emit_process(PROCESS_EXEC, task, task, filename);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	HELD(process_exec_held(task, old_pid, bprm));
 	return 0;
 }
 
@@ -134,24 +145,29 @@ struct signal_struct___live {
 	struct atomic live;
 } __attribute__((preserve_access_index));
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
+static __always_inline void process_exit_held(struct task_struct *task)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	__u64 who = bpf_get_current_pid_tgid();
 	struct signal_struct___live *signal;
 
 	if (!is_watched(tgid))
-		return 0;
+		return;
 	bpf_map_delete_elem(&sends, &who);
 	bpf_map_delete_elem(&receives, &who);
 	signal = (void *)BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) > 0) {
 		emit_process(PROCESS_THREAD_EXIT, task, task, 0);
-		return 0;
+		return;
 	}
 	emit_process(PROCESS_EXIT, task, task, 0);
 	bpf_map_delete_elem(&watched, &tgid);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	HELD(process_exit_held(task));
 	return 0;
 }
 

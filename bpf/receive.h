@@ -76,6 +76,8 @@ static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 	fresh = call ? copied - call->done : copied;
 	if (call && (__s64)fresh <= 0)
 		return;
+	if (!call && is_subflow(sk))
+		return; /* MPTCP reads its parts itself */
 	connection = connection_of(sk, fresh);
 	if (!connection)
 		return;
@@ -91,7 +93,10 @@ static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 		struct sample head;
 
 		fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
-		emit_gap(&head, connection->ingress_position, end - connection->ingress_position, CAUSE_SPLICE);
+		/* A connection older than the probes: a call was under way when they came. */
+		emit_gap(&head, connection->ingress_position, end - connection->ingress_position,
+			 connection->learnt == LEARNT_SEEN && connection->ingress_position == connection->ingress_from ?
+				 CAUSE_SEEN_LATE : CAUSE_SPLICE);
 	}
 	connection->ingress_position = end;
 	connection->ingress_sequence = sequence;

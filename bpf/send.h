@@ -58,9 +58,12 @@ static __always_inline void begin_pages(struct connection *connection, __u64 soc
 	emit_bare(&call->head);
 }
 
-/* Entry of a send on a connection whose egress position is `connection->egress_position` now. */
+/*
+ * Entry of a send on a connection whose egress position is `connection->egress_position` now. `packets`: pages will leave in
+ * packets, where they can be read; those of a unix socket don't.
+ */
 static __always_inline void begin_send(struct connection *connection, __u64 sock, const struct msghdr *message,
-				       __u64 size, __u64 who)
+				       __u64 size, __u64 who, bool packets)
 {
 	bool whole = size <= INLINE_MAX && !(knobs.max_message && size > knobs.max_message);
 	struct call *call = announce_send(connection, sock, size, who);
@@ -71,7 +74,10 @@ static __always_inline void begin_send(struct connection *connection, __u64 sock
 		return;
 	}
 	pieces_of(&call->pieces, &call->address, &call->left, message);
-	if (call->pieces.kind == PIECES_PAGES) {
+	if (call->pieces.kind == PIECES_PAGES && !packets) {
+		call->pieces.kind = PIECES_NONE; /* exit declares them */
+		emit_bare(&call->head);
+	} else if (call->pieces.kind == PIECES_PAGES) {
 		mark_pages(connection, call->position, size);
 		emit_bare(&call->head);
 	} else if (!whole) {
@@ -98,6 +104,7 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 	__u64 who = bpf_get_current_pid_tgid();
 	struct connection *connection;
 	__u32 write_seq;
+	__u64 end;
 
 	if (!is_watched(who >> 32))
 		return;
@@ -105,9 +112,18 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 	if (!connection || connection->flags & CONNECTION_CONNECTING)
 		return;
 	write_seq = write_sequence(sk);
-	connection->egress_position = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	end = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	if (connection->learnt == LEARNT_SEEN && connection->egress_position == connection->egress_from &&
+	    (__s64)(end - connection->egress_position) > 0) {
+		/* The rest of a call that was under way when the probes came. */
+		struct sample head;
+
+		fill_sample(&head, SAMPLE_GAP, DIRECTION_EGRESS, connection->id);
+		emit_gap(&head, connection->egress_position, end - connection->egress_position, CAUSE_SEEN_LATE);
+	}
+	connection->egress_position = end;
 	connection->egress_sequence = write_seq;
-	begin_send(connection, (__u64)sk, message, size, who);
+	begin_send(connection, (__u64)sk, message, size, who, true);
 }
 
 /*
@@ -159,6 +175,8 @@ static __always_inline void exit_send(__u64 sock, long result)
 		call->head.kind = SAMPLE_SENT;
 		call->head.length = moved;
 		emit_bare(&call->head);
+	} else if (call->pieces.kind == PIECES_NONE) {
+		emit_gap(&call->head, call->position, moved, CAUSE_NO_BUFFER);
 	} else {
 		if (!call->inlined && moved > call->done)
 			emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, moved - call->done,

@@ -10,6 +10,8 @@
 #include "receive.h"
 #include "send.h"
 
+#define RCV_SHUTDOWN 1
+
 static __always_inline bool is_unix_stream(const struct sock *sk)
 {
 	return FAMILY(sk) == AF_UNIX && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
@@ -20,6 +22,10 @@ static __always_inline struct connection *unix_connection_of(const struct sock *
 	__u64 key = (__u64)sk;
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 	__u64 inode = inode_of(sk);
+	struct shared *all;
+	__u32 zero = 0;
+	__u8 learnt;
+	bool inbound;
 
 	if (connection && connection->inode != inode) {
 		close_connection(key, connection);
@@ -32,9 +38,21 @@ static __always_inline struct connection *unix_connection_of(const struct sock *
 	connection = insert_connection(key);
 	if (!connection)
 		return 0;
-	/* An accepted socket carries its listener's address, a connecting one usually none. */
-	own(connection, sk, BPF_CORE_READ((const struct unix_sock *)sk, addr) ? ROLE_INBOUND : ROLE_OUTBOUND, LEARNT_SEEN);
+	/*
+	 * An accepted socket carries its listener's address, a connecting one usually none. What the scan for existing
+	 * connections did not find is new (but for a descriptor that an unwatched process hands over: rare, and not told).
+	 */
+	inbound = BPF_CORE_READ((const struct unix_sock *)sk, addr) != 0;
+	all = bpf_map_lookup_elem(&shared, &zero);
+	learnt = inbound ? LEARNT_ACCEPT : LEARNT_CONNECT;
+	if (!all || !all->scanned)
+		learnt = LEARNT_SEEN;
+	own(connection, sk, inbound ? ROLE_INBOUND : ROLE_OUTBOUND, learnt);
 	emit_open(sk, connection);
+	if (BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN) {
+		connection->flags |= CONNECTION_REMOTE_FIN;
+		emit_close(connection, CLOSE_REMOTE_FIN);
+	}
 	return connection;
 }
 
@@ -47,7 +65,26 @@ static __always_inline void enter_unix_send(const struct sock *sk, const struct 
 		return;
 	connection = unix_connection_of(sk);
 	if (connection)
-		begin_send(connection, (__u64)sk, message, size, who);
+		begin_send(connection, (__u64)sk, message, size, who, false);
+}
+
+/* 5.10 to 6.4: sendfile and splice hand over a page a call. Never in a packet, and without an address: declared. */
+static __always_inline void enter_unix_sendpage(const struct sock *sk, __u64 size)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct connection *connection;
+	struct call *call;
+
+	if (!is_watched(who >> 32) || !is_unix_stream(sk) || !size)
+		return;
+	connection = unix_connection_of(sk);
+	if (!connection)
+		return;
+	call = announce_send(connection, (__u64)sk, size, who);
+	if (!call)
+		return;
+	call->pieces.kind = PIECES_NONE;
+	emit_bare(&call->head);
 }
 
 static __always_inline void finish_unix_receive(const struct sock *sk, struct call *call, __u64 who, long result)

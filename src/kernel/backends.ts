@@ -27,13 +27,15 @@ export const PACKETS_PROGRAM = 'packets';
 
 const FUNCTIONS = [
   'send', 'sent', 'send_waits', 'receive', 'received', 'unix_send', 'unix_sent', 'unix_receive', 'unix_received',
-  'udp_send', 'udp6_send', 'udp_receive', 'udp6_receive', 'udp_received', 'udp6_received',
+  'udp_send', 'udp6_send', 'udp_receive', 'udp6_receive', 'udp_received',
 ];
 /** By the kernel function that they need: not every kernel has it. */
 const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   tcp_sendpage: ['sendpage', 'sentpage'],
   unix_stream_splice_read: ['unix_splice', 'unix_spliced'],
   unix_release: ['unix_release'],
+  unix_stream_sendpage: ['unix_sendpage', 'unix_sentpage'],
+  unix_shutdown: ['unix_shutdown'],
   mptcp_sendmsg: ['mptcp_send', 'mptcp_sent'],
   mptcp_recvmsg: ['mptcp_receive', 'mptcp_received'],
 };
