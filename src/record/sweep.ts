@@ -1,4 +1,5 @@
 /** Connections as the kernel's table has them: ends that found no room in the ring, and how the living stand at the end. */
+import { readFileSync } from 'node:fs';
 import type { CloseEvent } from '../events/event.ts';
 import * as layout from '../kernel/layout.ts';
 import type { BpfMap } from '../kernel/map.ts';
@@ -27,14 +28,36 @@ export function takeUnreported(unreported: BpfMap, atUs: number, offset: number)
   return found;
 }
 
-/** Where each open connection stands: for the end, when no probe runs any more. */
+/** Inode numbers of the unix sockets of a process' network namespace; empty when the process is gone. */
+function unixInodes(tgid: number): Set<string> {
+  try {
+    return new Set(readFileSync(`/proc/${tgid}/net/unix`, 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/)[6] ?? ''));
+  } catch {
+    return new Set();
+  }
+}
+
+/**
+ * Where each open connection stands: for the end, when no probe runs any more. Not every backend is told when a unix socket
+ * is closed: one whose inode is gone has ended, only nobody saw when.
+ */
 export function standing(connections: BpfMap, atUs: number, offset: number): CloseEvent[] {
   const found: CloseEvent[] = [];
+  const inodes = new Map<number, Set<string>>();
+  const isGone = (value: Uint8Array): boolean => {
+    const view = new DataView(value.buffer);
+    const sequences = view.getUint32(layout.OFFSET_CONNECTION_INGRESS_SEQUENCE, true) + view.getUint32(layout.OFFSET_CONNECTION_EGRESS_SEQUENCE, true);
+    if (sequences !== 0) return false; // TCP, whose end is always told
+    const tgid = view.getUint32(layout.OFFSET_CONNECTION_TGID, true);
+    const known = inodes.get(tgid) ?? unixInodes(tgid);
+    inodes.set(tgid, known);
+    return !known.has(String(view.getBigUint64(layout.OFFSET_CONNECTION_INODE, true)));
+  };
   for (const key of connections.keys()) {
     const value = connections.get(key);
     if (value === undefined) continue;
     const flags = new DataView(value.buffer).getUint32(layout.OFFSET_CONNECTION_FLAGS, true);
-    if ((flags & layout.CONNECTION_OPENED) !== 0) found.push(closeOf(value, 'stands', atUs, offset));
+    if ((flags & layout.CONNECTION_OPENED) !== 0) found.push(closeOf(value, isGone(value) ? 'done' : 'stands', atUs, offset));
   }
   return found;
 }
