@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable, Writable } from 'node:stream';
 import { EnvironmentError } from '../errors.ts';
 import { asInvoker } from '../kernel/invoker.ts';
+import { SCRATCH } from './mounts.ts';
 
 /** Where, in that namespace, the replayer listens. Outside the range that the kernel hands out for outgoing connections. */
 export const OUTBOUND_PORT = 64_999;
@@ -56,8 +57,7 @@ COMMIT`;
 
 /**
  * Runs as the first process of the pid namespace, with the command in "$@". Descriptor 3: what it has to tell. Descriptor 4:
- * a line lets the command begin, its end (also: our death) ends everything. Name service
- * caches that answer by a unix socket would leave the namespace: masked. The shell's own word on how the command ended is noise.
+ * a line lets the command begin, its end (also: our death) ends everything. The shell's own word on how the command ended is noise.
  */
 const INIT = `
 unset KOALA_INIT
@@ -76,9 +76,7 @@ RULES
 fi
 echo '10240 60999' >/proc/sys/net/ipv4/ip_local_port_range 2>/dev/null
 echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse 2>/dev/null
-for socket in /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve; do
-  [ -S $socket ] && mount --bind /dev/null $socket
-done
+said=$(mount -t tmpfs -o mode=755 koala-bpf ${SCRATCH} 2>&1) || fail "mount: $said"
 echo "ready $six" >&3
 read -r go <&4 || exit 0
 exec 5>&2 2>/dev/null

@@ -17,8 +17,9 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 
 export interface OutboundOptions {
   readonly engine: Engine;
-  /** Canonical "IP:PORT" (or "NAME:PORT"). */
+  /** Canonical "IP:PORT" (or "NAME:PORT"), or "unix:/path". */
   readonly destination: string;
+  /** 0 for a unix socket. */
   readonly serverPort: number;
   /** Something a person should know, once. */
   note(text: string): void;

@@ -13,6 +13,8 @@ export interface ReplayedCall {
   /** 0..1: how alike they are, where the call was found by likeness. */
   readonly score?: number;
   readonly differences: readonly Difference[];
+  /** How many more differences there are than are listed; absent: none. */
+  readonly more?: number;
 }
 
 export interface Replayed {
@@ -28,7 +30,7 @@ export interface Replayed {
   /** How many differences were left out as volatile. */
   readonly ignored: number;
   readonly noise: readonly Noise[];
-  readonly response: { readonly verdict: 'same' | 'different'; readonly differences: readonly Difference[] };
+  readonly response: { readonly verdict: 'same' | 'different'; readonly differences: readonly Difference[]; readonly more?: number };
   readonly calls: readonly ReplayedCall[];
 }
 

@@ -5,7 +5,10 @@ import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import { startThread } from '../kernel/thread.ts';
 import type { Session } from '../sessions/session.ts';
+import { neverConnected } from './calls.ts';
 import { confine, type Confinement } from './confine.ts';
+import { HostSockets } from './host-sockets.ts';
+import { hideSockets, leadToPlayed } from './mounts.ts';
 import { owned } from './owned.ts';
 import type { IdleCall, Played } from './played.ts';
 import type { Replayed } from './replayed.ts';
@@ -16,6 +19,10 @@ import { worldOf, type WorldOptions } from './world.ts';
 /** So many sessions' calls can be asked for while the SUT starts. */
 const MAX_LEARNT = 1_000;
 const LOOK_EVERY_MS = 10;
+/** So long may a service that listens no more take to end: its status says more. */
+const DYING_MS = 500;
+/** How often sockets that began to listen on the host since are looked for. */
+const HIDE_EVERY_MS = 1_000;
 /** Beyond the worker's own bounds: it is stuck. */
 const WORKER_MS = 30_000;
 
@@ -37,6 +44,11 @@ export interface ReplayOptions extends WorldOptions {
   note(text: string): void;
 }
 
+/** The path of a "unix:/path" that can be played; undefined for anything else: an address, an abstract or a relative name. */
+function socketPath(destination: string): string | undefined {
+  return destination.startsWith('unix:/') ? destination.slice('unix:'.length) : undefined;
+}
+
 /** Why a session can't be played, or undefined when it can. */
 export function whyNot(session: Session, allowIncomplete: boolean): string | undefined {
   const { certificate, inbound, outbound, entry } = session;
@@ -46,8 +58,11 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
   if (tls !== undefined || outbound.some(({ connection }) => connection.protocol === 'tls')) {
     return `TLS inside${tls?.detail === undefined ? '' : ` (${tls.detail})`}, which cannot be read yet`;
   }
-  const unix = outbound.find(({ connection }) => connection.remote.startsWith('unix:'));
-  if (unix !== undefined) return `it calls ${unix.connection.remote}; unix sockets cannot be played yet`;
+  const unix = outbound.filter(({ connection }) => connection.remote.startsWith('unix:'));
+  const nowhere = unix.find(({ connection }) => socketPath(connection.remote) === undefined);
+  if (nowhere !== undefined) return `it calls ${nowhere.connection.remote}; only unix sockets with an absolute path can be played`;
+  const failed = unix.find(neverConnected);
+  if (failed !== undefined) return `it failed to connect to ${failed.connection.remote}; that cannot be played yet`;
   if (inbound.request.length === 0) return 'it has no request';
   if (certificate.state === 'complete' || allowIncomplete) return undefined;
   const lost = certificate.lost.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -87,12 +102,18 @@ class Run {
   readonly #confinement: Confinement;
   readonly #worker: Worker;
   readonly #world;
+  readonly #sockets: HostSockets;
+  /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
+  #unplayable: ReadonlyMap<string, string> = new Map();
+  #hiding: NodeJS.Timeout | undefined;
   #ended: number | undefined;
+  #isDying = false;
   /** Rejects once: the worker is of no use any more. */
   readonly #broken: Promise<never>;
 
-  private constructor(options: ReplayOptions, confinement: Confinement, worker: Worker, world: ReturnType<typeof worldOf>) {
+  private constructor(options: ReplayOptions, confinement: Confinement, worker: Worker, world: ReturnType<typeof worldOf>, sockets: HostSockets) {
     this.#options = options;
+    this.#sockets = sockets;
     this.#confinement = confinement;
     this.#worker = worker;
     this.#world = world;
@@ -106,7 +127,11 @@ class Run {
     const world = worldOf(sessions, options);
     const confinement = await confine(options.command);
     if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
-    const start: WorkerStart = { pid: confinement.pid, ipv6: confinement.ipv6, world, learn: sessions.slice(0, MAX_LEARNT).map(owned) };
+    const hostSockets = new HostSockets();
+    const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []);
+    const start: WorkerStart = {
+      pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: sessions.slice(0, MAX_LEARNT).map(owned),
+    };
     let worker: Worker;
     try {
       worker = startThread('./worker', import.meta.url, start);
@@ -114,9 +139,10 @@ class Run {
       await confinement.stop();
       throw error;
     }
-    const run = new Run(options, confinement, worker, world);
+    const run = new Run(options, confinement, worker, world, hostSockets);
     try {
       await run.#heard('up');
+      await run.#closeUnixSockets(paths);
       confinement.start();
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);
@@ -128,10 +154,34 @@ class Run {
     }
   }
 
+  /** Before the SUT begins: the host's sockets can't be reached any more, those of recorded dependencies lead to us. */
+  async #closeUnixSockets(played: readonly string[]): Promise<void> {
+    const { pid } = this.#confinement;
+    const left = await hideSockets(pid, this.#sockets.look(pid));
+    for (const [path, why] of left) throw new EnvironmentError(`Cannot keep the service from the socket ${path}: ${why}`);
+    this.#unplayable = await leadToPlayed(pid, played);
+    this.#hiding = setTimeout(() => { void this.#hideNew(); }, HIDE_EVERY_MS).unref();
+  }
+
+  async #hideNew(): Promise<void> {
+    const { pid } = this.#confinement;
+    try {
+      const left = await hideSockets(pid, this.#sockets.look(pid));
+      for (const [path, why] of left) this.#options.note(`the service could reach the socket ${path}: ${why}`);
+      this.#hiding?.refresh();
+    } catch {
+      // The namespace is gone, and the service with it.
+    }
+  }
+
   async play(session: Session): Promise<Replayed> {
+    const unplayable = session.outbound.find(({ connection }) => this.#unplayable.has(socketPath(connection.remote) ?? ''))?.connection.remote;
+    if (unplayable !== undefined) {
+      return unplayed(session, 'skipped', `it calls ${unplayable}, which cannot be played here: ${this.#unplayable.get(socketPath(unplayable) ?? '') ?? ''}`);
+    }
     const sut = sutOf(session, this.#options);
     if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
-    if (!this.#confinement.listening(sut.port)) {
+    if (!await this.#listens(sut)) {
       const why = this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended (exit ${this.#ended})`;
       return unplayed(session, 'error', why);
     }
@@ -142,7 +192,18 @@ class Run {
     return this.#judge(session, message.played);
   }
 
+  /** Waits for its end once where it does not: a service that is about to end stops listening first. */
+  async #listens(sut: Address): Promise<boolean> {
+    if (this.#confinement.listening(sut.port)) return true;
+    if (this.#isDying) return false;
+    this.#isDying = true;
+    await Promise.race([this.#confinement.ended, sleep(DYING_MS)]);
+    return this.#confinement.listening(sut.port);
+  }
+
   async end(): Promise<void> {
+    clearTimeout(this.#hiding);
+    this.#hiding = undefined;
     await this.#confinement.stop();
     await this.#worker.terminate();
   }

@@ -5,7 +5,7 @@ import { canonicalDestination } from './destination.ts';
 import type { LiveCall, Played, World } from './played.ts';
 import type { Replayed, ReplayedCall } from './replayed.ts';
 import { protocolNamed } from '../protocols/index.ts';
-import type { ProtocolName } from '../protocols/protocol.ts';
+import type { Frame, Framer, ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -48,10 +48,12 @@ export function judge(session: Session, played: Played, world: Pick<World, 'thre
     event: 'session', session: session.id, summary: sessionSummary(session), verdict: same ? 'same' : 'different',
     durationMs: round(played.durationMs), ignored: response.ignored + ignoredInCalls,
     noise: [...response.noise, ...noise],
-    response: { verdict: differences.length === 0 ? 'same' : 'different', differences }, calls,
+    response: { verdict: differences.length === 0 ? 'same' : 'different', differences, ...atLeast(response.more) }, calls,
   };
 }
 
+/** What `compareTalk` found beyond what it lists. */
+const atLeast = (more: number): { more?: number } => (more > 0 ? { more } : {});
 const round = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 /** An answer that broke off, where the recorded one did not; and the other way round. */
@@ -81,7 +83,7 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
     unused.delete(paired);
     const response = bytesOf(talk.response);
     const at = `calls[${calls.length}].`;
-    const { differences, ignored: volatile, noise: rules } = call.how === 'exact' || call.how === 'refused' ? { differences: [], ignored: 0, noise: [] }
+    const { differences, more, ignored: volatile, noise: rules } = call.how === 'exact' || call.how === 'refused' ? { differences: [], more: 0, ignored: 0, noise: [] }
       : compareTalk({ request: bytesOf(talk.request), response }, { request: call.request, response }, talk.connection.protocol);
     ignored += volatile;
     noise.push(...rules.map((one) => ({ ...one, path: at + one.path })));
@@ -92,12 +94,13 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
     calls.push({
       ...base, verdict, recorded: paired,
       summary: call.how === 'refused' ? `connect (${talk.end?.kind ?? 'failed'})` : summaryOf(call.request, response, talk.connection.protocol),
-      differences: differences.map((difference) => ({ ...difference, path: at + difference.path })),
+      differences: differences.map((difference) => ({ ...difference, path: at + difference.path })), ...atLeast(more),
     });
   }
+  const onlySetUp = unused.size === 0 ? new Set<string>() : connectionsOnlySetUp(session);
   for (const index of unused) {
     const talk = session.outbound[index];
-    if (talk === undefined || isFarewell(talk)) continue;
+    if (talk === undefined || isFarewell(talk) || onlySetUp.has(talk.connection.id)) continue;
     calls.push({
       verdict: 'missing', destination: canonicalDestination(talk.connection.remote), recorded: index, differences: [],
       summary: summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol),
@@ -129,6 +132,27 @@ function cameLate(talk: OutboundTalk, call: LiveCall, done: readonly { talk: Out
   const tid = talk.request[0]?.tid;
   return answeredUs !== undefined && done.some(({ talk: other, live }) => other.request[0]?.tid === tid
     && (atUs(other, 'request', 0) ?? 0) >= answeredUs && live.endedMs <= call.beganMs);
+}
+
+/** Connections that were set up (a login, `SET`) and ended before any call: a pool's spare ones. Nobody misses them. */
+function connectionsOnlySetUp(session: Session): ReadonlySet<string> {
+  const withPrologue = new Set(session.prologues.map(({ connection }) => connection));
+  const found = new Set<string>();
+  const framers = new Map<string, Framer>();
+  for (const talk of session.outbound) {
+    const { id, protocol } = talk.connection;
+    if (withPrologue.has(id) || protocol === 'unknown' || isFarewell(talk)) continue;
+    const framer = framers.get(id) ?? protocolNamed(protocol).framer();
+    const isFirst = !framers.has(id);
+    framers.set(id, framer);
+    const frames: Frame[] = [];
+    framer.push('client', bytesOf(talk.request), frames);
+    const asked = [...frames];
+    framer.push('server', bytesOf(talk.response), frames);
+    if (isFirst) found.add(id);
+    if (!framer.sure || asked.length === 0 || asked.some(({ setup }) => setup !== true)) found.delete(id);
+  }
+  return found;
 }
 
 /** Goodbyes (PostgreSQL Terminate, MySQL COM_QUIT, Redis QUIT): a pool that keeps its connection says none. */

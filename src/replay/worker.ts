@@ -14,6 +14,7 @@ import { DNS_PORT, OUTBOUND_PORT } from './confine.ts';
 import { Engine } from './engine.ts';
 import { faultsOf, imposeFaults, liftFaults } from './faults.ts';
 import { playClient } from './inbound.ts';
+import { playedSocket } from './mounts.ts';
 import { Names } from './names.ts';
 import { descriptorOf, joinOwnListener, OutboundConnection, resetNow } from './outbound.ts';
 import type { IdleCall, LiveCall, Played, World } from './played.ts';
@@ -22,6 +23,8 @@ export interface WorkerStart {
   /** A process in the namespace to enter. */
   readonly pid: number;
   readonly ipv6: boolean;
+  /** Paths of recorded unix sockets: the one at index N is to be played at `playedSocket(pid, N)`. */
+  readonly sockets: readonly string[];
   readonly world: World;
   /** Sessions whose calls may be asked for while none is played (the SUT's start). */
   readonly learn: readonly Session[];
@@ -42,7 +45,7 @@ const LOOK_EVERY_MS = 5;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, world, learn } = workerData as WorkerStart;
+const { pid, ipv6, sockets, world, learn } = workerData as WorkerStart;
 const toMain = (message: FromWorker): void => parentPort?.postMessage(message);
 const notes = new Set<string>();
 const note = (text: string): void => {
@@ -70,9 +73,21 @@ function accepted(socket: Socket): void {
   }
   const { destination } = names.meant(address);
   if (engine.protocolOf(destination) === undefined && joinOwnListener(socket, address)) return;
-  const connection = new OutboundConnection(socket, { engine, destination, serverPort: address.port, note });
+  playOn(socket, destination, address.port);
+}
+
+function playOn(socket: Socket, destination: string, serverPort: number): void {
+  const connection = new OutboundConnection(socket, { engine, destination, serverPort, note });
   connections.add(connection);
   socket.on('close', () => connections.delete(connection));
+}
+
+function listenAt(path: string, destination: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer({ allowHalfOpen: true }, (socket) => { playOn(socket, destination, 0); });
+    server.on('error', reject);
+    server.listen({ path, backlog: BACKLOG, readableAll: true, writableAll: true }, () => { resolve(server); });
+  });
 }
 
 function listen(host: string): Promise<Server> {
@@ -129,7 +144,10 @@ async function play(session: Session, sut: Address): Promise<void> {
 enterNetworkNamespace(pid);
 for (const session of learn) engine.learn(session);
 const hosts = ipv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
-await Promise.all(hosts.flatMap((host) => [listen(host), answerNames(host, host === '::1' ? 'udp6' : 'udp4')]));
+await Promise.all([
+  ...hosts.flatMap((host) => [listen(host), answerNames(host, host === '::1' ? 'udp6' : 'udp4')]),
+  ...sockets.map((path, index) => listenAt(playedSocket(pid, index), `unix:${path}`)),
+]);
 parentPort?.on('message', (message: ToWorker) => {
   if (message.kind === 'play') void play(message.session, message.sut);
   else toMain({ kind: 'idle', idle: engine.takeIdle() });

@@ -24,6 +24,10 @@ function difference({ path, recorded, live, kind }: Difference, colours: Colours
   ];
 }
 
+function unlisted(more: number | undefined): string[] {
+  return more === undefined ? [] : [`    … and ${counted(more, 'more difference')}`];
+}
+
 const CALL_WORDS: Readonly<Record<ReplayedCall['verdict'], string>> = {
   same: 'same', different: 'changed', missing: 'not made', new: 'new, not recorded', reordered: 'out of order', state: 'state', cached: 'cached',
 };
@@ -32,7 +36,7 @@ function call(one: ReplayedCall, colours: Colours): string[] {
   const likeness = one.score === undefined ? '' : colours.dim(`  ${(one.score * 100).toFixed(0)}% alike`);
   return [
     `    ${colours.bold('call')} ${oneLine(one.summary)} to ${oneLine(one.destination)}: ${CALL_WORDS[one.verdict]}${likeness}`,
-    ...one.differences.flatMap((each) => difference(each, colours).map((line) => `  ${line}`)),
+    ...[...one.differences.flatMap((each) => difference(each, colours)), ...unlisted(one.more)].map((line) => `  ${line}`),
   ];
 }
 
@@ -44,7 +48,7 @@ export function sessionLines(replayed: Replayed, colours: Colours): string[] {
   const made = calls.length === 0 ? '' : colours.dim(`  ${counted(calls.length, 'call')}`);
   const why = reason === undefined ? '' : `  (${oneLine(reason)})`;
   const lines = [
-    ...response.differences.flatMap((one) => difference(one, colours)),
+    ...response.differences.flatMap((one) => difference(one, colours)), ...unlisted(response.more),
     ...calls.filter((one) => one.verdict !== 'same').flatMap((one) => call(one, colours)),
   ];
   const more = Math.max(0, lines.length - MAX_LINES);

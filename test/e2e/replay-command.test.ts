@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -207,16 +208,25 @@ describe('koala-bpf replay', function () {
     assert.match(stderr, /^65534\n65534\nHOME=\S+ SUDO=none\n/m);
   });
 
-  it('works as an ordinary user too, and the service is that user', async function () {
-    const paths = files([good()]);
+  it('works as an ordinary user too: the service is that user, and reaches nothing real by a unix socket', async function () {
+    const [real, played] = [join(folder, 'real.sock'), join(folder, 'db', 'played.sock')];
+    let connections = 0;
+    const server = createServer((socket) => { connections += 1; socket.end('real'); });
+    await new Promise<void>((resolve) => { server.listen({ path: real, readableAll: true, writableAll: true }, resolve); });
+    const request = get('/a', 'db');
+    const paths = files([good(), planned(
+      [{ to: `unix:${real}`, send: 'x', read: 4 }, { to: `unix:${played}`, send: request, read: ok('one').length }], ['ECONNREFUSED', ok('one')],
+      [call({ to: `unix:${played}`, protocol: 'http', request, response: ok('one') })], { id: 'bbbb' })]);
     for (const path of paths) chmodSync(path, 0o644);
     const asks = `id -u >&2; exec ${process.execPath} ${SERVICE} ${PORT}`;
-    const { status, stderr } = await start([...paths, '--', 'sh', '-c', asks], { HOME: folder }, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']).outcome;
+    const { status, stdout, stderr } = await start([...paths, '--', 'sh', '-c', asks], { HOME: folder }, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']).outcome;
+    server.close();
     if (/unshare failed|Operation not permitted|Permission denied/.test(stderr)) {
       console.log(`      skipped: ordinary users may not make user namespaces, or may not read this checkout: ${stderr.trim().split('\n').at(-1) ?? ''}`);
       this.skip();
     }
-    assert.equal(status, 0, stderr);
+    assert.equal(status, 0, stdout + stderr);
     assert.match(stderr, /^65534$/m);
+    assert.equal(connections, 0);
   });
 });

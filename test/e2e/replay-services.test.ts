@@ -81,9 +81,9 @@ describe('replay of a real service, its dependencies stopped', function () {
     this.skip();
   });
 
-  for (const [worker, warm] of [['gthread', false], ['gthread', true], ['sync', false]] as const) {
-    it(`gunicorn ${worker} with requests, psycopg2 and redis-py is the same${warm ? ', though its pools are older than the recording' : ''}`, async () => {
-      const { recorded, skipped, replayed, notes } = await recordAndReplay(() => gunicorn({ worker, sql: 'tcp' }), warm);
+  for (const [worker, sql, warm] of [['gthread', 'tcp', false], ['gthread', 'unix', false], ['gthread', 'tcp', true], ['sync', 'tcp', false]] as const) {
+    it(`gunicorn ${worker} with requests, psycopg2${sql === 'unix' ? ' (by a unix socket)' : ''} and redis-py is the same${warm ? ', though its pools are older than the recording' : ''}`, async () => {
+      const { recorded, skipped, replayed, notes } = await recordAndReplay(() => gunicorn({ worker, sql }), warm);
       assert.ok(recorded >= REQUESTS, `${recorded} sessions were recorded`);
       assert.deepEqual(skipped, []);
       assert.deepEqual(different(replayed), [], explain(different(replayed)) + notes.join('\n'));

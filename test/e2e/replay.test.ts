@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Replayed } from '../../src/replay/replayed.ts';
 import { call, get, ok, prologue, type CallFacts } from '../unit/replay/build.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
+import { UnixServer } from './replay/unix-server.ts';
 
 const HTTP = '10.20.30.40:80';
 
@@ -92,6 +96,51 @@ describe('replay', function () {
       });
       const { replayed } = await play([sessionOf([get_('a', '1'), get_('b', '2')]), sessionOf([get_('a', '3')], 'bbbb'), sessionOf([get_('c', '4')], 'cccc')]);
       assert.deepEqual(verdicts(replayed), ['same', 'same', 'same'], JSON.stringify(replayed));
+    });
+
+    it('plays unix sockets, where nothing is and where something real listens, and leaves the host\'s folders as they are', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
+      const [real, gone, stale] = [join(folder, 'real.sock'), join(folder, 'db', 'deep er', 'gone.sock'), join(folder, 'stale,:\\é.sock')];
+      writeFileSync(join(folder, 'file'), 'kept');
+      writeFileSync(stale, '');
+      let connections = 0;
+      const server = createServer((socket) => { connections += 1; socket.end('real\n'); }).listen(real);
+      try {
+        const calls = [real, gone, stale].map((path, n) => page(`/${n}`, `socket ${n}`, `unix:${path}`));
+        const { replayed, notes } = await play([sessionOf(calls), sessionOf(calls, 'bbbb')]);
+        assert.deepEqual(verdicts(replayed), ['same', 'same'], JSON.stringify(replayed) + notes.join('\n'));
+        assert.deepEqual(callVerdicts(replayed[1]), ['same', 'same', 'same']);
+        assert.equal(connections, 0);
+        assert.deepEqual(readdirSync(folder).sort(), ['file', 'real.sock', 'stale,:\\é.sock']);
+      } finally {
+        server.close();
+        rmSync(folder, { recursive: true });
+      }
+    });
+
+    it('goes on playing a unix socket when the real one begins to listen meanwhile', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
+      const path = join(folder, 'db.sock');
+      let connections = 0;
+      const server = createServer((socket) => { connections += 1; socket.end('real\n'); });
+      const slow: Step = { to: HTTP, send: 'hello', read: 1, timeoutMs: 3_500 };
+      const one = page('/a', 'one', `unix:${path}`);
+      const playing = play([planned([slow, one.step], ['timeout after ', one.result], [call({ to: HTTP, request: 'hello' }), one.recorded])]);
+      setTimeout(() => { server.listen(path); }, 1_500);
+      try {
+        const { replayed } = await playing;
+        assert.deepEqual([verdicts(replayed), connections], [['same'], 0], JSON.stringify(replayed));
+      } finally {
+        server.close();
+        rmSync(folder, { recursive: true });
+      }
+    });
+
+    it('skips a session whose unix socket has no folder here, with the reason', async () => {
+      const nowhere = page('/a', 'one', 'unix:/koala-no-such-folder/db.sock');
+      const { replayed } = await play([sessionOf([nowhere]), sessionOf([page('/a', 'one')], 'bbbb')]);
+      assert.deepEqual(verdicts(replayed), ['skipped', 'same']);
+      assert.match(replayed[0]?.reason ?? '', /unix:\/koala-no-such-folder\/db\.sock.*no folder of that path exists here/);
     });
 
     it('plays failures as failures', async () => {
@@ -195,6 +244,66 @@ describe('replay', function () {
       } finally {
         server.close();
         udp.close();
+      }
+    });
+
+    it('not by unix sockets: by path, relative or not, through links and other mounts, of another network namespace, or as datagrams', async () => {
+      const server = await UnixServer.start();
+      try {
+        const { replayed, notes } = await play([planned(
+          server.paths.map((path) => ({ to: `unix:${path}`, send: 'are you real?', read: 1, timeoutMs: 500 })), server.paths.map(() => 'ECONNREFUSED'), [])]);
+        assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+        const script = `require("net"); const { execFileSync } = require("child_process");`
+          + ` execFileSync("python3", ["-c", "import socket,sys\\ntry: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', '${server.datagrams}')\\nexcept ConnectionRefusedError: print('refused', file=sys.stderr)"], { stdio: "inherit" });`
+          + ` process.argv[1] = "${SERVICE}"; process.argv[2] = "${PORT}"; import("${SERVICE}")`;
+        await play([sessionOf([page('/a', 'one')])], { command: [process.execPath, '-e', script, SERVICE, String(PORT)] });
+        assert.deepEqual(await server.heard(), { connections: 0, datagrams: 0 });
+        assert.deepEqual(await server.ask(), { connections: server.paths.length, datagrams: 1 }, 'outside of a replay each of them answers');
+      } finally {
+        server.stop();
+      }
+    });
+
+    it('not by abstract unix sockets', async () => {
+      const name = `koala-replay-${process.pid}`;
+      let connections = 0;
+      const server = createServer((socket) => { connections += 1; socket.end('real'); }).listen(`\0${name}`);
+      try {
+        const { replayed } = await play([planned([{ to: `unix:@${name}`, send: 'are you real?', read: 4 }], ['ECONNREFUSED'], [])]);
+        assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed));
+        assert.equal(connections, 0);
+      } finally {
+        server.close();
+      }
+    });
+
+    it('not by a unix socket that begins to listen while the service runs, from a second later on', async () => {
+      const path = join(mkdtempSync(join(tmpdir(), 'koala-replay-')), 'late.sock');
+      let connections = 0;
+      const server = createServer((socket) => { connections += 1; socket.end(); });
+      const slow: Step = { to: HTTP, send: 'hello', read: 1, timeoutMs: 3_500 };
+      const playing = play([planned([slow, { to: `unix:${path}`, send: 'are you real?', read: 1 }], ['timeout after ', 'ECONNREFUSED'], [call({ to: HTTP, request: 'hello' })])]);
+      setTimeout(() => { server.listen(path); }, 1_500);
+      try {
+        const { replayed } = await playing;
+        assert.equal(replayed[0]?.response.verdict, 'same', JSON.stringify(replayed));
+        assert.equal(connections, 0);
+      } finally {
+        server.close();
+        rmSync(dirname(path), { recursive: true });
+      }
+    });
+
+    it('but its own unix sockets, also where a real one listens in the same folder', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
+      const server = createServer((socket) => { socket.end('real'); }).listen(join(folder, 'real.sock'));
+      try {
+        const own = join(folder, 'own.sock');
+        const { replayed } = await play([planned([{ to: `unix:${own}`, send: '', read: 4 }], ['mine'], [])], {}, { OWN_SOCKET: own });
+        assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed));
+      } finally {
+        server.close();
+        rmSync(folder, { recursive: true });
       }
     });
   });

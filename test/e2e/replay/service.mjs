@@ -1,15 +1,17 @@
 // A service that does what its request says: GET /run/PLAN, PLAN being base64url of a JSON list of calls
-// {to: "HOST:PORT", send, read (characters of the answer; 0: until it ends), keep (name of a pooled connection)}.
+// {to: "HOST:PORT" or "unix:/path", send, read (characters of the answer; 0: until it ends), keep (name of a pooled connection)}.
 // Answers the list of what came back (latin1), or of error codes. node service.mjs PORT
+// OWN_SOCKET (environment): a unix socket on which it says "mine".
 // DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | reverse | status | field.
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 
 const port = Number(process.argv[2]);
 const deviate = process.env.DEVIATE;
 const pool = new Map();
 
 function dial(to) {
+  if (to.startsWith('unix:')) return connect({ path: to.slice(5).replace(/^@/, '\0'), allowHalfOpen: true });
   const at = to.lastIndexOf(':');
   return connect({ host: to.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(to.slice(at + 1)), allowHalfOpen: true });
 }
@@ -58,4 +60,5 @@ if (process.env.WARM_UP) {
   process.stderr.write(`warmed up with ${JSON.stringify(answer)}\n`);
   if (process.env.WARM_UP_MUST !== undefined && answer !== process.env.WARM_UP_MUST) process.exit(9);
 }
+if (process.env.OWN_SOCKET) createTcpServer((socket) => socket.end('mine')).listen(process.env.OWN_SOCKET);
 server.listen(port, process.env.LISTEN ?? '127.0.0.1');

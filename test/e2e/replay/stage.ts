@@ -77,7 +77,7 @@ export function processesWith(text: string): string[] {
 /** What a replay could leave behind on the host: rules, routes, named namespaces, and mounts where a replay makes some. */
 export function hostState(): string {
   const ask = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => /^(\/proc|\/run\/nscd|\/run\/systemd\/resolve)/.test(line.split(' ')[4] ?? ''));
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => / (\/null \S+|\S+ \/proc\S*|\S+\.sock) /.test(line) || line.includes(' koala-bpf '));
   return [ask('iptables', '-t', 'nat', '-S'), ask('ip6tables', '-t', 'nat', '-S'), ask('iptables', '-S'), ask('ip', 'netns', 'list'),
     ask('ip', 'rule'), ask('ip', 'route', 'show', 'table', 'local'), ...mounts].join('\n');
 }

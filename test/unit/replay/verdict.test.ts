@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import pc from 'picocolors';
 import { exitOf } from '../../../src/cli/replay.ts';
 import type { LiveCall, Played } from '../../../src/replay/played.ts';
 import { whyNot } from '../../../src/replay/run.ts';
 import { judge } from '../../../src/replay/verdict.ts';
+import { sessionLines } from '../../../src/report/replay.ts';
 import { bytes, call, get, ok, session } from './build.ts';
 
 const to = '10.0.0.5:80';
@@ -71,6 +73,24 @@ describe('the verdict on a session', () => {
     assert.deepEqual([verdict, response.differences.map(({ path }) => path)], ['different', ['response.end']]);
   });
 
+  it('does not miss a login after which nothing was asked, but misses a call', () => {
+    const db = (request: string, response: string): ReturnType<typeof call> => call({ to: '10.0.0.7:5432', protocol: 'postgresql', request, response });
+    const login = db('\0\0\0\x0f\0\x03\0\0user\0\0\0', 'R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I');
+    const query = db('Q\0\0\0\x0dSELECT 1\0', 'C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I');
+    const verdicts = (calls: ReturnType<typeof call>[]): string[] => judge(session({ request: get('/'), response: ok('1'), calls }), played([], { response: bytes(ok('1')) }), { threshold })
+      .calls.map(({ verdict, recorded }) => `${verdict} ${recorded}`);
+    assert.deepEqual(verdicts([login]), []);
+    assert.deepEqual(verdicts([login, query]), ['missing 0', 'missing 1']);
+  });
+
+  it('says how many differences it does not list', () => {
+    const many = (from: number): string => ok(JSON.stringify(Array.from({ length: 5_000 }, (_, n) => n + from)));
+    const { response } = judge(session({ request: get('/'), response: many(0) }), played([], { response: bytes(many(7_000)) }), { threshold });
+    assert.equal(response.differences.length + (response.more ?? 0), 5_000);
+    assert.ok((response.more ?? 0) > 0);
+    assert.ok(sessionLines({ ...judge(one, played(both), { threshold }), response }, pc.createColors(false)).length < 100);
+  });
+
   it('does not miss a goodbye', () => {
     const quit = session({ request: get('/'), response: ok('1'), calls: [call({ to: '10.0.0.6:6379', protocol: 'redis', request: '*1\r\n$4\r\nQUIT\r\n', response: '+OK\r\n' })] });
     assert.equal(judge(quit, played([], { response: bytes(ok('1')) }), { threshold }).verdict, 'same');
@@ -90,8 +110,17 @@ describe('a session', () => {
     assert.match(whyNot(tls, true) ?? '', /TLS/);
   });
 
-  it('is not played when it calls a unix socket', () => {
-    assert.match(whyNot(session({ request: get('/'), response: ok('1'), calls: [call({ to: 'unix:/run/mysqld/mysqld.sock', request: 'x' })] }), false) ?? '', /mysqld\.sock/);
+  const calling = (facts: Parameters<typeof call>[0]): string | undefined =>
+    whyNot(session({ request: get('/'), response: ok('1'), calls: [call({ request: 'x', ...facts })] }), false);
+
+  it('is played when it calls a unix socket by its path', () => {
+    assert.equal(calling({ to: 'unix:/run/mysqld/mysqld.sock' }), undefined);
+  });
+
+  it('is not played when it calls a unix socket that has no path, or that it could not connect to', () => {
+    assert.match(calling({ to: 'unix:' }) ?? '', /absolute path/);
+    assert.match(calling({ to: 'unix:run/db.sock' }) ?? '', /unix:run\/db\.sock.*absolute path/);
+    assert.match(calling({ to: 'unix:/run/db.sock', request: '', end: { kind: 'refused', by: 'remote' } }) ?? '', /failed to connect to unix:\/run\/db\.sock/);
   });
 });
 
