@@ -198,11 +198,11 @@ async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, chil
 }
 
 function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { tgid: number; command: string }[]): void {
+  say('Recordings hold whatever the service said and heard, credentials included: keep them to yourself.');
   if (flags.json) {
     print({ event: 'recording', dir, probe: recorder.probes.probe, targets: targets.map(({ tgid, command: name }) => ({ tgid, command: name })) });
     return;
   }
-  say('Recordings hold whatever the service said and heard, credentials included: keep them to yourself.');
   const who = targets.length === 0 ? (flags.all === true ? 'every process' : 'nobody yet')
     : targets.slice(0, 4).map(({ tgid, command: name }) => `${name} (${tgid})`).join(', ') + (targets.length > 4 ? ` and ${targets.length - 4} more` : '');
   say(`koala-bpf: recording ${who} to ${dir} (probe ${recorder.probes.probe}); Ctrl-C ends it`);
