@@ -132,7 +132,9 @@ int emit_step(__u64 who, __u32 direction)
 	} else {
 		call->filled = 0;
 		call->want = call->remaining > GATHER ? GATHER : call->remaining;
-		if (call->want <= 2048)
+		if (call->want <= 256)
+			GATHER_INTO(256)
+		else if (call->want <= 2048)
 			GATHER_INTO(2048)
 		else
 			GATHER_INTO(GATHER)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The `fentry` backend: trampolines at function entry and exit. The cheapest; needs BTF and a kernel that may patch its text. */
 #include "functions.h"
+#define KOALA_NAMES_KFUNCS
 #include "held.h"
 
 SEC("fentry/tcp_sendmsg_locked")
@@ -179,7 +180,7 @@ int BPF_PROG(fentry_unix_spliced, struct socket *socket, void *position, void *p
 SEC("fentry/unix_release")
 int BPF_PROG(fentry_unix_release, struct socket *socket)
 {
-	HELD(released_unix(BPF_CORE_READ(socket, sk)));
+	HELD_FROM_INTERRUPTS(released_unix(BPF_CORE_READ(socket, sk)));
 	return 0;
 }
 

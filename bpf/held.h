@@ -13,10 +13,20 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-extern void bpf_preempt_disable(void) __weak __ksym;
-extern void bpf_preempt_enable(void) __weak __ksym;
-extern void bpf_local_irq_save(unsigned long *flags) __weak __ksym;
-extern void bpf_local_irq_restore(unsigned long *flags) __weak __ksym;
+/*
+ * Wanted: __ksym in every object. libbpf 1.1's linker refuses the second one that says it of a function ("failed to resolve
+ * size of underlying type"); so one object says it, the others merely use the name.
+ */
+#ifdef KOALA_NAMES_KFUNCS
+#define KFUNC __weak __ksym
+#else
+#define KFUNC __weak
+#endif
+
+extern void bpf_preempt_disable(void) KFUNC;
+extern void bpf_preempt_enable(void) KFUNC;
+extern void bpf_local_irq_save(unsigned long *flags) KFUNC;
+extern void bpf_local_irq_restore(unsigned long *flags) KFUNC;
 
 struct bpf_subprog_info___held {
 	bool might_sleep;

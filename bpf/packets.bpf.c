@@ -79,15 +79,27 @@ struct tcp {
 	}
 
 /*
- * A global function is verified once for itself; in line, 5.10 walks its classes for each of the 34 rounds below and gives
- * up. Such a function may take numbers only, hence the look-up.
+ * One step: up to a chunk of the packet's payload, which stands at `at` and is the stream's [from, to), from packet_next on.
+ * Non-zero: no more. A global function is verified once for itself; in line, 5.10 walks its classes for each of the rounds
+ * below and gives up, and what the rounds change lies in the map, or 6.1 does. It may take numbers only, hence the look-up.
  */
-int emit_packet_chunk(struct __sk_buff *skb, __u64 key, __u32 offset, __u32 size, __u64 position)
+int emit_packet_step(struct __sk_buff *skb, __u64 key, __u32 at, __u64 from, __u64 to)
 {
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+	__u64 position, left;
+	__u32 offset, size;
 
-	if (!connection || !size || size > PACKET_CHUNK)
-		return -1;
+	if (!connection)
+		return 1;
+	position = connection->packet_next;
+	if (position < from || position >= to)
+		return 1;
+	left = to - position;
+	size = left < PACKET_CHUNK ? left : PACKET_CHUNK;
+	if (!size || size > PACKET_CHUNK)
+		return 1;
+	offset = at + (__u32)(position - from);
+	connection->packet_next = position + size;
 	if (size <= 512)
 		PACKET_CLASS(512)
 	if (size <= 2048)
@@ -95,7 +107,7 @@ int emit_packet_chunk(struct __sk_buff *skb, __u64 key, __u32 offset, __u32 size
 	PACKET_CLASS(PACKET_CHUNK)
 full:
 	count_loss(CAUSE_RING_FULL, 1, size);
-	return -1;
+	return 1;
 }
 
 static __always_inline void read_packet(struct __sk_buff *skb, struct connection *connection)
@@ -103,8 +115,8 @@ static __always_inline void read_packet(struct __sk_buff *skb, struct connection
 	struct ipv4 ip4;
 	struct ipv6 ip6;
 	struct tcp tcp;
+	__u64 key, from, to;
 	__u32 at, total;
-	__u64 start, end;
 
 	if (bpf_skb_load_bytes(skb, 0, &ip4, sizeof(ip4)))
 		return;
@@ -129,30 +141,20 @@ static __always_inline void read_packet(struct __sk_buff *skb, struct connection
 	total = skb->len;
 	if (total <= at)
 		return;
-	start = extend(connection->egress_position, connection->egress_sequence, __builtin_bswap32(tcp.sequence));
-	end = start + (total - at);
-	if (end > connection->packet_to)
-		end = connection->packet_to;
-	if (start < connection->packet_next) {
-		at += connection->packet_next - start;
-		start = connection->packet_next;
-	}
-	if (start >= end)
-		return;
+	from = extend(connection->egress_position, connection->egress_sequence, __builtin_bswap32(tcp.sequence));
+	to = from + (total - at);
+	if (to > connection->packet_to)
+		to = connection->packet_to;
+	if (from > connection->packet_next)
+		connection->packet_next = from;
+	key = connection->key;
 	/* A GSO packet holds up to 512 KiB (BIG TCP). */
-	for (int i = 0; i < 34; i++) {
-		__u64 take = end - start;
-
-		if (start >= end)
+	for (int i = 0; i < 34; i++)
+		if (emit_packet_step(skb, key, at, from, to))
 			break;
-		if (take > PACKET_CHUNK)
-			take = PACKET_CHUNK;
-		if (emit_packet_chunk(skb, connection->key, at, take, start))
-			break;
-		start += take;
-		at += take;
-	}
-	connection->packet_next = end;
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (connection && connection->packet_next < to)
+		connection->packet_next = to;
 }
 
 SEC("cgroup_skb/egress")

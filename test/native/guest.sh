@@ -1,9 +1,24 @@
 #!/usr/bin/env bash
-# The quick byte-fidelity set, inside a VM: scripts/vm run SERIES --env KOALA_TEST_PROBE=kprobe -- test/native/guest.sh
+# The quick byte-fidelity set, for a VM. On the host, once: test/native/guest.sh build
+# Then: scripts/vm run SERIES --timeout 1500 --env KOALA_TEST_PROBE=kprobe -- test/native/guest.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+out=build/native
+
+if [ "${1:-}" = build ]; then
+  mkdir -p "$out"
+  exec 9>"$out/.lock"
+  flock 9
+  if [ ! -e "$out/guest.js" ] || [ -n "$(find test/native tsconfig.json -newer "$out/guest.js" -name '*.[tj]s*' -print -quit)" ]; then
+    node_modules/.bin/tsc -p test/native/tsconfig.guest.json
+    touch "$out/guest.js"
+  fi
+  exec node -e "import('./$out/mover.js').then(({ buildMover }) => buildMover())"
+fi
+
+[ -e "$out/guest.js" ] || { echo 'not compiled: run test/native/guest.sh build on the host' >&2; exit 3; }
 export KOALA_TEST_SIZE=${KOALA_TEST_SIZE:-small}
 if [ -n "${KOALA_VM_OUT:-}" ]; then
   export KOALA_TEST_RESULTS=${KOALA_TEST_RESULTS:-$KOALA_VM_OUT/fidelity.jsonl}
 fi
-exec npx mocha "${@:-test/native/fidelity.test.ts}"
+exec node "$out/guest.js"
