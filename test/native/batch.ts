@@ -11,8 +11,11 @@ import { Accounts, bookProblems, streamProblems, type StreamTruth } from './verd
 import type { Scenario, StreamExpectation } from './scenarios.ts';
 
 export interface Verdict {
-  /** `recorded`: every byte; `declared`: the rest rightly declared; `skipped`: not on this kernel; else `wrong`. */
-  readonly verdict: 'recorded' | 'declared' | 'skipped' | 'wrong';
+  /**
+   * `recorded`: every byte; `declared`: the rest rightly declared; `limit`: unseen by this probe, as docs/limits.md says;
+   * `skipped`: not on this kernel; else `wrong`.
+   */
+  readonly verdict: 'recorded' | 'declared' | 'limit' | 'skipped' | 'wrong';
   readonly problems: readonly string[];
   readonly ms: number;
 }
@@ -59,7 +62,7 @@ export async function runBatch(scenarios: readonly Scenario[], dry: boolean): Pr
       probe: recorder?.probe ?? 'none',
       summary: stopped?.summary,
       code: stopped?.code ?? 0,
-      verdicts: runs.map((run) => judge(run, accounts)),
+      verdicts: runs.map((run) => judge(run, accounts, recorder?.probe)),
       recording,
       remove: () => rmSync(folder, { recursive: true, force: true }),
     };
@@ -143,7 +146,7 @@ async function move(run: Run): Promise<void> {
   }
 }
 
-function judge(run: Run, accounts: Accounts | undefined): Verdict {
+function judge(run: Run, accounts: Accounts | undefined, probe = 'none'): Verdict {
   const { scenario } = run;
   const service = readBook(run.serviceBook);
   const client = readBook(run.clientBook);
@@ -155,6 +158,7 @@ function judge(run: Run, accounts: Accounts | undefined): Verdict {
   const byClient = grouped(client);
   const times = grouped(service);
   let missed = false;
+  const isLimit = [scenario.ingress, scenario.egress].some((stream) => stream?.unseenBy?.includes(probe) === true);
   for (const line of service) {
     const unix = scenario.address.startsWith('unix');
     const other = scenario.failure !== undefined ? line : unix ? client[0] : byClient.get(`${line.remote} ${line.local}`)?.shift();
@@ -170,11 +174,11 @@ function judge(run: Run, accounts: Accounts | undefined): Verdict {
       problems.push(account);
       continue;
     }
-    problems.push(...accountProblems(scenario, account, line, other));
+    problems.push(...accountProblems(scenario, account, line, other, probe));
     missed ||= account.ingress.gaps.length + account.egress.gaps.length > 0;
   }
   if (accounts !== undefined) problems.push(...strangers(accounts, run, service));
-  return { verdict: problems.length > 0 ? 'wrong' : missed ? 'declared' : 'recorded', problems: problems.slice(0, 12), ms: run.ms };
+  return { verdict: problems.length > 0 ? 'wrong' : isLimit ? 'limit' : missed ? 'declared' : 'recorded', problems: problems.slice(0, 12), ms: run.ms };
 }
 
 const connectErrors = { refused: 'connect: ECONNREFUSED', timeout: 'connect: ETIMEDOUT' } as const;
@@ -200,9 +204,10 @@ function grouped(lines: readonly BookLine[]): Map<string, BookLine[]> {
 
 const ends = (line: BookLine): string => `${line.local} ${line.remote}`;
 
-function accountProblems(scenario: Scenario, account: Account, service: BookLine, client: BookLine): string[] {
+function accountProblems(scenario: Scenario, account: Account, service: BookLine, client: BookLine, probe: string): string[] {
   const truth = (bytes: number, seed: number, discarded: number, expected: StreamExpectation = {}): StreamTruth => ({
-    bytes, seed,
+    bytes: expected.unseenBy?.includes(probe) === true ? 0 : bytes,
+    seed,
     from: expected.from === 'any' ? undefined : expected.from ?? 0,
     hidden: expected.hidden ?? 0,
     mayMiss: expected.mayMiss ?? [],

@@ -8,8 +8,9 @@ KOALA_TEST_PROBE=$probe KOALA_TEST_RESULTS=$verdicts "$(dirname "$0")/../native/
 status=$?
 
 count() { grep -s -c "\"verdict\":\"$1\"" "$verdicts"; }
-recorded=$(count recorded) declared=$(count declared) skipped=$(count skipped) wrong=$(count wrong)
+recorded=$(count recorded) declared=$(count declared) skipped=$(count skipped) wrong=$(count wrong) limit=$(count limit)
 shown="${recorded:-0} scenarios byte for byte, ${declared:-0} with every missing byte declared, ${wrong:-0} wrong, ${skipped:-0} not on this kernel"
+[ "${limit:-0}" = 0 ] || shown="$shown, $limit beyond this backend (limits.md)"
 if [ "$status" = 0 ] && [ "${recorded:-0}" -gt 0 ]; then
   result=pass
 else
