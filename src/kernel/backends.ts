@@ -1,5 +1,5 @@
 /** The probe backends: a new one is one `.bpf.c` and one row here. In the order in which `--probe auto` tries them. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { EnvironmentError } from '../errors.ts';
 import { c, errnoName } from './ffi.ts';
 import { libbpf, takeLog } from './libbpf.ts';
@@ -56,7 +56,7 @@ export const BACKENDS: readonly Backend[] = [
   {
     name: 'fentry',
     ...functions('fentry'),
-    refusal: (btf) => missingFunction(btf) ?? trampolineRefusal(btf),
+    refusal: (btf) => missingFunction(btf) ?? preemptionRefusal(btf) ?? trampolineRefusal(btf),
   },
   {
     name: 'kprobe',
@@ -84,6 +84,29 @@ export function backend(name: ProbeName): Backend {
   const found = BACKENDS.find((row) => row.name === name);
   if (found === undefined) throw new EnvironmentError(`There is no probe backend ${name as string}`);
   return found;
+}
+
+/**
+ * A program of a trampoline that is preempted makes the kernel skip the next run of it on that CPU: an event is lost. Where
+ * programs can't hold the CPU (bpf/held.h: before 6.15) and the kernel preempts, fentry can't be trusted; kprobes can.
+ */
+function preemptionRefusal(btf: KernelBtf): string | undefined {
+  if (btf.functionId('bpf_local_irq_save') !== undefined) return undefined;
+  return mayPreempt() ? 'this kernel may preempt a probe, and skips it for others meanwhile (preempt=full before Linux 6.15)' : undefined;
+}
+
+/** Whether the kernel preempts itself; false where nobody says. */
+function mayPreempt(): boolean {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return ''; // not mounted, not built in
+    }
+  };
+  const chosen = read('/sys/kernel/debug/sched/preempt') || read('/sys/kernel/debug/sched_preempt');
+  if (chosen !== '') return /\((full|lazy)\)/.test(chosen);
+  return /\bPREEMPT(_RT|_LAZY)?\b/.test(read('/proc/version')) || /\bpreempt=(full|lazy)\b/.test(read('/proc/cmdline'));
 }
 
 const BPF_PROG_TYPE_TRACING = 26;
