@@ -156,6 +156,7 @@ export class Engine {
 
   /** The recorded answer, and the connection's end where that was a part of it. */
   #answerOf({ response, request, protocol, talk }: RecordedCall): Answer {
+    if (talk.end?.kind !== 'reset' && protocol === 'fastcgi' && closesAfter(request)) return { bytes: response, then: 'fin' };
     if (talk.end?.by !== 'remote' || (talk.end.kind !== 'fin' && talk.end.kind !== 'reset')) return { bytes: response, then: 'keep' };
     const then = talk.end.kind === 'reset' ? 'reset' : 'fin';
     return { bytes: response, then: this.#isWholeAnswer(protocol, request, response) ? 'keep' : then };
@@ -225,6 +226,11 @@ export class Engine {
     const bytes = missAnswer(request.protocol, `no recorded answer at ${request.destination} for ${summary ?? `${request.bytes.length} bytes`}`);
     return bytes === undefined ? { bytes: new Uint8Array(0), then: 'reset' } : { bytes, then: 'keep' };
   }
+}
+
+/** FastCGI 1.0, section 5.1: without FCGI_KEEP_CONN in FCGI_BEGIN_REQUEST the application closes after the answer, and clients wait for that. */
+function closesAfter(request: Uint8Array): boolean {
+  return request[1] === 1 && ((request[10] ?? 0) & 1) === 0;
 }
 
 function headOf(message: Uint8Array): string {

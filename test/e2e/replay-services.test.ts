@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readlinkSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load } from '../../src/replay/load.ts';
@@ -10,6 +11,7 @@ import { cannotReplay, play } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
 import { gunicorn } from './services/gunicorn.ts';
+import { php } from './services/php.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
 
@@ -25,16 +27,48 @@ interface Result {
 /** The words of a process's /proc file. */
 const words = (pid: number, file: string): string[] => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0').filter((word) => word !== '');
 
+/** How a service is started once more: the folder that it needs, which its `stop` removes, and its command. */
+interface Again {
+  readonly folder: string;
+  readonly command: readonly string[];
+}
+
+function gunicornAgain(pid: number): Again {
+  const [command, environment] = [words(pid, 'cmdline'), words(pid, 'environ')];
+  const folder = command[command.indexOf('--worker-tmp-dir') + 1] ?? '';
+  return { folder, command: ['env', '-i', '-C', dirname(folder), ...environment, ...command] };
+}
+
+/** nginx and php-fpm name their configuration in their title. */
+function configuredAgain(pid: number): Again {
+  const conf = /\/\S+\.conf/.exec(words(pid, 'cmdline').join(' '))?.[0] ?? '';
+  const exe = readlinkSync(`/proc/${pid}/exe`);
+  const isFpm = conf.endsWith('fpm.conf');
+  return { folder: isFpm ? dirname(conf) : dirname(dirname(conf)), command: [exe, ...isFpm ? ['-F', '-y', conf] : ['-c', conf, '-e', 'stderr']] };
+}
+
+interface Plan {
+  make(): Promise<Service>;
+  /** Index into the service's parts: which one is recorded and replayed. */
+  readonly part?: number;
+  readonly again?: (pid: number) => Again;
+  /** The load begins before the recording: pools are connected by then. */
+  readonly warm?: boolean;
+  /** How many clients ask at once. An event loop's ties are only sure with one. */
+  readonly clients?: number;
+}
+
 /** Records a load on the service, stops it and all its dependencies, and replays it from its own command line and environment. */
-async function recordAndReplay(make: () => Promise<Service>, warm: boolean): Promise<Result> {
+async function recordAndReplay({ make, part = 0, again = gunicornAgain, warm = false, clients: count = 8 }: Plan): Promise<Result> {
   const dir = temporaryDir('replay');
   let service: Service | undefined = await make();
-  const clients = new Clients(service.port, 8, { keepAlive: service.keepAlive });
+  const clients = new Clients(service.port, count, { keepAlive: service.keepAlive });
   let recorder: Recorder | undefined;
+  let restored: string | undefined;
   try {
-    const { ask, port, parts } = service;
-    const pid = parts[0]?.pid ?? 0;
-    const [command, environment] = [words(pid, 'cmdline'), words(pid, 'environ')];
+    const { ask, parts } = service;
+    const pid = parts[part]?.pid ?? 0;
+    const { folder, command } = again(pid);
     const ridAt = ridMaker();
     const send = (from: number, count: number): Promise<unknown> => clients.send(Array.from({ length: count }, (_, n) => ask(ridAt(from + n), n)));
     if (warm) {
@@ -46,24 +80,20 @@ async function recordAndReplay(make: () => Promise<Service>, warm: boolean): Pro
     await sleep(300);
     await recorder.stop();
     clients.close();
+    execFileSync('cp', ['-a', folder, join(dir, 'kept')]);
     await service.stop();
     service = undefined;
-    const scratch = command[command.indexOf('--worker-tmp-dir') + 1] ?? '';
-    mkdirSync(scratch, { recursive: true });
-    try {
-      const loaded = load([join(dir, 'rec')], [], 5_000);
-      const skipped = loaded.flatMap(({ session }) => whyNot(session, warm) ?? []);
-      const { replayed, notes } = await play(loaded.map(({ session }) => session), {
-        command: ['env', '-i', '-C', dirname(scratch), ...environment, ...command], sut: { host: '127.0.0.1', port }, startupMs: 30_000, answerMs: 20_000, allowIncomplete: warm,
-      });
-      return { recorded: loaded.length, skipped, replayed, notes };
-    } finally {
-      removeDir(scratch);
-    }
+    renameSync(join(dir, 'kept'), folder);
+    restored = folder;
+    const loaded = load([join(dir, 'rec')], [], 5_000);
+    const skipped = loaded.flatMap(({ session }) => whyNot(session, warm) ?? []);
+    const { replayed, notes } = await play(loaded.map(({ session }) => session), { command, startupMs: 30_000, answerMs: 5_000, allowIncomplete: warm });
+    return { recorded: loaded.length, skipped, replayed, notes };
   } finally {
     recorder?.kill();
     clients.close();
     await service?.stop();
+    if (restored !== undefined) removeDir(restored);
     removeDir(dir);
   }
 }
@@ -83,12 +113,22 @@ describe('replay of a real service, its dependencies stopped', function () {
 
   for (const [worker, sql, warm] of [['gthread', 'tcp', false], ['gthread', 'unix', false], ['gthread', 'tcp', true], ['sync', 'tcp', false]] as const) {
     it(`gunicorn ${worker} with requests, psycopg2${sql === 'unix' ? ' (by a unix socket)' : ''} and redis-py is the same${warm ? ', though its pools are older than the recording' : ''}`, async () => {
-      const { recorded, skipped, replayed, notes } = await recordAndReplay(() => gunicorn({ worker, sql }), warm);
+      const { recorded, skipped, replayed, notes } = await recordAndReplay({ make: () => gunicorn({ worker, sql }), warm });
       assert.ok(recorded >= REQUESTS, `${recorded} sessions were recorded`);
       assert.deepEqual(skipped, []);
       assert.deepEqual(different(replayed), [], explain(different(replayed)) + notes.join('\n'));
       assert.equal(replayed.length, recorded);
       assert.ok(replayed.every(({ calls }) => calls.length >= 7), 'an HTTP call, four statements, two commands');
+    });
+  }
+
+  for (const [what, listen, part, clients, calls] of [['php-fpm with MariaDB', 'tcp', 0, 8, 4], ['nginx with php-fpm', 'unix', 1, 1, 1]] as const) {
+    it(`${what}, by its unix socket, is the same`, async () => {
+      const { recorded, skipped, replayed, notes } = await recordAndReplay({ make: () => php(listen), part, clients, again: configuredAgain });
+      assert.ok(recorded >= REQUESTS, `${recorded} sessions were recorded`);
+      assert.deepEqual(skipped, []);
+      assert.deepEqual(different(replayed), [], explain(different(replayed)) + notes.join('\n'));
+      assert.ok(replayed.every((one) => one.calls.length >= calls && one.calls.every(({ destination }) => destination.startsWith('unix:/'))), explain(replayed));
     });
   }
 });

@@ -109,6 +109,16 @@ describe('the engine', () => {
     });
     it('but keeps it when the end came long after a whole answer', () => { assert.equal(then(ok('1'), { kind: 'fin', by: 'remote' }), 'keep'); });
     it('but keeps it when the service itself had closed it', () => { assert.equal(then('HTTP/1.1 200 OK\r\n\r\nx', { kind: 'fin', by: 'local' }), 'keep'); });
+    it('after a FastCGI answer, unless the client asked to keep it, whatever the recording saw of the end', () => {
+      const then = (flags: string): string => {
+        const begin = `\x01\x01\0\x01\0\x08\0\0\0\x01${flags}\0\0\0\0\0`;
+        const s = session({ request: get('/'), response: ok('x'), calls: [call({ to: http, protocol: 'fastcgi', request: begin, response: 'answer' })] });
+        const engine = engineOf([s]);
+        engine.begin(s);
+        return engine.ask(request(http, 'fastcgi', begin)).then;
+      };
+      assert.deepEqual([then('\0'), then('\x01')], ['fin', 'keep']);
+    });
     it('when its protocol is not known', () => { assert.equal(then('bye', { kind: 'fin', by: 'remote' }, 'unknown'), 'fin'); });
   });
 
