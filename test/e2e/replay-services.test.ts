@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { load } from '../../src/replay/load.ts';
 import { whyNot } from '../../src/replay/run.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
@@ -10,11 +11,13 @@ import { Recorder, whyNotRecordable } from './recorder.ts';
 import { cannotReplay, play } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
+import { httpUpstream } from './services/dependency.ts';
 import { gunicorn } from './services/gunicorn.ts';
 import { php } from './services/php.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
 
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const REQUESTS = 48;
 
 interface Result {
@@ -98,6 +101,13 @@ async function recordAndReplay({ make, part = 0, again = gunicornAgain, warm = f
   }
 }
 
+function selfSigned(dir: string): { key: Buffer; cert: Buffer } {
+  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+    '-subj', '/CN=shop.test', '-keyout', key, '-out', cert], { stdio: 'pipe', timeout: 20_000 });
+  return { key: readFileSync(key), cert: readFileSync(cert) };
+}
+
 const different = (replayed: readonly Replayed[]): readonly Replayed[] => replayed.filter(({ verdict }) => verdict === 'different' || verdict === 'error');
 const explain = (some: readonly Replayed[]): string => JSON.stringify(some.slice(0, 2), undefined, 1).slice(0, 4_000);
 
@@ -131,4 +141,35 @@ describe('replay of a real service, its dependencies stopped', function () {
       assert.ok(replayed.every((one) => one.calls.length >= calls && one.calls.every(({ destination }) => destination.startsWith('unix:/'))), explain(replayed));
     });
   }
+
+  it('a recording with TLS inside is skipped, with the reason, and exits 3', async () => {
+    const dir = temporaryDir('replay');
+    const upstream = await httpUpstream(selfSigned(dir));
+    const service = await gunicorn({ worker: 'gthread', sql: 'tcp', tlsUpstream: upstream });
+    const clients = new Clients(service.port, 2, { keepAlive: true });
+    let recorder: Recorder | undefined;
+    try {
+      const ridAt = ridMaker();
+      recorder = await Recorder.attach([service.parts[0]?.pid ?? 0], join(dir, 'rec'));
+      await clients.send(Array.from({ length: 6 }, (_, n) => ({ rid: ridAt(n), target: `/secret/${ridAt(n)}` })));
+      await sleep(300);
+      await recorder.stop();
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', MAIN, 'replay', join(dir, 'rec'), '--json', '--', 'true'], { encoding: 'utf8', timeout: 60_000 });
+      const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { verdict?: string; reason?: string; skipped?: number });
+      assert.equal(status, 3, stderr);
+      assert.equal(lines.length, 7);
+      for (const { verdict, reason } of lines.slice(0, -1)) {
+        assert.equal(verdict, 'skipped');
+        assert.match(reason ?? '', /^TLS inside/);
+      }
+      assert.equal(lines.at(-1)?.skipped, 6);
+      assert.match(stderr, /nothing was compared/);
+    } finally {
+      recorder?.kill();
+      clients.close();
+      await service.stop();
+      await upstream.stop();
+      removeDir(dir);
+    }
+  });
 });
