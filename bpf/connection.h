@@ -291,6 +291,18 @@ static __always_inline void stand(struct connection *connection, const struct st
 }
 
 /*
+ * First seen now, on which nothing has moved: not older than the recorder, whose scan would have found it. (Its state change
+ * was skipped: Linux ≥7.0 may preempt a tracepoint's program and skips it for others meanwhile.)
+ */
+static __always_inline bool is_new(const struct standing *standing)
+{
+	__u32 zero = 0;
+	struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+
+	return all && all->scanned && !standing->ingress && !standing->egress;
+}
+
+/*
  * The connection of a TCP socket that the current, watched process uses now. Emits its opening at first sight.
  * `consumed`: bytes this call has read already, so that a connection first met in a read is known from that read's first byte.
  */
@@ -313,7 +325,7 @@ static __always_inline struct connection *connection_of(const struct sock *sk, _
 		connection = insert_connection(key);
 		if (!connection)
 			return 0;
-		own(connection, sk, role, LEARNT_SEEN);
+		own(connection, sk, role, is_new(&standing) ? role == ROLE_INBOUND ? LEARNT_ACCEPT : LEARNT_CONNECT : LEARNT_SEEN);
 		stand(connection, &standing);
 	} else if (!connection->tgid) {
 		own(connection, sk, connection->role, connection->learnt);

@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The `fentry` backend: trampolines at function entry and exit. The cheapest; needs BTF and a kernel that may patch its text. */
 #include "functions.h"
-#define KOALA_NAMES_KFUNCS
-#include "held.h"
 
 SEC("fentry/tcp_sendmsg_locked")
 int BPF_PROG(fentry_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
-	HELD(enter_send(sk, message, size));
+	enter_send(sk, message, size);
 	return 0;
 }
 
 SEC("fexit/tcp_sendmsg_locked")
 int BPF_PROG(fentry_sent, struct sock *sk, struct msghdr *message, unsigned long size, int result)
 {
-	HELD(exit_locked_send(sk, result));
+	exit_locked_send(sk, result);
 	return 0;
 }
 
 SEC("fentry/sk_stream_wait_memory")
 int BPF_PROG(fentry_send_waits, struct sock *sk)
 {
-	HELD(send_waits(sk));
+	send_waits(sk);
 	return 0;
 }
 
@@ -29,14 +27,14 @@ int BPF_PROG(fentry_send_waits, struct sock *sk)
 SEC("fentry/tcp_sendpage")
 int BPF_PROG(fentry_sendpage, struct sock *sk, void *page, int offset, unsigned long size)
 {
-	HELD(enter_sendpage(sk, size));
+	enter_sendpage(sk, size);
 	return 0;
 }
 
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(fentry_sentpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int result)
 {
-	HELD(exit_send((__u64)sk, result));
+	exit_send((__u64)sk, result);
 	return 0;
 }
 
@@ -57,35 +55,35 @@ int fentry_receive(__u64 *ctx)
 		flags = ctx[3];
 		asm volatile("# no nonblock" : "+r"(flags));
 	}
-	HELD(enter_receive((void *)ctx[0], (void *)ctx[1], ctx[2], flags));
+	enter_receive((void *)ctx[0], (void *)ctx[1], ctx[2], flags);
 	return 0;
 }
 
 SEC("fentry/tcp_cleanup_rbuf")
 int BPF_PROG(fentry_received, struct sock *sk, int copied)
 {
-	HELD(cleanup_receive(sk, copied));
+	cleanup_receive(sk, copied);
 	return 0;
 }
 
 SEC("fentry/unix_stream_sendmsg")
 int BPF_PROG(fentry_unix_send, struct socket *socket, struct msghdr *message, unsigned long size)
 {
-	HELD(enter_unix_send(BPF_CORE_READ(socket, sk), message, size));
+	enter_unix_send(BPF_CORE_READ(socket, sk), message, size);
 	return 0;
 }
 
 SEC("fexit/unix_stream_sendmsg")
 int BPF_PROG(fentry_unix_sent, struct socket *socket, struct msghdr *message, unsigned long size, int result)
 {
-	HELD(exit_send((__u64)BPF_CORE_READ(socket, sk), result));
+	exit_send((__u64)BPF_CORE_READ(socket, sk), result);
 	return 0;
 }
 
 SEC("fentry/unix_stream_recvmsg")
 int BPF_PROG(fentry_unix_receive, struct socket *socket, struct msghdr *message, unsigned long size, int flags)
 {
-	HELD(enter_unix_receive(BPF_CORE_READ(socket, sk), message, size, flags));
+	enter_unix_receive(BPF_CORE_READ(socket, sk), message, size, flags);
 	return 0;
 }
 
@@ -93,14 +91,14 @@ SEC("fexit/unix_stream_recvmsg")
 int BPF_PROG(fentry_unix_received, struct socket *socket, struct msghdr *message, unsigned long size, int flags,
 	     int result)
 {
-	HELD(exit_unix_receive(result));
+	exit_unix_receive(result);
 	return 0;
 }
 
 SEC("fentry/unix_stream_sendpage")
 int BPF_PROG(fentry_unix_sendpage, struct socket *socket, void *page, int offset, unsigned long size)
 {
-	HELD(enter_unix_sendpage(BPF_CORE_READ(socket, sk), size));
+	enter_unix_sendpage(BPF_CORE_READ(socket, sk), size);
 	return 0;
 }
 
@@ -108,42 +106,42 @@ SEC("fexit/unix_stream_sendpage")
 int BPF_PROG(fentry_unix_sentpage, struct socket *socket, void *page, int offset, unsigned long size, int flags,
 	     int result)
 {
-	HELD(exit_send((__u64)BPF_CORE_READ(socket, sk), result));
+	exit_send((__u64)BPF_CORE_READ(socket, sk), result);
 	return 0;
 }
 
 SEC("fentry/unix_shutdown")
 int BPF_PROG(fentry_unix_shutdown, struct socket *socket, int mode)
 {
-	HELD(shut_unix(BPF_CORE_READ(socket, sk), mode));
+	shut_unix(BPF_CORE_READ(socket, sk), mode);
 	return 0;
 }
 
 SEC("fentry/udp_sendmsg")
 int BPF_PROG(fentry_udp_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
-	HELD(enter_datagram_send(sk, message, size));
+	enter_datagram_send(sk, message, size);
 	return 0;
 }
 
 SEC("fentry/udpv6_sendmsg")
 int BPF_PROG(fentry_udp6_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
-	HELD(enter_datagram_send(sk, message, size));
+	enter_datagram_send(sk, message, size);
 	return 0;
 }
 
 SEC("fentry/udp_recvmsg")
 int BPF_PROG(fentry_udp_receive, struct sock *sk, struct msghdr *message)
 {
-	HELD(enter_datagram_receive(sk, message));
+	enter_datagram_receive(sk, message);
 	return 0;
 }
 
 SEC("fentry/udpv6_recvmsg")
 int BPF_PROG(fentry_udp6_receive, struct sock *sk, struct msghdr *message)
 {
-	HELD(enter_datagram_receive(sk, message));
+	enter_datagram_receive(sk, message);
 	return 0;
 }
 
@@ -165,7 +163,7 @@ static __always_inline int varying_result(__u64 *ctx)
 SEC("fentry/skb_consume_udp")
 int BPF_PROG(fentry_udp_received, struct sock *sk, void *skb, int size)
 {
-	HELD(exit_datagram_receive(sk, size));
+	exit_datagram_receive(sk, size);
 	return 0;
 }
 
@@ -173,28 +171,28 @@ SEC("fexit/unix_stream_splice_read")
 int BPF_PROG(fentry_unix_spliced, struct socket *socket, void *position, void *pipe, unsigned long size,
 	     unsigned int flags, long result)
 {
-	HELD(spliced_unix(BPF_CORE_READ(socket, sk), result));
+	spliced_unix(BPF_CORE_READ(socket, sk), result);
 	return 0;
 }
 
 SEC("fentry/unix_release")
 int BPF_PROG(fentry_unix_release, struct socket *socket)
 {
-	HELD_FROM_INTERRUPTS(released_unix(BPF_CORE_READ(socket, sk)));
+	released_unix(BPF_CORE_READ(socket, sk));
 	return 0;
 }
 
 SEC("fentry/mptcp_sendmsg")
 int BPF_PROG(fentry_mptcp_send, struct sock *sk)
 {
-	HELD(enter_mptcp(sk, 0));
+	enter_mptcp(sk, 0);
 	return 0;
 }
 
 SEC("fexit/mptcp_sendmsg")
 int BPF_PROG(fentry_mptcp_sent, struct sock *sk, struct msghdr *message, unsigned long size, int result)
 {
-	HELD(exit_mptcp(DIRECTION_EGRESS, result));
+	exit_mptcp(DIRECTION_EGRESS, result);
 	return 0;
 }
 
@@ -202,13 +200,13 @@ int BPF_PROG(fentry_mptcp_sent, struct sock *sk, struct msghdr *message, unsigne
 SEC("fentry/mptcp_recvmsg")
 int BPF_PROG(fentry_mptcp_receive, struct sock *sk, struct msghdr *message, unsigned long size, int flags)
 {
-	HELD(enter_mptcp(sk, flags));
+	enter_mptcp(sk, flags);
 	return 0;
 }
 
 SEC("fexit/mptcp_recvmsg")
 int fentry_mptcp_received(__u64 *ctx)
 {
-	HELD(exit_mptcp(DIRECTION_INGRESS, varying_result(ctx)));
+	exit_mptcp(DIRECTION_INGRESS, varying_result(ctx));
 	return 0;
 }

@@ -27,6 +27,67 @@ static __always_inline void exit_locked_send(const struct sock *sk, int result)
 	exit_send(key, result);
 }
 
+/*
+ * Entry of a send while this thread's last one has had no exit: the kernel skipped its kretprobe. Over TCP the stream tells
+ * what it moved, and all but a partial send's end is known already (kprobe_pushed); of a unix socket nobody tells, so
+ * it is taken as complete, and what was not handed on is declared.
+ */
+static __always_inline void settle_missed_send(void)
+{
+	__u64 who = bpf_get_current_pid_tgid(), moved;
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct connection *connection;
+	__u64 sock;
+
+	if (!call || !call->sock)
+		return;
+	sock = call->sock;
+	connection = bpf_map_lookup_elem(&connections, &sock);
+	if (!connection || connection->id != call->head.connection) {
+		call->sock = 0;
+		return;
+	}
+	moved = call->size;
+	if (FAMILY(sock) != AF_UNIX) {
+		moved = extend(connection->egress_position, connection->egress_sequence,
+			       BPF_CORE_READ(TCP(sock), write_seq)) - call->position;
+		if (moved > call->size)
+			moved = call->size;
+	}
+	if (!call->inlined && call->pieces.kind != PIECES_PAGES && call->pieces.kind != PIECES_NONE && moved > call->done) {
+		emit_gap(&call->head, call->position + call->done, moved - call->done, CAUSE_PROBE_MISSED);
+		call->done = moved;
+	}
+	exit_send(sock, moved);
+}
+
+/* The end of a send, or of a part of it, that moved something: all of it is handed on now, should the exit be skipped. */
+static __always_inline void send_pushed(const struct sock *sk)
+{
+	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end, others, taken;
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct connection *connection;
+	__u32 write_seq;
+
+	if (!call || call->sock != key || call->inlined || call->pieces.kind == PIECES_PAGES)
+		return;
+	connection = bpf_map_lookup_elem(&connections, &key);
+	if (!connection)
+		return;
+	/* What other threads wrote while this one slept lies between what it has handed on and the rest. */
+	others = connection->egress_position - (call->position + call->done);
+	if ((__s64)others > 0)
+		call->position += others;
+	write_seq = BPF_CORE_READ(TCP(sk), write_seq);
+	end = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	taken = end - call->position;
+	if (taken > call->size || taken <= call->done)
+		return;
+	connection->egress_position = end;
+	connection->egress_sequence = write_seq;
+	emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, taken - call->done, false);
+}
+
 /* The send buffer is full and the call sleeps: hand on what it has moved so far, or a long message would burst the ring. */
 static __always_inline void send_waits(const struct sock *sk)
 {

@@ -9,7 +9,15 @@
 SEC("kprobe/tcp_sendmsg_locked")
 int BPF_KPROBE(kprobe_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
+	settle_missed_send();
 	enter_send(sk, message, size);
+	return 0;
+}
+
+SEC("kprobe/tcp_push")
+int BPF_KPROBE(kprobe_pushed, struct sock *sk)
+{
+	send_pushed(sk);
 	return 0;
 }
 
@@ -34,6 +42,7 @@ int BPF_KPROBE(kprobe_send_waits, struct sock *sk)
 SEC("kprobe/tcp_sendpage")
 int BPF_KPROBE(kprobe_sendpage, struct sock *sk, void *page, int offset, unsigned long size)
 {
+	settle_missed_send();
 	enter_sendpage(sk, size);
 	return 0;
 }
@@ -72,6 +81,7 @@ int BPF_KPROBE(kprobe_received, struct sock *sk, int copied)
 SEC("kprobe/unix_stream_sendmsg")
 int BPF_KPROBE(kprobe_unix_send, struct socket *socket, struct msghdr *message, unsigned long size)
 {
+	settle_missed_send();
 	enter_unix_send(BPF_CORE_READ(socket, sk), message, size);
 	return 0;
 }
@@ -104,6 +114,7 @@ int BPF_KRETPROBE(kprobe_unix_received, int copied)
 SEC("kprobe/unix_stream_sendpage")
 int BPF_KPROBE(kprobe_unix_sendpage, struct socket *socket, void *page, int offset, unsigned long size)
 {
+	settle_missed_send();
 	enter_unix_sendpage(BPF_CORE_READ(socket, sk), size);
 	return 0;
 }

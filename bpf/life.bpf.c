@@ -9,7 +9,6 @@
  *   the end    tcp_destroy_sock: only now nothing more can be read (data may be read after a reset)
  */
 #include "receive.h"
-#include "held.h"
 #include <bpf/bpf_tracing.h>
 
 static __always_inline void emit_listen(const struct sock *sk, __u8 open)
@@ -117,46 +116,47 @@ static __always_inline void on_closed(const struct sock *sk, struct connection *
 	}
 }
 
-static __always_inline void tcp_state_held(const struct sock *sk, int old_state, int new_state)
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 {
 	__u64 key = (__u64)sk;
 	struct connection *connection;
 	__u32 write_seq;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
-		return;
+		return 0;
 	if (new_state != TCP_LISTEN && old_state != TCP_LISTEN && is_subflow(sk))
-		return;
+		return 0;
 	if (new_state == TCP_LISTEN || old_state == TCP_LISTEN) {
 		on_listen(sk, new_state == TCP_LISTEN);
-		return;
+		return 0;
 	}
 	if (new_state == TCP_SYN_SENT) {
 		on_connect(sk, key);
-		return;
+		return 0;
 	}
 	if (new_state == TCP_ESTABLISHED) {
 		on_established(sk, key, old_state);
-		return;
+		return 0;
 	}
 	connection = bpf_map_lookup_elem(&connections, &key);
 	if (!connection)
-		return;
+		return 0;
 	if (new_state == TCP_CLOSE)
 		on_closed(sk, connection, key, old_state);
 	if (!(connection->flags & CONNECTION_OPENED)) {
 		/* Accepted, and closed without a byte read or written: known now if its process does it. */
 		if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK)
-			return;
+			return 0;
 		if (!is_watched(bpf_get_current_pid_tgid() >> 32))
-			return;
+			return 0;
 		connection = connection_of(sk, 0);
 		if (!connection)
-			return;
+			return 0;
 	}
 	if (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK) {
 		if (connection->flags & CONNECTION_LOCAL_FIN)
-			return;
+			return 0;
 		connection->flags |= CONNECTION_LOCAL_FIN;
 		write_seq = BPF_CORE_READ(TCP(sk), write_seq); /* our FIN is not in it yet */
 		connection->egress_position =
@@ -165,29 +165,27 @@ static __always_inline void tcp_state_held(const struct sock *sk, int old_state,
 		emit_close(connection, CLOSE_LOCAL_FIN);
 	} else if (new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING || new_state == TCP_TIME_WAIT) {
 		if (connection->flags & CONNECTION_REMOTE_FIN)
-			return;
+			return 0;
 		connection->flags |= CONNECTION_REMOTE_FIN;
 		emit_close(connection, CLOSE_REMOTE_FIN);
 	}
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
-{
-	HELD_FROM_INTERRUPTS(tcp_state_held(sk, old_state, new_state));
 	return 0;
 }
 
-static __always_inline void tcp_destroyed_held(struct sock *sk)
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroyed, struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 	__u32 sequence;
 
 	if (!connection)
-		return;
+		return 0;
 	if (!(connection->flags & CONNECTION_LOCAL_FIN)) {
 		sequence = BPF_CORE_READ(TCP(sk), write_seq);
+		/* A single step past the last send of an orderly end is a FIN whose state change was skipped. */
+		if (!(connection->flags & CONNECTION_RESET) && sequence == connection->egress_sequence + 1)
+			sequence--;
 		connection->egress_position =
 			extend(connection->egress_position, connection->egress_sequence, sequence);
 	}
@@ -196,11 +194,5 @@ static __always_inline void tcp_destroyed_held(struct sock *sk)
 	if ((__s32)(sequence - connection->ingress_sequence) > 0)
 		connection->ingress_position += sequence - connection->ingress_sequence;
 	close_connection(key, connection);
-}
-
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(tcp_destroyed, struct sock *sk)
-{
-	HELD_FROM_INTERRUPTS(tcp_destroyed_held(sk));
 	return 0;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes and threads: who is born of whom, who becomes what, who ends; and the filters that follow a service. */
 #include "emit.h"
-#include "held.h"
 #include "filter.h"
 #include <bpf/bpf_tracing.h>
 
@@ -93,14 +92,15 @@ static __always_inline bool is_chosen_exe(struct task_struct *task, const char *
 	return false;
 }
 
-static __always_inline void process_fork_held(struct task_struct *parent, struct task_struct *child)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid), tgid = BPF_CORE_READ(child, tgid);
 
 	if (parent_tgid == tgid) {
 		if (is_watched(tgid))
 			emit_process(PROCESS_THREAD, parent, child, 0);
-		return;
+		return 0;
 	}
 	if (is_watched(parent_tgid) ||
 	    (knobs.watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(child, cgroups, dfl_cgrp)))) {
@@ -108,16 +108,11 @@ static __always_inline void process_fork_held(struct task_struct *parent, struct
 			watch(tgid);
 		emit_process(PROCESS_FORK, parent, child, 0);
 	}
-}
-
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
-{
-	HELD(process_fork_held(parent, child));
 	return 0;
 }
 
-static __always_inline void process_exec_held(struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	const char *filename = BPF_CORE_READ(bprm, filename);
@@ -128,12 +123,6 @@ static __always_inline void process_exec_held(struct task_struct *task, pid_t ol
 		watch(tgid);
 	if (is_watched(tgid))
 		emit_process(PROCESS_EXEC, task, task, filename);
-}
-
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
-{
-	HELD(process_exec_held(task, old_pid, bprm));
 	return 0;
 }
 
@@ -145,29 +134,24 @@ struct signal_struct___live {
 	struct atomic live;
 } __attribute__((preserve_access_index));
 
-static __always_inline void process_exit_held(struct task_struct *task)
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	__u64 who = bpf_get_current_pid_tgid();
 	struct signal_struct___live *signal;
 
 	if (!is_watched(tgid))
-		return;
+		return 0;
 	bpf_map_delete_elem(&sends, &who);
 	bpf_map_delete_elem(&receives, &who);
 	signal = (void *)BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) > 0) {
 		emit_process(PROCESS_THREAD_EXIT, task, task, 0);
-		return;
+		return 0;
 	}
 	emit_process(PROCESS_EXIT, task, task, 0);
 	bpf_map_delete_elem(&watched, &tgid);
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
-{
-	HELD(process_exit_held(task));
 	return 0;
 }
 

@@ -153,9 +153,7 @@ static __always_inline void exit_send(__u64 sock, long result)
 	struct connection *connection;
 	__u64 moved = result > 0 ? result : 0;
 
-	if (!call)
-		return;
-	if (call->sock != sock)
+	if (!call || !sock || call->sock != sock)
 		return;
 	/* A call that was under way when the probes came returns more than they saw it begin with. */
 	if (moved > call->size)

@@ -56,22 +56,6 @@ static __always_inline struct connection *unix_connection_of(const struct sock *
 	return connection;
 }
 
-/*
- * This thread's last send had no exit (a kretprobe that found no slot): taken as complete, and what of a long one was not
- * handed on is declared. For TCP the next position tells; here nobody does.
- */
-static __always_inline void finish_missed_unix_send(struct connection *connection, __u64 sock, __u64 who)
-{
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
-
-	if (!call || call->sock != sock)
-		return;
-	call->sock = 0;
-	if (!call->inlined)
-		emit_gap(&call->head, call->position + call->done, call->size - call->done, CAUSE_PROBE_MISSED);
-	connection->egress_position = call->position + call->size;
-}
-
 static __always_inline void enter_unix_send(const struct sock *sk, const struct msghdr *message, __u64 size)
 {
 	__u64 who = bpf_get_current_pid_tgid();
@@ -82,7 +66,6 @@ static __always_inline void enter_unix_send(const struct sock *sk, const struct 
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	finish_missed_unix_send(connection, (__u64)sk, who);
 	begin_send(connection, (__u64)sk, message, size, who, false);
 }
 

@@ -11,7 +11,6 @@
 /* Every kernel pointer that these headers get here is a tracepoint's argument. */
 #define KOALA_DIRECT
 #include "datagram.h"
-#include "held.h"
 #include "stream.h"
 #include <bpf/bpf_tracing.h>
 
@@ -147,7 +146,8 @@ static __always_inline unsigned long current_system_call(void)
 	return regs->orig_ax;
 }
 
-static __always_inline void tp_send_held(const struct sock *sk, const struct msghdr *message)
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk;
 	__u64 left = message->msg_iter.count;
@@ -155,21 +155,15 @@ static __always_inline void tp_send_held(const struct sock *sk, const struct msg
 	struct call *call;
 
 	if (!is_watched(who >> 32))
-		return;
+		return 0;
 	call = bpf_map_lookup_elem(&sends, &who);
 	if (call && call->sock == key) {
 		connection = bpf_map_lookup_elem(&connections, &key);
 		if (connection)
 			progress_send(connection, call, who, call->size - left, write_sequence(sk));
-		return;
+		return 0;
 	}
 	enter_send(sk, message, left);
-}
-
-SEC("tp_btf/tcp_sendmsg_locked")
-int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
-{
-	HELD(tp_send_held(sk, message));
 	return 0;
 }
 
@@ -243,17 +237,18 @@ static __always_inline void send_unix(const struct sock *sk, __u64 who, long res
 	connection->egress_position += result;
 }
 
-static __always_inline void tp_sent_held(struct sock *sk, int result)
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(tp_sent, struct sock *sk, int result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
 	if (!is_watched(who >> 32))
-		return;
+		return 0;
 	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
 		exit_send((__u64)sk, result);
-		return;
+		return 0;
 	}
 	count_message(who, result);
 	if (protocol == IPPROTO_MPTCP)
@@ -262,17 +257,12 @@ static __always_inline void tp_sent_held(struct sock *sk, int result)
 		send_unix(sk, who, result);
 	else if (protocol == IPPROTO_UDP)
 		send_datagram(sk, who, result);
-}
-
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(tp_sent, struct sock *sk, int result)
-{
-	HELD(tp_sent_held(sk, result));
 	return 0;
 }
 
 /* Notes for this thread where its read of this socket ends; spliced bytes are a gap on the spot. */
-static __always_inline void tp_consumed_held(struct sock *sk)
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(tp_consumed, struct sock *sk)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end;
 	struct connection *connection;
@@ -280,14 +270,14 @@ static __always_inline void tp_consumed_held(struct sock *sk)
 	__u32 copied;
 
 	if (!is_watched(who >> 32))
-		return;
+		return 0;
 	copied = copied_sequence(sk);
 	if (current_system_call() == NR_SPLICE) {
 		struct sample head;
 
 		connection = connection_of(sk, 0);
 		if (!connection)
-			return;
+			return 0;
 		copied = consumed_sequence(sk); /* this way of reading may have counted a FIN already */
 		end = extend(connection->ingress_position, connection->ingress_sequence, copied);
 		fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
@@ -295,19 +285,13 @@ static __always_inline void tp_consumed_held(struct sock *sk)
 			emit_gap(&head, connection->ingress_position, end - connection->ingress_position, CAUSE_SPLICE);
 		connection->ingress_position = end;
 		connection->ingress_sequence = copied;
-		return;
+		return 0;
 	}
 	note = call_of(&receives, who);
 	if (note) {
 		note->sock = key;
 		note->sequence = copied;
 	}
-}
-
-SEC("tp_btf/tcp_rcv_space_adjust")
-int BPF_PROG(tp_consumed, struct sock *sk)
-{
-	HELD(tp_consumed_held(sk));
 	return 0;
 }
 
@@ -373,13 +357,14 @@ static __always_inline void receive_unix(const struct sock *sk, __u64 who, int r
 	finish_unix_receive(sk, call, who, result);
 }
 
-static __always_inline void tp_received_held(struct sock *sk, int result, int flags)
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 {
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
 	if (!is_watched(who >> 32))
-		return;
+		return 0;
 	protocol = sk->sk_protocol;
 	count_message(who, result);
 	if (protocol == IPPROTO_TCP)
@@ -390,12 +375,6 @@ static __always_inline void tp_received_held(struct sock *sk, int result, int fl
 		receive_unix(sk, who, result, flags);
 	else if (protocol == IPPROTO_UDP && !(flags & MSG_PEEK))
 		receive_datagram(sk, who, result);
-}
-
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
-{
-	HELD(tp_received_held(sk, result, flags));
 	return 0;
 }
 
@@ -408,7 +387,8 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
  * A receive by io_uring: sock_recv_length told position and length, the request tells the buffer when it completes. Runs in
  * a thread of the process that asked (inline, task work, or io-wq), so its memory is at hand. Anything else stays a gap.
  */
-static __always_inline void tp_completed_held(struct io_ring_ctx *ring_context, void *request, struct io_uring_cqe *cqe)
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(tp_completed, struct io_ring_ctx *ring_context, void *request, struct io_uring_cqe *cqe)
 {
 	const struct io_kiocb *req = request;
 	__u64 who = bpf_get_current_pid_tgid(), key;
@@ -420,15 +400,15 @@ static __always_inline void tp_completed_held(struct io_ring_ctx *ring_context, 
 	__u8 opcode;
 
 	if (!is_watched(who >> 32))
-		return;
+		return 0;
 	file = BPF_CORE_READ(req, file);
 	if ((BPF_CORE_READ(file, f_inode, i_mode) & 0170000) != 0140000)
-		return;
+		return 0;
 	socket = BPF_CORE_READ(file, private_data);
 	key = (__u64)BPF_CORE_READ(socket, sk);
 	connection = bpf_map_lookup_elem(&connections, &key);
 	if (!connection || !connection->pending_length)
-		return;
+		return 0;
 	length = connection->pending_length;
 	connection->pending_length = 0;
 	fill_sample(&head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id);
@@ -444,11 +424,5 @@ static __always_inline void tp_completed_held(struct io_ring_ctx *ring_context, 
 		address = BPF_CORE_READ((const struct io_rw *)request, addr);
 	if (length > CHUNK || !address || emit_range(&head, (void *)address, length) == EMIT_UNREADABLE)
 		emit_gap(&head, head.position, length, CAUSE_NO_BUFFER);
-}
-
-SEC("tp_btf/io_uring_complete")
-int BPF_PROG(tp_completed, struct io_ring_ctx *ring_context, void *request, struct io_uring_cqe *cqe)
-{
-	HELD(tp_completed_held(ring_context, request, cqe));
 	return 0;
 }

@@ -32,6 +32,7 @@ const FUNCTIONS = [
 /** By the kernel function that they need: not every kernel has it. */
 const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   tcp_sendpage: ['sendpage', 'sentpage'],
+  tcp_push: ['pushed'],
   unix_stream_splice_read: ['unix_splice', 'unix_spliced'],
   unix_release: ['unix_release'],
   unix_stream_sendpage: ['unix_sendpage', 'unix_sentpage'],
@@ -39,12 +40,14 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   mptcp_sendmsg: ['mptcp_send', 'mptcp_sent'],
   mptcp_recvmsg: ['mptcp_receive', 'mptcp_received'],
 };
+/** What makes up for kretprobes: fexit needs neither. */
+const ONLY_KPROBE = ['pushed', 'unix_splice'];
 const HOOKED = ['tcp_sendmsg_locked', 'tcp_recvmsg', 'tcp_cleanup_rbuf'];
 
 const functions = (prefix: string): Pick<Backend, 'programs' | 'optional'> => ({
   programs: FUNCTIONS.map((name) => `${prefix}_${name}`),
   optional: Object.fromEntries(Object.entries(OPTIONAL).flatMap(([target, names]) => names
-    .filter((name) => name !== 'unix_splice' || prefix === 'kprobe').map((name) => [`${prefix}_${name}`, target]))),
+    .filter((name) => prefix === 'kprobe' || !ONLY_KPROBE.includes(name)).map((name) => [`${prefix}_${name}`, target]))),
 });
 
 const missingFunction = (btf: KernelBtf): string | undefined => {
@@ -56,7 +59,7 @@ export const BACKENDS: readonly Backend[] = [
   {
     name: 'fentry',
     ...functions('fentry'),
-    refusal: (btf) => missingFunction(btf) ?? preemptionRefusal(btf) ?? trampolineRefusal(btf),
+    refusal: (btf) => missingFunction(btf) ?? preemptionRefusal() ?? trampolineRefusal(btf),
   },
   {
     name: 'kprobe',
@@ -87,15 +90,15 @@ export function backend(name: ProbeName): Backend {
 }
 
 /**
- * A program of a trampoline that is preempted makes the kernel skip the next run of it on that CPU: an event is lost. Where
- * programs can't hold the CPU (bpf/held.h: before 6.15) and the kernel preempts, fentry can't be trusted; kprobes can.
+ * A program of a trampoline that is preempted makes the kernel skip it for other threads on that CPU (bpf_prog.active): an
+ * entry is lost, and what follows would be read from another call's buffer. Holding the CPU from inside a program
+ * (bpf_preempt_disable, 6.10) does not help: it is preempted where it lets go. Kprobes run with preemption off.
  */
-function preemptionRefusal(btf: KernelBtf): string | undefined {
-  if (btf.functionId('bpf_local_irq_save') !== undefined) return undefined;
-  return mayPreempt() ? 'this kernel may preempt a probe, and skips it for others meanwhile (preempt=full before Linux 6.15)' : undefined;
+function preemptionRefusal(): string | undefined {
+  return mayPreempt() ? 'this kernel may preempt a probe, and skips it for other threads meanwhile: kprobe is safe' : undefined;
 }
 
-/** Whether the kernel preempts itself; false where nobody says. */
+/** Whether the kernel preempts itself; true where it was built to choose and does not say what it chose. */
 function mayPreempt(): boolean {
   const read = (path: string): string => {
     try {
@@ -106,7 +109,9 @@ function mayPreempt(): boolean {
   };
   const chosen = read('/sys/kernel/debug/sched/preempt') || read('/sys/kernel/debug/sched_preempt');
   if (chosen !== '') return /\((full|lazy)\)/.test(chosen);
-  return /\bPREEMPT(_RT|_LAZY)?\b/.test(read('/proc/version')) || /\bpreempt=(full|lazy)\b/.test(read('/proc/cmdline'));
+  const words = read('/proc/cmdline');
+  if (/\bpreempt=(none|voluntary)\b/.test(words)) return false;
+  return /\bPREEMPT(_RT|_LAZY|_DYNAMIC)?\b/.test(read('/proc/version'));
 }
 
 const BPF_PROG_TYPE_TRACING = 26;
