@@ -4,6 +4,19 @@
 set -u
 probe=$1
 verdicts=$KOALA_VM_OUT/fidelity.jsonl
+
+# Where the kernel preempts fentry's programs it skips them: koala-bpf must refuse (docs/limits.md), and say why.
+if [ "$probe" = fentry ] && grep -q -E '\((full|lazy)\)' /sys/kernel/debug/sched/preempt 2>/dev/null; then
+  said=$(bin/koala-bpf attach --pid $$ --probe fentry --duration 1s --out /tmp/refused 2>&1)
+  status=$?
+  if [ "$status" = 3 ] && grep -q 'may preempt' <<<"$said"; then
+    echo '{"backend":"fentry","result":"skip","shown":"refused by koala-bpf: this kernel may preempt its programs"}' >>"$KOALA_VM_OUT/results.jsonl"
+    exit 0
+  fi
+  echo "not refused (status $status): $said"
+  exit 1
+fi
+
 KOALA_TEST_PROBE=$probe KOALA_TEST_RESULTS=$verdicts "$(dirname "$0")/../native/guest.sh"
 status=$?
 
