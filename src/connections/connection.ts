@@ -24,6 +24,13 @@ export class Connection {
   sessions = 0;
   /** Its open was lost: role and endpoints are guesses. */
   guessed = false;
+  /** Framing has followed it: in spite of a lost open it is known who asks and who answers. */
+  framed = false;
+  /** Inbound: the work that its last request is, as whoever ties it has it, and the thread that read it. */
+  work: { readonly answered: boolean } | undefined;
+  readerTid = 0;
+  /** Inbound: counted among those that the thread which accepted it holds. */
+  held = false;
   /** TLS: the name that was asked for. */
   serverName: string | undefined;
   /** Set by whoever cuts it into talks, before the first event. */
@@ -31,6 +38,7 @@ export class Connection {
   ingress!: Ingress;
   egress!: Egress;
   #localFin = false;
+  #remoteFin = false;
   #firstFin: 'local' | 'remote' | undefined;
   #end: ConnectionEnd | undefined;
   #closedAtUs: number | undefined;
@@ -67,8 +75,23 @@ export class Connection {
     return this.#localFin;
   }
 
+  /** The peer will send no more. */
+  get remoteFin(): boolean {
+    return this.#remoteFin;
+  }
+
   get end(): ConnectionEnd | undefined {
     return this.#end;
+  }
+
+  /** Nobody says when a unix socket is closed, or late; its peer is done with it at least when it sends no more. */
+  get endedForSure(): boolean {
+    return this.#localFin || this.#end !== undefined || (this.#remoteFin && this.open.family === 'unix');
+  }
+
+  /** What was asked or said on it can't be told from its opposite: its open was lost, and no protocol speaks for it. */
+  get isGuess(): boolean {
+    return this.guessed && !this.framed;
   }
 
   /** True when the connection is over and can be forgotten. */
@@ -88,7 +111,9 @@ export class Connection {
       return false;
     }
     if (phase === 'local-fin') this.#localFin = true;
+    if (phase === 'remote-fin') this.#remoteFin = true;
     if (phase !== 'done') {
+      if (phase === 'remote-fin') this.ingress.settle();
       this.#firstFin ??= phase === 'local-fin' ? 'local' : 'remote';
       this.egress.stands(event.egressFinal, false, atUs, tid);
       if (phase === 'local-fin' && this.egress.account.next >= event.egressFinal) this.sink.finished('egress');
@@ -108,6 +133,7 @@ export class Connection {
   /** The recording ends while it lives. */
   stop(): void {
     this.egress.stop();
+    this.ingress.settle();
     this.sink.closed(undefined);
   }
 

@@ -51,6 +51,7 @@ export class Connections {
 
   stream(connection: Connection, event: StreamEvent): void {
     this.roleOf(connection);
+    if (event.kind === 'intent' || event.kind === 'sent' || (event.kind === 'data' && event.direction === 'egress')) connection.ingress.settle();
     switch (event.kind) {
       case 'intent': return connection.egress.intent(event);
       case 'accepted': return connection.egress.accepted(event);

@@ -68,6 +68,13 @@ export class Egress {
     if (held.length > 0) this.#deliver(held);
   }
 
+  /** `tid` does something else by now: what it sent last was taken, all of it, or an `accepted` would have said otherwise. */
+  passed(tid: number): void {
+    if (tid === 0 || this.#lastTid !== tid) return;
+    this.flush();
+    if (this.#calls.length === 0 && !this.waiting) this.#prove(this.account.next);
+  }
+
   /** Bytes are known to have been sent that are not there yet. */
   get waiting(): boolean {
     return this.#ahead.length > 0 || this.#sent.length > 0;

@@ -1,4 +1,8 @@
-/** The received stream of one connection: data comes after the copy, in order, and is exact. */
+/**
+ * The received stream of one connection: data comes after the copy and is exact, and in order but for this: two threads that
+ * read one socket may be told in the other order. So what lies ahead waits a little for what is missing before it is called
+ * a gap: for a few more events of this connection, not beyond a reported loss, and not once something is sent on it.
+ */
 import type { DataEvent, GapEvent } from '../events/event.ts';
 import { Account } from './account.ts';
 import type { LossLedger } from './loss.ts';
@@ -6,11 +10,17 @@ import { trimStart } from './piece.ts';
 import type { Piece } from './piece.ts';
 import type { StreamSink } from './sink.ts';
 
+/** What waits for an earlier read. Past that, the hole before it is a gap. */
+const maxAheadBytes = 64 << 10;
+const maxAheadPieces = 4;
+
 export class Ingress {
   readonly account: Account;
   readonly #ledger: LossLedger;
   readonly #sink: StreamSink;
   #lossSeen: number;
+  #ahead: Piece[] = [];
+  #aheadBytes = 0;
 
   constructor(from: number | undefined, digest: boolean, ledger: LossLedger, sink: StreamSink) {
     this.account = new Account(from, digest);
@@ -22,20 +32,67 @@ export class Ingress {
   data(event: DataEvent | GapEvent): void {
     if (this.account.from === undefined) this.account.next = event.position;
     this.#sink.began('ingress', event.position, event.atUs, event.tid, event.tgid);
-    this.advance(event.position, event.atUs, event.tid);
-    if (event.kind === 'data' && event.bytes.length >= event.length && event.position === this.account.next) return this.#deliver(pieceOf(event));
-    for (const piece of piecesOf(event)) {
-      trimStart(piece, this.account.next);
-      if (piece.length > 0) this.#deliver(piece);
+    const { next } = this.account;
+    if (event.position > next && this.#ledger.reports === this.#lossSeen) return this.#later(event);
+    if (event.position > next) this.settle();
+    this.#advance(event.position, event.atUs, event.tid);
+    if (event.kind === 'data' && event.bytes.length >= event.length && event.position === this.account.next) this.#deliver(pieceOf(event));
+    else {
+      for (const piece of piecesOf(event)) {
+        trimStart(piece, this.account.next);
+        if (piece.length > 0) this.#deliver(piece);
+      }
     }
+    if (this.#ahead.length > 0) this.#drain(false);
   }
 
   /** The stream stands at `position`, as something else said: what is missing before it is a gap. */
   advance(position: number, atUs: number, tid: number): void {
-    const cause = this.#ledger.causeSince(this.#lossSeen);
+    this.settle();
+    this.#advance(position, atUs, tid);
+  }
+
+  /** What waits is delivered: nobody will say what lies before it. */
+  settle(): void {
+    if (this.#ahead.length > 0) this.#drain(true);
+  }
+
+  /** Copies what waits out of the recording's blocks. */
+  own(copy: (bytes: Uint8Array) => Uint8Array): void {
+    for (const piece of this.#ahead) if (piece.bytes !== undefined) piece.bytes = copy(piece.bytes);
+  }
+
+  #later(event: DataEvent | GapEvent): void {
+    for (const piece of piecesOf(event)) {
+      let at = this.#ahead.length;
+      while (at > 0 && (this.#ahead[at - 1] as Piece).position > piece.position) at -= 1;
+      this.#ahead.splice(at, 0, piece);
+      this.#aheadBytes += piece.length;
+    }
+    if (this.#ahead.length > maxAheadPieces || this.#aheadBytes > maxAheadBytes) this.#drain(true);
+  }
+
+  /** Delivers what has become contiguous; `all`: the rest too, with gaps before it. */
+  #drain(all: boolean): void {
+    for (;;) {
+      const first = this.#ahead[0];
+      if (first === undefined || (!all && first.position > this.account.next)) return;
+      this.#ahead.shift();
+      this.#aheadBytes -= first.length;
+      if (first.position > this.account.next) this.#gapTo(first.position, first.atUs, first.tid);
+      trimStart(first, this.account.next);
+      if (first.length > 0) this.#deliver(first);
+    }
+  }
+
+  #advance(position: number, atUs: number, tid: number): void {
+    if (position > this.account.next) this.#gapTo(position, atUs, tid);
     this.#lossSeen = this.#ledger.reports;
-    const next = this.account.next;
-    if (position > next) this.#deliver({ position: next, length: position - next, atUs, tid, bytes: undefined, cause, more: false });
+  }
+
+  #gapTo(position: number, atUs: number, tid: number): void {
+    const { next } = this.account;
+    this.#deliver({ position: next, length: position - next, atUs, tid, bytes: undefined, cause: this.#ledger.causeSince(this.#lossSeen), more: false });
   }
 
   #deliver(piece: Piece): void {

@@ -1,4 +1,5 @@
 /** What executes, and what it is known to be working on. Threads here; goroutines and virtual threads are contexts too. */
+import type { Discipline } from './discipline.ts';
 
 /** A session, as far as contexts know it. */
 export interface Job {
@@ -6,6 +7,8 @@ export interface Job {
   readonly answered: boolean;
   /** Nothing can be tied to it any more. */
   readonly gone: boolean;
+  /** It is the only one of its process that has no answer, and it waits for no call. */
+  readonly isOnlyOneToAct: boolean;
 }
 
 /** Wake-ups remembered of one batch. Past that it is ambiguous anyway. */
@@ -19,10 +22,16 @@ export class Context<J extends Job> {
    * answer. Once an event loop, always one: what its thread says proves nothing.
    */
   loop = false;
+  /** It reads from several connections that it accepted and holds: a loop too, unless such connections go from thread to thread. */
+  juggles = false;
   /** The session whose request it read last. */
   reading: J | undefined;
+  /** The listener that this came from. */
+  discipline: Discipline<J> | undefined;
   /** Connections that it accepted and that are open. */
   accepted = 0;
+  /** Connections that it took up a request of, which it had not before. */
+  connections = 0;
   /** Sessions (undefined: none that we know) whose bytes it read since it last did something. The last one is last. */
   readonly batch: (J | undefined)[] = [];
   #woke: 'request' | 'answer' | undefined;
@@ -33,15 +42,34 @@ export class Context<J extends Job> {
     this.tgid = tgid;
   }
 
+  get loops(): boolean {
+    return this.loop || (this.juggles && this.discipline?.handsOver !== true);
+  }
+
+  /** The request it read last has no answer yet. */
+  get busy(): boolean {
+    return this.reading !== undefined && !this.reading.answered && !this.reading.gone;
+  }
+
   /** What it read last: a request, or an answer. */
   get woke(): 'request' | 'answer' | undefined {
     return this.#woke;
+  }
+
+  /** It has written or connected since. */
+  get acted(): boolean {
+    return this.#acted;
   }
 
   /** The session it woke up for last, where that is not ambiguous. */
   get resumed(): J | undefined {
     const job = this.batch[0];
     return this.batch.length === 1 && job !== undefined && !job.gone ? job : undefined;
+  }
+
+  /** The session it seems to act for, however weak the evidence. */
+  get suspect(): J | undefined {
+    return this.loops ? this.batch[this.batch.length - 1] : this.reading;
   }
 
   wake(job: J | undefined, by: 'request' | 'answer'): void {

@@ -3,7 +3,8 @@ import { Context } from './context.ts';
 import type { Job } from './context.ts';
 import { continuation } from './continuation.ts';
 import type { CallFacts, Evidence, JobFacts } from './evidence.ts';
-import { thread } from './thread.ts';
+import type { Discipline } from './discipline.ts';
+import { firstAct, thread } from './thread.ts';
 import type { Attribution, Certainty } from './tie.ts';
 
 /** Strongest first. */
@@ -16,6 +17,8 @@ export interface Tie<J extends Job> {
   readonly job: J;
   readonly evidence: Evidence;
   readonly context: Context<J>;
+  /** It was the first thing that the context did after it had read that session's request. */
+  readonly first: boolean;
   /** Others that it might have been. */
   readonly alternatives: readonly J[];
 }
@@ -23,10 +26,10 @@ export interface Tie<J extends Job> {
 export class Contexts<J extends Job> {
   readonly #contexts = new Map<number, Context<J>>();
   readonly #ofProcess = new Map<number, Set<number>>();
-  readonly #onMovedOn: (job: J) => void;
+  readonly #onMovedOn: (job: J, tid: number) => void;
 
-  /** `onMovedOn`: the thread that read a session's request reads another one, or is gone. */
-  constructor(onMovedOn: (job: J) => void) {
+  /** `onMovedOn`: the thread that read a session's request reads another one, or is gone (then 0 where it may still be sending). */
+  constructor(onMovedOn: (job: J, tid: number) => void) {
     this.#onMovedOn = onMovedOn;
   }
 
@@ -42,30 +45,51 @@ export class Contexts<J extends Job> {
     return context;
   }
 
-  /** Bytes of `job`'s request were read. `juggles`: by the thread that accepted this connection and has others open. */
-  readRequest(context: Context<J>, job: J, juggles: boolean): void {
+  /** It accepted a connection: while it has a request to answer, a thread that serves one at a time does not. */
+  accept(context: Context<J>): void {
+    context.accepted += 1;
+    if (context.busy) this.#isLoop(context);
+  }
+
+  /**
+   * Bytes of `job`'s request were read from a connection behind the listener of `discipline`. `fresh`: this thread does not
+   * know the connection; `juggles`: it accepted it, and holds others that it accepted.
+   */
+  readRequest(context: Context<J>, job: J, discipline: Discipline<J>, fresh: boolean, juggles: boolean): void {
     const before = context.reading;
-    if (before !== undefined && before !== job) {
-      if (!before.answered && !before.gone) context.loop = true;
-      context.reading = undefined;
-      this.#onMovedOn(before);
+    if (before !== job) {
+      if (context.busy) this.#isLoop(context);
+      if (before !== undefined) {
+        context.reading = undefined;
+        this.#onMovedOn(before, context.tid);
+      }
+      context.discipline = discipline;
+      if (context.loop) discipline.loop = true;
+      if (fresh) context.connections += 1;
+      discipline.take(context, fresh);
     }
-    if (juggles) context.loop = true;
+    if (juggles) context.juggles = discipline.juggles = true;
     context.reading = job;
     context.wake(job, 'request');
   }
 
+  /** Bytes were read that may be a request: whom it works for from here on is not known. */
+  readUnknown(context: Context<J>): void {
+    const before = context.reading;
+    context.reading = undefined;
+    if (before !== undefined) this.#onMovedOn(before, context.tid);
+    context.wake(undefined, 'request');
+  }
+
   /** Bytes of an answer were read; `job`: whose call it answers, where that is known. */
   readAnswer(context: Context<J>, job: J | undefined): void {
-    const { reading } = context;
-    if (reading !== undefined && job !== undefined && reading !== job && !reading.answered && !reading.gone) context.loop = true;
+    if (job !== undefined && context.reading !== job && context.busy) this.#isLoop(context);
     context.wake(job, 'answer');
   }
 
   /** Bytes of `job`'s response were written. */
   respond(context: Context<J>, job: J): void {
-    const { reading } = context;
-    if (reading !== undefined && reading !== job && !reading.answered && !reading.gone) context.loop = true;
+    if (context.reading !== job && context.busy) this.#isLoop(context);
     context.act();
   }
 
@@ -73,7 +97,7 @@ export class Contexts<J extends Job> {
   tie(context: Context<J>): Tie<J> | undefined {
     for (const evidence of KINDS) {
       const job = evidence.find(context);
-      if (job !== undefined) return { job, evidence, context, alternatives: [] };
+      if (job !== undefined) return { job, evidence, context, first: firstAct(context) === job, alternatives: [] };
     }
     return undefined;
   }
@@ -86,8 +110,9 @@ export class Contexts<J extends Job> {
     others?.delete(tid);
     if (others?.size === 0) this.#ofProcess.delete(context.tgid);
     const { reading } = context;
+    context.discipline?.left(context);
     context.forget();
-    if (reading !== undefined) this.#onMovedOn(reading);
+    if (reading !== undefined) this.#onMovedOn(reading, tid);
   }
 
   exitProcess(tgid: number): void {
@@ -99,12 +124,17 @@ export class Contexts<J extends Job> {
     for (const context of this.#contexts.values()) {
       const { reading } = context;
       context.forget();
-      if (reading !== undefined) this.#onMovedOn(reading);
+      if (reading !== undefined) this.#onMovedOn(reading, 0);
     }
   }
 
   get size(): number {
     return this.#contexts.size;
+  }
+
+  #isLoop(context: Context<J>): void {
+    context.loop = true;
+    if (context.discipline !== undefined) context.discipline.loop = true;
   }
 
   #evict(oldest: Context<J>, context: Context<J>): Context<J> {

@@ -14,6 +14,8 @@ export interface CallFacts {
 export interface JobFacts {
   /** One thread read its request and wrote its response. */
   readonly byOneThread: boolean;
+  /** The threads of its listener are seen to work for one request at a time. */
+  readonly blocking: boolean;
   /** Its request came before the one ahead of it was answered. */
   readonly pipelined: boolean;
   /** In its process, work has been seen to move between threads that read requests. */
@@ -26,6 +28,8 @@ export interface Evidence {
   readonly attribution: Attribution;
   /** The session that `context` works for right now, as far as this kind can tell. */
   find<J extends Job>(context: Context<J>): J | undefined;
+  /** Judged when the session closes: whether it still holds of what the context turned out to be. `first`: of its first act after it read the request. */
+  stands<J extends Job>(context: Context<J>, first: boolean): boolean;
   /** Judged when the session closes, from everything known by then. */
   proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts): boolean;
 }

@@ -4,19 +4,28 @@
  * judged when the session closes:
  *
  *   thread per request     read A  call  answer  respond A  read B  call …
- *   event loop             read A  call  read B  (A has no answer: a loop from here on, and A's ties are `likely`)
+ *   event loop             read A  call  read B  (A has no answer: a loop from here on)
+ *
+ * Of a loop only the first thing it does after it has read a request is that request's: a timer, or somebody else's queued
+ * call, may come next.
  */
+import type { Context, Job } from './context.ts';
 import type { Evidence } from './evidence.ts';
 
 export const thread: Evidence = {
   attribution: 'thread',
   find(context) {
+    if (context.loops) return firstAct(context);
     const { reading } = context;
-    if (reading === undefined || reading.gone) return undefined;
-    if (!context.loop) return reading;
-    return context.woke === 'request' ? context.resumed : undefined;
+    return reading === undefined || reading.gone ? undefined : reading;
   },
+  stands: (context, first) => first || !context.loops,
   proves(context, call, job) {
-    return !context.loop && !job.moves && !job.lossy && !job.pipelined && job.byOneThread && call.byOneThread && !call.afterResponse;
+    return !context.loops && job.blocking && !job.moves && !job.lossy && !job.pipelined && job.byOneThread && call.byOneThread && !call.afterResponse;
   },
 };
+
+/** The session whose request it has read and nothing else, where it did nothing since. */
+export function firstAct<J extends Job>(context: Context<J>): J | undefined {
+  return context.woke === 'request' && !context.acted ? context.resumed : undefined;
+}

@@ -44,7 +44,7 @@ function isPlain(talk: Spoken): boolean {
 function nothingUnseen(session: OpenSession, ledger: LossLedger): boolean {
   const { before, after } = session;
   return !session.late && !session.paused && !session.forced && ledger.events === session.lossBefore && after !== undefined
-    && after.udp === before.udp && after.quic === before.quic && after.unattributed === before.unattributed;
+    && session.fallen === 0 && after.udp === before.udp && after.quic === before.quic && after.unattributed === before.unattributed;
 }
 
 function lostOf(talk: Spoken): LostBytes[] {
@@ -67,12 +67,12 @@ function tlsOf(talks: readonly Spoken[]): Unseen[] {
 }
 
 /** What its process did meanwhile that may have been for this session. */
-function countedOf({ before, after, process }: OpenSession): Unseen[] {
+function countedOf({ before, after, process, fallen }: OpenSession): Unseen[] {
   const now = after ?? process.outOfSight();
   const counted: Unseen[] = [
     { kind: 'udp', count: now.udp - before.udp, detail: process.udpDetail },
     { kind: 'quic', count: now.quic - before.quic, detail: process.quicDetail },
-    { kind: 'unattributed', count: now.unattributed - before.unattributed },
+    { kind: 'unattributed', count: now.unattributed - before.unattributed + fallen },
   ];
   return counted.filter((one) => one.count > 0);
 }
@@ -80,7 +80,7 @@ function countedOf({ before, after, process }: OpenSession): Unseen[] {
 /** Connections that the recorder met in mid-stream, where what it missed matters. */
 function lateOf(session: OpenSession, talks: readonly Spoken[]): Unseen[] {
   const late = talks.filter((talk) => {
-    if (talk === session.talk) return session.late || (talk.joined && !talk.framed);
+    if (talk === session.talk) return session.late || talk.connection.guessed || (talk.joined && !talk.framed);
     if (talk.connection.whole) return false;
     return !STATELESS.has(talk.protocol?.name ?? 'unknown') || (talk.joined && !talk.framed);
   });

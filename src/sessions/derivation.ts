@@ -154,9 +154,8 @@ export class Derivation {
 
   #close(event: CloseEvent): void {
     const connection = this.#connections.get(event.connection) ?? this.#unopened(event);
-    const before = connection.localFin;
     const over = this.#connections.close(connection, event);
-    if (!before && (over || connection.localFin)) this.#weaver.disconnected(connection);
+    if (over || connection.endedForSure) this.#weaver.disconnected(connection);
   }
 
   /** Its open was lost. From its first byte on it counts; who it was with is not known, and who spoke first says which role it had. */
@@ -194,7 +193,13 @@ export class Derivation {
   }
 
   #give(session: OpenSession, ended: boolean): void {
-    const { onSession } = this.#options;
+    const { onSession, onAmbient } = this.#options;
+    for (const call of session.takeFallen()) {
+      session.process.unattributed += 1;
+      call.connection.sessions -= 1;
+      call.candidates = [session.id];
+      onAmbient?.(ambientTalk(call));
+    }
     if (onSession === undefined) return;
     onSession(finishedSession(session, this.#prologues, this.#connections.ledger, ended));
   }
@@ -203,6 +208,7 @@ export class Derivation {
     this.#events = this.#bytes = 0;
     for (const connection of this.#connections.all()) {
       connection.egress.own(owned);
+      connection.ingress.own(owned);
       this.#cutters.get(connection)?.own(owned, isGone);
     }
     for (const session of this.#weaver.open) {

@@ -14,7 +14,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
   const { talk, process } = session;
   const calls = session.calls.every((call) => call.called) ? session.calls : session.calls.filter((call) => call.called);
   if (calls.length > 1) calls.sort((a, b) => a.beganSeq - b.beganSeq);
-  const setUp = prologues.connectionsOf(talk, calls);
+  const setUp = prologues.connectionsOf(talk, calls, session.opened);
   const certificate = certify(session, calls, setUp.flatMap((connection) => prologues.setupsOf(connection)), ledger, ended);
   const outbound = outboundOf(session, calls, ledger);
   const proven = outbound.reduce((count, call) => (call.certainty === 'proven' ? count + 1 : count), 0);
@@ -42,6 +42,7 @@ function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: Loss
   if (calls.length === 0) return [];
   const job: JobFacts = {
     byOneThread: talk.byOneThread,
+    blocking: session.discipline.blocking,
     pipelined: session.pipelined,
     moves: session.process.moves,
     lossy: session.paused || ledger.events > session.lossBefore,
@@ -49,7 +50,8 @@ function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: Loss
   return calls.map((call) => {
     const tie = call.tie as NonNullable<typeof call.tie>;
     const afterResponse = talk.responded && call.beganSeq > talk.answerSeq;
-    const { attribution, certainty } = attributionOf(tie, { byOneThread: call.byOneThread, afterResponse }, job);
+    const byOneThread = call.byOneThread && !call.connection.guessed;
+    const { attribution, certainty } = attributionOf(tie, { byOneThread, afterResponse }, job);
     const outbound = call.finished() as Mutable<OutboundTalk>;
     outbound.attribution = attribution;
     outbound.certainty = certainty;

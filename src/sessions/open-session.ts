@@ -1,15 +1,26 @@
 /** A session while it goes on: its inbound talk, the calls tied to it so far, and what it will be judged by. */
+import type { Connection } from '../connections/connection.ts';
 import type { Job } from '../contexts/context.ts';
 import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
+import type { Discipline } from '../contexts/discipline.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
+
+/** Sessions and calls without an answer that are looked at to find who else might have acted. More are ambiguous anyway. */
+const maxLookedAt = 16;
 
 export class OpenSession implements Job {
   readonly talk: Spoken;
   readonly process: Process;
   /** Calls tied to it, and talks that may turn out to be calls. */
   readonly calls: Spoken[] = [];
+  /** Connections that were opened for it. */
+  opened: Connection[] | undefined;
+  /** How the threads behind its listener take requests. */
+  readonly discipline: Discipline<OpenSession>;
+  /** Calls that were thought to be its own, until their thread turned out to be an event loop. */
+  fallen = 0;
   /** Counters at its beginning, and when its response was last added to. */
   readonly before: OutOfSight;
   after: OutOfSight | undefined;
@@ -45,6 +56,7 @@ export class OpenSession implements Job {
     this.#recordingId = recordingId;
     this.talk = talk;
     this.process = process;
+    this.discipline = process.disciplineOf(talk.connection);
     const now = process.outOfSight();
     this.before = now.unattributed === process.unattributed ? now : { ...now, unattributed: process.unattributed };
     this.names = process.names.table;
@@ -60,7 +72,16 @@ export class OpenSession implements Job {
   }
 
   get answered(): boolean {
-    return this.talk.responded || this.talk.over || this.gone;
+    return this.talk.responded || this.talk.over || this.gone || this.talk.connection.endedForSure;
+  }
+
+  /** A call of nobody's since it began may be its own: then it waits. */
+  get isOnlyOneToAct(): boolean {
+    const { unanswered, strays } = this.process;
+    if (this.answered || this.calling || unanswered.size > maxLookedAt || strays.size > maxLookedAt) return false;
+    for (const stray of strays) if (stray.beganSeq > this.talk.beganSeq) return false;
+    for (const other of unanswered) if (other !== this && !other.answered) return false;
+    return true;
   }
 
   /** Its response goes on: what its process did up to here may matter to it. */
@@ -75,6 +96,14 @@ export class OpenSession implements Job {
     if (at < 0) return false;
     this.calls.splice(at, 1);
     return true;
+  }
+
+  /** Takes out the calls whose tie does not hold of what their thread has turned out to be. */
+  takeFallen(): Spoken[] {
+    const fallen = this.calls.filter((call) => call.called && call.tie?.evidence.stands(call.tie.context, call.tie.first) === false);
+    for (const call of fallen) this.drop(call);
+    this.fallen = fallen.length;
+    return fallen;
   }
 
   /** Every talk in it is over, and what was sent is known to have been taken. */

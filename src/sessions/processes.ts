@@ -1,7 +1,10 @@
 /** What sessions share with the other sessions of their process. */
+import type { Connection } from '../connections/connection.ts';
+import { Discipline } from '../contexts/discipline.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
 import { isDns, Names } from './names.ts';
 import type { OpenSession } from './open-session.ts';
+import type { Spoken } from './spoken.ts';
 
 /** Processes held at a time. Past that the one first seen is forgotten. */
 const maxProcesses = 65_536;
@@ -19,6 +22,10 @@ export class Process {
   command: string;
   names = new Names();
   readonly sessions = new Set<OpenSession>();
+  /** Those of which no response has begun. */
+  readonly unanswered = new Set<OpenSession>();
+  /** Outbound talks of no session that have no answer. */
+  readonly strays = new Set<Spoken>();
   /** Calls that could be tied to no session. */
   unattributed = 0;
   /** Outbound talks without a tie of which it is not known yet whether they are calls. */
@@ -30,10 +37,14 @@ export class Process {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
+  readonly #disciplines: Disciplines;
+  #listener: string | number | undefined;
+  #discipline: Discipline<OpenSession> | undefined;
   #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0 };
   #shown: { readonly tgid: number; readonly command: string };
 
-  constructor(tgid: number, command: string) {
+  constructor(tgid: number, command: string, disciplines: Disciplines) {
+    this.#disciplines = disciplines;
     this.tgid = tgid;
     this.command = command;
     this.#shown = { tgid, command };
@@ -53,6 +64,14 @@ export class Process {
     return this.#shown;
   }
 
+  /** Of the listener that accepted `connection`, shared by all processes that accept from it. */
+  disciplineOf({ open: { family, local, netns } }: Connection): Discipline<OpenSession> {
+    const listener = family === 'unix' ? local.host : local.port;
+    if (this.#discipline !== undefined && this.#listener === listener) return this.#discipline;
+    this.#listener = listener;
+    return (this.#discipline = this.#disciplines.of(`${netns} ${listener}`, this.tgid));
+  }
+
   datagram(event: UdpEvent): void {
     if (isDns(event)) return this.names.event(event);
     const text = `${event.remote.host}:${event.remote.port}`;
@@ -66,7 +85,33 @@ export class Process {
   }
 }
 
+/** Listeners, each with the processes that were seen to serve it: forgotten with the last of these. */
+class Disciplines {
+  readonly #listeners = new Map<string, { readonly discipline: Discipline<OpenSession>; readonly members: Set<number> }>();
+  readonly #ofProcess = new Map<number, Set<string>>();
+
+  of(listener: string, tgid: number): Discipline<OpenSession> {
+    let known = this.#listeners.get(listener);
+    if (known === undefined) this.#listeners.set(listener, (known = { discipline: new Discipline(), members: new Set() }));
+    known.members.add(tgid);
+    const listeners = this.#ofProcess.get(tgid);
+    if (listeners === undefined) this.#ofProcess.set(tgid, new Set([listener]));
+    else listeners.add(listener);
+    return known.discipline;
+  }
+
+  exit(tgid: number): void {
+    for (const listener of this.#ofProcess.get(tgid) ?? []) {
+      const known = this.#listeners.get(listener);
+      known?.members.delete(tgid);
+      if (known?.members.size === 0) this.#listeners.delete(listener);
+    }
+    this.#ofProcess.delete(tgid);
+  }
+}
+
 export class Processes {
+  readonly #disciplines = new Disciplines();
   readonly #processes = new Map<number, Process>();
 
   of(tgid: number, command = ''): Process {
@@ -75,14 +120,14 @@ export class Processes {
       if (known.command === '' && command !== '') known.command = command;
       return known;
     }
-    const process = new Process(tgid, command);
+    const process = new Process(tgid, command, this.#disciplines);
     this.#processes.set(tgid, process);
-    if (this.#processes.size > maxProcesses) for (const oldest of this.#processes.keys()) { this.#processes.delete(oldest); break; }
+    if (this.#processes.size > maxProcesses) for (const oldest of this.#processes.keys()) { this.#forget(oldest); break; }
     return process;
   }
 
   event(event: ProcessEvent): void {
-    if (event.what === 'exit') this.#processes.delete(event.tgid);
+    if (event.what === 'exit') this.#forget(event.tgid);
     else if (event.what === 'fork') this.#fork(event);
     else if (event.what === 'exec' || event.what === 'seen') {
       const process = this.of(event.tgid);
@@ -92,6 +137,11 @@ export class Processes {
 
   get size(): number {
     return this.#processes.size;
+  }
+
+  #forget(tgid: number): void {
+    this.#processes.delete(tgid);
+    this.#disciplines.exit(tgid);
   }
 
   /** A child knows the names that its parent resolved. */

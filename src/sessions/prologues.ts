@@ -16,10 +16,10 @@ export class Prologues {
     this.setupsOf = setupsOf;
   }
 
-  /** Of the connections of a session, those that were set up in any way. */
-  connectionsOf(inbound: Spoken, calls: readonly Spoken[]): readonly Connection[] {
-    if (calls.length === 0 && this.setupsOf(inbound.connection).length === 0) return NONE;
-    const connections = new Set([inbound, ...calls].map((talk) => talk.connection));
+  /** Of the connections of a session, and of those that were opened for it, the ones that were set up in any way. */
+  connectionsOf(inbound: Spoken, calls: readonly Spoken[], opened: readonly Connection[] = NONE): readonly Connection[] {
+    if (calls.length === 0 && opened.length === 0 && this.setupsOf(inbound.connection).length === 0) return NONE;
+    const connections = new Set([...[inbound, ...calls].map((talk) => talk.connection), ...opened]);
     return [...connections].filter((connection) => this.setupsOf(connection).length > 0);
   }
 

@@ -14,6 +14,7 @@ import type { LossLedger } from '../connections/loss.ts';
 import { Contexts } from '../contexts/contexts.ts';
 import type { Tie } from '../contexts/contexts.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
+import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
 import { OpenSession } from './open-session.ts';
 import type { Processes } from './processes.ts';
@@ -46,50 +47,55 @@ export class Weaver implements TalkSink<Spoken> {
   nowUs = 0;
   readonly #options: WeaverOptions;
   readonly #lingering = new Lingering();
+  readonly #holding = new Holding<OpenSession>((context) => this.contexts.accept(context));
   #lingers = 0;
   /** Outbound connections on which nothing was said yet, and what their connect was tied to. */
   readonly #born = new WeakMap<Connection, { tie: Tie<OpenSession> | undefined; tid: number }>();
 
   constructor(options: WeaverOptions) {
     this.#options = options;
-    this.contexts = new Contexts((session) => this.#release(session));
+    this.contexts = new Contexts((session, tid) => this.#release(session, tid));
   }
 
   /** A connection was opened by `tid`: what its first call is tied to, where the thread juggles several sessions. */
   connected(connection: Connection): void {
     const { tid, tgid } = connection.open;
     const context = this.contexts.of(tid, tgid);
-    if (connection.open.learnt === 'accept') context.accepted += 1;
-    else {
-      this.#born.set(connection, { tie: this.contexts.tie(context), tid });
-      context.act();
-    }
+    if (connection.open.learnt === 'accept') return this.#holding.accepted(context, connection);
+    const tie = this.contexts.tie(context);
+    this.#born.set(connection, { tie, tid });
+    if (tie !== undefined) (tie.job.opened ??= []).push(connection);
+    context.act();
   }
 
-  /** An accepted connection was closed by this side, or is over. */
+  /** A connection was closed by this side, or is over. */
   disconnected(connection: Connection): void {
-    if (connection.openerTid === 0 || connection.open.learnt !== 'accept') return;
-    const context = this.contexts.of(connection.openerTid, connection.open.tgid);
-    if (context.accepted > 0) context.accepted -= 1;
+    if (connection.held) this.#holding.ended(this.contexts.of(connection.openerTid, connection.open.tgid), connection);
   }
 
   opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tid: number, tgid: number): Spoken {
     const talk = new Spoken(connection, inbound, atUs, tid, tgid);
     talk.beganSeq = this.seq;
     if (!inbound || opening === 'greeting' || opening === 'push') return talk;
+    if (connection.isGuess) {
+      this.#options.processes.of(tgid).unattributed += 1;
+      return talk;
+    }
     const process = this.#options.processes.of(tgid, tgid === connection.open.tgid ? connection.open.command : '');
     const session = new OpenSession(this.#options.recordingId, talk, process, this.#options.ledger.events, opening === 'late');
     session.pipelined = follows;
     talk.session = session;
-    if (connection.guessed) process.unattributed += 1;
     connection.sessions += 1;
+    connection.work = session;
     process.sessions.add(session);
+    process.unanswered.add(session);
     this.open.add(session);
     return talk;
   }
 
   spoke(talk: Spoken, side: 'request' | 'response', atUs: number, tid: number, tgid: number): void {
     talk.lastAtUs = atUs;
+    if (talk.connection.isGuess && tid !== 0 && (side === 'request') === talk.inbound) this.contexts.readUnknown(this.contexts.of(tid, tgid));
     if (!talk.inbound) {
       if (side === 'request') this.#calls(talk, atUs, tid, tgid || talk.begunTgid);
       else this.#answered(talk, atUs, tid, tgid || talk.begunTgid);
@@ -109,7 +115,7 @@ export class Weaver implements TalkSink<Spoken> {
     }
     this.#decided(talk);
     const { tie } = talk;
-    if (tie === undefined || tie.job.gone) return this.#unattributed(talk);
+    if (tie === undefined || tie.job.gone || talk.connection.isGuess) return this.#unattributed(talk);
     talk.placed = true;
     talk.connection.sessions += 1;
     if (!tie.job.calls.includes(talk)) tie.job.calls.push(talk);
@@ -117,17 +123,22 @@ export class Weaver implements TalkSink<Spoken> {
 
   over(talk: Spoken): void {
     if (talk.inbound) {
-      if (talk.session === undefined) return talk.unasked && !talk.setup ? this.#options.onAmbient(talk) : undefined;
+      if (talk.session === undefined) return !talk.setup ? this.#options.onAmbient(talk) : undefined;
       this.#inboundOver(talk.session);
       return;
     }
     this.loose.delete(talk);
+    if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     if (talk.setup) return this.#noCall(talk);
     if (talk.placed) return;
     if (talk.nameless) this.#unattributed(talk);
     this.#decided(talk);
     talk.placed = true;
     this.#options.onAmbient(talk);
+  }
+
+  isAwaited(talk: Spoken): boolean {
+    return talk.tie !== undefined && !talk.tie.job.gone;
   }
 
   settled(talk: Spoken): void {
@@ -138,6 +149,7 @@ export class Weaver implements TalkSink<Spoken> {
   dropped(talk: Spoken): void {
     this.#noCall(talk);
     this.loose.delete(talk);
+    if (!talk.inbound) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     const { session } = talk;
     if (session === undefined) return;
     talk.connection.sessions -= 1;
@@ -168,12 +180,18 @@ export class Weaver implements TalkSink<Spoken> {
     this.#unlinger(session);
     this.open.delete(session);
     session.process.sessions.delete(session);
+    session.process.unanswered.delete(session);
   }
 
   #asked(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
+    const begins = talk.readerTid === 0;
     talk.readBy(tid);
     const context = this.contexts.of(tid, tgid);
     const { reading } = context;
+    const { connection } = talk;
+    const before = connection.readerTid;
+    connection.readerTid = tid;
+    if (begins && before !== 0 && before !== tid && !session.pipelined) session.discipline.handsOver = true;
     if (session.pipelined && reading !== undefined && reading !== session && reading.talk.connection === talk.connection && !reading.talk.over) {
       let ahead = reading;
       while (ahead.followedBy !== undefined && ahead.followedBy !== session) ahead = ahead.followedBy;
@@ -181,13 +199,13 @@ export class Weaver implements TalkSink<Spoken> {
       reading.pipelined = true;
       return;
     }
-    const juggles = talk.connection.openerTid === tid && talk.connection.open.learnt === 'accept' && context.accepted > 1;
-    this.contexts.readRequest(context, session, juggles);
+    this.contexts.readRequest(context, session, session.discipline, before !== tid, this.#holding.juggles(context, connection));
   }
 
   #responds(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
     if (!session.gone) this.#linger(session, this.nowUs);
+    session.process.unanswered.delete(session);
     session.look();
     talk.wroteBy(tid);
     if (tid === 0) return;
@@ -207,7 +225,9 @@ export class Weaver implements TalkSink<Spoken> {
     talk.nameless = false;
     talk.tie?.job.drop(talk);
     talk.tie = undefined;
-    this.#options.processes.of(talk.begunTgid).unattributed += 1;
+    const process = this.#options.processes.of(talk.begunTgid);
+    process.unattributed += 1;
+    if (!talk.over && !talk.responded) process.strays.add(talk);
   }
 
   #calls(talk: Spoken, atUs: number, tid: number, tgid: number): void {
@@ -218,7 +238,7 @@ export class Weaver implements TalkSink<Spoken> {
     // What this thread sent before has been taken: it is in another call now.
     if (first) context.reading?.talk.connection.egress.flush();
     if (first) this.#tie(talk, context);
-    else this.#disputed(talk, this.contexts.tie(context)?.job);
+    else this.#disputed(talk, context.suspect);
     context.act();
     if (talk.nameless) {
       talk.nameless = false;
@@ -235,7 +255,7 @@ export class Weaver implements TalkSink<Spoken> {
     talk.tie?.job.drop(talk);
     talk.tie = this.#bornTie(talk, context) ?? this.contexts.tie(context);
     if (talk.tie === undefined) return this.#undecided(talk);
-    this.loose.delete(talk);
+    if (this.loose.delete(talk)) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     talk.tie.job.calls.push(talk);
   }
 
@@ -243,6 +263,7 @@ export class Weaver implements TalkSink<Spoken> {
     if (talk.undecided) return;
     const process = this.#options.processes.of(talk.begunTgid);
     talk.undecided = true;
+    process.strays.add(talk);
     process.undecided += 1;
     talk.candidates = candidatesOf(process.sessions);
     this.loose.add(talk);
@@ -257,14 +278,14 @@ export class Weaver implements TalkSink<Spoken> {
     if (tie === undefined || tie.job.gone) return undefined;
     if (!context.loop && context.tid === born.tid) return this.contexts.tie(context) ?? tie;
     if (context.tid !== born.tid) return undefined;
-    const now = this.contexts.tie(context)?.job;
-    return now === undefined || now === tie.job ? tie : { ...tie, alternatives: [now] };
+    const now = context.suspect;
+    return now === undefined || now.gone || now === tie.job ? tie : { ...tie, alternatives: [now] };
   }
 
   /** Another session's thread goes on with a talk that has no answer: which of the two it is of, and whether it is one call, nobody knows. */
   #disputed(talk: Spoken, other: OpenSession | undefined): void {
     const { tie } = talk;
-    if (other === undefined || other === tie?.job || other === talk.disputant) return;
+    if (other === undefined || other.gone || other === tie?.job || other === talk.disputant) return;
     talk.disputant = other;
     other.process.unattributed += 1;
     if (tie !== undefined) talk.tie = { ...tie, alternatives: [...tie.alternatives, other].slice(0, maxCandidates) };
@@ -273,10 +294,11 @@ export class Weaver implements TalkSink<Spoken> {
   #answered(talk: Spoken, atUs: number, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
     talk.readBy(tid);
+    if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     const context = this.contexts.of(tid, tgid);
     if (talk.writerTid !== 0 && talk.writerTid !== tid && talk.tie !== undefined) talk.tie.job.process.moves = true;
     const session = talk.tie?.job ?? this.#born.get(talk.connection)?.tie?.job;
-    this.contexts.readAnswer(context, session?.gone === true ? undefined : session);
+    if (!talk.connection.isGuess) this.contexts.readAnswer(context, session?.gone === true ? undefined : session);
     if (session === undefined || session.gone) return;
     if (session.lingers) this.#linger(session, atUs);
   }
@@ -289,19 +311,23 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   #inboundOver(session: OpenSession): void {
+    session.process.unanswered.delete(session);
     if (session.after === undefined) session.look();
     if (!session.talk.over) return;
     const behind = session.followedBy;
     if (behind !== undefined && !behind.gone) {
       session.followedBy = undefined;
       const context = this.contexts.of(session.talk.readerTid, session.talk.begunTgid);
-      if (context.reading === session) this.contexts.readRequest(context, behind, false);
+      if (context.reading === session) this.contexts.readRequest(context, behind, behind.discipline, false, false);
     }
     if (!session.gone) this.#linger(session, this.nowUs);
     this.#check(session);
   }
 
-  #release(session: OpenSession): void {
+  /** `tid`: the thread that read its request and does something else by now, so that what it had sent was taken; else 0. */
+  #release(session: OpenSession, tid: number): void {
+    session.talk.connection.egress.passed(tid);
+    for (const call of [...session.calls]) call.connection.egress.passed(tid);
     session.released = true;
     this.#check(session);
   }
@@ -314,7 +340,7 @@ export class Weaver implements TalkSink<Spoken> {
     this.#unlinger(session);
     const context = this.contexts.of(talk.readerTid, talk.begunTgid);
     if (context.reading === session) context.reading = undefined;
-    this.#release(session);
+    this.#release(session, 0);
     if (crowded && talk.over && !session.gone) this.#force(session);
   }
 

@@ -132,7 +132,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       if (end !== undefined) talk.end = end;
       this.#finish(talk, end !== undefined);
     }
-    if (this.#calls === 0) this.#onlySetUp();
+    if (this.#calls === 0 && end !== undefined) this.#onlySetUp();
     this.#last = undefined;
   }
 
@@ -247,8 +247,9 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#isCall(talk);
   }
 
-  /** Nothing but set-up, and then it ended: no session will refer to it as a prologue, so it is what was called. */
+  /** Nothing but set-up, and then it ended, while somebody was still at work who had opened it: it is what was called (a login that failed). */
   #onlySetUp(): void {
+    if (!this.setups.some((talk) => this.#sink.isAwaited(talk))) return;
     for (const talk of this.setups.splice(0)) {
       if (talk.inbound || talk.unasked) continue;
       talk.setup = false;
@@ -274,6 +275,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#clientBase = this.#serverBase = -1;
     if (!this.#framer.sure) return this.#loseFraming(this.#framer.unsureBecause ?? 'not framed', false);
     this.#resync = false;
+    this.#connection.framed = true;
     for (const { side, position, length, bytes } of log.pieces) {
       this.#feed(side, position, length, bytes);
       if (this.#framer === undefined) return;

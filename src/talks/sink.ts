@@ -16,6 +16,8 @@ export interface TalkSink<T extends OpenTalk> {
   over(talk: T): void;
   /** Over, and what was sent can't be taken back any more. */
   settled(talk: T): void;
+  /** Whoever opened the connection of this set-up is still at work: what it came to is part of that. */
+  isAwaited(talk: T): boolean;
   /** It never had a byte: the send that opened it moved none. */
   dropped(talk: T): void;
 }

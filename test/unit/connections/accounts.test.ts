@@ -74,6 +74,21 @@ describe('connection accounts', () => {
     assert.equal(ingress.sha256, sha('abcd'));
   });
 
+  it('put two reads in order that were told in the other order', () => {
+    const scene = new Scene().accept(1).read(1, 7, 'ab').read(1, 8, 'fgh', { position: 5 }).read(1, 7, 'cde', { position: 2 }).write(1, 7, 'x');
+    assert.deepEqual(account(scene.close(1)).ingress, { from: 0, bytes: 8, sha256: sha('abcdefgh'), gaps: [] });
+    const more = new Scene().accept(1).read(1, 7, 'c', { position: 2 }).read(1, 8, 'd', { position: 3 }).read(1, 9, 'b', { position: 1 }).read(1, 6, 'a', { position: 0 });
+    assert.deepEqual(account(more.close(1)).ingress, { from: 0, bytes: 4, sha256: sha('abcd'), gaps: [] });
+  });
+
+  it('wait for what is missing before a read no longer than until something is sent, or four reads lie ahead', () => {
+    const sent = account(new Scene().accept(1).read(1, 7, 'b', { position: 1 }).write(1, 7, 'x').read(1, 8, 'a', { position: 0 }).close(1));
+    assert.deepEqual(sent.ingress, { from: 0, bytes: 1, sha256: sha('b'), gaps: [{ from: 0, bytes: 1, cause: 'unknown' }] });
+    const scene = new Scene().accept(1).skip(1, 'ingress', 1);
+    for (const text of ['b', 'c', 'd', 'e', 'f']) scene.read(1, 7, text);
+    assert.deepEqual(account(scene.read(1, 8, 'a', { position: 0 }).close(1)).ingress, { from: 0, bytes: 5, sha256: sha('bcdef'), gaps: [{ from: 0, bytes: 1, cause: 'unknown' }] });
+  });
+
   it('leave a jump unknown when nobody ever said why', () => {
     const { ingress } = account(new Scene().accept(1).skip(1, 'ingress', 3).read(1, 7, 'c').close(1));
     assert.deepEqual(ingress.gaps, [{ from: 0, bytes: 3, cause: 'unknown' }]);

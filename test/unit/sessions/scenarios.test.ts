@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { encode } from 'dns-packet';
 import type { Session } from '../../../src/sessions/session.ts';
-import { GET, OK, Scene, SECOND, textOf } from './scene.ts';
+import { besides, GET, OK, Scene, SECOND, textOf } from './scene.ts';
 import type { Findings } from './scene.ts';
 
 const one = (found: Findings): Session => {
@@ -21,9 +21,9 @@ describe('a session', () => {
   });
 
   it('keeps calls made after its response, marked, until its thread reads another request', () => {
-    const scene = new Scene().accept(1).read(1, 7, GET('/a')).write(1, 7, OK('a')).connect(2, 7).write(2, 7, GET('/after')).read(2, 7, OK('x')).close(1);
+    const scene = new Scene().workers().accept(1).read(1, 7, GET('/a')).write(1, 7, OK('a')).connect(2, 7).write(2, 7, GET('/after')).read(2, 7, OK('x')).close(1);
     scene.accept(3).read(3, 7, GET('/b')).write(2, 7, GET('/of-b')).read(2, 7, OK('y')).write(3, 7, OK('b')).close(3).close(2);
-    const { sessions } = scene.derive();
+    const sessions = besides(scene.derive().sessions);
     assert.deepEqual(sessions.map(calls), [[GET('/after')], [GET('/of-b')]]);
     assert.deepEqual(sessions.map((session) => session.outbound[0]!.afterResponse), [true, undefined]);
     assert.deepEqual(sessions.map((session) => session.outbound[0]!.certainty), ['likely', 'proven']);
@@ -133,6 +133,55 @@ describe('a session', () => {
     const session = one(scene.derive());
     assert.deepEqual(session.prologues.map((prologue) => textOf(prologue.chunks)), [`${auth}+OK\r\n`]);
     assert.deepEqual([calls(session), textOf(session.outbound[0]!.response)], [[get], '$1\r\nv\r\n']);
+  });
+
+  it('has the logins of a pool that it opened, also of the connections that it did not use, in its prologues', () => {
+    const auth = '*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n';
+    const scene = new Scene().accept(1).read(1, 7, GET('/'));
+    for (const connection of [2, 3]) scene.connect(connection, 7, { remote: { host: '10.0.0.2', port: 6379 } }).write(connection, 7, auth).read(connection, 7, '+OK\r\n');
+    const found = scene.write(2, 7, '*1\r\n$4\r\nPING\r\n').read(2, 7, '+PONG\r\n').write(1, 7, OK('x')).close(1).derive();
+    assert.deepEqual([calls(one(found)).length, one(found).prologues.map((prologue) => [prologue.connection, textOf(prologue.chunks)]), found.ambient],
+      [1, [['2', `${auth}+OK\r\n`], ['3', `${auth}+OK\r\n`]], []]);
+  });
+
+  it('has a login that was refused, and the connection with it, as a call', () => {
+    const auth = '*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n';
+    const scene = new Scene().accept(1).read(1, 7, GET('/')).connect(2, 7, { remote: { host: '10.0.0.2', port: 6379 } }).write(2, 7, auth).read(2, 7, '-ERR no\r\n').close(2);
+    assert.deepEqual(calls(one(scene.write(1, 7, OK('x')).close(1).derive())), [auth]);
+  });
+
+  it('has the last words on a connection whose close is not told, once its thread reads another request', () => {
+    const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
+    const greeting = packet(0, `\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
+    const login = packet(1, `\x85\xa2\x1a\0\0\0\0\x40\x08${'\0'.repeat(23)}shop\0\x14${'h'.repeat(20)}mysql_native_password\0`);
+    const ok = packet(2, '\0\0\0\x02\0\0\0');
+    const fine = packet(1, '\0\x01\0\x02\0\0\0');
+    const scene = new Scene();
+    for (const n of [1, 2]) {
+      scene.accept(n, 7).read(n, 7, GET(`/${n}`)).connect(10 + n, 7, { remote: { host: 'unix:/run/mysqld.sock', port: 0 }, family: 'unix' });
+      scene.read(10 + n, 7, greeting).write(10 + n, 7, login).read(10 + n, 7, ok).write(10 + n, 7, packet(0, '\x03delete from t')).read(10 + n, 7, fine);
+      scene.write(n, 7, OK('x')).write(10 + n, 7, packet(0, '\x01')).close(n, 7);
+    }
+    const { sessions, ambient } = scene.pass(SECOND).derive({ orderly: false });
+    assert.deepEqual(ambient.map((talk) => textOf(talk.request)), []);
+    assert.deepEqual(calls(sessions[0]!), [packet(0, '\x03delete from t'), packet(0, '\x01')]);
+    assert.deepEqual(sessions[0]!.certificate, { state: 'complete', lost: [], unseen: [] });
+  });
+
+  it('is not made of a connection whose open was lost: who asked and who answered is not known', () => {
+    const found = new Scene().accept(1).read(1, 7, GET('/')).read(50, 7, '\x01\0\0\x01rows').write(50, 7, '\x03next').read(50, 7, '\x01\0\0\x01more').write(1, 7, OK('x')).close(50).close(1).derive();
+    assert.deepEqual([calls(one(found)), unseen(one(found)), one(found).certificate.state], [[], ['unattributed 2'], 'incomplete']);
+    assert.deepEqual(found.ambient.map((talk) => [textOf(talk.request), textOf(talk.response)]), [['\x01\0\0\x01rows', '\x03next'], ['\x01\0\0\x01more', '']]);
+  });
+
+  it('has no call on a connection whose open was lost, where no protocol tells a call from an answer', () => {
+    const found = new Scene().accept(1).read(1, 7, GET('/')).write(50, 7, '\x01\0\0\x01rows').read(50, 7, '\x03next').write(1, 7, OK('x')).close(50).close(1).derive();
+    assert.deepEqual([calls(one(found)), unseen(one(found)), found.ambient.length], [[], ['unattributed 1'], 1]);
+  });
+
+  it('is made of a connection whose open was lost from its second request on, where a protocol tells who asks', () => {
+    const found = new Scene().read(50, 7, GET('/1')).write(50, 7, OK('a')).read(50, 7, GET('/2')).write(50, 7, OK('b')).close(50).derive();
+    assert.deepEqual([textOf(one(found).inbound.request), unseen(one(found)), found.ambient.length], [GET('/2'), ['seen-late 1'], 1]);
   });
 
   it('keeps no more of an endless stream than it is allowed, and says what it left out', () => {

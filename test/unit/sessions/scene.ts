@@ -163,6 +163,25 @@ export class Scene {
     return this.wait(us).process('seen', 999, { tgid: 999 });
   }
 
+  /** Four threads behind port 80 that serve a connection each, and take another while the rest are at work: no event loop could so often. */
+  workers(tids: readonly number[] = [91, 92, 93, 94], from = 9_000): this {
+    const serving = new Map<number, number>();
+    let next = from;
+    const take = (tid: number): void => {
+      serving.set(tid, next);
+      this.accept(next, tid).read(next, tid, GET(WORKED));
+      next += 1;
+    };
+    const answer = (tid: number): void => {
+      const connection = serving.get(tid) as number;
+      this.write(connection, tid, OK('w')).close(connection, tid, 'local-fin').close(connection, tid);
+    };
+    tids.forEach(take);
+    for (let round = 0; round < 3; round += 1) for (const tid of tids) { answer(tid); take(tid); }
+    tids.forEach(answer);
+    return this;
+  }
+
   derive(options: Partial<DerivationOptions> & { orderly?: boolean } = {}): Findings {
     return derived(this.events, options);
   }
@@ -188,6 +207,11 @@ export function derived(events: readonly Event[], { orderly = true, ...options }
   found.sessions.sort((a, b) => a.startedAtUs - b.startedAtUs);
   return found;
 }
+
+/** The path of what `workers` served. */
+const WORKED = '/worked';
+/** Sessions but those of `workers`. */
+export const besides = (sessions: readonly Session[]): Session[] => sessions.filter((session) => !textOf(session.inbound.request).startsWith(GET(WORKED)));
 
 export const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 export const OK = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
