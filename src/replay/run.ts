@@ -10,7 +10,7 @@ import { confine, type Confinement } from './confine.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
 import { owned } from './owned.ts';
-import type { IdleCall, Played } from './played.ts';
+import type { IdleCall } from './played.ts';
 import type { Replayed } from './replayed.ts';
 import { judge, unplayed } from './verdict.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
@@ -20,7 +20,7 @@ import { worldOf, type WorldOptions } from './world.ts';
 const MAX_LEARNT = 1_000;
 const LOOK_EVERY_MS = 10;
 /** So long may a service that listens no more take to end: its status says more. */
-const DYING_MS = 500;
+const DYING_MS = 2_000;
 /** How often sockets that began to listen on the host since are looked for. */
 const HIDE_EVERY_MS = 1_000;
 /** Beyond the worker's own bounds: it is stuck. */
@@ -181,20 +181,27 @@ class Run {
     }
     const sut = sutOf(session, this.#options);
     if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
-    if (!await this.#listens(sut)) {
-      const why = this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended (exit ${this.#ended})`;
-      return unplayed(session, 'error', why);
-    }
+    if (!await this.#listens(sut)) return unplayed(session, 'error', this.#absence(sut));
     this.#tell({ kind: 'play', session: owned(session), sut });
     const message = await this.#heard('played', this.#options.answerMs + WORKER_MS);
     if (message === undefined) return unplayed(session, 'error', 'the replayer got stuck');
     for (const call of message.idle) this.#noteIdle(call);
-    return this.#judge(session, message.played);
+    const replayed = judge(session, message.played, this.#world);
+    if (replayed.verdict !== 'error' || await this.#listens(sut)) return replayed;
+    return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#absence(sut)}` };
+  }
+
+  /** Why nobody listens. */
+  #absence(sut: Address): string {
+    return this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended (exit ${this.#ended})`;
   }
 
   /** Waits for its end once where it does not: a service that is about to end stops listening first. */
   async #listens(sut: Address): Promise<boolean> {
-    if (this.#confinement.listening(sut.port)) return true;
+    if (this.#confinement.listening(sut.port)) {
+      this.#isDying = false;
+      return true;
+    }
     if (this.#isDying) return false;
     this.#isDying = true;
     await Promise.race([this.#confinement.ended, sleep(DYING_MS)]);
@@ -206,10 +213,6 @@ class Run {
     this.#hiding = undefined;
     await this.#confinement.stop();
     await this.#worker.terminate();
-  }
-
-  #judge(session: Session, played: Played): Replayed {
-    return judge(session, played, this.#world);
   }
 
   #noteIdle({ answered, destination, summary }: IdleCall): void {

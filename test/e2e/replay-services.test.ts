@@ -90,7 +90,7 @@ async function recordAndReplay({ make, part = 0, again = gunicornAgain, warm = f
     restored = folder;
     const loaded = load([join(dir, 'rec')], [], 5_000);
     const skipped = loaded.flatMap(({ session }) => whyNot(session, warm) ?? []);
-    const { replayed, notes } = await play(loaded.map(({ session }) => session), { command, startupMs: 30_000, answerMs: 5_000, allowIncomplete: warm });
+    const { replayed, notes } = await play(loaded.map(({ session }) => session), { command, startupMs: 30_000, answerMs: 20_000, allowIncomplete: warm });
     return { recorded: loaded.length, skipped, replayed, notes };
   } finally {
     recorder?.kill();

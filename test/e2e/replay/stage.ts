@@ -62,12 +62,17 @@ export function cannotReplay(): string | undefined {
   }
 }
 
-/** Every process whose command line holds `text`. */
+/** In the environment of all that this test process starts: another run of the same tests, beside this one, is not ours. */
+const OURS = `KOALA_REPLAY_TEST=${process.pid}`;
+process.env['KOALA_REPLAY_TEST'] = String(process.pid);
+
+/** Every process of this test run whose command line holds `text`. */
 export function processesWith(text: string): string[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
     try {
       const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
-      return line.includes(text) && Number(pid) !== process.pid ? [`${pid} ${line}`] : [];
+      const isOurs = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(OURS);
+      return line.includes(text) && isOurs && Number(pid) !== process.pid ? [`${pid} ${line}`] : [];
     } catch {
       return [];
     }
