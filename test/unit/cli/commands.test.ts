@@ -52,7 +52,7 @@ describe('reading commands', function () {
     const id = String(row?.['id']);
     const { stdout, status } = koala(['show', dir, id.slice(0, 8)]);
     equal(status, 0);
-    const order = ['client -> web[5]', 'GET /orders/1', 'call 127.0.0.1:9000', 'GET /stock/1', 'proven by thread', 'stock of 1', 'web[5] -> client', 'order 1'];
+    const order = ['client -> web[5]', 'GET /orders/1', 'call 127.0.0.1:9000', 'GET /stock/1', 'likely by thread', 'stock of 1', 'web[5] -> client', 'order 1'];
     const places = order.map((text) => stdout.indexOf(text));
     ok(places.every((place, at) => place >= 0 && (at === 0 || place > (places[at - 1] ?? 0))), stdout);
     const [shown] = jsonLines(koala(['show', dir, id, '--json']).stdout);
