@@ -4,7 +4,7 @@ import type { Job } from './context.ts';
 import { continuation } from './continuation.ts';
 import type { CallFacts, Evidence, JobFacts } from './evidence.ts';
 import type { Discipline } from './discipline.ts';
-import { firstAct, thread } from './thread.ts';
+import { thread } from './thread.ts';
 import type { Attribution, Certainty } from './tie.ts';
 
 /** Strongest first. */
@@ -17,8 +17,8 @@ export interface Tie<J extends Job> {
   readonly job: J;
   readonly evidence: Evidence;
   readonly context: Context<J>;
-  /** It was the first thing that the context did after it had read that session's request. */
-  readonly first: boolean;
+  /** What would say the same of an event loop, should the context turn out to be one. */
+  readonly inLoop: Evidence | undefined;
   /** Others that it might have been. */
   readonly alternatives: readonly J[];
 }
@@ -96,8 +96,8 @@ export class Contexts<J extends Job> {
   /** The best answer so far to whose call it is that `context` begins. */
   tie(context: Context<J>): Tie<J> | undefined {
     for (const evidence of KINDS) {
-      const job = evidence.find(context);
-      if (job !== undefined) return { job, evidence, context, first: firstAct(context) === job, alternatives: [] };
+      const job = evidence.find(context, context.loop);
+      if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job), alternatives: [] };
     }
     return undefined;
   }
@@ -132,6 +132,10 @@ export class Contexts<J extends Job> {
     return this.#contexts.size;
   }
 
+  #inLoop(context: Context<J>, job: J): Evidence | undefined {
+    return context.discipline?.blocking === true ? undefined : KINDS.find((evidence) => evidence.find(context, true) === job);
+  }
+
   #isLoop(context: Context<J>): void {
     context.loop = true;
     if (context.discipline !== undefined) context.discipline.loop = true;
@@ -143,7 +147,13 @@ export class Contexts<J extends Job> {
   }
 }
 
+/** Judged when the session closes, by what the context has turned out to be. Undefined: the tie does not hold. */
+export function evidenceOf<J extends Job>(tie: Tie<J>): Evidence | undefined {
+  return tie.context.loops ? tie.inLoop : tie.evidence;
+}
+
+/** Of a tie that holds. */
 export function attributionOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts): { attribution: Attribution; certainty: Certainty } {
-  const certainty = tie.alternatives.length === 0 && tie.evidence.proves(tie.context, call, job) ? 'proven' : 'likely';
-  return { attribution: tie.evidence.attribution, certainty };
+  const { attribution, proves } = evidenceOf(tie) ?? tie.evidence;
+  return { attribution, certainty: tie.alternatives.length === 0 && proves(tie.context, call, job) ? 'proven' : 'likely' };
 }

@@ -12,6 +12,5 @@ export const continuation: Evidence = {
     const job = context.resumed;
     return job?.isOnlyOneToAct === true ? job : undefined;
   },
-  stands: () => true,
   proves: () => false,
 };

@@ -26,10 +26,8 @@ export interface JobFacts {
 
 export interface Evidence {
   readonly attribution: Attribution;
-  /** The session that `context` works for right now, as far as this kind can tell. */
-  find<J extends Job>(context: Context<J>): J | undefined;
-  /** Judged when the session closes: whether it still holds of what the context turned out to be. `first`: of its first act after it read the request. */
-  stands<J extends Job>(context: Context<J>, first: boolean): boolean;
+  /** The session that `context` works for right now, as far as this kind can tell. `inLoop`: so that it holds of an event loop too. */
+  find<J extends Job>(context: Context<J>, inLoop: boolean): J | undefined;
   /** Judged when the session closes, from everything known by then. */
   proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts): boolean;
 }

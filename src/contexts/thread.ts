@@ -9,23 +9,16 @@
  * Of a loop only the first thing it does after it has read a request is that request's: a timer, or somebody else's queued
  * call, may come next.
  */
-import type { Context, Job } from './context.ts';
 import type { Evidence } from './evidence.ts';
 
 export const thread: Evidence = {
   attribution: 'thread',
-  find(context) {
-    if (context.loops) return firstAct(context);
+  find(context, inLoop) {
+    if (inLoop) return context.woke === 'request' && !context.acted ? context.resumed : undefined;
     const { reading } = context;
     return reading === undefined || reading.gone ? undefined : reading;
   },
-  stands: (context, first) => first || !context.loops,
   proves(context, call, job) {
     return !context.loops && job.blocking && !job.moves && !job.lossy && !job.pipelined && job.byOneThread && call.byOneThread && !call.afterResponse;
   },
 };
-
-/** The session whose request it has read and nothing else, where it did nothing since. */
-export function firstAct<J extends Job>(context: Context<J>): J | undefined {
-  return context.woke === 'request' && !context.acted ? context.resumed : undefined;
-}

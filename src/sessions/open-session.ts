@@ -3,6 +3,7 @@ import type { Connection } from '../connections/connection.ts';
 import type { Job } from '../contexts/context.ts';
 import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
+import { evidenceOf } from '../contexts/contexts.ts';
 import type { Discipline } from '../contexts/discipline.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
@@ -100,7 +101,7 @@ export class OpenSession implements Job {
 
   /** Takes out the calls whose tie does not hold of what their thread has turned out to be. */
   takeFallen(): Spoken[] {
-    const fallen = this.calls.filter((call) => call.called && call.tie?.evidence.stands(call.tie.context, call.tie.first) === false);
+    const fallen = this.calls.filter((call) => call.called && call.tie !== undefined && evidenceOf(call.tie) === undefined);
     for (const call of fallen) this.drop(call);
     this.fallen = fallen.length;
     return fallen;
