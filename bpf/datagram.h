@@ -43,79 +43,99 @@ static __always_inline void read_peer(struct peer *peer, const void *name, bool 
 		__builtin_memcpy(peer->address, any.address6, 16);
 }
 
-struct datagram_record {
-	struct sample head;
-	struct udp_payload udp;
-	__u8 payload[DATAGRAM_MAX];
-};
+/* One datagram into a record that has room for C bytes of it. */
+#define EMIT_DATAGRAM(C)                                                                                      \
+	{                                                                                                     \
+		struct {                                                                                      \
+			struct sample head;                                                                   \
+			struct udp_payload udp;                                                               \
+			__u8 payload[C];                                                                      \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                                   \
+		if (!record) {                                                                                \
+			count_loss(CAUSE_RING_FULL, 1, total);                                                \
+			return;                                                                               \
+		}                                                                                             \
+		fill_sample(&record->head, SAMPLE_UDP, direction, 0);                                         \
+		fill_udp(&record->udp, sk, peer);                                                             \
+		record->head.length = total;                                                                  \
+		opaque(length);                                                                               \
+		if (length > C)                                                                               \
+			length = C;                                                                           \
+		if (bpf_probe_read_user(record->payload, length, address)) {                                  \
+			record->head.cause = CAUSE_UNREADABLE;                                                \
+			length = 0;                                                                           \
+		}                                                                                             \
+		record->head.captured = sizeof(record->udp) + length;                                         \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                                 \
+		return;                                                                                       \
+	}
+
+static __always_inline void fill_udp(struct udp_payload *udp, const struct sock *sk, const struct peer *peer)
+{
+	__u16 family = FAMILY(sk);
+
+	__builtin_memset(udp, 0, sizeof(*udp));
+	udp->family = family;
+	udp->netns = netns_of(sk);
+	read_addresses(sk, family, udp->local, udp->remote);
+	udp->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	udp->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (peer->port) {
+		__builtin_memcpy(udp->remote, peer->address, 16);
+		udp->remote_port = peer->port;
+		udp->family = peer->family;
+	}
+}
 
 /* `address`, `length`: the (first piece of the) datagram in user memory; `total`: its whole size. */
 static __always_inline void emit_datagram(const struct sock *sk, __u8 direction, const struct peer *peer,
 					  const void *address, __u32 length, __u32 total)
 {
-	struct datagram_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-	__u16 family = FAMILY(sk);
-
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, total);
-		return;
-	}
-	fill_sample(&record->head, SAMPLE_UDP, direction, 0);
-	__builtin_memset(&record->udp, 0, sizeof(record->udp));
-	record->udp.family = family;
-	record->udp.netns = netns_of(sk);
-	read_addresses(sk, family, record->udp.local, record->udp.remote);
-	record->udp.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	record->udp.remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (peer->port) {
-		__builtin_memcpy(record->udp.remote, peer->address, 16);
-		record->udp.remote_port = peer->port;
-		record->udp.family = peer->family;
-	}
-	record->head.length = total;
-	opaque(length);
-	if (length > DATAGRAM_MAX)
-		length = DATAGRAM_MAX;
-	if (bpf_probe_read_user(record->payload, length, address)) {
-		record->head.cause = CAUSE_UNREADABLE;
-		length = 0;
-	}
-	record->head.captured = sizeof(record->udp) + length;
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	if (length <= 512)
+		EMIT_DATAGRAM(512)
+	EMIT_DATAGRAM(DATAGRAM_MAX)
 }
 
+/* Also as a socket for both families has it: ::ffff:127.127.127.127. */
 static __always_inline bool is_helper(const struct peer *peer)
 {
-	__u32 address;
+	__u32 address[4];
 
-	__builtin_memcpy(&address, peer->address, 4);
-	return peer->family == AF_INET && peer->port == HELPER_PORT && address == HELPER_ADDRESS;
+	if (peer->port != HELPER_PORT)
+		return false;
+	__builtin_memcpy(address, peer->address, 16);
+	if (peer->family == AF_INET)
+		return address[0] == HELPER_ADDRESS;
+	return peer->family == AF_INET6 && address[0] == 0 && address[1] == 0 &&
+	       address[2] == __builtin_bswap32(0xffff) && address[3] == HELPER_ADDRESS;
 }
 
-static __always_inline void emit_helper(__u64 flags, const void *address, __u32 length)
+/*
+ * `flags`: of the call. `address`, `length`: the (first piece of the) body; `total`: its whole size. Carried up to CHUNK, which
+ * is more than a datagram can hold; what isn't there is counted, and `position` of the sample tells the whole size.
+ */
+static __always_inline void emit_helper(__u64 flags, const void *address, __u64 length, __u64 total)
 {
-	struct {
-		struct sample head;
-		__u8 payload[16384];
-	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	struct sample head;
+	__u32 size = length < CHUNK ? length : CHUNK;
 
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, length);
+	if (total < length)
+		total = length;
+	fill_sample(&head, SAMPLE_HELPER, DIRECTION_EGRESS, 0);
+	head.length = flags;
+	head.position = total;
+	switch (emit_range(&head, address, size)) {
+	case EMIT_FULL:
+		count_loss(CAUSE_RING_FULL, 1, total);
+		return;
+	case EMIT_UNREADABLE:
+		head.cause = CAUSE_UNREADABLE;
+		emit_bare(&head);
+		count_loss(CAUSE_UNREADABLE, 1, total);
 		return;
 	}
-	fill_sample(&record->head, SAMPLE_HELPER, DIRECTION_EGRESS, 0);
-	opaque(length);
-	if (length > 16384) {
-		length = 16384;
-		record->head.cause = CAUSE_MAX_MESSAGE;
-	}
-	if (bpf_probe_read_user(record->payload, length, address)) {
-		record->head.cause = CAUSE_UNREADABLE;
-		length = 0;
-	}
-	record->head.length = flags;
-	record->head.captured = length;
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	if (size < total)
+		count_loss(CAUSE_TOO_MANY_PIECES, 1, total - size);
 }
 
 #endif

@@ -16,7 +16,8 @@ enum sample_kind {
 	SAMPLE_CLOSE = 6,    /* payload: struct close_payload                                          */
 	SAMPLE_LISTEN = 7,   /* payload: struct listen_payload                                         */
 	SAMPLE_PROCESS = 8,  /* payload: struct process_payload                                        */
-	SAMPLE_HELPER = 9,   /* payload: body of a datagram to 127.127.127.127:127; `length`: its sendto flags */
+	SAMPLE_HELPER = 9,   /* payload: body of a datagram to 127.127.127.127:127; `length`: its sendto flags,
+	                        `position`: the body's whole size                                         */
 	SAMPLE_UDP = 10,     /* payload: struct udp_payload, then the datagram                          */
 	SAMPLE_LOST = 11,    /* `length` bytes in `position` events were lost for `cause`, connection unknown */
 	SAMPLE_SENT = 12,    /* packets road: the call of `tid` moved bytes [position, position+length); their

@@ -3,7 +3,7 @@
 #ifndef KOALA_FILTER_H
 #define KOALA_FILTER_H
 
-#include "maps.h"
+#include "emit.h"
 
 static __always_inline bool is_watched(__u32 tgid)
 {
@@ -18,8 +18,10 @@ static __always_inline void watch(__u32 tgid)
 {
 	__u32 one = 1;
 
-	if (tgid != knobs.recorder_tgid)
-		bpf_map_update_elem(&watched, &tgid, &one, BPF_ANY);
+	if (tgid == knobs.recorder_tgid || knobs.watch_all)
+		return;
+	if (bpf_map_update_elem(&watched, &tgid, &one, BPF_ANY))
+		count_loss(CAUSE_MAP_FULL, 1, 0);
 }
 
 #endif

@@ -254,7 +254,8 @@ static __always_inline void enter_datagram_send(const struct sock *sk, const str
 	if (is_helper(&peer) ||
 	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
 	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT)))
-		emit_helper(BPF_CORE_READ(message, msg_flags), (void *)call->address, call->left);
+		emit_helper(BPF_CORE_READ(message, msg_flags), (void *)call->address,
+			    call->left < size ? call->left : size, size);
 	else
 		emit_datagram(sk, DIRECTION_EGRESS, &peer, (void *)call->address,
 			      call->left < size ? call->left : size, size);

@@ -8,8 +8,16 @@
  *   their FIN  ESTABLISHED → CLOSE_WAIT, FIN_WAIT1|2 → CLOSING|TIME_WAIT
  *   the end    tcp_destroy_sock: only now nothing more can be read (data may be read after a reset)
  */
+#include "process.h"
 #include "receive.h"
 #include <bpf/bpf_tracing.h>
+
+/* A listener that the kernel gave a port has handed it back when it closes; its network-order twin stays. */
+static __always_inline __u16 listening_port(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_num) ?:
+		       __builtin_bswap16(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+}
 
 static __always_inline void emit_listen(const struct sock *sk, __u8 open)
 {
@@ -27,7 +35,7 @@ static __always_inline void emit_listen(const struct sock *sk, __u8 open)
 	__builtin_memset(&record->listen, 0, sizeof(record->listen));
 	record->head.captured = sizeof(record->listen);
 	record->listen.family = FAMILY(sk);
-	record->listen.port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	record->listen.port = listening_port(sk);
 	record->listen.netns = netns_of(sk);
 	record->listen.open = open;
 	read_addresses(sk, record->listen.family, record->listen.local, nobody);
@@ -36,12 +44,12 @@ static __always_inline void emit_listen(const struct sock *sk, __u8 open)
 
 static __always_inline void on_listen(const struct sock *sk, bool open)
 {
-	struct listener_key key = { .netns = netns_of(sk), .port = BPF_CORE_READ(sk, __sk_common.skc_num) };
+	struct listener_key key = { .netns = netns_of(sk), .port = listening_port(sk) };
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	__u32 port = key.port;
 
 	if (open && knobs.watch_ports && bpf_map_lookup_elem(&ports, &port))
-		watch(tgid);
+		choose((void *)bpf_get_current_task());
 	if (open && is_watched(tgid)) {
 		bpf_map_update_elem(&listeners, &key, &tgid, BPF_ANY);
 		emit_listen(sk, 1);

@@ -109,13 +109,16 @@ struct {
 	__type(value, struct path_filter);
 } exe_paths __weak SEC(".maps");
 
-/* Who listens where. Inserted: listen of a watched process, user space at start. Deleted: end of listening. value: tgid. */
+/*
+ * Who listens where. Inserted: listen of a watched process, the scan for what is older. value: tgid. Never deleted, for several
+ * sockets may share a port: the least used ones make room.
+ */
 struct listener_key {
 	__u32 netns;
 	__u32 port;
 };
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct listener_key);
 	__type(value, __u32);

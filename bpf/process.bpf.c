@@ -1,39 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes and threads: who is born of whom, who becomes what, who ends; and the filters that follow a service. */
-#include "emit.h"
-#include "filter.h"
+#include "process.h"
 #include <bpf/bpf_tracing.h>
 
 #define MAX_CGROUP_DEPTH 16
-
-static __always_inline void emit_process(__u8 what, struct task_struct *task, struct task_struct *child,
-					 const char *filename)
-{
-	struct {
-		struct sample head;
-		struct process_payload process;
-	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, 0);
-		return;
-	}
-	fill_sample(&record->head, SAMPLE_PROCESS, DIRECTION_NONE, 0);
-	__builtin_memset(&record->process, 0, sizeof(record->process));
-	record->head.captured = sizeof(record->process);
-	record->process.what = what;
-	record->process.child_tgid = BPF_CORE_READ(child, tgid);
-	record->process.child_tid = BPF_CORE_READ(child, pid);
-	record->process.parent_tgid = BPF_CORE_READ(child, real_parent, tgid);
-	if (what == PROCESS_EXIT)
-		record->process.exit_code = BPF_CORE_READ(task, group_leader, exit_code);
-	if (what == PROCESS_EXIT && !record->process.exit_code)
-		record->process.exit_code = BPF_CORE_READ(task, signal, group_exit_code);
-	BPF_CORE_READ_STR_INTO(&record->process.comm, child, comm);
-	if (filename)
-		bpf_probe_read_kernel_str(record->process.path, sizeof(record->process.path), filename);
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-}
+#define MAX_PATH_DEPTH 32 /* components and mounts */
 
 /* Is a cgroup, or one above it, a chosen one? */
 static __always_inline bool in_chosen_cgroup(struct cgroup *cgroup)
@@ -72,12 +43,93 @@ static __always_inline bool same_path(const char *text, const struct path_filter
 	return true;
 }
 
+/* The two paths of an executable: as it was called, and where it lies. What follows a path is NUL. */
+#define PATH_END 256
+struct exe_paths_text {
+	__u32 called_length;
+	__u32 at; /* it lies at bytes[at..PATH_END); PATH_END: longer or deeper than what is compared */
+	char called[PATH_END];
+	char bytes[2 * PATH_END];
+};
+
+/* key: 0. Written and read: exec. Kept in a map, and compared in a function of its own, or the verifier follows every length. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct exe_paths_text);
+} exe_text SEC(".maps");
+
+/* The path as the file's mount namespace has it, links resolved. Wanted: bpf_d_path, which only a few hooks may call. */
+static __always_inline void write_path(struct exe_paths_text *text, const struct file *file)
+{
+	struct vfsmount *shown = BPF_CORE_READ(file, f_path.mnt);
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct mount *mount = (void *)shown - bpf_core_field_offset(struct mount, mnt);
+
+	text->at = PATH_END;
+	for (int i = 0; i < MAX_PATH_DEPTH; i++) {
+		__u32 length, at = *(volatile __u32 *)&text->at;
+
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
+
+			if (parent == mount)
+				return;
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = parent;
+			continue;
+		}
+		length = BPF_CORE_READ(dentry, d_name.len);
+		if (length >= at)
+			break;
+		at -= length;
+		bpf_probe_read_kernel(text->bytes + (at & (PATH_END - 1)), length & (PATH_END - 1),
+				      BPF_CORE_READ(dentry, d_name.name));
+		at--;
+		text->bytes[at & (PATH_END - 1)] = '/';
+		*(volatile __u32 *)&text->at = at;
+		dentry = BPF_CORE_READ(dentry, d_parent);
+	}
+	text->at = PATH_END;
+}
+
+/* Is one of the paths in exe_text the one of this filter? 1: yes. */
+__noinline int is_chosen_path(__u32 index)
+{
+	const struct path_filter *filter = bpf_map_lookup_elem(&exe_paths, &index);
+	__u32 zero = 0;
+	const struct exe_paths_text *text = bpf_map_lookup_elem(&exe_text, &zero);
+	__u32 called, lies; /* 0: the same. Gathered without a branch, or the verifier follows each way a byte may differ */
+
+	if (!filter || !text || !filter->length)
+		return 0;
+	called = text->called_length ^ filter->length;
+	lies = (PATH_END - text->at) ^ filter->length;
+	for (__u32 i = 0; i < PATH_END; i++) {
+		if (i >= filter->length)
+			break;
+		called |= text->called[i] ^ filter->path[i];
+		lies |= text->bytes[(text->at + i) & (2 * PATH_END - 1)] ^ filter->path[i];
+	}
+	return !called || !lies;
+}
+
+/* By its inode, by the path it was called with, or, replaced and called by another name, by the path where it lies. */
 static __always_inline bool is_chosen_exe(struct task_struct *task, const char *filename)
 {
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
 	__u64 inode = BPF_CORE_READ(file, f_inode, i_ino);
 	__u32 device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	__u32 zero = 0;
+	struct exe_paths_text *text = bpf_map_lookup_elem(&exe_text, &zero);
+	long length;
 
+	if (!text)
+		return false;
+	write_path(text, file);
+	length = bpf_probe_read_kernel_str(text->called, sizeof(text->called), filename);
+	text->called_length = length > 0 ? length - 1 : 0;
 	for (__u32 i = 0; i < 8; i++) {
 		__u32 key = i;
 		const struct path_filter *filter = bpf_map_lookup_elem(&exe_paths, &key);
@@ -86,7 +138,7 @@ static __always_inline bool is_chosen_exe(struct task_struct *task, const char *
 			continue;
 		if (filter->inode == inode && filter->device == device)
 			return true;
-		if (same_path(filename, filter))
+		if (is_chosen_path(i))
 			return true;
 	}
 	return false;
@@ -104,9 +156,11 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	}
 	if (is_watched(parent_tgid) ||
 	    (knobs.watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(child, cgroups, dfl_cgrp)))) {
-		if (!knobs.watch_all)
-			watch(tgid);
 		emit_process(PROCESS_FORK, parent, child, 0);
+		if (is_watched(parent_tgid))
+			watch(tgid);
+		else
+			choose(child); /* born into a chosen cgroup */
 	}
 	return 0;
 }
@@ -116,11 +170,17 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	const char *filename = BPF_CORE_READ(bprm, filename);
+	__u64 former = (__u64)tgid << 32 | (__u32)old_pid;
 
+	/* A thread that execs takes its process' id over: what was kept under its own is nobody's. */
+	if (old_pid != tgid) {
+		bpf_map_delete_elem(&sends, &former);
+		bpf_map_delete_elem(&receives, &former);
+	}
 	if (knobs.watch_exe && is_chosen_exe(task, filename))
-		watch(tgid);
+		choose(task);
 	if (knobs.watch_cgroups && in_chosen_cgroup(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
-		watch(tgid);
+		choose(task);
 	if (is_watched(tgid))
 		emit_process(PROCESS_EXEC, task, task, filename);
 	return 0;
@@ -141,10 +201,11 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	__u64 who = bpf_get_current_pid_tgid();
 	struct signal_struct___live *signal;
 
-	if (!is_watched(tgid))
-		return 0;
+	/* First: of two threads that end at once, the first to come here ends the process for the filters. */
 	bpf_map_delete_elem(&sends, &who);
 	bpf_map_delete_elem(&receives, &who);
+	if (!is_watched(tgid))
+		return 0;
 	signal = (void *)BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) > 0) {
 		emit_process(PROCESS_THREAD_EXIT, task, task, 0);
@@ -178,6 +239,6 @@ SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(cgroup_joined, struct cgroup *cgroup, const char *path, struct task_struct *task)
 {
 	if (knobs.watch_cgroups && in_chosen_cgroup(cgroup))
-		watch(BPF_CORE_READ(task, tgid));
+		choose(task);
 	return 0;
 }

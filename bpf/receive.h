@@ -79,8 +79,12 @@ static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 	if (!call && is_subflow(sk))
 		return; /* MPTCP reads its parts itself */
 	connection = connection_of(sk, fresh);
-	if (!connection)
+	if (!connection) {
+		count_loss(CAUSE_MAP_FULL, 0, fresh);
+		if (call)
+			call->done = copied;
 		return;
+	}
 	sequence = consumed_sequence(sk);
 	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
 	if (end == connection->ingress_position)

@@ -99,6 +99,17 @@ static __always_inline void begin_send(struct connection *connection, __u64 sock
 	}
 }
 
+/* The table of connections is full: what this call moves is counted when it ends. */
+static __always_inline void begin_untracked(__u64 sock, __u64 size, __u64 who)
+{
+	struct call *call = call_of(&sends, who);
+
+	if (!call)
+		return;
+	begin_call(call, sock, 0, size);
+	call->head.connection = 0;
+}
+
 static __always_inline void enter_send(const struct sock *sk, const struct msghdr *message, __u64 size)
 {
 	__u64 who = bpf_get_current_pid_tgid();
@@ -109,7 +120,11 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 	if (!is_watched(who >> 32))
 		return;
 	connection = connection_of(sk, 0);
-	if (!connection || connection->flags & CONNECTION_CONNECTING)
+	if (!connection) {
+		begin_untracked((__u64)sk, size, who);
+		return;
+	}
+	if (connection->flags & CONNECTION_CONNECTING)
 		return;
 	write_seq = write_sequence(sk);
 	end = extend(connection->egress_position, connection->egress_sequence, write_seq);
@@ -158,6 +173,11 @@ static __always_inline void exit_send(__u64 sock, long result)
 	/* A call that was under way when the probes came returns more than they saw it begin with. */
 	if (moved > call->size)
 		moved = call->size;
+	if (!call->head.connection) {
+		count_loss(CAUSE_MAP_FULL, 0, moved);
+		call->sock = 0;
+		return;
+	}
 	connection = bpf_map_lookup_elem(&connections, &sock);
 	if (connection && connection->id == call->head.connection) {
 		__u64 end = call->position + moved;

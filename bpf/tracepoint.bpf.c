@@ -108,12 +108,14 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
 	}
 	if (number == (receiving ? NR_RECVMSG : NR_SENDMSG)) {
 		pieces_of_user_message(call, (void *)si);
+		call->flags = dx;
 		return true;
 	}
 	if (number == (receiving ? NR_RECVMMSG : NR_SENDMMSG)) {
 		__u32 *index = bpf_map_lookup_elem(&message_index, &who);
 
 		/* Counted already: this message is the one before. */
+		call->flags = regs->r10;
 		pieces_of_user_message(call, (void *)(si + (index && *index ? *index - 1 : dx - 1) * sizeof(struct mmsghdr)));
 		return true;
 	}
@@ -186,7 +188,7 @@ static __always_inline void send_datagram(const struct sock *sk, __u64 who, long
 	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
 	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT))) {
 		/* Whatever the call returns: odd flags are refused (EOPNOTSUPP), a connected sender sees ECONNREFUSED. */
-		emit_helper(call.flags, (void *)call.address, call.left);
+		emit_helper(call.flags, (void *)call.address, call.left, result > 0 ? result : call.left);
 		return;
 	}
 	if (result >= 0)
@@ -315,8 +317,10 @@ static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int re
 		return;
 	call->sock = 0;
 	connection = connection_of(sk, result);
-	if (!connection)
+	if (!connection) {
+		count_loss(CAUSE_MAP_FULL, 0, result);
 		return;
+	}
 	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
 	begin_call(call, 0, 0, result);
 	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id);

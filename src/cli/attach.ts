@@ -8,6 +8,7 @@ import { processFacts, seesFirstPidNamespace } from '../kernel/processes.ts';
 import type { ProbeName } from '../kernel/backends.ts';
 import { startHeld } from '../record/child.ts';
 import type { HeldChild } from '../record/child.ts';
+import { followNewcomers } from '../record/newcomers.ts';
 import { Recorder } from '../record/recorder.ts';
 import type { RecordedSummary } from '../record/recorder.ts';
 import { checkTargets, currentTargets } from '../record/targets.ts';
@@ -119,7 +120,12 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   child?.release();
   let exitStatus: number | undefined;
   void child?.ended.then((status) => { exitStatus = status; }, () => undefined);
-  await waitForEnd(recorder, run, signals);
+  const settle = followNewcomers(recorder, targets);
+  try {
+    await waitForEnd(recorder, run, signals);
+  } finally {
+    settle();
+  }
   let summary: RecordedSummary;
   try {
     summary = await recorder.stop();

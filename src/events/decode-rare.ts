@@ -166,8 +166,10 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
         kind: 'process', ...base, what: whatName(body.number(1)), childTgid: body.number(2), childTid: body.number(3),
         parentTgid: body.number(4), exitCode: body.number(5), command: body.text(6), path: body.text(7),
       };
-    case 15:
-      return { kind: 'helper', ...base, flags: body.fixed32(1), bytes: body.view(15) };
+    case 15: {
+      const helper = { kind: 'helper' as const, ...base, flags: body.fixed32(1), bytes: body.view(15) };
+      return body.number(2) === 0 ? helper : { ...helper, length: body.number(2) };
+    }
     case 16:
       return {
         kind: 'udp', ...base, direction: directionName(body.number(1)), local: endpoint(2), remote: endpoint(3),

@@ -150,6 +150,8 @@ export interface HelperEvent extends Base {
   readonly kind: 'helper';
   /** The `flags` argument of sendto(2): koala puts a thread id there. */
   readonly flags: number;
+  /** Size of the body; only where `bytes` is shorter. */
+  readonly length?: number;
   readonly bytes: Uint8Array;
 }
 

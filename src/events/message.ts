@@ -64,7 +64,7 @@ function body(event: Event): [string, Fields] {
       return ['process', { what: whatNumber(event.what), childTgid, childTid, parentTgid, exitCode, command, path }];
     }
     case 'helper':
-      return ['helper', { flags: event.flags, bytes: event.bytes }];
+      return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];
     case 'udp': {
       const { local, remote, netns, length, bytes } = event;
       return ['udp', { direction: directionNumber(event.direction), local, remote, netns, length, bytes }];

@@ -105,7 +105,10 @@ export function sampleToEvent(
         path: cString(ring, payload + layout.OFFSET_PROCESS_PAYLOAD_PATH, layout.SIZE_PROCESS_PAYLOAD_PATH),
       };
     case layout.SAMPLE_HELPER:
-      return { ...base, kind: 'helper', flags: length >>> 0, bytes: ring.slice(payload, payload + captured) };
+      return {
+        ...base, kind: 'helper', flags: length >>> 0, bytes: ring.slice(payload, payload + captured),
+        ...(position > captured ? { length: position } : {}),
+      };
     case layout.SAMPLE_UDP:
       return { ...base, ...udpPayload(ring, view, payload, captured), kind: 'udp', direction, length };
     default:

@@ -22,8 +22,8 @@ export const COUNTERS = {
   ringPeak: 7,
   lostBytes: 8,
   lostEvents: 9,
-  /** Events of processes: the main thread looks whether its targets are gone when it moves. */
-  processEvents: 10,
+  /** Processes that a filter chose in the midst of their life: when it moves, the main thread looks for what is older. */
+  newcomers: 10,
 } as const;
 
 export interface Shared {

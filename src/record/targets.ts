@@ -49,12 +49,13 @@ export function checkTargets(given: GivenTargets): Targets {
     return port;
   });
   const cgroups = [...(given.cgroup ?? []).map(cgroupPath), ...(given.unit ?? []).map(unitCgroup)];
-  const executables = (given.exe ?? []).map((path) => {
+  // A path through a link is called as such after each deployment, wherever the link leads by then.
+  const executables = [...new Set((given.exe ?? []).flatMap((path) => {
     const absolute = resolve(path);
-    return existsSync(absolute) ? realpathSync(absolute) : absolute;
-  });
+    return existsSync(absolute) ? [realpathSync(absolute), absolute] : [absolute];
+  }))];
   if (cgroups.length > MAX_PATHS) throw new UserError(`--cgroup and --unit: at most ${MAX_PATHS} together`);
-  if (executables.length > MAX_PATHS) throw new UserError(`--exe: at most ${MAX_PATHS}`);
+  if (executables.length > MAX_PATHS) throw new UserError(`--exe: at most ${MAX_PATHS} (a path through a link counts twice)`);
   return { pids, ports, cgroups, executables, all: given.all ?? false };
 }
 

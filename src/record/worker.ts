@@ -8,7 +8,7 @@ import { EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import {
   OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CAUSE, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_LENGTH, SAMPLE_DATA, SAMPLE_GAP,
-  KERNEL_CAUSES, SAMPLE_OPEN, SAMPLE_PROCESS,
+  KERNEL_CAUSES, OFFSET_PROCESS_PAYLOAD_WHAT, PROCESS_SEEN, SAMPLE_OPEN, SAMPLE_PROCESS, SIZE_SAMPLE,
 } from '../events/layout.ts';
 import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
 import { BpfMap } from '../kernel/map.ts';
@@ -68,15 +68,17 @@ function run(): void {
   let bytes = 0;
   let events = 0;
   let connections = 0;
-  let processEvents = 0;
   const { bytes: memory, view } = ring;
   const take = (offset: number): void => {
     const kind = view.getUint8(offset + OFFSET_SAMPLE_KIND);
     events++;
     if (kind === SAMPLE_DATA) bytes += view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
     else if (kind === SAMPLE_OPEN) connections++;
-    else if (kind === SAMPLE_PROCESS) processEvents++;
-    else if (kind === SAMPLE_GAP) {
+    else if (kind === SAMPLE_PROCESS) {
+      if (view.getUint8(offset + SIZE_SAMPLE + OFFSET_PROCESS_PAYLOAD_WHAT) === PROCESS_SEEN) {
+        counters[COUNTERS.newcomers] = (counters[COUNTERS.newcomers] ?? 0) + 1;
+      }
+    } else if (kind === SAMPLE_GAP) {
       const cause = KERNEL_CAUSES[view.getUint8(offset + OFFSET_SAMPLE_CAUSE)] ?? 'unknown';
       addLost(cause, Number(view.getBigUint64(offset + OFFSET_SAMPLE_LENGTH, true)));
     }
@@ -87,7 +89,7 @@ function run(): void {
     takeEvents((event) => writer.event(event));
     const found = losses.look(atUs);
     for (const event of found) {
-      if (event.bytes > 0) addLost(event.cause, event.bytes);
+      addLost(event.cause, event.bytes); // also of 0 bytes: something was lost
       counters[COUNTERS.lostEvents] = (counters[COUNTERS.lostEvents] ?? 0) + event.events;
       writer.event(event);
     }
@@ -101,7 +103,6 @@ function run(): void {
     counters[COUNTERS.bytesWritten] = writer.bytesWritten;
     counters[COUNTERS.segments] = writer.segments;
     counters[COUNTERS.droppedSegments] = writer.droppedSegments;
-    counters[COUNTERS.processEvents] = processEvents;
   };
   try {
     let flushedMs = performance.now();

@@ -46,6 +46,7 @@ const EVENTS: readonly Event[] = [
   { ...base, kind: 'listen', local: { host: '::', port: 8080 }, netns: 9, open: true },
   { ...base, kind: 'process', what: 'fork', childTgid: 77, childTid: 78, parentTgid: 1, exitCode: 256, command: 'sh', path: '/bin/sh' },
   { ...base, kind: 'helper', flags: 0xdead_beef, bytes: payloadOf(9) },
+  { ...base, kind: 'helper', flags: 1, length: 70_000, bytes: payloadOf(9) },
   {
     ...base, kind: 'udp', direction: 'egress', local: { host: '10.0.0.1', port: 5353 }, remote: { host: '8.8.8.8', port: 53 }, netns: 9,
     length: 600, bytes: payloadOf(40),
