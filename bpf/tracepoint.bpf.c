@@ -160,10 +160,19 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 		return 0;
 	call = bpf_map_lookup_elem(&sends, &who);
 	if (call && call->sock == key) {
+		__u32 write_seq = write_sequence(sk);
+
 		connection = bpf_map_lookup_elem(&connections, &key);
-		if (connection)
-			progress_send(connection, call, who, call->size - left, write_sequence(sk));
-		return 0;
+		if (!connection)
+			return 0;
+		if (extend(connection->egress_position, connection->egress_sequence, write_seq) - call->position < call->size) {
+			progress_send(connection, call, who, call->size - left, write_seq);
+			return 0;
+		}
+		/* That call has moved all it had: this is another one, and the exit of the first was skipped. */
+		if (!call->inlined && call->pieces.kind != PIECES_PAGES)
+			emit_gap(&call->head, call->position + call->done, call->size - call->done, CAUSE_PROBE_MISSED);
+		call->sock = 0;
 	}
 	enter_send(sk, message, left);
 	return 0;

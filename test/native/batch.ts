@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readBook, startMover, type BookLine, type Mover, type MoverOptions } from './mover.ts';
-import { connections, patience, startRecorder, within, type Account, type Recorder, type Summary } from './recorder.ts';
+import { connections, patience, skipsPreempted, startRecorder, within, type Account, type Recorder, type Summary } from './recorder.ts';
 import { Accounts, bookProblems, streamProblems, type StreamTruth } from './verdict.ts';
 import type { Scenario, StreamExpectation } from './scenarios.ts';
 
@@ -210,7 +210,7 @@ function accountProblems(scenario: Scenario, account: Account, service: BookLine
     seed,
     from: expected.from === 'any' ? undefined : expected.from ?? 0,
     hidden: expected.hidden ?? 0,
-    mayMiss: expected.mayMiss ?? [],
+    mayMiss: [...(expected.mayMiss ?? []), ...(scenario.crowd === true && skipsPreempted(probe) ? ['unknown', 'probe-missed'] : [])],
     missing: expected.missing === 'discarded' ? discarded : expected.missing === 'all' ? bytes : undefined,
   });
   const consumed = scenario.urgent === true ? client.egress.bytes : service.ingress.bytes;

@@ -3,7 +3,8 @@
  * KOALA_TEST_PROBE chooses the backend, so that the same tests run with each of them.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -63,6 +64,16 @@ export function whyNoRecorder(): string | undefined {
   if (process.env['KOALA_TEST_PROBE'] !== undefined) return undefined; // asked for by name: must work
   const doctor = spawnSync(command, ['doctor'], { encoding: 'utf8' });
   return doctor.status === 3 ? `no backend works here: ${doctor.stdout.trim().split('\n')[0] ?? ''}` : undefined;
+}
+
+/**
+ * Whether the kernel skips a program of this probe while another thread's run of it is preempted (docs/limits.md): then what
+ * many threads do at once is recorded or declared, not recorded for certain.
+ */
+export function skipsPreempted(probe: string): boolean {
+  if (probe !== 'tracepoint' || Number(release().split('.')[0]) < 7) return false;
+  const chosen = '/sys/kernel/debug/sched/preempt';
+  return existsSync(chosen) && /\((full|lazy)\)/.test(readFileSync(chosen, 'utf8'));
 }
 
 /** Starts `attach` with the given targets (`['--pid', '1']`) and resolves when it says that it records. */

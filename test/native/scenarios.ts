@@ -27,6 +27,8 @@ export interface Scenario {
   readonly connections?: number;
   readonly parallel?: number;
   readonly model?: string;
+  /** Many threads run at once: see `skipsPreempted`. */
+  readonly crowd?: true;
   /** The client starts before the recorder, and both go on when it records. The number of `wait` steps it waits for. */
   readonly older?: number;
   /** Without a listener: nobody is there ("refused"), or nobody answers ("timeout"). */
@@ -273,7 +275,7 @@ function crowds(): Scenario[] {
   const forks = small ? 50 : 200;
   const blocked = (road: string, address: string): Scenario => ({
     title: `32 threads blocked in ${road} on 32 connections over ${address} lose nothing`,
-    address, connections: 32, parallel: 32,
+    address, connections: 32, parallel: 32, crowd: true,
     service: `recv=${road}:64K,send=write:4097`, client: 'sleep=400,send=write:64K,recv=read:*',
   });
   return [
@@ -292,11 +294,11 @@ function crowds(): Scenario[] {
     },
     {
       title: `${many} short connections are all recorded, each by itself`,
-      address: 'v4', connections: many, parallel: 4, model: 'single', service: 'recv=read:46,send=write:1K', client: 'send=write:46,recv=read:1K',
+      address: 'v4', connections: many, parallel: 4, crowd: true, model: 'single', service: 'recv=read:46,send=write:1K', client: 'send=write:46,recv=read:1K',
     },
     {
       title: `${forks} connections, a forked child for each, are all recorded`,
-      address: 'v4', connections: forks, parallel: 4, model: 'fork', service: 'recv=read:46,send=write:ladder', client: 'send=write:46,recv=read:ladder',
+      address: 'v4', connections: forks, parallel: 4, crowd: true, model: 'fork', service: 'recv=read:46,send=write:ladder', client: 'send=write:46,recv=read:ladder',
     },
     {
       title: 'a descriptor passed to another process is still the same connection',
