@@ -22,7 +22,7 @@ export class Context<J extends Job> {
    * answer. Once an event loop, always one: what its thread says proves nothing.
    */
   loop = false;
-  /** It reads from several connections that it accepted and holds: a loop too, unless such connections go from thread to thread. */
+  /** It reads from several connections that it accepted and holds: a loop too, unless its like work for one request at a time. */
   juggles = false;
   /** The session whose request it read last. */
   reading: J | undefined;
@@ -43,7 +43,8 @@ export class Context<J extends Job> {
   }
 
   get loops(): boolean {
-    return this.loop || (this.juggles && this.discipline?.handsOver !== true);
+    const { discipline } = this;
+    return this.loop || (this.juggles && discipline?.handsOver !== true && discipline?.blocking !== true);
   }
 
   /** The request it read last has no answer yet. */

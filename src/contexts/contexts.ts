@@ -68,7 +68,7 @@ export class Contexts<J extends Job> {
       if (fresh) context.connections += 1;
       discipline.take(context, fresh);
     }
-    if (juggles) context.juggles = discipline.juggles = true;
+    if (juggles) context.juggles = true;
     context.reading = job;
     context.wake(job, 'request');
   }

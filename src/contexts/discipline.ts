@@ -19,9 +19,7 @@ const maxReaders = 1_024;
 export class Discipline<J extends Job> {
   /** A thread of it was seen to be an event loop. */
   loop = false;
-  /** A thread of it reads from several connections that it accepted, one after the other. */
-  juggles = false;
-  /** Requests of one connection were read by different threads: a pool that is handed connections, and may hold several open. */
+  /** Requests of one connection were read by different threads: a pool, in which holding several open says nothing. */
   handsOver = false;
   readonly #readers = new Map<number, Context<J>>();
   #brief = 0;
@@ -29,7 +27,12 @@ export class Discipline<J extends Job> {
 
   /** Threads here are seen to work for one request at a time. */
   get blocking(): boolean {
-    return this.#evidence >= ENOUGH && !this.loop && (!this.juggles || this.handsOver);
+    return this.#evidence >= ENOUGH && !this.loop;
+  }
+
+  /** More requests won't change what is known of it, unless it turns out to be an event loop after all. */
+  get decided(): boolean {
+    return this.loop || this.#evidence >= ENOUGH;
   }
 
   /** `context` begins with a request. `fresh`: of a connection that it does not know, so that it might as well have been another's. */

@@ -41,6 +41,9 @@ const maxTalkPieces = 262_144;
 /** What is still open is copied out of the recording's blocks after so many events or bytes, so that it doesn't keep the blocks. */
 const ownEveryEvents = 65_536;
 const ownEveryBytes = 16 << 20;
+/** So long, and while no more wait, a finished session waits for what tells workers from an event loop. */
+const maxDoubtUs = 2_000_000;
+const maxInDoubt = 4_096;
 const NO_SETUPS: readonly Spoken[] = [];
 
 export class Derivation {
@@ -50,6 +53,7 @@ export class Derivation {
   readonly #weaver: Weaver;
   readonly #cutters = new WeakMap<Connection, Cutter<Spoken>>();
   readonly #prologues = new Prologues((connection) => this.#cutters.get(connection)?.setups ?? NO_SETUPS);
+  readonly #lossReportUs: number;
   #waiting: OpenSession[] = [];
   #waitingFrom = 0;
   #events = 0;
@@ -59,6 +63,7 @@ export class Derivation {
 
   constructor(options: DerivationOptions) {
     this.#options = options;
+    this.#lossReportUs = (options.lossReportMs ?? 250) * 1000;
     const limits = { maxBytes: options.maxTalkBytes ?? 64 << 20, maxPieces: maxTalkPieces, recognise: options.recognise ?? recognise };
     this.#connections = new Connections({
       digests: options.digests ?? false,
@@ -124,7 +129,7 @@ export class Derivation {
     if (event.kind === 'data') this.#bytes += event.bytes.length;
     if (this.#events >= ownEveryEvents || this.#bytes >= ownEveryBytes) this.#own();
     weaver.tick();
-    if (this.#waiting.length > this.#waitingFrom) this.#giveOut((this.#options.lossReportMs ?? 250) * 1000);
+    if (this.#waiting.length > this.#waitingFrom) this.#giveOut();
   }
 
   /** The recording ends here. `orderly`: the recorder was stopped and drained everything that had happened. Gives out all that is open. */
@@ -134,9 +139,10 @@ export class Derivation {
     const unfinished = [...this.#weaver.open];
     this.#connections.finish();
     for (const talk of [...this.#weaver.loose]) this.#options.onAmbient?.(ambientTalk(talk));
-    for (const session of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly);
-    this.#waiting = [];
     const { nowUs } = this.#weaver;
+    const toldUs = nowUs - this.#lossReportUs;
+    for (const session of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly && session.overAtUs > toldUs);
+    this.#waiting = [];
     const quietUs = (this.#options.quietMs ?? 5_000) * 1000;
     for (const session of unfinished) {
       session.gone = true;
@@ -178,11 +184,14 @@ export class Derivation {
     this.#weaver.pause();
   }
 
-  #giveOut(delayUs: number): void {
-    const until = this.#weaver.nowUs - delayUs;
+  #giveOut(): void {
+    const { nowUs } = this.#weaver;
+    const until = nowUs - this.#lossReportUs;
     while (this.#waitingFrom < this.#waiting.length) {
       const first = this.#waiting[this.#waitingFrom] as OpenSession;
       if (first.overAtUs > until) break;
+      const inDoubt = first.calls.length > 0 && !first.discipline.decided && first.overAtUs > nowUs - maxDoubtUs;
+      if (inDoubt && this.#waiting.length - this.#waitingFrom <= maxInDoubt) break;
       this.#waitingFrom += 1;
       this.#give(first, false);
     }

@@ -62,6 +62,31 @@ describe('proven', () => {
     assert.deepEqual(new Set(certainties(scene)), new Set(['proven']));
   });
 
+  it('are the ties of workers that hold kept-alive connections of many clients, before any of these asks again', () => {
+    const scene = new Scene();
+    const working: [connection: number, tid: number][] = [];
+    let next = 1;
+    const take = (tid: number): void => {
+      scene.accept(next, tid).read(next, tid, GET(`/${next}`));
+      working.push([next, tid]);
+      next += 1;
+    };
+    for (const tid of [21, 22, 23, 24]) take(tid);
+    while (next <= 16) {
+      const [connection, tid] = working.shift() as [number, number];
+      scene.connect(100 + connection, tid).write(100 + connection, tid, GET('/up')).write(100 + connection, tid, GET('/more')).read(100 + connection, tid, OK('u') + OK('u')).close(100 + connection, tid).write(connection, tid, OK('x'));
+      take(tid);
+    }
+    assert.deepEqual(certainties(scene), Array(24).fill('proven'));
+  });
+
+  it('is judged by what shows within two seconds', () => {
+    const after = (us: number): string[] => serve(serve(new Scene(), 1, 91), 2, 91).pass(us).workers().pass(3_000_000).derive({ orderly: false })
+      .sessions.filter((session) => session.outbound.length > 0).map((session) => session.outbound[0]!.certainty);
+    assert.deepEqual(after(1_500_000)[0], 'proven');
+    assert.deepEqual(after(2_500_000)[0], 'likely');
+  });
+
   it('are the ties of threads that each serve one connection and end with it', () => {
     const scene = new Scene();
     for (let n = 1; n <= 6; n += 1) serve(scene, n, 30 + n).process('thread-exit', 30 + n);
