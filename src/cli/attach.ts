@@ -58,7 +58,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('all', { type: 'boolean', describe: 'every process of this host but koala-bpf' })
   .option('out', { type: 'string', requiresArg: true, describe: 'the recording\'s folder (default ./koala-<UTC time>); one of ours is continued' })
   .option('probe', { choices: ['auto', 'fentry', 'kprobe', 'tracepoint'], default: 'auto', describe: 'which kernel hooks; auto takes the cheapest that works here' })
-  .option('duration', { type: 'string', requiresArg: true, describe: 'stop after this time: 30s, 5m, 1h' })
+  .option('duration', { type: 'string', requiresArg: true, describe: 'stop after this time (30s, 5m, 1h); CMD gets SIGTERM' })
   .option('ring-bytes', { type: 'string', default: '16MiB', requiresArg: true, describe: 'kernel ring buffer: rounded up to a power of two' })
   .option('max-connections', { type: 'number', default: 65536, requiresArg: true, describe: 'open connections the kernel side keeps track of' })
   .option('max-message', { type: 'string', requiresArg: true, describe: 'keep at most this much of what one call moves (default: all)' })
@@ -119,12 +119,14 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   announce(recorder, run, [...chosen, ...late, ...held]);
   child?.release();
   let exitStatus: number | undefined;
-  void child?.ended.then((status) => { exitStatus = status; }, () => undefined);
+  let notRun: unknown;
+  void child?.ended.then((status) => { exitStatus = status; }, (error: unknown) => { notRun = error; });
   const settle = followNewcomers(recorder, targets);
   try {
     await waitForEnd(recorder, run, signals);
   } finally {
     settle();
+    child?.leave();
   }
   let summary: RecordedSummary;
   try {
@@ -137,6 +139,8 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
     signals.close();
   }
   sayEnd(summary, run, startedMs, exitStatus);
+  if (notRun !== undefined) throw notRun;
+  if (child !== undefined && exitStatus === undefined) say(`koala-bpf: the command still runs (process ${child.tgid})`);
   process.exitCode = EXIT.ok;
 }
 
@@ -177,7 +181,7 @@ async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, chil
   let bytes = 0;
   try {
     const ends: Promise<unknown>[] = [signals.first, recorder.stopped];
-    if (durationMs !== undefined) ends.push(new Promise((done) => { timers.push(setTimeout(done, durationMs)); }));
+    if (durationMs !== undefined) ends.push(new Promise((done) => { timers.push(setTimeout(() => done('duration'), durationMs)); }));
     if (!lasting) {
       ends.push(new Promise<void>((done) => {
         timers.push(setInterval(() => { if (!recorder.anyWatched()) done(); }, LOOK_MS));
@@ -193,10 +197,12 @@ async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, chil
       }, LIVE_MS));
     }
     const why = await Promise.race(ends);
-    if (child !== undefined && typeof why === 'string') {
-      // What it still says on its way out belongs to the recording.
-      await Promise.race([child.ended, new Promise((done) => { timers.push(setTimeout(done, CHILD_GRACE_MS)); })]).catch(() => undefined);
-    }
+    if (child === undefined) return;
+    if (why === 'duration') child.kill('SIGTERM');
+    // What it still says on its way out belongs to the recording. A second signal ends that too.
+    await Promise.race([
+      child.ended, recorder.stopped, new Promise((done) => { timers.push(setTimeout(done, CHILD_GRACE_MS)); }),
+    ]).catch(() => undefined);
   } finally {
     for (const timer of timers) clearInterval(timer);
     line.end();

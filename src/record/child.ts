@@ -1,28 +1,34 @@
 /** CMD: started as the invoking user, held before its first instruction until the probes watch it. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { constants } from 'node:os';
 import type { Writable } from 'node:stream';
 import { UserError } from '../errors.ts';
 import { asInvoker } from '../kernel/invoker.ts';
+import { refuseUnrunnable } from './executable.ts';
 
 export interface HeldChild {
   readonly tgid: number;
   /** Lets it run. */
   release(): void;
   kill(signal: NodeJS.Signals): void;
-  /** Its end: exit status, or 128 + the signal's number as a shell has it. */
+  /** This process may end before it. */
+  leave(): void;
+  /** Its end: exit status, or 128 + the signal's number as a shell has it. Rejects with UserError if it could not be executed. */
   readonly ended: Promise<number>;
 }
+
+const NOT_RUN = 'SIGSTKFLT';
 
 /** Throws UserError where CMD is no executable. `stdoutToStderr`: stdout is for data. */
 export function startHeld(command: readonly string[], stdoutToStderr: boolean): HeldChild {
   const [program] = command;
   if (program === undefined || program === '') throw new UserError('-- needs a command behind it');
-  findExecutable(program);
-  // A shell that waits for a line, then becomes the command: the pid stays the same.
-  const hold = ['/bin/sh', '-c', 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"', 'koala-bpf', ...command];
+  refuseUnrunnable(program);
+  // A shell that waits for a line, then becomes the command: the pid stays the same. Where it can't, it ends by a signal that
+  // no program uses, for any exit status could be the command's own.
+  const script = `read -r _ <&3 || exit 125; exec 3<&-; trap 'kill -${constants.signals[NOT_RUN]} $$' EXIT; exec "$@"`;
+  const hold = ['/bin/sh', '-c', script, 'koala-bpf', ...command];
   const { argv, env } = asInvoker(hold);
   const child: ChildProcess = spawn(argv[0] ?? '', argv.slice(1), {
     env, stdio: ['inherit', stdoutToStderr ? 2 : 'inherit', 'inherit', 'pipe'],
@@ -31,31 +37,19 @@ export function startHeld(command: readonly string[], stdoutToStderr: boolean): 
   gate.on('error', () => undefined); // it died before it was released: `ended` tells
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', (error) => reject(new UserError(`Cannot start ${program}: ${error.message}`)));
-    child.once('exit', (code, signal) => resolve(code ?? 128 + signalNumber(signal)));
+    child.once('exit', (code, signal) => {
+      if (signal === NOT_RUN) reject(new UserError(`${program}: cannot be executed (by this user)`));
+      else resolve(code ?? 128 + signalNumber(signal));
+    });
   });
   ended.catch(() => undefined);
   return {
     tgid: child.pid ?? 0,
     release: () => { gate.end('\n'); },
     kill: (signal) => { child.kill(signal); },
+    leave: () => { child.unref(); },
     ended,
   };
 }
 
-const SIGNALS: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
-const signalNumber = (signal: NodeJS.Signals | null): number => (signal === null ? 0 : SIGNALS[signal] ?? 0);
-
-function findExecutable(program: string): void {
-  const paths = program.includes('/') ? [program] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, program));
-  const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
-  if (there.length === 0) throw new UserError(`${program}: no such command${program.includes('/') ? '' : ' in PATH'}`);
-  const runs = there.some((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (!runs) throw new UserError(`${program}: not executable (chmod +x ${there[0] ?? program}?)`);
-}
+const signalNumber = (signal: NodeJS.Signals | null): number => (signal === null ? 0 : constants.signals[signal]);

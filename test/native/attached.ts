@@ -9,7 +9,7 @@ export interface Attached {
   /** What it has said so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** Its exit status, or the signal that ended it; both streams are at their end by then. */
+  /** Its exit status, or the signal that ended it; both streams are at their end by then, unless a CMD lives on. */
   readonly ended: Promise<number | string>;
   /** The line that says so (`--json`). */
   readonly recording: () => Promise<JsonLine>;
@@ -29,7 +29,14 @@ export function attach(words: readonly string[], options: SpawnOptions = {}, bef
   child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
   const lines = lineReader(child.stdout);
   const ended = new Promise<number | string>((resolve) => {
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+    // A CMD that lives on holds the streams open.
+    child.once('exit', (code, signal) => {
+      const timer = setTimeout(() => resolve(code ?? signal ?? 'unknown'), 1000 * patience);
+      child.once('close', () => {
+        clearTimeout(timer);
+        resolve(code ?? signal ?? 'unknown');
+      });
+    });
   });
   const said = (event: string) => (): Promise<JsonLine> => lines.find((line) => line['event'] === event, 60_000 * patience)
     .catch((error: unknown) => { throw new Error(`no ${event}: ${String(error)}; stderr: ${stderr}`); });
