@@ -11,9 +11,6 @@ export interface Job {
   readonly isOnlyOneToAct: boolean;
 }
 
-/** Wake-ups remembered of one batch. Past that it is ambiguous anyway. */
-const maxBatch = 16;
-
 export class Context<J extends Job> {
   readonly tid: number;
   readonly tgid: number;
@@ -32,8 +29,9 @@ export class Context<J extends Job> {
   accepted = 0;
   /** Connections that it took up a request of, which it had not before. */
   connections = 0;
-  /** Sessions (undefined: none that we know) whose bytes it read since it last did something. The last one is last. */
-  readonly batch: (J | undefined)[] = [];
+  /** The session (undefined: none that we know) whose bytes it read last, and whether it read another's since it last did something. */
+  #last: J | undefined;
+  #several = false;
   #woke: 'request' | 'answer' | undefined;
   #acted = true;
 
@@ -62,25 +60,22 @@ export class Context<J extends Job> {
     return this.#acted;
   }
 
-  /** The session it woke up for last, where that is not ambiguous. */
+  /** The session it woke up for, where that is not ambiguous. */
   get resumed(): J | undefined {
-    const job = this.batch[0];
-    return this.batch.length === 1 && job !== undefined && !job.gone ? job : undefined;
+    const job = this.#last;
+    return !this.#several && job !== undefined && !job.gone ? job : undefined;
   }
 
   /** The session it seems to act for, however weak the evidence. */
   get suspect(): J | undefined {
-    return this.loops ? this.batch[this.batch.length - 1] : this.reading;
+    return this.loops ? this.#last : this.reading;
   }
 
   wake(job: J | undefined, by: 'request' | 'answer'): void {
-    if (this.#acted) this.batch.length = 0;
+    this.#several = !this.#acted && (this.#several || (this.#woke !== undefined && this.#last !== job));
     this.#acted = false;
     this.#woke = by;
-    if (this.batch[this.batch.length - 1] === job && this.batch.length > 0) return;
-    const at = this.batch.indexOf(job);
-    if (at >= 0) this.batch.splice(at, 1);
-    if (this.batch.length < maxBatch) this.batch.push(job);
+    this.#last = job;
   }
 
   /** It wrote or connected: what it reads from now on is a new wake-up. */
@@ -90,7 +85,7 @@ export class Context<J extends Job> {
 
   forget(): void {
     this.reading = undefined;
-    this.batch.length = 0;
-    this.#woke = undefined;
+    this.#last = this.#woke = undefined;
+    this.#several = false;
   }
 }

@@ -15,8 +15,8 @@ const maxDetailChars = 200;
 export function certify(
   session: OpenSession, calls: readonly Spoken[], prologues: readonly Spoken[], ledger: LossLedger, ended: boolean,
 ): Certificate {
+  if (!ended && isPlain(session.talk) && calls.every(isPlain) && prologues.every(isPlain) && nothingUnseen(session, ledger)) return COMPLETE;
   const talks = [session.talk, ...calls];
-  if (!ended && talks.every(isPlain) && prologues.every(isPlain) && nothingUnseen(session, ledger)) return COMPLETE;
   const lost = [...talks, ...prologues].flatMap(lostOf);
   const unseen = [
     ...tlsOf(talks),

@@ -11,11 +11,13 @@ import type { Spoken } from './spoken.ts';
 /** Sessions and calls without an answer that are looked at to find who else might have acted. More are ambiguous anyway. */
 const maxLookedAt = 16;
 
+const NONE: Spoken[] = [];
+
 export class OpenSession implements Job {
   readonly talk: Spoken;
   readonly process: Process;
   /** Calls tied to it, and talks that may turn out to be calls. */
-  readonly calls: Spoken[] = [];
+  calls: Spoken[] = NONE;
   /** Connections that were opened for it. */
   opened: Connection[] | undefined;
   /** How the threads behind its listener take requests. */
@@ -91,6 +93,12 @@ export class OpenSession implements Job {
     this.names = this.process.names.table;
   }
 
+  /** Pushing on an empty array makes room for seventeen. */
+  add(call: Spoken): void {
+    if (this.calls.length === 0) this.calls = [call];
+    else this.calls.push(call);
+  }
+
   /** False when it was not there. */
   drop(call: Spoken): boolean {
     const at = this.calls.indexOf(call);
@@ -100,8 +108,9 @@ export class OpenSession implements Job {
   }
 
   /** Takes out the calls whose tie does not hold of what their thread has turned out to be. */
-  takeFallen(): Spoken[] {
-    const fallen = this.calls.filter((call) => call.called && call.tie !== undefined && evidenceOf(call.tie) === undefined);
+  takeFallen(): readonly Spoken[] {
+    if (!this.calls.some(isFallen)) return NONE;
+    const fallen = this.calls.filter(isFallen);
     for (const call of fallen) this.drop(call);
     this.fallen = fallen.length;
     return fallen;
@@ -119,4 +128,8 @@ export class OpenSession implements Job {
     for (const call of this.calls) if (!call.over && !call.responded) return true;
     return false;
   }
+}
+
+function isFallen(call: Spoken): boolean {
+  return call.called && call.tie !== undefined && evidenceOf(call.tie) === undefined;
 }

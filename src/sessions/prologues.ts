@@ -18,9 +18,13 @@ export class Prologues {
 
   /** Of the connections of a session, and of those that were opened for it, the ones that were set up in any way. */
   connectionsOf(inbound: Spoken, calls: readonly Spoken[], opened: readonly Connection[] = NONE): readonly Connection[] {
-    if (calls.length === 0 && opened.length === 0 && this.setupsOf(inbound.connection).length === 0) return NONE;
+    if (!this.#isSetUp(inbound.connection) && !calls.some((call) => this.#isSetUp(call.connection)) && opened.length === 0) return NONE;
     const connections = new Set([...[inbound, ...calls].map((talk) => talk.connection), ...opened]);
     return [...connections].filter((connection) => this.setupsOf(connection).length > 0);
+  }
+
+  #isSetUp(connection: Connection): boolean {
+    return this.setupsOf(connection).length > 0;
   }
 
   of(connection: Connection): Prologue {

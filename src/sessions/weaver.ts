@@ -118,7 +118,7 @@ export class Weaver implements TalkSink<Spoken> {
     if (tie === undefined || tie.job.gone || talk.connection.isGuess) return this.#unattributed(talk);
     talk.placed = true;
     talk.connection.sessions += 1;
-    if (!tie.job.calls.includes(talk)) tie.job.calls.push(talk);
+    if (!tie.job.calls.includes(talk)) tie.job.add(talk);
   }
 
   over(talk: Spoken): void {
@@ -256,7 +256,7 @@ export class Weaver implements TalkSink<Spoken> {
     talk.tie = this.#bornTie(talk, context) ?? this.contexts.tie(context);
     if (talk.tie === undefined) return this.#undecided(talk);
     if (this.loose.delete(talk)) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
-    talk.tie.job.calls.push(talk);
+    talk.tie.job.add(talk);
   }
 
   #undecided(talk: Spoken): void {
@@ -327,7 +327,7 @@ export class Weaver implements TalkSink<Spoken> {
   /** `tid`: the thread that read its request and does something else by now, so that what it had sent was taken; else 0. */
   #release(session: OpenSession, tid: number): void {
     session.talk.connection.egress.passed(tid);
-    for (const call of [...session.calls]) call.connection.egress.passed(tid);
+    for (let at = session.calls.length - 1; at >= 0; at -= 1) session.calls[at]?.connection.egress.passed(tid);
     session.released = true;
     this.#check(session);
   }

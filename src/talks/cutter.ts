@@ -381,9 +381,12 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
 
   /** `whole` false: the recording ended before the talk did. */
   #finish(talk: T, whole = true): void {
-    const at = this.#queue.indexOf(talk);
-    if (at < 0) return;
-    this.#queue.splice(at, 1);
+    if (this.#queue[0] === talk) this.#queue.shift();
+    else {
+      const at = this.#queue.indexOf(talk);
+      if (at < 0) return;
+      this.#queue.splice(at, 1);
+    }
     this.#last = talk;
     this.#doubt = talk.request.holed || (talk.response.holed && !talk.requestFramed);
     if (talk.request.holed || talk.response.holed) for (const behind of this.#queue) behind.doubtful = true;

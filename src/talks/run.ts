@@ -10,11 +10,15 @@ export interface RunLimits {
   readonly maxPieces: number;
 }
 
+const NONE: Piece[] = [];
+
 export class Run {
-  readonly pieces: Piece[] = [];
-  #kept = 0;
-  #owned = 0;
-  #holes = 0;
+  /** Made with its first piece: pushing on an empty array makes room for seventeen. */
+  pieces: readonly Piece[] = NONE;
+  // Not private: two of these are made for every talk, and private names cost as much as the rest of it.
+  kept = 0;
+  owned = 0;
+  holes = 0;
 
   get empty(): boolean {
     return this.pieces.length === 0;
@@ -33,44 +37,46 @@ export class Run {
 
   /** Something is missing in it. */
   get holed(): boolean {
-    return this.#holes > 0;
+    return this.holes > 0;
   }
 
   add(piece: Piece, limits: RunLimits): void {
-    if (this.#kept + piece.length > limits.maxBytes || this.pieces.length >= limits.maxPieces) {
+    if (this.kept + piece.length > limits.maxBytes || this.pieces.length >= limits.maxPieces) {
       if (piece.bytes !== undefined) {
         piece.bytes = undefined;
         piece.cause = 'max-message';
       }
     }
-    if (piece.bytes === undefined && this.#extendsHole(piece)) return;
-    if (piece.bytes !== undefined) this.#kept += piece.length;
-    else this.#holes += 1;
-    this.pieces.push(piece);
+    if (piece.bytes === undefined && extendsHole(this.pieces[this.pieces.length - 1], piece)) return;
+    if (piece.bytes !== undefined) this.kept += piece.length;
+    else this.holes += 1;
+    if (this.pieces.length === 0) this.pieces = [piece];
+    else (this.pieces as Piece[]).push(piece);
   }
 
   /** Takes out what lies from `position` on. */
-  splitAt(position: number): Piece[] {
+  splitAt(position: number): readonly Piece[] {
+    if (this.end <= position) return NONE;
     const rest: Piece[] = [];
     for (;;) {
       const last = this.pieces[this.pieces.length - 1];
       if (last === undefined || endOf(last) <= position) break;
       if (last.position >= position) {
-        this.pieces.pop();
+        (this.pieces as Piece[]).pop();
         rest.unshift(last);
-        if (last.bytes !== undefined) this.#kept -= last.length;
-        else this.#holes -= 1;
+        if (last.bytes !== undefined) this.kept -= last.length;
+        else this.holes -= 1;
         continue;
       }
       const beyond = { ...last };
       trimStart(beyond, position);
       trimEnd(last, position);
       last.more = false;
-      if (beyond.bytes !== undefined) this.#kept -= beyond.length;
+      if (beyond.bytes !== undefined) this.kept -= beyond.length;
       rest.unshift(beyond);
       break;
     }
-    this.#owned = Math.min(this.#owned, this.pieces.length);
+    this.owned = Math.min(this.owned, this.pieces.length);
     return rest;
   }
 
@@ -88,25 +94,22 @@ export class Run {
 
   /** Copies bytes out of the recording's blocks, each once. */
   own(copy: (bytes: Uint8Array) => Uint8Array): void {
-    for (; this.#owned < this.pieces.length; this.#owned += 1) {
-      const piece = this.pieces[this.#owned] as Piece;
+    for (; this.owned < this.pieces.length; this.owned += 1) {
+      const piece = this.pieces[this.owned] as Piece;
       if (piece.bytes !== undefined) piece.bytes = copy(piece.bytes);
     }
   }
 
   /** As the contract has it: a chunk is what one system call moved. */
   chunks(): Chunk[] {
+    if (this.pieces.length === 1) return [chunkOf(this.pieces[0] as Piece)];
     const chunks: Chunk[] = [];
     for (let at = 0; at < this.pieces.length; at += 1) {
       const first = this.pieces[at] as Piece;
-      const { atUs, tid } = first;
-      if (first.bytes === undefined) {
-        chunks.push({ atUs, tid, gap: first.length, cause: first.cause });
-        continue;
-      }
       let last = at;
-      while (joined(this.pieces[last] as Piece, this.pieces[last + 1])) last += 1;
-      chunks.push({ atUs, tid, bytes: last === at ? first.bytes : concatenated(this.pieces.slice(at, last + 1)) });
+      while (first.bytes !== undefined && joined(this.pieces[last] as Piece, this.pieces[last + 1])) last += 1;
+      if (last === at) chunks.push(chunkOf(first));
+      else chunks.push({ atUs: first.atUs, tid: first.tid, bytes: concatenated(this.pieces.slice(at, last + 1)) });
       at = last;
     }
     return chunks;
@@ -124,13 +127,16 @@ export class Run {
     if (parts.length === 1) return (parts[0] as Piece).bytes as Uint8Array;
     return concatenated(parts);
   }
+}
 
-  #extendsHole(piece: Piece): boolean {
-    const last = this.pieces[this.pieces.length - 1];
-    if (last === undefined || last.bytes !== undefined || last.cause !== piece.cause || endOf(last) !== piece.position) return false;
-    last.length += piece.length;
-    return true;
-  }
+function extendsHole(last: Piece | undefined, piece: Piece): boolean {
+  if (last === undefined || last.bytes !== undefined || last.cause !== piece.cause || endOf(last) !== piece.position) return false;
+  last.length += piece.length;
+  return true;
+}
+
+function chunkOf({ atUs, tid, bytes, length, cause }: Piece): Chunk {
+  return bytes === undefined ? { atUs, tid, gap: length, cause } : { atUs, tid, bytes };
 }
 
 function joined(piece: Piece, next: Piece | undefined): boolean {
