@@ -9,7 +9,9 @@ export interface Attached {
   /** What it has said so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** Its exit status, or the signal that ended it; both streams are at their end by then, unless a CMD lives on. */
+  /** Its exit status, or the signal that ended it. */
+  readonly exited: Promise<number | string>;
+  /** The same, when both streams are at their end: not before a CMD that lives on has ended too. */
   readonly ended: Promise<number | string>;
   /** The line that says so (`--json`). */
   readonly recording: () => Promise<JsonLine>;
@@ -28,21 +30,16 @@ export function attach(words: readonly string[], options: SpawnOptions = {}, bef
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
   child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
   const lines = lineReader(child.stdout);
-  const ended = new Promise<number | string>((resolve) => {
-    // A CMD that lives on holds the streams open.
-    child.once('exit', (code, signal) => {
-      const timer = setTimeout(() => resolve(code ?? signal ?? 'unknown'), 1000 * patience);
-      child.once('close', () => {
-        clearTimeout(timer);
-        resolve(code ?? signal ?? 'unknown');
-      });
-    });
-  });
+  const end = (event: 'exit' | 'close') => within(new Promise<number | string>((resolve) => {
+    child.once(event, (code: number | null, signal: string | null) => resolve(code ?? signal ?? 'unknown'));
+  }), 120_000 * patience, 'attach did not end');
+  const [exited, ended] = [end('exit'), end('close')];
+  for (const one of [exited, ended]) one.catch(() => undefined);
   const said = (event: string) => (): Promise<JsonLine> => lines.find((line) => line['event'] === event, 60_000 * patience)
     .catch((error: unknown) => { throw new Error(`no ${event}: ${String(error)}; stderr: ${stderr}`); });
   return {
     pid: child.pid ?? 0, lines, stdout: () => stdout, stderr: () => stderr,
-    ended: within(ended, 120_000 * patience, 'attach did not end'),
+    exited, ended,
     recording: said('recording'), summary: said('summary'),
     kill: (signal) => void child.kill(signal),
   };

@@ -7,6 +7,9 @@ import { attach, type Attached } from './attached.ts';
 import { connections, patience, whyNoRecorder } from './recorder.ts';
 import { program, python, recordedWords, startSink, until, type Sink } from './subject.ts';
 
+/** How long CMD may take to end after the signal that ends the recording (src/cli/attach.ts). */
+const GRACE_MS = 3000;
+
 describe('attach -- CMD', function () {
   this.timeout(120_000 * patience);
   const folder = mkdtempSync(join(tmpdir(), 'koala-command-'));
@@ -167,14 +170,15 @@ describe('attach -- CMD', function () {
   describe('and the end:', () => {
     const said = join(folder, 'said');
     const stubborn = `trap 'echo INT >> ${said}' INT; trap 'echo TERM >> ${said}' TERM; echo ready >> ${said}; while :; do sleep 0.1; done`;
-    const polite = (word: string): string =>
-      `trap '${python} ${program} --say ${sink.port}:${word}; exit 4' INT TERM; echo ready >> ${said}; while :; do sleep 0.1; done`;
+    /** CMD that says a word on its way out, without starting anything: it has three seconds for that. */
+    const polite = (word: string): string[] => ['bash', '-c',
+      `trap 'printf ${word} >/dev/tcp/127.0.0.1/${sink.port}; exit 4' INT TERM; exec 9<> <(:); echo ready >> ${said}; while :; do read -r -t 0.1 -u 9; done`];
     beforeEach(() => writeFileSync(said, '', { mode: 0o666 }));
     const ready = (): Promise<void> => until(() => readFileSync(said, 'utf8').includes('ready'), 'CMD is ready');
 
     it('SIGINT to the recorder reaches CMD, and what CMD says on its way out is recorded', async () => {
       const dir = fresh();
-      const one = run(dir, ['sh', '-c', polite('cmd-bye')]);
+      const one = run(dir, polite('cmd-bye'));
       await one.recording();
       await ready();
       one.kill('SIGINT');
@@ -184,24 +188,32 @@ describe('attach -- CMD', function () {
     });
 
     it('a second signal does not wait for a CMD that will not end', async () => {
-      const one = run(fresh(), ['sh', '-c', stubborn]);
-      const { tgid } = ((await one.recording())['targets'] as { tgid: number }[])[0] ?? { tgid: 0 };
-      await ready();
-      one.kill('SIGINT');
-      await until(() => readFileSync(said, 'utf8').includes('INT'), 'CMD hears it');
-      const atMs = performance.now();
-      one.kill('SIGINT');
-      assert.equal(await one.ended, 0, one.stderr());
-      assert.ok(performance.now() - atMs < 1500 * patience, `${Math.round(performance.now() - atMs)} ms`);
-      assert.equal((await one.summary())['exitStatus'], undefined);
-      assert.equal(alive(tgid), true, 'CMD is not ended by force');
-      assert.match(one.stderr(), new RegExp(`still runs.*${tgid}`));
-      process.kill(tgid, 'SIGKILL');
+      // Without it CMD has a grace of three seconds, never less: one end before that shows it, however busy the machine is.
+      let tookMs = Infinity;
+      for (let attempt = 0; attempt < 5 && tookMs >= GRACE_MS; attempt++) {
+        writeFileSync(said, '', { mode: 0o666 });
+        const one = run(fresh(), ['sh', '-c', stubborn]);
+        const { tgid } = ((await one.recording())['targets'] as { tgid: number }[])[0] ?? { tgid: 0 };
+        await ready();
+        const atMs = performance.now();
+        one.kill('SIGINT');
+        await until(() => readFileSync(said, 'utf8').includes('INT'), 'CMD hears it');
+        one.kill('SIGINT');
+        assert.equal(await one.exited, 0, one.stderr());
+        tookMs = performance.now() - atMs;
+        assert.equal((await one.summary())['exitStatus'], undefined);
+        assert.equal(alive(tgid), true, 'CMD is not ended by force');
+        process.kill(tgid, 'SIGKILL');
+        await one.ended;
+        assert.match(one.stderr(), new RegExp(`still runs.*${tgid}`));
+      }
+      assert.ok(tookMs < GRACE_MS, `${Math.round(tookMs)} ms`);
     });
 
     it('--duration ends CMD with SIGTERM, and what CMD says on its way out is recorded', async () => {
       const dir = fresh();
-      const one = run(dir, ['sh', '-c', polite('cmd-late')], ['--json', '--duration', '1s']);
+      // Long enough for CMD to have set its traps.
+      const one = run(dir, polite('cmd-late'), ['--json', '--duration', '5s']);
       const { tgid } = ((await one.recording())['targets'] as { tgid: number }[])[0] ?? { tgid: 0 };
       assert.equal(await one.ended, 0, one.stderr());
       assert.equal((await one.summary())['exitStatus'], 4);

@@ -49,9 +49,10 @@ describe(`kill -9 of the recorder under load, ${times} times`, function () {
         const { problems, states } = await certificateProblems(dir, load);
         assert.deepEqual(problems.slice(0, 5), []);
         console.log(`      ${accounts.length} connections, ${accounts.filter((one) => one.end === 'open').length} open; certificates ${JSON.stringify(states)}`);
-        const unfinished = accounts.filter((one) => one.end === 'open' && one.ingress.bytes > 0).length;
+        // A connection of which nothing but its opening was written, or that was cut off, need not have a session.
+        const unfinished = accounts.filter((one) => one.end === 'open').length;
         const sessions = await jsonLines(['ls', dir, '--json']);
-        assert.ok(sessions.length > 0 || accounts.length === 0 || unfinished === accounts.length, 'no session is listed');
+        assert.ok(sessions.length > 0 || unfinished === accounts.length, 'no session is listed');
       } finally {
         load.end();
         rmSync(folder, { recursive: true, force: true });
