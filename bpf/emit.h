@@ -16,9 +16,10 @@ static __always_inline void count_loss(__u32 cause, __u64 events, __u64 bytes)
 {
 	struct lost *lost = bpf_map_lookup_elem(&losses, &cause);
 
+	/* Whole additions: a softirq, or on Linux >=7.0 another thread, may count on the same CPU in between. */
 	if (lost) {
-		lost->events += events;
-		lost->bytes += bytes;
+		__sync_fetch_and_add(&lost->events, events);
+		__sync_fetch_and_add(&lost->bytes, bytes);
 	}
 }
 

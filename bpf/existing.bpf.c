@@ -84,6 +84,8 @@ static __always_inline void found_connection(const struct sock *sk, struct task_
 		connection->key = key;
 		connection->tgid = BPF_CORE_READ(task, tgid);
 		connection->tid = 0;
+		if (family == AF_UNIX)
+			connection->flags |= CONNECTION_UNIX;
 		if (!connection->id || bpf_map_update_elem(&connections, &key, connection, BPF_NOEXIST))
 			return;
 		connection = bpf_map_lookup_elem(&connections, &key);

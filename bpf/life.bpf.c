@@ -103,11 +103,45 @@ static __always_inline void on_established(const struct sock *sk, __u64 key, int
 	/* No owner yet: opens when its process first touches it. */
 }
 
+/* The stream of what we send ends here, at this sequence number without a FIN. */
+static __always_inline void end_egress(struct connection *connection, __u32 sequence)
+{
+	connection->egress_position = extend(connection->egress_position, connection->egress_sequence, sequence);
+	connection->egress_sequence = sequence;
+}
+
+/*
+ * Sequence number after our last payload byte, of a socket that is destroyed though no probe saw it end (Linux >=7.0 skips
+ * some). A FIN counts in write_seq and not in bytes_sent, which tells exactly where all was transmitted; elsewhere a single
+ * step past the last send that was seen is taken for one.
+ */
+static __always_inline __u32 sent_sequence(const struct sock *sk, const struct connection *connection)
+{
+	__u32 write_seq = BPF_CORE_READ(TCP(sk), write_seq);
+	__u64 end = extend(connection->egress_position, connection->egress_sequence, write_seq);
+	__u64 beyond = end - (BPF_CORE_READ(TCP(sk), bytes_sent) - BPF_CORE_READ(TCP(sk), bytes_retrans));
+
+	if (BPF_CORE_READ(TCP(sk), snd_nxt) != write_seq || beyond > 1)
+		beyond = write_seq == connection->egress_sequence + 1;
+	return write_seq - (__u32)beyond;
+}
+
+/* From this state it is known, also where no probe saw the FIN go. */
+static __always_inline bool has_sent_fin(int old_state)
+{
+	return old_state == TCP_FIN_WAIT1 || old_state == TCP_FIN_WAIT2 || old_state == TCP_LAST_ACK ||
+	       old_state == TCP_CLOSING;
+}
+
 static __always_inline void on_closed(const struct sock *sk, struct connection *connection, __u64 key, int old_state)
 {
 	__u32 error = BPF_CORE_READ(sk, sk_err);
 
 	connection->error = error;
+	/* Now, for a reset of ours (SO_LINGER 0) moves write_seq past a whole window next (tcp_disconnect). */
+	if (!(connection->flags & (CONNECTION_LOCAL_FIN | CONNECTION_CONNECTING)))
+		end_egress(connection, BPF_CORE_READ(TCP(sk), write_seq) - has_sent_fin(old_state));
+	connection->flags |= CONNECTION_CLOSED;
 	if (connection->flags & CONNECTION_CONNECTING) {
 		connection->inode = inode_of(sk);
 		if (!(connection->flags & CONNECTION_OPENED))
@@ -129,7 +163,6 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 {
 	__u64 key = (__u64)sk;
 	struct connection *connection;
-	__u32 write_seq;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
@@ -166,10 +199,7 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 		if (connection->flags & CONNECTION_LOCAL_FIN)
 			return 0;
 		connection->flags |= CONNECTION_LOCAL_FIN;
-		write_seq = BPF_CORE_READ(TCP(sk), write_seq); /* our FIN is not in it yet */
-		connection->egress_position =
-			extend(connection->egress_position, connection->egress_sequence, write_seq);
-		connection->egress_sequence = write_seq;
+		end_egress(connection, BPF_CORE_READ(TCP(sk), write_seq)); /* our FIN is not in it yet */
 		emit_close(connection, CLOSE_LOCAL_FIN);
 	} else if (new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING || new_state == TCP_TIME_WAIT) {
 		if (connection->flags & CONNECTION_REMOTE_FIN)
@@ -189,14 +219,8 @@ int BPF_PROG(tcp_destroyed, struct sock *sk)
 
 	if (!connection)
 		return 0;
-	if (!(connection->flags & CONNECTION_LOCAL_FIN)) {
-		sequence = BPF_CORE_READ(TCP(sk), write_seq);
-		/* A single step past the last send of an orderly end is a FIN whose state change was skipped. */
-		if (!(connection->flags & CONNECTION_RESET) && sequence == connection->egress_sequence + 1)
-			sequence--;
-		connection->egress_position =
-			extend(connection->egress_position, connection->egress_sequence, sequence);
-	}
+	if (!(connection->flags & (CONNECTION_LOCAL_FIN | CONNECTION_CLOSED)))
+		end_egress(connection, sent_sequence(sk, connection));
 	sequence = consumed_sequence(sk);
 	/* Only forward: a FIN may have been counted before, and close() itself consumes nothing. */
 	if ((__s32)(sequence - connection->ingress_sequence) > 0)

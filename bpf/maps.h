@@ -133,6 +133,8 @@ enum connection_flags {
 	CONNECTION_CONNECTING = 32, /* connect was called, not established             */
 	CONNECTION_PACKETS = 64,    /* payload from packet_from on comes from packets   */
 	CONNECTION_UNREPORTED = 128, /* its end could not be written to the ring        */
+	CONNECTION_CLOSED = 256,    /* in state CLOSE: nothing more is sent             */
+	CONNECTION_UNIX = 512,      /* of a unix socket, whose end not every backend sees */
 };
 
 /*

@@ -48,6 +48,7 @@ static __always_inline struct connection *unix_connection_of(const struct sock *
 	if (!all || !all->scanned)
 		learnt = LEARNT_SEEN;
 	own(connection, sk, inbound ? ROLE_INBOUND : ROLE_OUTBOUND, learnt);
+	connection->flags |= CONNECTION_UNIX;
 	emit_open(sk, connection);
 	if (BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN) {
 		connection->flags |= CONNECTION_REMOTE_FIN;

@@ -62,3 +62,5 @@ export const CONNECTION_BY_REMOTE = 16;
 export const CONNECTION_CONNECTING = 32;
 export const CONNECTION_PACKETS = 64;
 export const CONNECTION_UNREPORTED = 128;
+export const CONNECTION_CLOSED = 256;
+export const CONNECTION_UNIX = 512;

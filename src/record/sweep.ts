@@ -46,8 +46,7 @@ export function standing(connections: BpfMap, atUs: number, offset: number): Clo
   const inodes = new Map<number, Set<string>>();
   const isGone = (value: Uint8Array): boolean => {
     const view = new DataView(value.buffer);
-    const sequences = view.getUint32(layout.OFFSET_CONNECTION_INGRESS_SEQUENCE, true) + view.getUint32(layout.OFFSET_CONNECTION_EGRESS_SEQUENCE, true);
-    if (sequences !== 0) return false; // TCP, whose end is always told
+    if ((view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true) & layout.CONNECTION_UNIX) === 0) return false; // TCP's end is always told
     const tgid = view.getUint32(layout.OFFSET_CONNECTION_TGID, true);
     const known = inodes.get(tgid) ?? unixInodes(tgid);
     inodes.set(tgid, known);

@@ -234,6 +234,10 @@ function lives(): Scenario[] {
       address: 'v4', service: 'recv=read:1000/100,reset', client: 'send=write:1M/65536', end: ['reset'], mayFail: true,
     },
     {
+      title: 'a reset by the service with nothing left to read leaves what both sides had moved',
+      address: 'v4', service: 'recv=read:1000,send=write:1K,sleep=200,reset', client: 'send=write:1000,recv=read:1K,recv=read:*', end: ['reset'], mayFail: true,
+    },
+    {
       title: 'a reset that comes before the service reads leaves what it could still read',
       address: 'v4', service: 'recv=read:1000,sleep=400,recv=read:*', client: 'send=write:64K,sleep=100,reset', end: ['reset'], mayFail: true,
     },

@@ -114,6 +114,9 @@ struct tcp_sock {
 	u32 rcv_nxt;
 	u64 bytes_acked;
 	u64 bytes_received;
+	u32 snd_nxt;
+	u64 bytes_sent;
+	u64 bytes_retrans;
 	bool is_mptcp;
 };
 
