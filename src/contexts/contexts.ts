@@ -13,6 +13,8 @@ const KINDS: readonly Evidence[] = [thread, continuation];
 /** Threads held at a time. Past that the one first seen is forgotten (its exit was lost). */
 export const maxContexts = 131_072;
 
+const NONE: readonly never[] = [];
+
 export interface Tie<J extends Job> {
   readonly job: J;
   readonly evidence: Evidence;
@@ -97,7 +99,7 @@ export class Contexts<J extends Job> {
   tie(context: Context<J>): Tie<J> | undefined {
     for (const evidence of KINDS) {
       const job = evidence.find(context, context.loop);
-      if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job), alternatives: [] };
+      if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job), alternatives: NONE };
     }
     return undefined;
   }

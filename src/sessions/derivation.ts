@@ -80,7 +80,7 @@ export class Derivation {
       ledger: this.#connections.ledger,
       processes: this.#processes,
       onOver: (session) => {
-        session.overAtUs = this.#weaver.nowUs;
+        session.lastAtUs = this.#weaver.nowUs;
         this.#waiting.push(session);
       },
       onAmbient: (talk) => options.onAmbient?.(ambientTalk(talk)),
@@ -141,7 +141,7 @@ export class Derivation {
     for (const talk of [...this.#weaver.loose]) this.#options.onAmbient?.(ambientTalk(talk));
     const { nowUs } = this.#weaver;
     const toldUs = nowUs - this.#lossReportUs;
-    for (const session of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly && session.overAtUs > toldUs);
+    for (const session of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly && session.lastAtUs > toldUs);
     this.#waiting = [];
     const quietUs = (this.#options.quietMs ?? 5_000) * 1000;
     for (const session of unfinished) {
@@ -189,8 +189,8 @@ export class Derivation {
     const until = nowUs - this.#lossReportUs;
     while (this.#waitingFrom < this.#waiting.length) {
       const first = this.#waiting[this.#waitingFrom] as OpenSession;
-      if (first.overAtUs > until) break;
-      const inDoubt = first.calls.length > 0 && !first.discipline.decided && first.overAtUs > nowUs - maxDoubtUs;
+      if (first.lastAtUs > until) break;
+      const inDoubt = first.calls.length > 0 && !first.discipline.decided && first.lastAtUs > nowUs - maxDoubtUs;
       if (inDoubt && this.#waiting.length - this.#waitingFrom <= maxInDoubt) break;
       this.#waitingFrom += 1;
       this.#give(first, false);

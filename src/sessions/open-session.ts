@@ -44,9 +44,7 @@ export class OpenSession implements Job {
   forced = false;
   /** It waits to be given out; nothing can be tied to it any more. */
   gone = false;
-  /** Unix µs at which it was over in every respect. */
-  overAtUs = 0;
-  /** Unix µs of the last thing that was done for it. */
+  /** Unix µs of the last thing that was done for it; once it waits to be given out, when it was over in every respect. */
   lastAtUs: number;
   // The list of sessions that wait for quiet.
   lingers = false;

@@ -3,13 +3,15 @@ import type { Tie } from '../contexts/contexts.ts';
 import { OpenTalk } from '../talks/open-talk.ts';
 import type { OpenSession } from './open-session.ts';
 
+const NONE: readonly string[] = [];
+
 export class Spoken extends OpenTalk {
   /** Inbound: the session that it is. */
   session: OpenSession | undefined;
   /** Outbound: whose call it is. */
   tie: Tie<OpenSession> | undefined;
   /** Outbound, not tied: ids of the sessions that were open when it began. */
-  candidates: readonly string[] = [];
+  candidates: readonly string[] = NONE;
   /** Outbound: it has no tie, and may still turn out to be no call. */
   undecided = false;
   /** Outbound: a call that was seen in packets before anyone said whose it was. */

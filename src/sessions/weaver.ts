@@ -103,7 +103,7 @@ export class Weaver implements TalkSink<Spoken> {
     }
     const { session } = talk;
     if (session === undefined) return;
-    session.lastAtUs = atUs;
+    if (!session.gone) session.lastAtUs = atUs;
     if (side === 'request') this.#asked(session, talk, tid, tgid);
     else this.#responds(session, talk, tid, tgid);
   }

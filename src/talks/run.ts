@@ -10,29 +10,40 @@ export interface RunLimits {
   readonly maxPieces: number;
 }
 
-const NONE: Piece[] = [];
+const NONE: readonly Piece[] = [];
 
 export class Run {
-  /** Made with its first piece: pushing on an empty array makes room for seventeen. */
-  pieces: readonly Piece[] = NONE;
-  // Not private: two of these are made for every talk, and private names cost as much as the rest of it.
+  // Nearly every run is one piece, and most of what waits to be given out are runs: an array for each would double them.
+  // Nothing is private: two of these are made for every talk, and private names cost as much as the rest of it.
+  only: Piece | undefined;
+  /** All pieces, where there are more than one. */
+  many: Piece[] | undefined;
   kept = 0;
   owned = 0;
   holes = 0;
 
   get empty(): boolean {
-    return this.pieces.length === 0;
+    return this.only === undefined && this.many === undefined;
+  }
+
+  get pieces(): readonly Piece[] {
+    if (this.many !== undefined) return this.many;
+    return this.only === undefined ? NONE : [this.only];
   }
 
   /** Stream position of the first byte, 0 when empty. */
   get from(): number {
-    return this.pieces[0]?.position ?? 0;
+    return (this.only ?? this.many?.[0])?.position ?? 0;
   }
 
   /** Stream position after the last byte, 0 when empty. */
   get end(): number {
-    const last = this.pieces[this.pieces.length - 1];
+    const last = this.last;
     return last === undefined ? 0 : endOf(last);
+  }
+
+  get last(): Piece | undefined {
+    return this.many === undefined ? this.only : this.many[this.many.length - 1];
   }
 
   /** Something is missing in it. */
@@ -41,28 +52,35 @@ export class Run {
   }
 
   add(piece: Piece, limits: RunLimits): void {
-    if (this.kept + piece.length > limits.maxBytes || this.pieces.length >= limits.maxPieces) {
+    const last = this.last;
+    if (this.kept + piece.length > limits.maxBytes || (this.many !== undefined && this.many.length >= limits.maxPieces)) {
       if (piece.bytes !== undefined) {
         piece.bytes = undefined;
         piece.cause = 'max-message';
       }
     }
-    if (piece.bytes === undefined && extendsHole(this.pieces[this.pieces.length - 1], piece)) return;
+    if (piece.bytes === undefined && extendsHole(last, piece)) return;
     if (piece.bytes !== undefined) this.kept += piece.length;
     else this.holes += 1;
-    if (this.pieces.length === 0) this.pieces = [piece];
-    else (this.pieces as Piece[]).push(piece);
+    if (this.many !== undefined) this.many.push(piece);
+    else if (this.only === undefined) this.only = piece;
+    else {
+      this.many = [this.only, piece];
+      this.only = undefined;
+    }
   }
 
   /** Takes out what lies from `position` on. */
   splitAt(position: number): readonly Piece[] {
     if (this.end <= position) return NONE;
     const rest: Piece[] = [];
+    const pieces = (this.many ??= [...this.pieces]);
+    this.only = undefined;
     for (;;) {
-      const last = this.pieces[this.pieces.length - 1];
+      const last = pieces[pieces.length - 1];
       if (last === undefined || endOf(last) <= position) break;
       if (last.position >= position) {
-        (this.pieces as Piece[]).pop();
+        pieces.pop();
         rest.unshift(last);
         if (last.bytes !== undefined) this.kept -= last.length;
         else this.holes -= 1;
@@ -76,14 +94,15 @@ export class Run {
       rest.unshift(beyond);
       break;
     }
-    this.owned = Math.min(this.owned, this.pieces.length);
+    this.owned = Math.min(this.owned, pieces.length);
     return rest;
   }
 
   /** The packets in [position, end) were sent by a call of `tid`. */
   name(position: number, end: number, atUs: number, tid: number): void {
-    for (let at = this.pieces.length - 1; at >= 0; at -= 1) {
-      const piece = this.pieces[at] as Piece;
+    const { pieces } = this;
+    for (let at = pieces.length - 1; at >= 0; at -= 1) {
+      const piece = pieces[at] as Piece;
       if (endOf(piece) <= position) return;
       if (piece.tid !== 0 || piece.position >= end) continue;
       piece.tid = tid;
@@ -94,38 +113,27 @@ export class Run {
 
   /** Copies bytes out of the recording's blocks, each once. */
   own(copy: (bytes: Uint8Array) => Uint8Array): void {
-    for (; this.owned < this.pieces.length; this.owned += 1) {
-      const piece = this.pieces[this.owned] as Piece;
+    const { pieces } = this;
+    for (; this.owned < pieces.length; this.owned += 1) {
+      const piece = pieces[this.owned] as Piece;
       if (piece.bytes !== undefined) piece.bytes = copy(piece.bytes);
     }
   }
 
   /** As the contract has it: a chunk is what one system call moved. */
   chunks(): Chunk[] {
-    if (this.pieces.length === 1) return [chunkOf(this.pieces[0] as Piece)];
+    if (this.only !== undefined) return [chunkOf(this.only)];
+    const { pieces } = this;
     const chunks: Chunk[] = [];
-    for (let at = 0; at < this.pieces.length; at += 1) {
-      const first = this.pieces[at] as Piece;
+    for (let at = 0; at < pieces.length; at += 1) {
+      const first = pieces[at] as Piece;
       let last = at;
-      while (first.bytes !== undefined && joined(this.pieces[last] as Piece, this.pieces[last + 1])) last += 1;
+      while (first.bytes !== undefined && joined(pieces[last] as Piece, pieces[last + 1])) last += 1;
       if (last === at) chunks.push(chunkOf(first));
-      else chunks.push({ atUs: first.atUs, tid: first.tid, bytes: concatenated(this.pieces.slice(at, last + 1)) });
+      else chunks.push({ atUs: first.atUs, tid: first.tid, bytes: concatenated(pieces.slice(at, last + 1)) });
       at = last;
     }
     return chunks;
-  }
-
-  /** The first bytes, up to the first hole, as far as `maxBytes`. */
-  head(maxBytes: number): Uint8Array {
-    const parts: Piece[] = [];
-    let length = 0;
-    for (const piece of this.pieces) {
-      if (piece.bytes === undefined || length >= maxBytes) break;
-      parts.push(piece);
-      length += piece.length;
-    }
-    if (parts.length === 1) return (parts[0] as Piece).bytes as Uint8Array;
-    return concatenated(parts);
   }
 }
 
