@@ -91,3 +91,12 @@ export function errorFields(body: Uint8Array): Map<string, string> {
   }
   return fields;
 }
+
+/** A message of either side: its type, its length, its body. */
+export function postgresqlMessage(type: string, body: Uint8Array): Buffer {
+  const out = Buffer.alloc(5 + body.length);
+  out.write(type, 'latin1');
+  out.writeInt32BE(body.length + 4, 1);
+  out.set(body, 5);
+  return out;
+}

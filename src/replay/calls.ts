@@ -7,6 +7,7 @@ import { canonicalDestination } from './destination.ts';
 import type { Chunk } from '../connections/account.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
+import { isAgreed } from './played.ts';
 
 /** How requests are told apart; pure functions of their bytes. */
 export interface Judge {
@@ -60,7 +61,7 @@ export class CallBook {
 
   constructor(session: Session, judge: Judge) {
     this.#judge = judge;
-    this.calls = session.outbound.flatMap((talk, index) => (neverConnected(talk) ? [] : [{
+    this.calls = session.outbound.flatMap((talk, index) => (neverConnected(talk) || isAgreed(talk) ? [] : [{
       index,
       destination: canonicalDestination(talk.connection.remote),
       protocol: talk.connection.protocol,

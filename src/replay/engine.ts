@@ -8,6 +8,8 @@ import { loginOf } from './logins.ts';
 import { missAnswer } from './misses.ts';
 import type { How, IdleCall, LiveCall, World } from './played.ts';
 import { setupOf, type Setup } from './setups.ts';
+import { Prepareds } from './statements/catalogue.ts';
+import { liveStatements, type LiveStatements } from './statements/statements.ts';
 import type { Protocol, ProtocolName } from '../protocols/protocol.ts';
 import type { Session } from '../sessions/session.ts';
 
@@ -22,6 +24,8 @@ export interface Answer {
   readonly bytes: Uint8Array;
   /** What happens to the connection after them. */
   readonly then: 'keep' | 'fin' | 'reset';
+  /** It is an error of ours: nothing recorded answers the request. */
+  readonly missed?: true;
 }
 
 export interface Request {
@@ -107,6 +111,11 @@ export class Engine {
       ?? this.#setups.find((setup) => setup.protocol === protocol && setup.login !== undefined);
     const login = protocol === undefined ? undefined : loginOf(protocol, undefined);
     return recorded ?? (protocol === undefined || login === undefined ? undefined : { destination, protocol, pairs: [], login });
+  }
+
+  /** The prepared statements of a new live connection, where its protocol has any. */
+  statementsFor(destination: string, protocol: ProtocolName): LiveStatements | undefined {
+    return liveStatements(protocol, new Prepareds(this.#world.prepared[destination] ?? [], this.#judge, this.#world.threshold));
   }
 
   /** Whether `bytes` are exactly what some recorded request of the destination was, and none goes on from there. */
@@ -224,7 +233,7 @@ export class Engine {
     if (request.oneway) return SILENCE;
     const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
     const bytes = missAnswer(request.protocol, `no recorded answer at ${request.destination} for ${summary ?? `${request.bytes.length} bytes`}`);
-    return bytes === undefined ? { bytes: new Uint8Array(0), then: 'reset' } : { bytes, then: 'keep' };
+    return bytes === undefined ? { bytes: new Uint8Array(0), then: 'reset', missed: true } : { bytes, then: 'keep', missed: true };
   }
 }
 

@@ -2,11 +2,15 @@
 import { readFileSync, statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { sessionFromJson } from '../sessions/json.ts';
-import type { Session } from '../sessions/session.ts';
+import type { AmbientTalk, Session } from '../sessions/session.ts';
 import { derive } from '../sessions/derive.ts';
 import { openRecording } from '../store/recording.ts';
-import { owned } from './owned.ts';
+import { owned, ownedTalk } from './owned.ts';
+import { plainForm } from './plain.ts';
 import type { Loaded } from './run.ts';
+
+/** So many calls of no session are kept, for the SUT's start and what it does by itself. */
+const MAX_AMBIENT = 10_000;
 
 /** Reads every path in order; `ids` (unique prefixes are enough) keeps only those. `quietMs` as in `DerivationOptions`. */
 export function load(paths: readonly string[], ids: readonly string[], quietMs: number): Loaded[] {
@@ -22,15 +26,25 @@ function loadPath(path: string, quietMs: number): Loaded[] {
     throw new UserError(`Cannot read ${path}: there is no such file or directory`);
   }
   if (isDirectory) return sessionsOf(path, quietMs);
-  return readSessions(readFileSync(path, 'utf8'), path).map((session) => ({ session, file: path }));
+  return inPlainForm(readSessions(readFileSync(path, 'utf8'), path), []).map((one) => ({ ...one, file: path }));
 }
 
 /** A recording's sessions, by the time they began. */
 function sessionsOf(dir: string, quietMs: number): Loaded[] {
   const recording = openRecording(dir);
   const derived = derive(recording.events(), { recordingId: recording.id, quietMs, endedOrderly: () => recording.status().endedOrderly });
-  const loaded = [...derived].flatMap((one) => (one.kind === 'session' ? [{ session: owned(one.session) }] : []));
-  return loaded.sort((a, b) => a.session.startedAtUs - b.session.startedAtUs);
+  const sessions: Session[] = [];
+  const ambient: AmbientTalk[] = [];
+  for (const one of derived) {
+    if (one.kind === 'session') sessions.push(owned(one.session));
+    else if (one.kind === 'ambient' && ambient.length < MAX_AMBIENT) ambient.push(ownedTalk(one.talk));
+  }
+  return inPlainForm(sessions.sort((a, b) => a.startedAtUs - b.startedAtUs), ambient);
+}
+
+function inPlainForm(sessions: readonly Session[], ambient: readonly AmbientTalk[]): Loaded[] {
+  const background = plainForm(sessions, ambient);
+  return background.sessions.map((session) => ({ session, background }));
 }
 
 /** The sessions of a file's text: the whole of it as one JSON document, else one a line. */

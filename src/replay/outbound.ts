@@ -6,6 +6,7 @@ import { OUR_MARK } from './confine.ts';
 import { RequestCutter, type Cut } from './cutter.ts';
 import type { Engine } from './engine.ts';
 import type { Setup } from './setups.ts';
+import type { LiveStatements } from './statements/statements.ts';
 
 /** A pause that ends a request whose end framing can't tell (koala's figure). */
 const REQUEST_QUIET_MS = 20;
@@ -31,6 +32,7 @@ export class OutboundConnection {
   readonly #setup: Setup | undefined;
   #protocol: string | undefined;
   #cutter: RequestCutter;
+  #statements: LiveStatements | undefined;
   /** The client's bytes of the login so far; undefined once it is in. */
   #login: Uint8Array | undefined;
   #first = Buffer.alloc(0);
@@ -69,7 +71,9 @@ export class OutboundConnection {
   }
 
   #newCutter(): RequestCutter {
-    const protocol = this.#protocol === undefined ? undefined : this.#options.engine.knowledge.protocol(this.#protocol);
+    const { engine, destination } = this.#options;
+    const protocol = this.#protocol === undefined ? undefined : engine.knowledge.protocol(this.#protocol);
+    this.#statements = this.#protocol === undefined ? undefined : engine.statementsFor(destination, this.#protocol);
     return new RequestCutter(protocol?.framer());
   }
 
@@ -140,8 +144,14 @@ export class OutboundConnection {
   #answer({ request, oneway, setup }: Cut): void {
     if (this.#closed) return;
     const { engine, destination } = this.#options;
-    const answer = engine.ask({ destination, protocol: this.#protocol ?? 'unknown', bytes: request, oneway, setup });
-    this.#say(this.#continued ? withoutContinue(answer.bytes) : answer.bytes);
+    const said = this.#statements?.read(request) ?? { plain: request, tell: (bytes: Uint8Array) => bytes };
+    if ('settled' in said) {
+      this.#say(said.settled);
+      return;
+    }
+    const answer = engine.ask({ destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup });
+    const told = said.tell(answer.bytes, answer.missed === true);
+    this.#say(this.#continued ? withoutContinue(told) : told);
     this.#continued = false;
     if (answer.then === 'fin') this.#socket.end();
     if (answer.then === 'reset') this.#reset();

@@ -1,6 +1,7 @@
 /** What the replayer needs to know to play sessions, and what happened when one was played, before anybody judges it. */
 import type { ProtocolName } from '../protocols/protocol.ts';
-import type { Prologue } from '../sessions/session.ts';
+import type { OutboundTalk, Prologue } from '../sessions/session.ts';
+import type { Prepared } from './statements/statements.ts';
 
 /** `equal`: only a call that is the same to the protocol is answered; `sim`: else the most similar one. */
 export type MatchStep = 'equal' | 'sim';
@@ -12,6 +13,8 @@ export interface World {
   readonly protocols: Readonly<Record<string, ProtocolName>>;
   /** Deduplicated: each destination's different set-ups, in recorded order. */
   readonly prologues: readonly Prologue[];
+  /** What is known of prepared statements, by recorded destination. */
+  readonly prepared: Readonly<Record<string, readonly Prepared[]>>;
   /** Host name (lower case) to addresses. */
   readonly names: Readonly<Record<string, readonly string[]>>;
   readonly match: MatchStep;
@@ -23,6 +26,11 @@ export interface World {
   /** The pause that ends an answer whose end can't be told by its protocol. */
   readonly quietMs: number;
 }
+
+/** A recorded talk as it is matched. `agreed`: it only prepared or closed statements, and is no call. */
+export type PlainTalk = OutboundTalk & { readonly agreed?: true };
+
+export const isAgreed = (talk: OutboundTalk): boolean => (talk as PlainTalk).agreed === true;
 
 /** How the answer of a live call was found. `none`: it was not. `refused`: it failed to connect, as recorded. */
 export type How = 'exact' | 'equal' | 'similar' | 'nearest' | 'none' | 'refused';

@@ -10,8 +10,10 @@ import { confine, type Confinement } from './confine.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
 import { owned } from './owned.ts';
+import { ofNoSession, type Plain } from './plain.ts';
 import type { IdleCall } from './played.ts';
 import type { Replayed } from './replayed.ts';
+import type { Prepared } from './statements/statements.ts';
 import { judge, unplayed } from './verdict.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
 import { worldOf, type WorldOptions } from './world.ts';
@@ -30,6 +32,8 @@ export interface Loaded {
   readonly session: Session;
   /** The file it came from, where it came from one. */
   readonly file?: string;
+  /** What else its recording holds; shared by all its sessions. */
+  readonly background?: Plain;
 }
 
 export interface ReplayOptions extends WorldOptions {
@@ -78,7 +82,7 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
 export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
   const named = (replayed: Replayed, { file }: Loaded): Replayed => (file === undefined ? replayed : { ...replayed, file });
   const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
-  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), options);
+  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable), options);
   try {
     for (const one of loaded) {
       if (options.signal.aborted) return;
@@ -91,6 +95,14 @@ export async function* replay(loaded: readonly Loaded[], options: ReplayOptions)
   } finally {
     await run?.end();
   }
+}
+
+/** What the recordings hold beside the sessions that are played. */
+function backgroundOf(loaded: readonly Loaded[]): Pick<Plain, 'ambient' | 'prepared'> {
+  const all = [...new Set(loaded.flatMap(({ background }) => background ?? []))];
+  const prepared: Record<string, Prepared[]> = {};
+  for (const one of all) for (const [destination, some] of Object.entries(one.prepared)) (prepared[destination] ??= []).push(...some);
+  return { ambient: all.flatMap(({ ambient }) => ambient), prepared };
 }
 
 function sutOf(session: Session, options: ReplayOptions): Address | undefined {
@@ -123,14 +135,15 @@ class Run {
     void confinement.ended.then(({ status }) => { this.#ended = status; });
   }
 
-  static async begin(sessions: readonly Session[], options: ReplayOptions): Promise<Run> {
-    const world = worldOf(sessions, options);
+  static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: ReplayOptions): Promise<Run> {
+    const idle = sessions[0] === undefined ? [] : [ofNoSession(sessions[0], background.ambient)];
+    const world = worldOf([...sessions, ...idle], options, background.prepared);
     const confinement = await confine(options.command);
     if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
     const hostSockets = new HostSockets();
     const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []);
     const start: WorkerStart = {
-      pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: sessions.slice(0, MAX_LEARNT).map(owned),
+      pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: [...idle, ...sessions.slice(0, MAX_LEARNT)].map(owned),
     };
     let worker: Worker;
     try {

@@ -1,13 +1,12 @@
 /** A recorded prologue, ready to be played on any number of connections: the login, and the requests that followed it. */
 import { loginBytes, loginOf, type Login } from './logins.ts';
 import { canonicalDestination } from './destination.ts';
+import { recordedStatements, type Pair } from './statements/statements.ts';
 import type { Frame, Protocol, ProtocolName } from '../protocols/protocol.ts';
 import type { Prologue } from '../sessions/session.ts';
 
-export interface SetupPair {
-  readonly request: Uint8Array;
-  readonly response: Uint8Array;
-}
+/** A set-up request, in the plain form in which live ones are asked (`statements/statements.ts`), and its answer. */
+export type SetupPair = Pair;
 
 export interface Setup {
   readonly destination: string;
@@ -79,20 +78,31 @@ function framedPairs(streams: Streams, frames: readonly Frame[], skip: { client:
   return pairs;
 }
 
+/** The requests after the login and their answers, as they were. */
+export function prologuePairs(prologue: Prologue, name: ProtocolName, protocol: Protocol | undefined): Pair[] {
+  const streams = streamsOf(prologue);
+  return pairsOf(streams, protocol, loginLengths(name, streams, loginOf(name, streams)));
+}
+
+/** How many of each side's bytes the login took. */
+function loginLengths(name: ProtocolName, streams: Streams, login: Login | undefined): { client: number; server: number } {
+  if (login === undefined) return { client: 0, server: 0 };
+  const server = loginBytes(name, streams);
+  // The client's part of the login is what it had said before the server's last word of it.
+  const over = streams.turns.findIndex((turn) => turn.side === 'server' && turn.to >= server);
+  return { client: streams.turns.slice(0, over).findLast((turn) => turn.side === 'client')?.to ?? 0, server };
+}
+
 /** Makes a prologue playable. */
 export function setupOf(prologue: Prologue, name: ProtocolName, protocol: Protocol | undefined): Setup {
   const streams = streamsOf(prologue);
   const login = loginOf(name, streams);
-  const server = login === undefined ? 0 : loginBytes(name, streams);
-  // The client's part of the login is what it had said before the server's last word of it.
-  const over = streams.turns.findIndex((turn) => turn.side === 'server' && turn.to >= server);
-  const before = streams.turns.slice(0, over).findLast((turn) => turn.side === 'client');
-  const client = login === undefined ? 0 : before?.to ?? 0;
+  const statements = recordedStatements(name);
   const first = streams.turns[0];
   return {
     destination: canonicalDestination(prologue.destination),
     protocol: name,
-    pairs: pairsOf(streams, protocol, { client, server }),
+    pairs: pairsOf(streams, protocol, loginLengths(name, streams, login)).flatMap((pair) => (statements === undefined ? pair : statements.read(pair) ?? [])),
     ...(login === undefined ? {} : { login }),
     ...(login === undefined && first?.side === 'server' ? { greeting: streams.server.subarray(0, first.to) } : {}),
   };

@@ -2,7 +2,7 @@
 import { compareTalk, similarity, type Difference, type Noise } from '../compare/index.ts';
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
-import type { LiveCall, Played, World } from './played.ts';
+import { isAgreed, type LiveCall, type Played, type World } from './played.ts';
 import type { Replayed, ReplayedCall } from './replayed.ts';
 import { protocolNamed } from '../protocols/index.ts';
 import type { Frame, Framer, ProtocolName } from '../protocols/protocol.ts';
@@ -77,6 +77,7 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
     const talk = paired === undefined ? undefined : session.outbound[paired];
     const base = { destination: call.destination, ...(call.score === undefined ? {} : { score: call.score }) };
     if (paired === undefined || talk === undefined) {
+      if (isFarewellRequest(call.request)) continue;
       calls.push({ ...base, verdict: 'new', summary: summaryOf(call.request, NOTHING, call.protocol), differences: [] });
       continue;
     }
@@ -100,7 +101,7 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
   const onlySetUp = unused.size === 0 ? new Set<string>() : connectionsOnlySetUp(session);
   for (const index of unused) {
     const talk = session.outbound[index];
-    if (talk === undefined || isFarewell(talk) || onlySetUp.has(talk.connection.id)) continue;
+    if (talk === undefined || isFarewell(talk) || isAgreed(talk) || onlySetUp.has(talk.connection.id)) continue;
     calls.push({
       verdict: 'missing', destination: canonicalDestination(talk.connection.remote), recorded: index, differences: [],
       summary: summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol),
@@ -156,7 +157,9 @@ function connectionsOnlySetUp(session: Session): ReadonlySet<string> {
 }
 
 /** Goodbyes (PostgreSQL Terminate, MySQL COM_QUIT, Redis QUIT): a pool that keeps its connection says none. */
-function isFarewell(talk: OutboundTalk): boolean {
-  const request = Buffer.from(bytesOf(talk.request)).toString('latin1');
+const isFarewell = (talk: OutboundTalk): boolean => isFarewellRequest(bytesOf(talk.request));
+
+function isFarewellRequest(bytes: Uint8Array): boolean {
+  const request = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 32)).toString('latin1');
   return request === 'X\0\0\0\x04' || request === '\x01\0\0\0\x01' || /^(\*1\r\n\$4\r\n)?quit\r\n$/i.test(request);
 }

@@ -6,6 +6,7 @@ import type { Prologue, Session } from '../sessions/session.ts';
 import { bytesOf, neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import type { World } from './played.ts';
+import type { Plain } from './plain.ts';
 
 /** More different set-ups of one destination than this are not told apart. */
 const MAX_PROLOGUES = 16;
@@ -13,7 +14,7 @@ const MAX_PROLOGUES = 16;
 export type WorldOptions = Pick<World, 'match' | 'threshold' | 'onMiss' | 'answerMs' | 'quietMs'>;
 
 /** `sessions`: all that will be played. */
-export function worldOf(sessions: readonly Session[], options: WorldOptions): World {
+export function worldOf(sessions: readonly Session[], options: WorldOptions, prepared: Plain['prepared'] = {}): World {
   const protocols = new Map<string, ProtocolName>();
   const names = new Map<string, Set<string>>();
   const prologues = new Map<string, Prologue>();
@@ -47,7 +48,7 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions): Wo
   return {
     match, threshold, onMiss, answerMs, quietMs,
     protocols: Object.fromEntries(protocols),
-    prologues: [...prologues.values()],
+    prologues: [...prologues.values()], prepared,
     names: Object.fromEntries([...names].map(([host, addresses]) => [host, [...addresses]])),
   };
 }

@@ -70,10 +70,24 @@ export class Recorder {
    * tests ask is whether the truth is told, not how small a ring may be.
    */
   static async attach(pids: readonly number[], dir: string): Promise<Recorder> {
-    const args = ['attach', ...pids.flatMap((pid) => ['--pid', String(pid)]), '--out', dir, '--json', '--ring-bytes', '64MiB'];
+    return Recorder.#start(pids.flatMap((pid) => ['--pid', String(pid)]), [], dir);
+  }
+
+  /** Starts the command and records it from its first call on. */
+  static run(command: readonly string[], dir: string): Promise<Recorder> {
+    return Recorder.#start([], ['--', ...command], dir);
+  }
+
+  static async #start(targets: readonly string[], command: readonly string[], dir: string): Promise<Recorder> {
+    const args = ['attach', ...targets, '--out', dir, '--json', '--ring-bytes', '64MiB', ...command];
     const recorder = new Recorder(spawn(KOALA, args, { stdio: ['ignore', 'pipe', 'pipe'] }), dir);
     await recorder.#line('recording', 30_000);
     return recorder;
+  }
+
+  /** What the recorder and its command said on stderr so far. */
+  get said(): string {
+    return this.#stderr;
   }
 
   /** SIGINT, as Ctrl-C: everything that happened before is in the recording. Exit status must be 0. */

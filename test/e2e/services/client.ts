@@ -10,9 +10,10 @@ export interface Asked {
   readonly target: string;
   /** With a body it is a POST, else a GET. */
   readonly body?: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface Exchange extends Omit<Asked, 'body'> {
+export interface Exchange extends Omit<Asked, 'body' | 'headers'> {
   readonly request: Buffer;
   /** Every byte of the answer, as it came, and when it was whole (performance.now). */
   readonly response: Buffer;
@@ -79,7 +80,7 @@ class Client {
     const body = asked.body ?? Buffer.alloc(0);
     const length = asked.body === undefined ? '' : `Content-Length: ${body.length}\r\n`;
     const head = `${asked.body === undefined ? 'GET' : 'POST'} ${asked.target} HTTP/1.1\r\nHost: shop.test\r\nX-Rid: ${asked.rid}\r\n`
-      + `${length}${this.#keepAlive ? '' : 'Connection: close\r\n'}\r\n`;
+      + `${Object.entries(asked.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`).join('')}${length}${this.#keepAlive ? '' : 'Connection: close\r\n'}\r\n`;
     const request = Buffer.concat([Buffer.from(head), body]);
     const { response, ended } = await exchange(socket, request, asked.rid);
     const read = readResponse(response, ended);

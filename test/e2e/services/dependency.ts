@@ -168,13 +168,16 @@ function newestPostgresqlBin(): string {
 
 export interface Mariadb extends Dependency {
   readonly socket: string;
+  /** 0: by its socket only. */
+  readonly port: number;
   readonly user: string;
   readonly password: string;
   readonly database: string;
 }
 
-/** A private MariaDB, reached by its unix socket only; its log is the general query log. */
-export async function mariadb(): Promise<Mariadb> {
+/** A private MariaDB, reached by its unix socket, and by TCP where that is asked for; its log is the general query log. */
+export async function mariadb({ tcp = false } = {}): Promise<Mariadb> {
+  const port = tcp ? await freePort() : 0;
   const dir = temporaryDir('my', 'mysql');
   const data = join(dir, 'data');
   const socket = join(dir, 'my.sock');
@@ -184,7 +187,7 @@ export async function mariadb(): Promise<Mariadb> {
   const daemon = await Daemon.start({
     name: 'mariadb', command: '/usr/sbin/mariadbd', dir,
     args: ['--no-defaults', '--user=mysql', `--datadir=${data}`, `--socket=${socket}`, `--pid-file=${join(dir, 'my.pid')}`,
-      '--skip-networking', '--general-log=1', `--general-log-file=${general}`, '--innodb-flush-log-at-trx-commit=0',
+      ...(tcp ? [`--port=${port}`, '--bind-address=127.0.0.1'] : ['--skip-networking']), '--general-log=1', `--general-log-file=${general}`, '--innodb-flush-log-at-trx-commit=0',
       '--innodb-buffer-pool-size=32M', '--skip-log-bin', '--loose-aria-log-dir-path=' + data],
     ready: () => accepts(socket),
     readyMs: 40_000,
@@ -192,10 +195,11 @@ export async function mariadb(): Promise<Mariadb> {
   execFileSync('mariadb', ['--no-defaults', '-S', socket, '-u', 'root', '-e', `create database shop; use shop;
     create table orders (id int auto_increment primary key, rid varchar(64) not null, price int);
     create table audit (id int auto_increment primary key, rid varchar(64) not null);
-    create user shop@localhost identified by 'secret-of-shop'; grant all on shop.* to shop@localhost;`], { timeout: 20_000, stdio: 'pipe' });
+    create user shop@localhost identified by 'secret-of-shop'; grant all on shop.* to shop@localhost;
+    create user shop@127.0.0.1 identified by 'secret-of-shop'; grant all on shop.* to shop@127.0.0.1;`], { timeout: 20_000, stdio: 'pipe' });
   return {
-    kind: 'mysql', socket, user: 'shop', password: 'secret-of-shop', database: 'shop',
-    destinations: [`unix:${socket}`],
+    kind: 'mysql', socket, port, user: 'shop', password: 'secret-of-shop', database: 'shop',
+    destinations: [`unix:${socket}`, ...(tcp ? [`127.0.0.1:${port}`] : [])],
     calls: async () => {
       const text = (): string => readFileSync(general, 'utf8');
       await settled(() => text().length);

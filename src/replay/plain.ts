@@ -1,0 +1,80 @@
+/**
+ * Sessions in the form in which their calls are matched: see `statements/statements.ts`. Done once, over everything that a
+ * recording holds: a statement may have been prepared in another session than the one that uses it, or in none.
+ */
+import { protocolNamed } from '../protocols/index.ts';
+import type { AmbientTalk, OutboundTalk, Prologue, Session, Talk } from '../sessions/session.ts';
+import { bytesOf } from './calls.ts';
+import { canonicalDestination } from './destination.ts';
+import type { PlainTalk } from './played.ts';
+import { prologuePairs } from './setups.ts';
+import { recordedStatements, type Prepared, type RecordedStatements } from './statements/statements.ts';
+
+export interface Plain {
+  readonly sessions: readonly Session[];
+  readonly ambient: readonly AmbientTalk[];
+  /** By recorded destination. */
+  readonly prepared: Readonly<Record<string, readonly Prepared[]>>;
+}
+
+export function plainForm(sessions: readonly Session[], ambient: readonly AmbientTalk[]): Plain {
+  const readers = new Map<string, { readonly destination: string; readonly statements: RecordedStatements }>();
+  const prologues = new Map(sessions.flatMap(({ prologues: some }) => some.map((prologue) => [prologue.connection, prologue] as const)));
+  const plain = new Map<Talk, Talk>();
+  const talks = [...sessions.flatMap(({ outbound }) => outbound), ...ambient];
+  for (const talk of talks.sort((a, b) => beganUs(a) - beganUs(b))) {
+    const { id, protocol, remote } = talk.connection;
+    let reader = readers.get(id);
+    if (reader === undefined) {
+      const statements = recordedStatements(protocol);
+      if (statements === undefined) continue;
+      reader = { destination: canonicalDestination(remote), statements };
+      readers.set(id, reader);
+      prime(statements, protocol, prologues.get(id));
+    }
+    const made = inPlainForm(talk, reader.statements);
+    if (made !== talk) plain.set(talk, made);
+  }
+  const prepared: Record<string, Prepared[]> = {};
+  for (const { destination, statements } of readers.values()) (prepared[destination] ??= []).push(...statements.prepared);
+  const of = <T extends Talk>(talk: T): T => (plain.get(talk) as T | undefined) ?? talk;
+  return {
+    sessions: plain.size === 0 ? sessions : sessions.map((session) => ({ ...session, outbound: session.outbound.map(of) })),
+    ambient: ambient.map(of),
+    prepared: Object.fromEntries(Object.entries(prepared).map(([destination, all]) => [destination, distinct(all)])),
+  };
+}
+
+const beganUs = (talk: Talk): number => talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0;
+
+function prime(statements: RecordedStatements, protocol: string, prologue: Prologue | undefined): void {
+  if (prologue === undefined) return;
+  for (const pair of prologuePairs(prologue, protocol, protocolNamed(protocol))) statements.read(pair);
+}
+
+/** The chunks become one each way: the request as of its first, the answer as of its last moment. */
+function inPlainForm<T extends OutboundTalk | AmbientTalk>(talk: T, statements: RecordedStatements): T | PlainTalk {
+  const [request, response] = [bytesOf(talk.request), bytesOf(talk.response)];
+  const read = statements.read({ request, response });
+  if (read === undefined) return { ...talk, agreed: true };
+  if (read.request === request && read.response === response) return talk;
+  const [first, last] = [talk.request[0], talk.response.at(-1) ?? talk.request.at(-1)];
+  if (first === undefined || last === undefined) return talk;
+  return {
+    ...talk, request: [{ atUs: first.atUs, tid: first.tid, bytes: read.request }],
+    response: read.response.length === 0 ? [] : [{ atUs: last.atUs, tid: last.tid, bytes: read.response }],
+  };
+}
+
+/** The calls of no session as a session's, so that they can be learnt: they answer the SUT's start, and what it does by itself. */
+export function ofNoSession(like: Session, ambient: readonly AmbientTalk[]): Session {
+  const outbound = ambient.map((talk): OutboundTalk => ({ ...talk, attribution: 'elimination', certainty: 'likely' }));
+  return { ...like, outbound, prologues: [] };
+}
+
+/** One of each text: the one of which most is known. */
+function distinct(prepared: readonly Prepared[]): Prepared[] {
+  const best = new Map<string, Prepared>();
+  for (const one of prepared) if ((best.get(one.sql)?.answer.length ?? -1) < one.answer.length) best.set(one.sql, one);
+  return [...best.values()];
+}

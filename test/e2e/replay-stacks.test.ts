@@ -1,0 +1,151 @@
+/** Real stacks, recorded from their start, replayed with all their dependencies stopped: the same build, and a changed one. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { load } from '../../src/replay/load.ts';
+import type { Replayed, ReplayedCall } from '../../src/replay/replayed.ts';
+import { koala, Recorder, whyNotRecordable } from './recorder.ts';
+import { cannotReplay } from './replay/stage.ts';
+import { Clients } from './services/client.ts';
+import { removeDir, temporaryDir } from './services/daemon.ts';
+import { until } from './services/dependency.ts';
+import { ridMaker } from './services/rid.ts';
+import type { Built } from './stacks/built.ts';
+import { nodeBuild, nodeStack } from './stacks/node.ts';
+import { CHANGES, logins, request, type Change, type Signs, type Stack } from './stacks/stack.ts';
+
+const REQUESTS = 140;
+const RUNS = 3;
+/** What the command takes more than the recording and the service's command. */
+const MORE = (process.env['KOALA_TEST_REPLAY'] ?? '').split(' ').filter((word) => word !== '');
+
+const STACKS: Readonly<Record<string, { build(): Built; start(dir: string): Promise<Stack> }>> = {
+  'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack },
+};
+
+/** `koala-bpf replay` of everything in the recording. */
+async function replayAll(dir: string, command: readonly string[]): Promise<{ exit: number | null; replayed: Replayed[]; stderr: string }> {
+  const { exit, stdout, stderr } = await koala(['replay', dir, '--json', ...MORE, '--', ...command], 150_000);
+  const lines = stdout.map((line) => JSON.parse(line) as Replayed | { event: 'summary' });
+  return { exit, stderr, replayed: lines.flatMap((line) => (line.event === 'session' ? [line] : [])) };
+}
+
+/** Records the service from its start under a load, and stops it and all its dependencies. */
+async function record(stack: Stack, dir: string): Promise<void> {
+  const recorder = await Recorder.run(stack.command, dir);
+  const clients = new Clients(stack.port, stack.clients, { keepAlive: true });
+  try {
+    await until(() => stack.ready(), 'the service').catch((error: unknown) => { throw new Error(`${String(error)}: ${recorder.said.slice(-2000)}`); });
+    const ridAt = ridMaker();
+    const tokens = (await clients.send(logins(ridAt))).map(({ body, status }) => {
+      assert.equal(status, 200, body.toString());
+      return (JSON.parse(body.toString()) as { token: string }).token;
+    });
+    const exchanges = await clients.send(Array.from({ length: REQUESTS }, (_, n) => request(n, ridAt(100 + n), tokens)));
+    for (const { status, body, target } of exchanges) assert.equal(status, target === '/orders' ? 201 : 200, body.toString());
+    await sleep(300);
+    await recorder.stop();
+  } finally {
+    clients.close();
+    recorder.kill();
+    await stack.stopDependencies();
+  }
+}
+
+const shown = (some: readonly Replayed[], stderr: string): string => `${JSON.stringify(some.slice(0, 2), undefined, 1).slice(0, 6_000)}\n${stderr.slice(-1_500)}`;
+const verdicts = (calls: readonly ReplayedCall[], verdict: ReplayedCall['verdict']): readonly ReplayedCall[] => calls.filter((call) => call.verdict === verdict);
+
+/** Fails unless the session differs by this change, and by nothing else. */
+function assertNames(change: Change, { calls, response }: Replayed, signs: Signs): void {
+  const paths = response.differences.map(({ path }) => path);
+  const odd = calls.filter(({ verdict }) => verdict !== 'same');
+  switch (change) {
+    case 'a field renamed':
+      assert.deepEqual([paths.toSorted(), odd], [[`${signs.body}.item`, `${signs.body}.what`], []]);
+      return;
+    case 'a wrong status':
+      assert.deepEqual([paths, odd], [['response.status'], []]);
+      return;
+    case 'a query added': case 'a dependency called twice':
+      assert.deepEqual([odd.length, verdicts(calls, 'new').length], [1, 1]);
+      assert.match(odd[0]?.summary ?? '', change === 'a query added' ? signs.added : signs.twice);
+      return;
+    case 'a query dropped':
+      assert.deepEqual([odd.length, verdicts(calls, 'missing').length], [1, 1]);
+      assert.match(odd[0]?.summary ?? '', signs.dropped);
+      return;
+    case 'a parameter changed':
+      assert.deepEqual([odd.length, verdicts(calls, 'different').length], [1, 1]);
+      assert.match(odd[0]?.differences.map(({ path }) => path).join(' ') ?? '', signs.parameter);
+      return;
+    case 'a call reordered':
+      assert.ok(odd.length > 0 && verdicts(calls, 'reordered').length === odd.length);
+      assert.deepEqual(paths, []);
+  }
+}
+
+describe('replay of a real stack, its dependencies stopped', function () {
+  this.timeout(400_000);
+
+  before(async function () {
+    const why = cannotReplay() ?? await whyNotRecordable();
+    if (why === undefined) return;
+    console.log(`      skipped: ${why}`);
+    this.skip();
+  });
+
+  for (const [name, { build, start }] of Object.entries(STACKS)) {
+    describe(name, () => {
+      const dir = temporaryDir('stack');
+      let stack: Stack | undefined;
+
+      before(async function () {
+        const made = build();
+        if ('why' in made) {
+          console.log(`      skipped: ${made.why}`);
+          this.skip();
+        }
+        stack = await start(made.dir);
+        await record(stack, join(dir, 'rec'));
+      });
+
+      after(() => {
+        stack?.remove();
+        if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(dir);
+        else console.log(`      kept: ${dir} ${stack?.command.join(' ') ?? ''}`);
+      });
+
+      it(`is the same, ${RUNS} times in a row`, async () => {
+        const recorded = load([join(dir, 'rec')], [], 5_000).length;
+        assert.ok(recorded >= REQUESTS + 20, `${recorded} sessions were recorded`);
+        for (let run = 0; run < RUNS; run += 1) {
+          const { exit, replayed, stderr } = await replayAll(join(dir, 'rec'), stack!.command);
+          const others = replayed.filter(({ verdict }) => verdict !== 'same');
+          assert.deepEqual(others.map(({ summary, verdict, reason }) => [summary, verdict, reason]), [], shown(others, stderr));
+          assert.equal(exit, 0);
+          assert.equal(replayed.length, recorded);
+          assert.ok(replayed.every(({ calls, summary }) => !summary.startsWith('GET /orders/') || calls.length >= stack!.calls), shown(replayed, stderr));
+        }
+      });
+
+      it('of a changed build differs in exactly the sessions that the change touches, and each report names it', async () => {
+        const { exit, replayed, stderr } = await replayAll(join(dir, 'rec'), ['env', 'SHOP_CHANGE=yes', ...stack!.command]);
+        assert.equal(exit, 1, stderr);
+        const seen = new Set<Change>();
+        for (const one of replayed) {
+          const number = /^GET \/orders\/(\d+)/.exec(one.summary)?.[1];
+          const change = number === undefined ? undefined : CHANGES[Number(number) % 10];
+          assert.equal(one.verdict, change === undefined ? 'same' : 'different', `${change}: ${shown([one], stderr)}`);
+          if (change === undefined) continue;
+          seen.add(change);
+          try {
+            assertNames(change, one, stack!.signs);
+          } catch (error) {
+            throw new Error(`${change}: ${String(error)}\n${shown([one], stderr)}`, { cause: error });
+          }
+        }
+        assert.equal(seen.size, 7);
+      });
+    });
+  }
+});
