@@ -9,6 +9,15 @@ import type { ConnectionEnd, StreamSink } from './sink.ts';
 
 export const errno = { EPIPE: 32, ECONNRESET: 104, ETIMEDOUT: 110, ECONNREFUSED: 111, EHOSTUNREACH: 113, ENETUNREACH: 101 } as const;
 
+/** As its talks show it. */
+export interface ShownConnection {
+  readonly id: string;
+  /** "IP:PORT", "[v6]:PORT" or "unix:/path". */
+  readonly local: string;
+  readonly remote: string;
+  readonly protocol: string;
+}
+
 export class Connection {
   readonly number: number;
   /** `number` as text: the contract's id. */
@@ -37,6 +46,7 @@ export class Connection {
   sink!: StreamSink;
   ingress!: Ingress;
   egress!: Egress;
+  #shown: ShownConnection | undefined;
   #localFin = false;
   #remoteFin = false;
   #firstFin: 'local' | 'remote' | undefined;
@@ -92,6 +102,12 @@ export class Connection {
   /** What was asked or said on it can't be told from its opposite: its open was lost, and no protocol speaks for it. */
   get isGuess(): boolean {
     return this.guessed && !this.framed;
+  }
+
+  /** Made once: talks of the same protocol share it. */
+  shown(protocol: string): ShownConnection {
+    if (this.#shown?.protocol === protocol) return this.#shown;
+    return (this.#shown = { id: this.id, local: this.local, remote: this.remote, protocol });
   }
 
   /** True when the connection is over and can be forgotten. */

@@ -44,15 +44,13 @@ const ownEveryBytes = 16 << 20;
 /** So long, and while no more wait, a finished session waits for what tells workers from an event loop. */
 const maxDoubtUs = 2_000_000;
 const maxInDoubt = 4_096;
-const NO_SETUPS: readonly Spoken[] = [];
 
 export class Derivation {
   readonly #options: DerivationOptions;
   readonly #connections: Connections;
   readonly #processes = new Processes();
   readonly #weaver: Weaver;
-  readonly #cutters = new WeakMap<Connection, Cutter<Spoken>>();
-  readonly #prologues = new Prologues((connection) => this.#cutters.get(connection)?.setups ?? NO_SETUPS);
+  readonly #prologues = new Prologues((connection) => cutterOf(connection).setups);
   readonly #lossReportUs: number;
   #waiting: OpenSession[] = [];
   #waitingFrom = 0;
@@ -68,11 +66,7 @@ export class Derivation {
     this.#connections = new Connections({
       digests: options.digests ?? false,
       onAccount: (account) => options.onConnection?.(account),
-      sink: (connection) => {
-        const cutter = new Cutter<Spoken>(connection, this.#weaver, limits);
-        this.#cutters.set(connection, cutter);
-        return cutter;
-      },
+      sink: (connection) => new Cutter<Spoken>(connection, this.#weaver, limits),
     });
     this.#weaver = new Weaver({
       recordingId: options.recordingId,
@@ -154,7 +148,7 @@ export class Derivation {
   /** The sessions that `connection`'s request at hand may be of: id and how sure, the best answer so far. */
   tieOf(connection: number): { readonly session: string; readonly attribution: string } | undefined {
     const known = this.#connections.get(connection);
-    const tie = known === undefined ? undefined : this.#cutters.get(known)?.asking?.tie;
+    const tie = known === undefined ? undefined : cutterOf(known).asking?.tie;
     return tie === undefined || tie.job.gone ? undefined : { session: tie.job.id, attribution: tie.evidence.attribution };
   }
 
@@ -218,7 +212,7 @@ export class Derivation {
     for (const connection of this.#connections.all()) {
       connection.egress.own(owned);
       connection.ingress.own(owned);
-      this.#cutters.get(connection)?.own(owned, isGone);
+      cutterOf(connection).own(owned, isGone);
     }
     for (const session of this.#weaver.open) {
       for (const talk of [session.talk, ...session.calls]) {
@@ -227,6 +221,11 @@ export class Derivation {
       }
     }
   }
+}
+
+/** Who cuts it: every connection was given one. */
+function cutterOf(connection: Connection): Cutter<Spoken> {
+  return connection.sink as Cutter<Spoken>;
 }
 
 function isGone(talk: Spoken): boolean {

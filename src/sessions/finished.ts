@@ -6,18 +6,25 @@ import type { Mutable } from '../talks/open-talk.ts';
 import { certify } from './certificate.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Prologues } from './prologues.ts';
-import type { AmbientTalk, OutboundTalk, Session } from './session.ts';
+import type { AmbientTalk, OutboundTalk, Prologue, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
+
+// Most sessions have none.
+const NO_SETUPS: readonly Spoken[] = [];
+const NO_CALLS: readonly OutboundTalk[] = [];
+const NO_PROLOGUES: readonly Prologue[] = [];
 
 /** `ended`: the recording ended before the session did. */
 export function finishedSession(session: OpenSession, prologues: Prologues, ledger: LossLedger, ended: boolean): Session {
   const { talk, process } = session;
-  const calls = session.calls.every((call) => call.called) ? session.calls : session.calls.filter((call) => call.called);
+  const calls = session.calls.every(isCalled) ? session.calls : session.calls.filter(isCalled);
   if (calls.length > 1) calls.sort((a, b) => a.beganSeq - b.beganSeq);
   const setUp = prologues.connectionsOf(talk, calls, session.opened);
-  const certificate = certify(session, calls, setUp.flatMap((connection) => prologues.setupsOf(connection)), ledger, ended);
-  const outbound = outboundOf(session, calls, ledger);
-  const proven = outbound.reduce((count, call) => (call.certainty === 'proven' ? count + 1 : count), 0);
+  const setups = setUp.length === 0 ? NO_SETUPS : setUp.flatMap((connection) => prologues.setupsOf(connection));
+  const certificate = certify(session, calls, setups, ledger, ended);
+  const outbound = calls.length === 0 ? NO_CALLS : outboundOf(session, calls, ledger);
+  let proven = 0;
+  for (const call of outbound) if (call.certainty === 'proven') proven += 1;
   return {
     id: session.id,
     startedAtUs: talk.begunAtUs,
@@ -27,7 +34,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
     inbound: talk.finished(),
     outbound,
     ties: { proven, likely: outbound.length - proven, unknown: certificate.unseen.find((one) => one.kind === 'unattributed')?.count ?? 0 },
-    prologues: setUp.map((connection) => prologues.of(connection)),
+    prologues: setUp.length === 0 ? NO_PROLOGUES : setUp.map((connection) => prologues.of(connection)),
     names: session.names,
     certificate,
   };
@@ -37,9 +44,12 @@ export function ambientTalk(talk: Spoken): AmbientTalk {
   return { ...talk.finished(), ambient: true, tgid: talk.begunTgid, startedAtUs: talk.begunAtUs, candidates: talk.candidates };
 }
 
+function isCalled(call: Spoken): boolean {
+  return call.called;
+}
+
 function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger): OutboundTalk[] {
   const { talk } = session;
-  if (calls.length === 0) return [];
   const job: JobFacts = {
     byOneThread: talk.byOneThread,
     blocking: session.discipline.blocking,

@@ -107,7 +107,7 @@ export class OpenSession implements Job {
 
   /** Takes out the calls whose tie does not hold of what their thread has turned out to be. */
   takeFallen(): readonly Spoken[] {
-    if (!this.calls.some(isFallen)) return NONE;
+    if (this.calls.length === 0 || !this.calls.some(isFallen)) return NONE;
     const fallen = this.calls.filter(isFallen);
     for (const call of fallen) this.drop(call);
     this.fallen = fallen.length;

@@ -18,7 +18,9 @@ export class Prologues {
 
   /** Of the connections of a session, and of those that were opened for it, the ones that were set up in any way. */
   connectionsOf(inbound: Spoken, calls: readonly Spoken[], opened: readonly Connection[] = NONE): readonly Connection[] {
-    if (!this.#isSetUp(inbound.connection) && !calls.some((call) => this.#isSetUp(call.connection)) && opened.length === 0) return NONE;
+    let setUp = opened.length > 0 || this.#isSetUp(inbound.connection);
+    for (const call of calls) setUp ||= this.#isSetUp(call.connection);
+    if (!setUp) return NONE;
     const connections = new Set([...[inbound, ...calls].map((talk) => talk.connection), ...opened]);
     return [...connections].filter((connection) => this.setupsOf(connection).length > 0);
   }

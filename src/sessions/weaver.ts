@@ -73,8 +73,8 @@ export class Weaver implements TalkSink<Spoken> {
     if (connection.held) this.#holding.ended(this.contexts.of(connection.openerTid, connection.open.tgid), connection);
   }
 
-  opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tid: number, tgid: number): Spoken {
-    const talk = new Spoken(connection, inbound, atUs, tid, tgid);
+  opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tgid: number): Spoken {
+    const talk = new Spoken(connection, inbound, atUs, tgid);
     talk.beganSeq = this.seq;
     if (!inbound || opening === 'greeting' || opening === 'push') return talk;
     if (connection.isGuess) {

@@ -64,11 +64,10 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   began(direction: Direction, position: number, atUs: number, tid: number, tgid: number): void {
     if (direction === 'egress' && position < this.#connection.egress.account.next) return;
     const asks = direction === this.#clientDirection();
-    const talk = asks ? this.#asking(position, atUs, tid, tgid) : this.#answering(atUs, tid, tgid);
+    const talk = asks ? this.#asking(position, atUs, tgid) : this.#answering(atUs, tgid);
     const first = asks && talk.request.empty && !this.#connection.egress.waiting;
     if (first) {
       talk.begunAtUs = atUs;
-      talk.begunTid = tid;
       if (tgid !== 0) talk.begunTgid = tgid;
     }
     if (!asks) talk.responded = true;
@@ -99,21 +98,20 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       const run = talk.sent;
       if (run.empty || run.end <= position || run.from >= end) continue;
       run.name(position, end, atUs, tid);
-      if (talk.begunTid === 0 && !talk.inbound) talk.begunTid = tid;
       this.#sink.spoke(talk, talk.inbound ? 'response' : 'request', atUs, tid, this.#connection.open.tgid);
     }
   }
 
   proven(position: number): void {
     this.#proven = position;
-    for (let at = 0; at < this.#unsettled.length;) {
-      const talk = this.#unsettled[at] as T;
-      if (talk.sent.end > position) at += 1;
-      else {
-        this.#unsettled.splice(at, 1);
-        this.#settle(talk);
-      }
+    const unsettled = this.#unsettled;
+    let kept = 0;
+    for (let at = 0; at < unsettled.length; at += 1) {
+      const talk = unsettled[at] as T;
+      if (talk.sent.end > position) unsettled[kept++] = talk;
+      else this.#settle(talk);
     }
+    shorten(unsettled, kept);
   }
 
   finished(direction: Direction): void {
@@ -160,22 +158,22 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   /** The talk that request bytes at `position` belong to: a new one when the last is answered. */
-  #asking(position: number, atUs: number, tid: number, tgid: number): T {
+  #asking(position: number, atUs: number, tgid: number): T {
     const last = this.#queue[this.#queue.length - 1];
-    if (last === undefined) return this.#open(atUs, tid, tgid);
+    if (last === undefined) return this.#open(atUs, tgid);
     if (this.#framer !== undefined) {
       if (last.unasked) this.#cut(last, position);
-      return last.requestDone || last.unasked ? this.#open(atUs, tid, tgid) : last;
+      return last.requestDone || last.unasked ? this.#open(atUs, tgid) : last;
     }
     if (!last.responded && !last.requestDone) return last;
     if (this.#log !== undefined && !last.unasked) this.#unknown();
     this.#cut(last, position);
-    return this.#open(atUs, tid, tgid);
+    return this.#open(atUs, tgid);
   }
 
-  #answering(atUs: number, tid: number, tgid: number): T {
+  #answering(atUs: number, tgid: number): T {
     const talk = this.#framer === undefined ? this.#queue[this.#queue.length - 1] : this.#head();
-    return talk ?? this.#openUnasked(atUs, tid, tgid);
+    return talk ?? this.#openUnasked(atUs, tgid);
   }
 
   #head(): T | undefined {
@@ -184,20 +182,20 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   #talkOf(side: Side, direction: Direction, piece: Piece): T {
-    const { atUs, tid } = piece;
+    const { atUs } = piece;
     const tgid = this.#connection.open.tgid;
     if (this.#framer !== undefined) {
-      if (side === 'server') return this.#head() ?? this.#openUnasked(atUs, tid, tgid);
+      if (side === 'server') return this.#head() ?? this.#openUnasked(atUs, tgid);
       const last = this.#queue[this.#queue.length - 1];
-      return last === undefined || last.requestDone ? this.#open(atUs, tid, tgid) : last;
+      return last === undefined || last.requestDone ? this.#open(atUs, tgid) : last;
     }
     if (direction === 'egress') {
       for (const talk of this.#queue) if (talk.cutAt === undefined || piece.position < talk.cutAt) return talk;
     } else if (this.#queue.length > 0) return this.#queue[this.#queue.length - 1] as T;
-    return side === 'client' ? this.#open(atUs, tid, tgid) : this.#openUnasked(atUs, tid, tgid);
+    return side === 'client' ? this.#open(atUs, tgid) : this.#openUnasked(atUs, tgid);
   }
 
-  #open(atUs: number, tid: number, tgid: number, opening: Opening = 'request'): T {
+  #open(atUs: number, tgid: number, opening: Opening = 'request'): T {
     if (this.#queue.length >= maxUnanswered) this.#loseFraming(`more than ${maxUnanswered} requests without an answer`);
     if (this.#framer === undefined && this.#log === undefined && this.#resync && this.#resyncs < maxResyncs) {
       this.#resyncs += 1;
@@ -206,7 +204,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     const inbound = this.#clientDirection() === 'ingress';
     const last = this.#queue[this.#queue.length - 1];
     const follows = last !== undefined && !last.responseDone;
-    const talk = this.#sink.opened(this.#connection, inbound, opening, follows, atUs, tid, tgid || this.#connection.open.tgid);
+    const talk = this.#sink.opened(this.#connection, inbound, opening, follows, atUs, tgid || this.#connection.open.tgid);
     talk.protocol = this.protocol;
     talk.framed = this.#framer !== undefined;
     talk.joined = this.#opened === 0 && !this.#connection.whole;
@@ -218,9 +216,9 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   /** The server speaks and nobody asked: its greeting, a push, or the answer to what was asked before the recorder came. */
-  #openUnasked(atUs: number, tid: number, tgid: number): T {
+  #openUnasked(atUs: number, tgid: number): T {
     const opening = this.#opened > 0 ? 'push' : this.#connection.whole ? 'greeting' : 'late';
-    const talk = this.#open(atUs, tid, tgid, opening);
+    const talk = this.#open(atUs, tgid, opening);
     if (opening === 'greeting') this.#isSetup(talk);
     return talk;
   }
@@ -241,7 +239,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   #failed(end: ConnectionEnd): void {
     if (this.#clientDirection() === 'ingress') return;
     const { open } = this.#connection;
-    const talk = this.#open(open.atUs, open.tid, open.tgid);
+    const talk = this.#open(open.atUs, open.tgid);
     this.#sink.spoke(talk, 'request', open.atUs, open.tid, open.tgid);
     talk.end = end;
     this.#isCall(talk);
@@ -309,7 +307,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       if (frame.side === 'client') this.#requestFrame(frame);
       else this.#responseFrame(frame);
     }
-    frames.length = 0;
+    shorten(frames, 0);
   }
 
   #requestFrame(frame: Frame): void {
@@ -323,7 +321,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     if (talk.responseDone) this.#finish(talk);
     const first = rest[0];
     if (first === undefined) return;
-    const next = this.#open(first.atUs, first.tid, talk.begunTgid);
+    const next = this.#open(first.atUs, talk.begunTgid);
     for (const piece of rest) next.request.add(piece, this.#options);
     this.#sink.spoke(next, 'request', first.atUs, first.tid, talk.begunTgid);
   }
@@ -339,7 +337,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     if (talk.requestDone) this.#finish(talk);
     const first = rest[0];
     if (first === undefined) return;
-    const next = this.#head() ?? this.#openUnasked(first.atUs, first.tid, talk.begunTgid);
+    const next = this.#head() ?? this.#openUnasked(first.atUs, talk.begunTgid);
     for (const piece of rest) next.response.add(piece, this.#options);
     next.responded = true;
     this.#sink.spoke(next, 'response', first.atUs, first.tid, talk.begunTgid);
@@ -350,7 +348,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     const pushed = talk.response.splitAt(this.#serverBase + frame.start);
     const first = pushed[0];
     if (first === undefined) return;
-    const push = this.#openUnasked(first.atUs, first.tid, talk.begunTgid);
+    const push = this.#openUnasked(first.atUs, talk.begunTgid);
     for (const piece of pushed) push.response.add(piece, this.#options);
     for (const piece of push.response.splitAt(this.#serverBase + frame.end)) talk.response.add(piece, this.#options);
     talk.responded = !talk.response.empty;
@@ -406,3 +404,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 }
 
+/** Setting the length gives the array's room back, to be made again for the next element. */
+function shorten(array: unknown[], length: number): void {
+  while (array.length > length) array.pop();
+}

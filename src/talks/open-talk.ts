@@ -3,7 +3,7 @@ import type { Connection } from '../connections/connection.ts';
 import type { ConnectionEnd } from '../connections/sink.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { Run } from './run.ts';
-import type { Talk, TalkConnection } from './talk.ts';
+import type { Talk } from './talk.ts';
 
 export class OpenTalk {
   readonly connection: Connection;
@@ -12,7 +12,6 @@ export class OpenTalk {
   readonly response = new Run();
   /** When its first system call began, and whose it was. */
   begunAtUs: number;
-  begunTid: number;
   begunTgid: number;
   protocol: Protocol | undefined;
   /** No more of the request (the response) will come. */
@@ -44,11 +43,10 @@ export class OpenTalk {
   /** Egress from this position on is the next talk's. Undefined: not known yet. */
   cutAt: number | undefined;
 
-  constructor(connection: Connection, inbound: boolean, atUs: number, tid: number, tgid: number) {
+  constructor(connection: Connection, inbound: boolean, atUs: number, tgid: number) {
     this.connection = connection;
     this.inbound = inbound;
     this.begunAtUs = atUs;
-    this.begunTid = tid;
     this.begunTgid = tgid;
   }
 
@@ -67,7 +65,7 @@ export class OpenTalk {
   /** Built field by field: this runs once a talk, and spreads cost more than all the rest of it. */
   finished(): Mutable<Talk> {
     const talk: Mutable<Talk> = {
-      connection: talkConnection(this.connection, this.protocol?.name ?? 'unknown'),
+      connection: this.connection.shown(this.protocol?.name ?? 'unknown'),
       request: this.request.chunks(),
       response: this.response.chunks(),
     };
@@ -77,15 +75,3 @@ export class OpenTalk {
 }
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** Made once: the talks of a connection share it. */
-const made = new WeakMap<Connection, TalkConnection>();
-
-function talkConnection(connection: Connection, protocol: TalkConnection['protocol']): TalkConnection {
-  const known = made.get(connection);
-  if (known?.protocol === protocol) return known;
-  const { id, local, remote } = connection;
-  const one = { id, local, remote, protocol };
-  made.set(connection, one);
-  return one;
-}

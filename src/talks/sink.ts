@@ -7,7 +7,7 @@ export type Opening = 'request' | 'greeting' | 'late' | 'push';
 /** What a cutter tells whoever ties talks into sessions, in the order of the ring. */
 export interface TalkSink<T extends OpenTalk> {
   /** A talk begins. The sink makes it, so that it may hold more than a talk. `follows`: an earlier one of this connection has no answer yet. */
-  opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tid: number, tgid: number): T;
+  opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tgid: number): T;
   /** A system call begins to move bytes of `talk`: told before the bytes are there. */
   spoke(talk: T, side: 'request' | 'response', atUs: number, tid: number, tgid: number): void;
   /** Its request is known to be a call, and not part of the connection's prologue. */

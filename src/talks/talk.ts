@@ -1,12 +1,9 @@
 /** A talk, as the program holds it: one request and its response on one connection. */
 import type { Chunk } from '../connections/account.ts';
+import type { ShownConnection } from '../connections/connection.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 
-export interface TalkConnection {
-  readonly id: string;
-  /** "IP:PORT", "[v6]:PORT" or "unix:/path". */
-  readonly local: string;
-  readonly remote: string;
+export interface TalkConnection extends ShownConnection {
   readonly protocol: ProtocolName;
 }
 
