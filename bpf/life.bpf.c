@@ -8,6 +8,7 @@
  *   their FIN  ESTABLISHED → CLOSE_WAIT, FIN_WAIT1|2 → CLOSING|TIME_WAIT
  *   the end    tcp_destroy_sock: only now nothing more can be read (data may be read after a reset)
  */
+#include "claim.h"
 #include "process.h"
 #include "receive.h"
 #include <bpf/bpf_tracing.h>
@@ -164,7 +165,7 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 	__u64 key = (__u64)sk;
 	struct connection *connection;
 
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !claim(HOOK_STATE, sk))
 		return 0;
 	if (new_state != TCP_LISTEN && old_state != TCP_LISTEN && is_subflow(sk))
 		return 0;
@@ -217,7 +218,7 @@ int BPF_PROG(tcp_destroyed, struct sock *sk)
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 	__u32 sequence;
 
-	if (!connection)
+	if (!connection) /* also where another copy (claim.h) was here first */
 		return 0;
 	if (!(connection->flags & (CONNECTION_LOCAL_FIN | CONNECTION_CLOSED)))
 		end_egress(connection, sent_sequence(sk, connection));

@@ -41,6 +41,8 @@ struct knobs {
 	__u32 watch_cgroups;       /* --cgroup or --unit was given                    */
 	__u32 watch_exe;           /* --exe was given                                 */
 	__u32 recvmsg_flags_index; /* which argument of tcp_recvmsg holds the flags    */
+	__u32 copies;              /* how often these programs are loaded (claim.h)    */
+	__u32 copy;                /* which of them this is, from 0                    */
 	__u64 max_message;         /* --max-message; 0: whole                         */
 };
 extern const volatile struct knobs knobs;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes and threads: who is born of whom, who becomes what, who ends; and the filters that follow a service. */
+#include "claim.h"
 #include "process.h"
 #include <bpf/bpf_tracing.h>
 
@@ -149,6 +150,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 {
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid), tgid = BPF_CORE_READ(child, tgid);
 
+	if (!claim(HOOK_FORK, child))
+		return 0;
 	if (parent_tgid == tgid) {
 		if (is_watched(tgid))
 			emit_process(PROCESS_THREAD, parent, child, 0);
@@ -172,6 +175,8 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 	const char *filename = BPF_CORE_READ(bprm, filename);
 	__u64 former = (__u64)tgid << 32 | (__u32)old_pid;
 
+	if (!claim(HOOK_EXEC, task))
+		return 0;
 	/* A thread that execs takes its process' id over: what was kept under its own is nobody's. */
 	if (old_pid != tgid) {
 		bpf_map_delete_elem(&sends, &former);
@@ -204,7 +209,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	/* First: of two threads that end at once, the first to come here ends the process for the filters. */
 	bpf_map_delete_elem(&sends, &who);
 	bpf_map_delete_elem(&receives, &who);
-	if (!is_watched(tgid))
+	if (!is_watched(tgid) || !claim(HOOK_EXIT, task))
 		return 0;
 	signal = (void *)BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) > 0) {

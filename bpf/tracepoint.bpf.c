@@ -10,6 +10,7 @@
  */
 /* Every kernel pointer that these headers get here is a tracepoint's argument. */
 #define KOALA_DIRECT
+#include "claim.h"
 #include "datagram.h"
 #include "stream.h"
 #include <bpf/bpf_tracing.h>
@@ -156,7 +157,7 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 	struct connection *connection;
 	struct call *call;
 
-	if (!is_watched(who >> 32))
+	if (!is_watched(who >> 32) || !claim(HOOK_SEND, sk))
 		return 0;
 	call = bpf_map_lookup_elem(&sends, &who);
 	if (call && call->sock == key) {
@@ -254,7 +255,7 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
-	if (!is_watched(who >> 32))
+	if (!is_watched(who >> 32) || !claim(HOOK_SENT, sk))
 		return 0;
 	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
@@ -280,7 +281,7 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	struct call *note;
 	__u32 copied;
 
-	if (!is_watched(who >> 32))
+	if (!is_watched(who >> 32) || !claim(HOOK_CONSUMED, sk))
 		return 0;
 	copied = copied_sequence(sk);
 	if (current_system_call() == NR_SPLICE) {
@@ -376,7 +377,7 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
-	if (!is_watched(who >> 32))
+	if (!is_watched(who >> 32) || !claim(HOOK_RECEIVED, sk))
 		return 0;
 	protocol = sk->sk_protocol;
 	count_message(who, result);
@@ -412,7 +413,7 @@ int BPF_PROG(tp_completed, struct io_ring_ctx *ring_context, void *request, stru
 	__u64 address = 0, length;
 	__u8 opcode;
 
-	if (!is_watched(who >> 32))
+	if (!is_watched(who >> 32) || !claim(HOOK_COMPLETED, request))
 		return 0;
 	file = BPF_CORE_READ(req, file);
 	if ((BPF_CORE_READ(file, f_inode, i_mode) & 0170000) != 0140000)

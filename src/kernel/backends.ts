@@ -1,5 +1,6 @@
 /** The probe backends: a new one is one `.bpf.c` and one row here. In the order in which `--probe auto` tries them. */
 import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { EnvironmentError } from '../errors.ts';
 import { c, errnoName } from './ffi.ts';
 import { libbpf, takeLog } from './libbpf.ts';
@@ -20,6 +21,8 @@ export interface Backend {
 export const COMMON_PROGRAMS = [
   'tcp_state', 'tcp_destroyed', 'process_fork', 'process_exec', 'process_exit',
 ] as const;
+/** Which of a backend's programs sit on tracepoints, as the common ones do. */
+export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe)_/.test(name);
 export const CGROUP_PROGRAMS = ['cgroup_made', 'cgroup_joined'] as const;
 export const ITERATORS = ['existing_listeners', 'existing_connections'] as const;
 /** Attached to the root cgroup. */
@@ -96,6 +99,15 @@ export function backend(name: ProbeName): Backend {
  */
 function preemptionRefusal(): string | undefined {
   return mayPreempt() ? 'this kernel may preempt a probe, and skips it for other threads meanwhile: kprobe is safe' : undefined;
+}
+
+/**
+ * How often each tracepoint's program is to be loaded so that one that is preempted is made up for by another (bpf/claim.h):
+ * 1 but on kernels that preempt them, which they do since tracepoints no longer turn preemption off (SRCU instead, Linux 7.0).
+ * With three, two threads have to be preempted in the same place on one CPU before a third is skipped there.
+ */
+export function tracepointCopies(): number {
+  return Number(release().split('.')[0]) >= 7 && mayPreempt() ? 3 : 1;
 }
 
 /** Whether the kernel preempts itself; true where it was built to choose and does not say what it chose. */

@@ -87,6 +87,10 @@ function declareLibbpf() {
     bpf_program__name: declare<(program: P) => string>('const char *bpf_program__name(void *program)'),
     bpf_program__set_autoload: declare<(program: P, load: boolean) => number>(
       'int bpf_program__set_autoload(void *program, bool load)'),
+    bpf_program__fd: declare<(program: P) => number>('int bpf_program__fd(void *program)'),
+    /** `length`: of `info`, whose layout is that of <linux/bpf.h>; more than this kernel knows is cut. */
+    bpf_obj_get_info_by_fd: declare<(fd: number, info: Uint8Array, length: Uint32Array) => number>(
+      'int bpf_obj_get_info_by_fd(int fd, _Inout_ uint8_t *info, uint32_t *length)'),
     bpf_program__attach: declare<(program: P) => P>('void *bpf_program__attach(void *program)'),
     bpf_program__attach_cgroup: declare<(program: P, fd: number) => P>(
       'void *bpf_program__attach_cgroup(void *program, int fd)'),
@@ -95,6 +99,9 @@ function declareLibbpf() {
     bpf_link__fd: declare<(link: P) => number>('int bpf_link__fd(void *link)'),
     bpf_link__destroy: declare<(link: P) => number>('int bpf_link__destroy(void *link)'),
     bpf_iter_create: declare<(fd: number) => number>('int bpf_iter_create(int fd)'),
+    bpf_object__next_map: declare<(object: P, previous: P) => P>('void *bpf_object__next_map(void *object, void *previous)'),
+    bpf_map__name: declare<(map: P) => string>('const char *bpf_map__name(void *map)'),
+    bpf_map__reuse_fd: declare<(map: P, fd: number) => number>('int bpf_map__reuse_fd(void *map, int fd)'),
     bpf_map__fd: declare<(map: P) => number>('int bpf_map__fd(void *map)'),
     bpf_map__value_size: declare<(map: P) => number>('uint32_t bpf_map__value_size(void *map)'),
     bpf_map__set_max_entries: declare<(map: P, entries: number) => number>(

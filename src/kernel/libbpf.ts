@@ -87,6 +87,14 @@ export class BpfObject {
     this.#check(this.#library.bpf_map__set_max_entries(this.#map(map), entries), `Cannot size map ${map}`);
   }
 
+  /** Before `load`: takes over all maps of a loaded object of the same file, but for .rodata and these. */
+  shareMaps(other: BpfObject, own: ReadonlySet<string>): void {
+    for (let map = this.#library.bpf_object__next_map(this.#object, null); map !== null; map = this.#library.bpf_object__next_map(this.#object, map)) {
+      const name = this.#library.bpf_map__name(map);
+      if (!own.has(name) && !name.endsWith('.rodata')) this.#check(this.#library.bpf_map__reuse_fd(map, other.mapFd(name)), `Cannot share map ${name}`);
+    }
+  }
+
   /** Throws LoadError with the verifier's log. */
   load(): void {
     takeLog();
@@ -125,6 +133,11 @@ export class BpfObject {
     } finally {
       this.#library.bpf_link__destroy(link);
     }
+  }
+
+  /** Of a loaded program. */
+  programFd(name: string): number {
+    return this.#library.bpf_program__fd(this.#program(name));
   }
 
   mapFd(name: string): number {

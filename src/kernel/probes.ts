@@ -3,18 +3,19 @@ import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs
 import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
-  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, ITERATORS, PACKETS_PROGRAM,
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, tracepointCopies,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { KernelBtf } from './btf.ts';
 import {
-  OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
+  OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
   OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
   OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_KNOBS,
   SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED,
 } from './layout.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32, u64 } from './map.ts';
+import type { Copies } from './missed.ts';
 
 export interface ProbeOptions {
   readonly probe: ProbeName | 'auto';
@@ -69,14 +70,18 @@ export class Probes {
   readonly connections: BpfMap;
   readonly unreported: BpfMap;
   readonly listeners: BpfMap;
+  /** All attached programs, and those that follow processes: for `missedRuns`. */
+  readonly programs: readonly Copies[];
+  readonly followers: readonly Copies[];
   readonly #object: BpfObject;
+  readonly #copies: readonly BpfObject[];
 
   /** Loads and attaches: from the return on, chosen processes are recorded. Throws EnvironmentError, LoadError. */
   constructor(options: ProbeOptions) {
     const btf = new KernelBtf();
     try {
       const tried: string[] = [];
-      let opened: { object: BpfObject; row: Backend; packets: boolean } | undefined;
+      let opened: Opened & { row: Backend } | undefined;
       const rows = options.probe === 'auto' ? BACKENDS : [backend(options.probe)];
       for (const row of rows) {
         const refusal = row.refusal(btf);
@@ -95,8 +100,12 @@ export class Probes {
       if (opened === undefined) {
         throw new EnvironmentError(`No probe backend works here (${tried.join('; ')})`, 'see koala-bpf doctor');
       }
-      const { object, row, packets } = opened;
+      const { object, copies, attached, row, packets } = opened;
       this.#object = object;
+      this.#copies = copies;
+      const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
+      this.programs = attached.map(fdsOf);
+      this.followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
       this.probe = row.name;
       this.ringBytes = options.ringBytes;
       this.packets = packets;
@@ -131,11 +140,11 @@ export class Probes {
 
   /** No more events; the maps can still be read. */
   detach(): void {
-    this.#object.detach();
+    for (const one of [this.#object, ...this.#copies]) one.detach();
   }
 
   close(): void {
-    this.#object.close();
+    for (const one of [...this.#copies, this.#object]) one.close();
   }
 }
 
@@ -146,22 +155,48 @@ export function possibleCpus(): number {
   return 1 + Math.max(...text.split(',').map((range) => Number(range.split('-').at(-1))));
 }
 
-function open(row: Backend, btf: KernelBtf, options: ProbeOptions): { object: BpfObject; packets: boolean } {
+/** Without these a process may begin, join or listen unseen. */
+const FOLLOWERS = ['process_fork', 'process_exec', 'process_exit', 'tcp_state', ...CGROUP_PROGRAMS] as const;
+/** What a copy must not share: the scratch of a program that may be preempted in the midst of using it. */
+const OWN_MAPS = new Set(['exe_text']);
+
+interface Opened {
+  readonly object: BpfObject;
+  /** The tracepoints' programs once more, over the same maps (bpf/claim.h). */
+  readonly copies: readonly BpfObject[];
+  readonly attached: readonly string[];
+  readonly packets: boolean;
+}
+
+function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
   const cgroupMount = cgroupRoot();
   const optional = Object.entries(row.optional)
     .filter(([, target]) => btf.functionId(target) !== undefined).map(([name]) => name);
   const wantCgroups = options.cgroups.length > 0;
   const attached = [...COMMON_PROGRAMS, ...row.programs, ...optional, ...(wantCgroups ? CGROUP_PROGRAMS : [])];
   const object = new BpfObject(objectPath());
+  const copies: BpfObject[] = [];
+  const copyCount = tracepointCopies();
   try {
     object.choose(new Set([...attached, ...ITERATORS, ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
-    object.setReadOnly(knobs(btf, options));
+    object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     object.load();
     fillMaps(object, options);
     for (const name of attached) object.attach(name);
+    const again = attached.filter(isTracepointProgram);
+    for (let index = 1; index < copyCount; index++) {
+      const copy = new BpfObject(objectPath());
+      copies.push(copy);
+      copy.choose(new Set(again));
+      copy.setReadOnly(knobs(btf, options, copyCount, index));
+      copy.shareMaps(object, OWN_MAPS);
+      copy.load();
+      // After the copy before it: the kernel calls them in this order.
+      for (const name of again) copy.attach(name);
+    }
     let packets = false;
     if (cgroupMount !== undefined) {
       const fd = openSync(cgroupMount, 'r');
@@ -172,9 +207,9 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): { object: Bp
         closeSync(fd);
       }
     }
-    return { object, packets };
+    return { object, copies, attached, packets };
   } catch (error) {
-    object.close();
+    for (const one of [...copies, object]) one.close();
     throw error;
   }
 }
@@ -184,7 +219,7 @@ const VALUE_SIZES = [
   ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;
 
-function knobs(btf: KernelBtf, options: ProbeOptions): Uint8Array {
+function knobs(btf: KernelBtf, options: ProbeOptions, copies: number, copy: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(SIZE_KNOBS));
   view.setUint32(OFFSET_KNOBS_RECORDER_TGID, process.pid, true);
   view.setUint32(OFFSET_KNOBS_WATCH_ALL, Number(options.watchAll), true);
@@ -193,6 +228,8 @@ function knobs(btf: KernelBtf, options: ProbeOptions): Uint8Array {
   view.setUint32(OFFSET_KNOBS_WATCH_EXE, Number(options.executables.length > 0), true);
   // (sk, msg, len, nonblock, flags, addr_len) until 5.18; (sk, msg, len, flags, …) since (ec095263a965)
   view.setUint32(OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, btf.argumentCount('tcp_recvmsg') === 6 ? 4 : 3, true);
+  view.setUint32(OFFSET_KNOBS_COPIES, copies, true);
+  view.setUint32(OFFSET_KNOBS_COPY, copy, true);
   view.setBigUint64(OFFSET_KNOBS_MAX_MESSAGE, BigInt(options.maxMessageBytes), true);
   return new Uint8Array(view.buffer);
 }

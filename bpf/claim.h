@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From Linux 7.0 on a tracepoint's program may be preempted, and meanwhile the kernel skips it for every other thread on that
+ * CPU (the count in bpf_prog.active). There user space loads these programs several times over the same maps: each copy has a
+ * count of its own, and the first copy that runs for an event does the work. On other kernels there is one copy, and this is
+ * compiled away.
+ */
+#ifndef KOALA_CLAIM_H
+#define KOALA_CLAIM_H
+
+#include "maps.h"
+
+enum hook {
+	HOOK_SEND = 1,
+	HOOK_SENT = 2,
+	HOOK_CONSUMED = 3,
+	HOOK_RECEIVED = 4,
+	HOOK_COMPLETED = 5,
+	HOOK_STATE = 6,
+	HOOK_FORK = 7,
+	HOOK_EXEC = 8,
+	HOOK_EXIT = 9,
+};
+
+/* An event that a thread is in the middle of. value: 1. Inserted: the first copy that runs. Deleted: the last one. */
+struct claim {
+	__u64 who;    /* pid_tgid: of a packet's event that of whom it interrupted, but its object is another */
+	__u64 object; /* the socket, task or request it is about */
+	__u64 hook;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct claim);
+	__type(value, __u32);
+} claims __weak SEC(".maps");
+
+/* Is this event this copy's to tell? A claim whose last copy was skipped stays: the next such event renews it. */
+static __always_inline bool claim(__u64 hook, const void *object)
+{
+	struct claim key = { .object = (__u64)object, .hook = hook };
+	__u32 one = 1;
+
+	if (knobs.copies < 2)
+		return true;
+	key.who = bpf_get_current_pid_tgid();
+	if (knobs.copy == knobs.copies - 1)
+		return bpf_map_delete_elem(&claims, &key) != 0;
+	return bpf_map_update_elem(&claims, &key, &one, knobs.copy ? BPF_NOEXIST : BPF_ANY) == 0;
+}
+
+#endif
