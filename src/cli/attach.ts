@@ -231,7 +231,7 @@ function sayEnd(summary: RecordedSummary, { flags, dir }: Run, startedMs: number
   say(`koala-bpf: ${summary.connections} connections, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`);
   const causes = Object.entries(summary.lost.byCause);
   say(causes.length === 0 ? '  lost: nothing'
-    : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${size(bytes)}`).join(', ')})`);
+    : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lost.events[cause] ?? 0} times`}`).join(', ')})`);
   if (exitStatus !== undefined) say(`  the command ended with status ${exitStatus}`);
   say(`  see it: koala-bpf ls ${dir}`);
 }

@@ -15,6 +15,7 @@ import {
 } from './layout.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32, u64 } from './map.ts';
+import { missedRuns } from './missed.ts';
 import type { Copies } from './missed.ts';
 
 export interface ProbeOptions {
@@ -70,9 +71,9 @@ export class Probes {
   readonly connections: BpfMap;
   readonly unreported: BpfMap;
   readonly listeners: BpfMap;
-  /** All attached programs, and those that follow processes: for `missedRuns`. */
+  /** All attached programs: for `missedRuns`. */
   readonly programs: readonly Copies[];
-  readonly followers: readonly Copies[];
+  readonly #followers: readonly Copies[];
   readonly #object: BpfObject;
   readonly #copies: readonly BpfObject[];
 
@@ -105,7 +106,7 @@ export class Probes {
       this.#copies = copies;
       const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
       this.programs = attached.map(fdsOf);
-      this.followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
+      this.#followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
       this.probe = row.name;
       this.ringBytes = options.ringBytes;
       this.packets = packets;
@@ -131,6 +132,20 @@ export class Probes {
 
   isWatched(tgid: number): boolean {
     return this.watched.get(u32(tgid)) !== undefined;
+  }
+
+  /** How often the kernel skipped what follows forks, execs and filters. */
+  missedFollowers(): number {
+    return missedRuns(this.#followers);
+  }
+
+  /** It has ended, and its end was not seen. */
+  unwatch(tgid: number): void {
+    this.watched.delete(u32(tgid));
+  }
+
+  watchedProcesses(): number[] {
+    return [...this.watched.keys()].map((key) => new DataView(key.buffer).getUint32(0, true));
   }
 
   /** Finds listeners and connections that are older than the probes. Call when all targets are watched. */

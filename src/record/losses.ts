@@ -4,6 +4,8 @@ import { KERNEL_CAUSES } from '../events/layout.ts';
 import { OFFSET_LOST_BYTES, OFFSET_LOST_EVENTS, SIZE_LOST } from '../kernel/layout.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { u32 } from '../kernel/map.ts';
+import { missedRuns } from '../kernel/missed.ts';
+import type { Copies } from '../kernel/missed.ts';
 
 export interface Loss {
   events: number;
@@ -12,24 +14,28 @@ export interface Loss {
 
 export class LossCounters {
   readonly #map: BpfMap;
+  readonly #programs: readonly Copies[];
   readonly #seen = new Map<number, Loss>();
+  #missed = 0;
 
-  constructor(map: BpfMap) {
+  /** `programs`: whose skipped runs are counted as `probe-missed`; what they would have told shows elsewhere as a gap. */
+  constructor(map: BpfMap, programs: readonly Copies[] = []) {
     this.#map = map;
+    this.#programs = programs;
   }
 
   /** @param atUs the look's time, Unix µs */
   look(atUs: number): LostEvent[] {
     const found: LostEvent[] = [];
+    const missed = missedRuns(this.#programs);
+    if (missed > this.#missed) found.push(lostEvent(atUs, 'probe-missed', missed - this.#missed));
+    this.#missed = missed;
     KERNEL_CAUSES.forEach((cause, index) => {
       const now = this.#read(index);
       const seen = this.#seen.get(index) ?? { events: 0, bytes: 0 };
       if (now.events === seen.events && now.bytes === seen.bytes) return;
       this.#seen.set(index, now);
-      found.push({
-        kind: 'lost', atUs, tgid: 0, tid: 0, context: 0, snapshot: false, cause: cause as Cause,
-        events: now.events - seen.events, bytes: now.bytes - seen.bytes,
-      });
+      found.push(lostEvent(atUs, cause as Cause, now.events - seen.events, now.bytes - seen.bytes));
     });
     return found;
   }
@@ -45,4 +51,9 @@ export class LossCounters {
     }
     return sum;
   }
+}
+
+/** @param atUs when it was found, Unix µs */
+export function lostEvent(atUs: number, cause: Cause, events: number, bytes = 0): LostEvent {
+  return { kind: 'lost', atUs, tgid: 0, tid: 0, context: 0, snapshot: false, cause, events, bytes };
 }

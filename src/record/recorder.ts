@@ -7,6 +7,7 @@ import { possibleCpus, Probes } from '../kernel/probes.ts';
 import type { ProbeOptions } from '../kernel/probes.ts';
 import type { ProcessFacts } from '../kernel/processes.ts';
 import { hostFacts } from '../store/facts.ts';
+import { lostEvent } from './losses.ts';
 import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared } from './control.ts';
 import type { Shared } from './control.ts';
 import type { PlainWriterOptions, WorkerInput, WorkerOutput } from './worker.ts';
@@ -20,7 +21,13 @@ export interface RecorderOptions extends ProbeOptions {
 export interface RecordedSummary {
   readonly connections: number;
   readonly bytes: number;
-  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>> };
+  readonly lost: {
+    readonly bytes: number;
+    /** Bytes. */
+    readonly byCause: Readonly<Record<string, number>>;
+    /** How often: lost samples, gaps, skipped probes. */
+    readonly events: Readonly<Record<string, number>>;
+  };
   readonly ringPeakBytes: number;
 }
 
@@ -47,7 +54,7 @@ export class Recorder {
     const shared = makeShared();
     const workerData: WorkerInput = {
       shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,
-      cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
+      programs: probes.programs, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
       writer: { ...options.writer, facts: hostFacts(probes.probe, options.filters) },
     };
     const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), { workerData });
@@ -64,6 +71,11 @@ export class Recorder {
       throw failureOf(failed) ?? new Error('the ring worker ended at once');
     }
     return recorder;
+  }
+
+  /** What so many processes did before they were found is lost. */
+  declareLate(processes: number): void {
+    this.#worker.postMessage([lostEvent(Date.now() * 1000, 'seen-late', processes)]);
   }
 
   /** Watches these and remembers them in the recording. */
@@ -109,10 +121,15 @@ export class Recorder {
     if (this.#worker.threadId !== -1) await once(this.#worker, 'exit');
     this.probes.close();
     const failure = failureOf(ended);
-    const lostBytes = Object.values(ended.lost).reduce((sum, bytes) => sum + bytes, 0);
+    const lost = Object.entries(ended.lost);
     const summary = {
       connections: this.counter('connections'), bytes: this.counter('bytes'),
-      lost: { bytes: lostBytes, byCause: ended.lost }, ringPeakBytes: this.counter('ringPeak'),
+      lost: {
+        bytes: lost.reduce((sum, [, { bytes }]) => sum + bytes, 0),
+        byCause: Object.fromEntries(lost.map(([cause, { bytes }]) => [cause, bytes])),
+        events: Object.fromEntries(lost.map(([cause, { events }]) => [cause, events])),
+      },
+      ringPeakBytes: this.counter('ringPeak'),
     };
     if (failure !== undefined) throw Object.assign(failure, { summary });
     return summary;

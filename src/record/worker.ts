@@ -12,11 +12,13 @@ import {
 } from '../events/layout.ts';
 import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
 import { BpfMap } from '../kernel/map.ts';
+import type { Copies } from '../kernel/missed.ts';
 import { RingReader } from '../kernel/ring.ts';
 import { SegmentWriter } from '../store/writer.ts';
 import type { WriterOptions } from '../store/writer.ts';
 import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared, RUN } from './control.ts';
 import { LossCounters } from './losses.ts';
+import type { Loss } from './losses.ts';
 import { standing, takeUnreported } from './sweep.ts';
 
 /** The writer's options but for what only functions can say. */
@@ -27,6 +29,8 @@ export interface WorkerInput {
   readonly ringFd: number;
   readonly ringBytes: number;
   readonly lossesFd: number;
+  /** Descriptors of the attached programs. */
+  readonly programs: readonly Copies[];
   readonly cpus: number;
   readonly connectionsFd: number;
   readonly unreportedFd: number;
@@ -38,8 +42,8 @@ export type WorkerOutput =
   | { readonly kind: 'ready'; readonly recordingId: string }
   | {
     readonly kind: 'stopped';
-    /** Lost bytes by cause, what the kernel counted and what it declared on the spot. */
-    readonly lost: Readonly<Record<string, number>>;
+    /** What was lost by cause: what the kernel counted and what it declared on the spot. */
+    readonly lost: Readonly<Record<string, Loss>>;
     readonly failure?: { readonly name: string; readonly message: string };
   };
 
@@ -51,7 +55,7 @@ const BATCH_BYTES = 4 << 20;
 
 const input = workerData as WorkerInput;
 const { command, counters } = makeShared(input.shared);
-const lost: Record<string, number> = {};
+const lost: Record<string, Loss> = {};
 
 /** A service at saturation starves whoever only reads along, and a starved reader loses: this thread goes first. */
 const PRIORITY = -10;
@@ -61,7 +65,7 @@ function run(): void {
     setPriority(0, PRIORITY); // Linux: 0 is the calling thread
   } catch { /* not allowed here: then as everybody */ }
   const ring = new RingReader(input.ringFd, input.ringBytes);
-  const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus));
+  const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus), input.programs);
   const unreported = new BpfMap(input.unreportedFd, 'unreported', 8, SIZE_CONNECTION);
   const writer = new SegmentWriter(input.writer);
   post({ kind: 'ready', recordingId: writer.recordingId });
@@ -80,16 +84,19 @@ function run(): void {
       }
     } else if (kind === SAMPLE_GAP) {
       const cause = KERNEL_CAUSES[view.getUint8(offset + OFFSET_SAMPLE_CAUSE)] ?? 'unknown';
-      addLost(cause, Number(view.getBigUint64(offset + OFFSET_SAMPLE_LENGTH, true)));
+      addLost(cause, 1, Number(view.getBigUint64(offset + OFFSET_SAMPLE_LENGTH, true)));
     }
     writer.sample(memory, view, offset);
   };
   const look = (): void => {
     const atUs = Date.now() * 1000;
-    takeEvents((event) => writer.event(event));
+    takeEvents((event) => {
+      if (event.kind === 'lost') addLost(event.cause, event.events, event.bytes);
+      writer.event(event);
+    });
     const found = losses.look(atUs);
     for (const event of found) {
-      addLost(event.cause, event.bytes); // also of 0 bytes: something was lost
+      addLost(event.cause, event.events, event.bytes); // also of 0 bytes: something was lost
       counters[COUNTERS.lostEvents] = (counters[COUNTERS.lostEvents] ?? 0) + event.events;
       writer.event(event);
     }
@@ -141,8 +148,9 @@ function run(): void {
   }
 }
 
-function addLost(cause: string, bytes: number): void {
-  lost[cause] = (lost[cause] ?? 0) + bytes;
+function addLost(cause: string, events: number, bytes: number): void {
+  const before = lost[cause];
+  lost[cause] = { events: (before?.events ?? 0) + events, bytes: (before?.bytes ?? 0) + bytes };
   counters[COUNTERS.lostBytes] = (counters[COUNTERS.lostBytes] ?? 0) + bytes;
 }
 
