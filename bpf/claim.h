@@ -22,7 +22,7 @@ enum hook {
 	HOOK_EXIT = 9,
 };
 
-/* An event that a thread is in the middle of. value: 1. Inserted: the first copy that runs. Deleted: the last one. */
+/* An event that a thread is in the middle of. value: a bit for each copy that ran. Inserted: the first of them. Deleted: the last copy. */
 struct claim {
 	__u64 who;    /* pid_tgid: of a packet's event that of whom it interrupted, but its object is another */
 	__u64 object; /* the socket, task or request it is about */
@@ -35,18 +35,30 @@ struct {
 	__type(value, __u32);
 } claims __weak SEC(".maps");
 
-/* Is this event this copy's to tell? A claim whose last copy was skipped stays: the next such event renews it. */
+/*
+ * Is this event this copy's to tell? Where the last copy was skipped the entry stays; a copy that finds its own bit in it knows
+ * that this is another event.
+ */
 static __always_inline bool claim(__u64 hook, const void *object)
 {
 	struct claim key = { .object = (__u64)object, .hook = hook };
-	__u32 one = 1;
+	__u32 mine = 1u << knobs.copy, *ran;
+	bool first;
 
 	if (knobs.copies < 2)
 		return true;
 	key.who = bpf_get_current_pid_tgid();
-	if (knobs.copy == knobs.copies - 1)
-		return bpf_map_delete_elem(&claims, &key) != 0;
-	return bpf_map_update_elem(&claims, &key, &one, knobs.copy ? BPF_NOEXIST : BPF_ANY) == 0;
+	ran = bpf_map_lookup_elem(&claims, &key);
+	first = !ran || *ran & mine;
+	if (knobs.copy == knobs.copies - 1) {
+		if (ran)
+			bpf_map_delete_elem(&claims, &key);
+		return first;
+	}
+	if (!ran)
+		return !bpf_map_update_elem(&claims, &key, &mine, BPF_ANY);
+	*ran = first ? mine : *ran | mine;
+	return first;
 }
 
 #endif

@@ -42,7 +42,7 @@ export interface Account {
 export interface Summary {
   readonly connections: number;
   readonly bytes: number;
-  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>> };
+  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>>; readonly events: Readonly<Record<string, number>> };
 }
 
 export interface Recorder {
@@ -67,8 +67,8 @@ export function whyNoRecorder(): string | undefined {
 }
 
 /**
- * Whether the kernel skips a program of this probe while another thread's run of it is preempted (docs/limits.md): then what
- * many threads do at once is recorded or declared, not recorded for certain.
+ * Whether the kernel may skip a program of this probe while other threads' runs of it are preempted (docs/limits.md): then what
+ * many threads do at once is recorded, or declared where the kernel says that it skipped one.
  */
 export function skipsPreempted(probe: string): boolean {
   if (probe !== 'tracepoint' || Number(release().split('.')[0]) < 7) return false;
