@@ -224,14 +224,15 @@ function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { t
 function sayEnd(summary: RecordedSummary, { flags, dir }: Run, startedMs: number, exitStatus: number | undefined): void {
   const durationMs = Math.round(performance.now() - startedMs);
   if (flags.json) {
-    const { connections, bytes, lost } = summary;
-    print({ event: 'summary', dir, connections, bytes, lost, durationMs, ...(exitStatus === undefined ? {} : { exitStatus }) });
+    const { connections, bytes, lost, lostEvents } = summary;
+    const lossy = Object.keys(lostEvents).length > 0;
+    print({ event: 'summary', dir, connections, bytes, lost, ...(lossy && { lostEvents }), durationMs, ...(exitStatus === undefined ? {} : { exitStatus }) });
     return;
   }
   say(`koala-bpf: ${summary.connections} connections, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`);
   const causes = Object.entries(summary.lost.byCause);
   say(causes.length === 0 ? '  lost: nothing'
-    : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lost.events[cause] ?? 0} times`}`).join(', ')})`);
+    : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lostEvents[cause] ?? 0} times`}`).join(', ')})`);
   if (exitStatus !== undefined) say(`  the command ended with status ${exitStatus}`);
   say(`  see it: koala-bpf ls ${dir}`);
 }

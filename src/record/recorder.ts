@@ -21,13 +21,9 @@ export interface RecorderOptions extends ProbeOptions {
 export interface RecordedSummary {
   readonly connections: number;
   readonly bytes: number;
-  readonly lost: {
-    readonly bytes: number;
-    /** Bytes. */
-    readonly byCause: Readonly<Record<string, number>>;
-    /** How often: lost samples, gaps, skipped probes. */
-    readonly events: Readonly<Record<string, number>>;
-  };
+  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>> };
+  /** How often, by cause: lost samples, gaps, skipped probes. */
+  readonly lostEvents: Readonly<Record<string, number>>;
   readonly ringPeakBytes: number;
 }
 
@@ -127,8 +123,8 @@ export class Recorder {
       lost: {
         bytes: lost.reduce((sum, [, { bytes }]) => sum + bytes, 0),
         byCause: Object.fromEntries(lost.map(([cause, { bytes }]) => [cause, bytes])),
-        events: Object.fromEntries(lost.map(([cause, { events }]) => [cause, events])),
       },
+      lostEvents: Object.fromEntries(lost.map(([cause, { events }]) => [cause, events])),
       ringPeakBytes: this.counter('ringPeak'),
     };
     if (failure !== undefined) throw Object.assign(failure, { summary });

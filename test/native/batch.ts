@@ -76,7 +76,7 @@ export async function runBatch(scenarios: readonly Scenario[], dry: boolean): Pr
 }
 
 /** How many runs of its probes the kernel skipped, by its own count. */
-export const missedOf = (summary: Summary | undefined): number => summary?.lost.events['probe-missed'] ?? 0;
+export const missedOf = (summary: Summary | undefined): number => summary?.lostEvents?.['probe-missed'] ?? 0;
 
 async function noting(run: Run, work: () => Promise<void>): Promise<void> {
   if (run.problem !== undefined || run.service.unsupported !== undefined) return;

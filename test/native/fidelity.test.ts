@@ -37,7 +37,7 @@ describe(`recording byte for byte (${process.env['KOALA_TEST_PROBE'] ?? 'the bac
   it('ends with status 0 and a summary of what was lost', () => {
     assert.equal(batch?.code, 0);
     assert.equal(typeof batch?.summary?.lost.bytes, 'number');
-    console.log(`      lost: ${JSON.stringify(batch?.summary?.lost)}`);
+    console.log(`      lost: ${JSON.stringify([batch?.summary?.lost, batch?.summary?.lostEvents])}`);
   });
 
   for (const [number, scenario] of scenarios.entries()) {

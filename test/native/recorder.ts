@@ -42,7 +42,8 @@ export interface Account {
 export interface Summary {
   readonly connections: number;
   readonly bytes: number;
-  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>>; readonly events: Readonly<Record<string, number>> };
+  readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>> };
+  readonly lostEvents?: Readonly<Record<string, number>>;
 }
 
 export interface Recorder {
