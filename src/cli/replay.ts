@@ -8,7 +8,7 @@ import { EnvironmentError, EXIT, UserError } from '../errors.ts';
 import { ROOTLESS } from '../kernel/invoker.ts';
 import { load } from '../replay/load.ts';
 import type { ReplaySummary } from '../replay/replayed.ts';
-import { replay } from '../replay/run.ts';
+import { replay, type RunFacts } from '../replay/run.ts';
 import { sessionLines, summaryLines } from '../report/replay.ts';
 import { withJson, withQuiet } from './command.ts';
 import { durationFlag, quietMs } from './environment.ts';
@@ -22,6 +22,7 @@ interface Flags {
   onMiss: 'fail' | 'nearest';
   match: 'equal' | 'sim';
   threshold: number;
+  concurrency: number | undefined;
   startupTimeout: string;
   answerTimeout: string;
   allowIncomplete: boolean;
@@ -33,6 +34,7 @@ interface Flags {
 const DEFAULT_THRESHOLD = 0.7;
 /** The pause that ends an answer whose end its protocol can't tell. */
 const QUIET_MS = 100;
+const MAX_CONCURRENCY = 1_000;
 /** The status of a run that a signal ended before every session was played. */
 const EXIT_INTERRUPTED = 130;
 
@@ -53,6 +55,10 @@ export const builder = (yargs: Argv): Argv<Flags> =>
       describe: 'which recorded call may answer: one that is equal to its protocol, or also one as similar as --threshold',
     })
     .option('threshold', { type: 'number', default: DEFAULT_THRESHOLD, requiresArg: true, describe: 'the least similarity, 0 to 1' })
+    .option('concurrency', {
+      type: 'number', requiresArg: true,
+      describe: 'sessions that are played at a time, at most; by default the number of cores. One, where the kernel allows no probes',
+    })
     .option('startup-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long the service may take until it listens' })
     .option('answer-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long it may take to answer' })
     .option('allow-incomplete', { type: 'boolean', default: false, describe: 'also play sessions that are not proven complete' })
@@ -98,12 +104,15 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const cmd = (flags['--'] ?? []).map(String);
   const [executable] = cmd;
   if (executable === undefined) throw new UserError('replay needs the command that starts the service: koala-bpf replay DIR -- CMD…');
-  const { threshold, match, onMiss, allowIncomplete, json, sut } = flags;
+  const { threshold, match, onMiss, allowIncomplete, json, sut, concurrency } = flags;
   if (!(threshold >= 0 && threshold <= 1)) throw new UserError(`--threshold: ${threshold} is not a number from 0 to 1`);
+  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY)) {
+    throw new UserError(`--concurrency: ${concurrency} is not a whole number from 1 to ${MAX_CONCURRENCY}`);
+  }
   const options = {
     command: cmd, match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
     startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
-    ...(sut === undefined ? {} : { sut: address(sut) }),
+    ...(sut === undefined ? {} : { sut: address(sut) }), ...(concurrency === undefined ? {} : { concurrency }),
   };
   checkExecutable(executable);
   const loaded = load(flags.paths, flags.session ?? [], quietMs(process.env, flags.quietAfter));
@@ -125,8 +134,10 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const began = performance.now();
   const counts = { same: 0, different: 0, skipped: 0, error: 0 };
   let ignored = 0;
+  let facts: RunFacts = { concurrency: 0, tracker: 'none', serialised: 0, again: 0 };
   try {
-    for await (const replayed of replay(loaded, { ...options, signal: stop.signal, note: (text) => { say(`koala-bpf: ${text}`); } })) {
+    const note = (text: string): void => { say(`koala-bpf: ${text}`); };
+    for await (const replayed of replay(loaded, { ...options, signal: stop.signal, note, facts: (told) => { facts = told; } })) {
       counts[replayed.verdict] += 1;
       ignored += replayed.ignored;
       print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours));
@@ -136,7 +147,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   }
   const { same, different, skipped, error: errors } = counts;
   const summary: ReplaySummary = {
-    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, wallMs: Math.round(performance.now() - began),
+    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, ...facts, wallMs: Math.round(performance.now() - began),
   };
   print(json ? [JSON.stringify(summary)] : summaryLines(summary, ignored, colours));
   process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary);
@@ -145,7 +156,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
 }
 
 /** 1 as soon as anything differs or could not be played; 3 when nothing was compared: that is no success. */
-export function exitOf({ same, different, errors }: ReplaySummary): number {
+export function exitOf({ same, different, errors }: Omit<ReplaySummary, keyof RunFacts>): number {
   if (different > 0 || errors > 0) return EXIT.different;
   return same > 0 ? EXIT.ok : EXIT.environment;
 }

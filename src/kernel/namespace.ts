@@ -17,6 +17,8 @@ const SOL_IPV6 = 41;
 const SO_REUSEADDR = 2;
 const SO_LINGER = 13;
 const SO_MARK = 36;
+/** include/uapi/linux/in.h, since 4.2: a port is chosen when it is known who is called, so that many callers can have the same. */
+const IP_BIND_ADDRESS_NO_PORT = 24;
 /** linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h agree on the number. */
 const SO_ORIGINAL_DST = 80;
 const EINPROGRESS = 115;
@@ -81,6 +83,7 @@ export function connectMarked(remote: Address, mark: number, local?: Address): n
     value[0] = 1;
     value.fill(0, 1);
     c.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, value, 4);
+    if (local.port === 0) c.setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, value, 4);
     if (from.length === to.length && c.bind(fd, from, from.length) !== 0) c.bind(fd, socketAddress({ ...local, port: 0 }), from.length);
   }
   // On loopback the answer to the SYN is there when connect returns, and the second call tells which it was.

@@ -3,6 +3,8 @@ import type { Frame, Framer } from '../protocols/protocol.ts';
 
 export interface Cut {
   readonly request: Uint8Array;
+  /** Stream position of its first byte. */
+  readonly from: number;
   /** No answer is expected. */
   readonly oneway: boolean;
   /** Only sets the connection up. */
@@ -11,13 +13,17 @@ export interface Cut {
 
 export class RequestCutter {
   readonly #framer: Framer | undefined;
+  /** Stream position of offset 0. */
+  readonly #base: number;
   /** Client bytes from stream offset `#taken` on. */
   #parts: Uint8Array[] = [];
   #taken = 0;
   #pushed = 0;
 
-  constructor(framer: Framer | undefined) {
+  /** `base`: bytes that the client had sent before those that are pushed here. */
+  constructor(framer: Framer | undefined, base = 0) {
     this.#framer = framer;
+    this.#base = base;
   }
 
   /** Whether framing decides where requests end. */
@@ -27,6 +33,11 @@ export class RequestCutter {
 
   get pendingBytes(): number {
     return this.#pushed - this.#taken;
+  }
+
+  /** Stream position of the first byte that belongs to no cut request yet. */
+  get position(): number {
+    return this.#base + this.#taken;
   }
 
   /** The client's bytes that belong to no cut request yet. */
@@ -55,9 +66,10 @@ export class RequestCutter {
   /** Everything pending, or its first `length` bytes, as one request. */
   take(length = this.pendingBytes): Cut {
     const pending = this.pending();
+    const from = this.position;
     this.#parts = length < pending.length ? [pending.subarray(length)] : [];
     this.#taken += length;
-    return { request: pending.subarray(0, length), oneway: false, setup: false };
+    return { request: pending.subarray(0, length), from, oneway: false, setup: false };
   }
 
   #cut(run: (frames: Frame[]) => void): Cut[] {
@@ -66,8 +78,8 @@ export class RequestCutter {
     return frames.flatMap((frame) => {
       // What was taken before its frame was whole is not cut again.
       if (frame.side !== 'client' || frame.end <= this.#taken) return [];
-      const { request } = this.take(frame.end - this.#taken);
-      return [{ request, oneway: frame.role === 'oneway', setup: frame.setup === true }];
+      const { request, from } = this.take(frame.end - this.#taken);
+      return [{ request, from, oneway: frame.role === 'oneway', setup: frame.setup === true }];
     });
   }
 }

@@ -1,17 +1,20 @@
 /**
- * Decides what a live call is answered with. One session is played at a time; what comes while none is (the SUT's start, its
- * background threads) is answered from all sessions by content and consumes nothing. No sockets here, only values and a clock.
+ * Decides what a live call is answered with. Several sessions may be in play: a call that is known to be of one is answered
+ * from that one alone; one that only seems to be, from it first; any other by content, from the session that began first. What
+ * comes while none is in play (the SUT's start, its background threads) is answered from all sessions by content and consumes
+ * nothing. No sockets here, only values and a clock.
  */
 import { canonicalDestination } from './destination.ts';
 import { CallBook, type Judge, type RecordedCall } from './calls.ts';
 import { loginOf } from './logins.ts';
 import { missAnswer } from './misses.ts';
+import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, World } from './played.ts';
 import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
 import type { Protocol, ProtocolName } from '../protocols/protocol.ts';
-import type { Session } from '../sessions/session.ts';
+import type { Certainty, Session } from '../sessions/session.ts';
 
 /** What `src/protocols` knows; given, so that deciding stays apart from it. */
 export interface Knowledge {
@@ -28,16 +31,27 @@ export interface Answer {
   readonly missed?: true;
 }
 
+/** Whose call it is, as the kernel saw it. */
+export interface CallOwner {
+  /** It may be over: then the call is of no session in play. */
+  readonly play: Play;
+  readonly certainty: Certainty;
+}
+
 export interface Request {
   readonly destination: string;
   readonly protocol: ProtocolName;
   readonly bytes: Uint8Array;
   readonly oneway: boolean;
   readonly setup: boolean;
+  /** Absent: nobody can tell. */
+  readonly owner?: CallOwner;
 }
 
 const SILENCE: Answer = { bytes: new Uint8Array(0), then: 'keep' };
 const MAX_IDLE_CALLS = 1_000;
+/** So many calls, the last ones, whose session was proven: this service's ties can be relied on. */
+const TRUSTED_AFTER = 64;
 
 export class Engine {
   readonly #world: World;
@@ -45,12 +59,15 @@ export class Engine {
   readonly #knowledge: Knowledge;
   readonly #now: () => number;
   readonly #setups: readonly Setup[];
-  /** Every session's calls, for what comes while no session is played; never used up. */
-  readonly #all: CallBook[] = [];
-  #book: CallBook | undefined;
-  #beganAt = 0;
-  #live: LiveCall[] = [];
+  readonly #setupsAt = new Map<string, Setup[]>();
+  /** Every session's calls as one book, for what comes while no session is played; never used up. */
+  #all: CallBook | undefined;
+  readonly #learnt: Session[] = [];
+  /** In the order in which they began. */
+  readonly #plays: Play[] = [];
   #idle: IdleCall[] = [];
+  #provenInARow = 0;
+  #evenAmbiguous = false;
 
   /** `now`: milliseconds, monotonic. */
   constructor(world: World, judge: Judge, knowledge: Knowledge, now: () => number) {
@@ -62,6 +79,11 @@ export class Engine {
       const name = world.protocols[canonicalDestination(prologue.destination)] ?? 'unknown';
       return setupOf(prologue, name, knowledge.protocol(name));
     });
+    for (const setup of this.#setups) {
+      const same = this.#setupsAt.get(setup.destination);
+      if (same === undefined) this.#setupsAt.set(setup.destination, [setup]);
+      else same.push(setup);
+    }
   }
 
   get knowledge(): Knowledge {
@@ -70,19 +92,23 @@ export class Engine {
 
   /** What may be asked for while no session is played. */
   learn(session: Session): void {
-    this.#all.push(new CallBook(session, this.#judge));
+    this.#learnt.push(session);
+    this.#all = undefined;
   }
 
-  begin(session: Session): void {
-    this.#book = new CallBook(session, this.#judge);
-    this.#beganAt = this.#now();
-    this.#live = [];
+  begin(session: Session): Play {
+    const play = new Play(session, this.#judge, this.#now());
+    this.#plays.push(play);
+    return play;
   }
 
-  /** Ends the session that is played; its calls so far. */
-  finish(): readonly LiveCall[] {
-    this.#book = undefined;
-    return this.#live;
+  /** Ends a session that is in play; its calls so far. */
+  finish(play: Play | undefined = this.#plays[0]): readonly LiveCall[] {
+    if (play === undefined) return [];
+    play.over = true;
+    const at = this.#plays.indexOf(play);
+    if (at >= 0) this.#plays.splice(at, 1);
+    return play.calls;
   }
 
   /** Calls made while no session was played, since last asked; bounded. */
@@ -92,9 +118,19 @@ export class Engine {
     return idle;
   }
 
-  /** Recorded calls of the session in play that nobody made yet. */
+  /** Recorded calls of the sessions in play that nobody made yet. */
   get awaited(): readonly RecordedCall[] {
-    return [...this.#book?.unused ?? []];
+    return this.#plays.flatMap((play) => play.awaited);
+  }
+
+  /** The calls of this service were proven to be of their sessions, all the last ones. */
+  get trusted(): boolean {
+    return this.#provenInARow >= TRUSTED_AFTER;
+  }
+
+  /** Some call was equal to calls of two sessions in play, by its protocol and not by its bytes, and they had different answers. */
+  get evenAmbiguous(): boolean {
+    return this.#evenAmbiguous;
   }
 
   protocolOf(destination: string): ProtocolName | undefined {
@@ -120,46 +156,82 @@ export class Engine {
 
   /** Whether `bytes` are exactly what some recorded request of the destination was, and none goes on from there. */
   isWhole(destination: string, bytes: Uint8Array): boolean {
-    const books = this.#book === undefined ? this.#all : [this.#book];
+    const books = this.#plays.length === 0 ? [this.#allBooks() ?? []].flat() : this.#plays.map(({ book }) => book);
     if (books.some((book) => book.goesOn(destination, bytes))) return false;
     return books.some((book) => book.exact(destination, bytes) !== undefined) || this.#setupAnswer(destination, bytes) !== undefined;
   }
 
   /** The answer to a live request; remembers the call. */
   ask(request: Request): Answer {
-    const beganMs = this.#now() - this.#beganAt;
-    if (this.#book === undefined) return this.#askIdle(request);
-    const { destination, bytes } = request;
-    const exact = this.#book.exact(destination, bytes);
-    if (exact !== undefined) return this.#use(request, exact, 'exact', beganMs);
+    const { destination, bytes, owner } = request;
+    if (this.#plays.length === 0 || owner?.play.over === true) return this.#askIdle(request);
+    const askedAt = this.#now();
+    const plays = this.#candidates(owner);
+    for (const play of plays) {
+      const exact = play.book.exact(destination, bytes);
+      if (exact !== undefined) return this.#use(request, play, exact, 'exact', askedAt);
+    }
     const setup = this.#setupAnswer(destination, bytes);
     if (setup !== undefined) return { bytes: setup, then: 'keep' };
-    const equal = this.#book.equal(destination, bytes);
-    if (equal !== undefined) return this.#use(request, equal, 'equal', beganMs);
+    for (const play of plays) {
+      const equal = play.book.equal(destination, bytes);
+      if (equal !== undefined) return this.#use(request, play, equal, 'equal', askedAt);
+    }
     if (request.setup) return this.#invented(request);
+    return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
+  }
+
+  /** No recorded call of `plays` is this one: the nearest where that is asked for, else a miss. */
+  #unequal(request: Request, plays: readonly Play[], askedAt: number): Answer {
+    const { destination, bytes } = request;
     // A call made once more than recorded must not take another call's answer, however alike the two are.
-    const repeated = this.#book.repeats(destination, bytes);
-    if (!repeated && (this.#world.match === 'sim' || this.#world.onMiss === 'nearest')) {
-      const nearest = this.#book.nearest(destination, bytes);
+    const repeats = plays.find(({ book }) => book.repeats(destination, bytes));
+    if (repeats === undefined && (this.#world.match === 'sim' || this.#world.onMiss === 'nearest')) {
+      const nearest = nearestOf(plays, destination, bytes);
       const similar = nearest !== undefined && nearest.score >= this.#world.threshold && this.#world.match === 'sim';
       if (nearest !== undefined && (similar || this.#world.onMiss === 'nearest')) {
-        return this.#use(request, nearest.call, similar ? 'similar' : 'nearest', beganMs, nearest.score);
+        return this.#use(request, nearest.play, nearest.call, similar ? 'similar' : 'nearest', askedAt, nearest.score);
       }
     }
-    this.#note(request, 'none', beganMs, repeated ? { repeated } : {});
+    const play = repeats ?? nearestOf(plays, destination, bytes)?.play ?? plays[0];
+    if (play !== undefined) this.#note(request, play, 'none', askedAt, repeats === undefined ? {} : { repeated: true as const });
     return this.#miss(request);
   }
 
-  #use(request: Request, call: RecordedCall, how: How, beganMs: number, score?: number): Answer {
-    this.#book?.use(call);
-    this.#note(request, how, beganMs, { recorded: call.index, ...(score === undefined ? {} : { score }) });
+  /** The sessions that may answer, in the order in which they are asked. */
+  #candidates(owner: CallOwner | undefined): readonly Play[] {
+    if (owner === undefined) return this.#plays;
+    if (owner.certainty === 'proven') return [owner.play];
+    return [owner.play, ...this.#plays.filter((play) => play !== owner.play)];
+  }
+
+  #use(request: Request, play: Play, call: RecordedCall, how: How, askedAt: number, score?: number): Answer {
+    const ambiguous = this.#isAmbiguous(request, play, call, how);
+    if (ambiguous && how === 'equal') this.#evenAmbiguous = true;
+    play.book.use(call);
+    this.#note(request, play, how, askedAt, { recorded: call.index, ...(score === undefined ? {} : { score }), ...(ambiguous ? { ambiguous: true as const } : {}) });
     return this.#answerOf(call);
   }
 
-  #note(request: Request, how: How, beganMs: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated'> = {}): void {
-    this.#live.push({
-      destination: request.destination, protocol: request.protocol, request: request.bytes, how, beganMs,
-      endedMs: this.#now() - this.#beganAt, ...more,
+  /** It can't be told whose call it is, and another session in play has another answer to it. */
+  #isAmbiguous({ destination, bytes, owner }: Request, play: Play, call: RecordedCall, how: How): boolean {
+    if (owner?.certainty === 'proven' || this.#plays.length < 2 || (how !== 'exact' && how !== 'equal')) return false;
+    return this.#plays.some((other) => {
+      if (other === play) return false;
+      const same = how === 'exact' ? other.book.exact(destination, bytes) : other.book.equal(destination, bytes);
+      return same !== undefined && Buffer.compare(same.response, call.response) !== 0;
+    });
+  }
+
+  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous'> = {}): void {
+    const { destination, protocol, bytes, owner } = request;
+    const alone = this.#plays.length === 1;
+    const certainty = owner?.certainty ?? 'unknown';
+    if (owner?.certainty === 'proven') this.#provenInARow += 1;
+    else if (!alone) this.#provenInARow = 0;
+    play.add({
+      destination, protocol, request: bytes, how, beganMs: askedAt - play.beganAt, endedMs: this.#now() - play.beganAt,
+      ...(alone && owner === undefined ? {} : { certainty }), ...more,
     });
   }
 
@@ -186,15 +258,21 @@ export class Engine {
 
   #setupAnswer(destination: string, bytes: Uint8Array): Uint8Array | undefined {
     const protocol = this.protocolOf(destination);
+    const setups = this.#setupsAt.get(destination) ?? [];
     for (const same of [Buffer.compare, undefined]) {
-      for (const setup of this.#setups) {
-        if (setup.destination !== destination) continue;
+      for (const setup of setups) {
         const pair = setup.pairs.find(({ request }) => (same === undefined
           ? protocol !== undefined && this.#judge.equal(request, bytes, protocol) : same(request, bytes) === 0));
         if (pair !== undefined) return pair.response;
       }
     }
     return undefined;
+  }
+
+  #allBooks(): CallBook | undefined {
+    const [first] = this.#learnt;
+    if (first === undefined) return undefined;
+    return (this.#all ??= new CallBook({ ...first, outbound: this.#learnt.flatMap((session) => session.outbound) }, this.#judge));
   }
 
   /** A set-up request of a connection whose set-up was not recorded: agreed to. */
@@ -218,15 +296,9 @@ export class Engine {
   #idleAnswer({ destination, bytes }: Request): Answer | undefined {
     const setup = this.#setupAnswer(destination, bytes);
     if (setup !== undefined) return { bytes: setup, then: 'keep' };
-    for (const book of this.#all) {
-      const call = book.exact(destination, bytes);
-      if (call !== undefined) return this.#answerOf(call);
-    }
-    for (const book of this.#all) {
-      const call = book.equal(destination, bytes);
-      if (call !== undefined) return this.#answerOf(call);
-    }
-    return undefined;
+    const all = this.#allBooks();
+    const call = all?.exact(destination, bytes) ?? all?.equal(destination, bytes);
+    return call === undefined ? undefined : this.#answerOf(call);
   }
 
   #miss(request: Request): Answer {
@@ -235,6 +307,15 @@ export class Engine {
     const bytes = missAnswer(request.protocol, `no recorded answer at ${request.destination} for ${summary ?? `${request.bytes.length} bytes`}`);
     return bytes === undefined ? { bytes: new Uint8Array(0), then: 'reset', missed: true } : { bytes, then: 'keep', missed: true };
   }
+}
+
+function nearestOf(plays: readonly Play[], destination: string, bytes: Uint8Array): { play: Play; call: RecordedCall; score: number } | undefined {
+  let best: { play: Play; call: RecordedCall; score: number } | undefined;
+  for (const play of plays) {
+    const found = play.book.nearest(destination, bytes);
+    if (found !== undefined && (best === undefined || found.score > best.score)) best = { play, ...found };
+  }
+  return best;
 }
 
 /** FastCGI 1.0, section 5.1: without FCGI_KEEP_CONN in FCGI_BEGIN_REQUEST the application closes after the answer, and clients wait for that. */

@@ -1,6 +1,6 @@
 /** Plays the client of a session: sends the recorded request, reads the SUT's answer. Every wait has a bound. */
 import { Socket } from 'node:net';
-import { parseAddress, type Address } from '../bytes/address.ts';
+import { canonicalHost, formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 import { connectMarked } from '../kernel/namespace.ts';
 import { bytesOf } from './calls.ts';
 import { OUR_MARK } from './confine.ts';
@@ -19,28 +19,44 @@ export interface Heard {
   readonly end: ResponseEnd;
 }
 
-/** A connection to the SUT from the address of the recorded client; retried briefly when it refuses. */
-async function dial(sut: Address, client: Address | undefined, signal: AbortSignal): Promise<Socket | undefined> {
-  for (const pauseMs of [...CONNECT_AGAIN_MS, 0]) {
+export interface Dialling {
+  readonly sut: Address;
+  /** False: who refuses is not asked again. */
+  readonly patient: () => boolean;
+  /** Told our end of the connection, "IP:PORT", before anything is sent. */
+  readonly dialled: (local: string) => void;
+}
+
+/** A connection to the SUT from the address of the recorded client (its port too, if it is free); retried briefly when it refuses. */
+async function dial({ sut, patient }: Dialling, client: Address | undefined, signal: AbortSignal): Promise<Socket | undefined> {
+  let from = client;
+  for (let attempt = 0; ;) {
     try {
-      const fd = connectMarked(sut, OUR_MARK, client);
+      const fd = connectMarked(sut, OUR_MARK, from);
       return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-    } catch {
-      if (signal.aborted || pauseMs === 0) return undefined;
+    } catch (error) {
+      const taken = ['EADDRNOTAVAIL', 'EADDRINUSE'].includes((error as NodeJS.ErrnoException).code ?? '');
+      if (taken && from !== undefined && from.port !== 0) {
+        from = { host: from.host, port: 0 };
+        continue;
+      }
+      const pauseMs = CONNECT_AGAIN_MS[attempt];
+      if (signal.aborted || pauseMs === undefined || !patient()) return undefined;
+      attempt += 1;
       await new Promise((resolve) => { setTimeout(resolve, pauseMs); });
     }
   }
-  return undefined;
 }
 
-/** Sends `talk`'s request to `sut` and returns what came back. Never throws for what the SUT does. */
+/** Sends `talk`'s request and returns what came back; `recordedBytes` had when it was recorded. Never throws for what the SUT does. */
 export async function playClient(
-  talk: Talk, sut: Address, protocol: Protocol | undefined, world: Pick<World, 'answerMs' | 'quietMs'>, signal: AbortSignal,
+  talk: Talk, recordedBytes: number, dialling: Dialling, protocol: Protocol | undefined, world: Pick<World, 'answerMs' | 'quietMs'>, signal: AbortSignal,
 ): Promise<Heard> {
-  const socket = await dial(sut, parseAddress(talk.connection.remote), signal);
+  const socket = await dial(dialling, parseAddress(talk.connection.remote), signal);
   if (socket === undefined) return { response: new Uint8Array(0), end: 'refused' };
+  const { localAddress, localPort } = socket;
+  if (localAddress !== undefined) dialling.dialled(formatAddress({ host: canonicalHost(localAddress) ?? localAddress, port: localPort ?? 0 }));
   const request = bytesOf(talk.request);
-  const recordedBytes = bytesOf(talk.response).length;
   const framer = protocol?.framer();
   const frames: Frame[] = [];
   framer?.push('client', request, frames);

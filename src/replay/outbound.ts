@@ -4,7 +4,7 @@ import type { Address } from '../bytes/address.ts';
 import { connectMarked, resetOnClose } from '../kernel/namespace.ts';
 import { OUR_MARK } from './confine.ts';
 import { RequestCutter, type Cut } from './cutter.ts';
-import type { Engine } from './engine.ts';
+import type { CallOwner, Engine } from './engine.ts';
 import type { Setup } from './setups.ts';
 import type { LiveStatements } from './statements/statements.ts';
 
@@ -22,6 +22,8 @@ export interface OutboundOptions {
   readonly destination: string;
   /** 0 for a unix socket. */
   readonly serverPort: number;
+  /** Whose call the bytes at this position of the client's stream are, where that can be told. */
+  ownerAt?(position: number): CallOwner | undefined;
   /** Something a person should know, once. */
   note(text: string): void;
 }
@@ -70,11 +72,11 @@ export class OutboundConnection {
     this.#socket.destroy();
   }
 
-  #newCutter(): RequestCutter {
+  #newCutter(base = 0): RequestCutter {
     const { engine, destination } = this.#options;
     const protocol = this.#protocol === undefined ? undefined : engine.knowledge.protocol(this.#protocol);
     this.#statements = this.#protocol === undefined ? undefined : engine.statementsFor(destination, this.#protocol);
-    return new RequestCutter(protocol?.framer());
+    return new RequestCutter(protocol?.framer(), base);
   }
 
   #heard(bytes: Buffer): void {
@@ -117,7 +119,7 @@ export class OutboundConnection {
     this.#protocol = engine.knowledge.recognise(this.#first, serverPort);
     if (this.#protocol === undefined) return;
     const pending = this.#cutter.pending();
-    this.#cutter = this.#newCutter();
+    this.#cutter = this.#newCutter(this.#cutter.position);
     if (pending.length > 0) for (const cut of this.#cutter.push(pending)) this.#answer(cut);
   }
 
@@ -141,7 +143,7 @@ export class OutboundConnection {
     }
   }
 
-  #answer({ request, oneway, setup }: Cut): void {
+  #answer({ request, from, oneway, setup }: Cut): void {
     if (this.#closed) return;
     const { engine, destination } = this.#options;
     const said = this.#statements?.read(request) ?? { plain: request, tell: (bytes: Uint8Array) => bytes };
@@ -149,7 +151,10 @@ export class OutboundConnection {
       this.#say(said.settled);
       return;
     }
-    const answer = engine.ask({ destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup });
+    const owner = setup ? undefined : this.#options.ownerAt?.(from);
+    const answer = engine.ask({
+      destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup, ...(owner === undefined ? {} : { owner }),
+    });
     const told = said.tell(answer.bytes, answer.missed === true);
     this.#say(this.#continued ? withoutContinue(told) : told);
     this.#continued = false;

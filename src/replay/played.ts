@@ -1,6 +1,6 @@
 /** What the replayer needs to know to play sessions, and what happened when one was played, before anybody judges it. */
 import type { ProtocolName } from '../protocols/protocol.ts';
-import type { OutboundTalk, Prologue } from '../sessions/session.ts';
+import type { Certainty, OutboundTalk, Prologue } from '../sessions/session.ts';
 import type { Prepared } from './statements/statements.ts';
 
 /** `equal`: only a call that is the same to the protocol is answered; `sim`: else the most similar one. */
@@ -47,6 +47,10 @@ export interface LiveCall {
   readonly repeated?: true;
   /** 0..1, where the call was found by similarity. */
   readonly score?: number;
+  /** How sure it is that it was made for this session; absent: no other was in play, and nobody looked. `unknown`: found by content. */
+  readonly certainty?: Certainty | 'unknown';
+  /** Another session in play had another answer to the same call, and it was not proven whose it was. */
+  readonly ambiguous?: true;
   /** Milliseconds since the session began to play. */
   readonly beganMs: number;
   readonly endedMs: number;

@@ -12,6 +12,11 @@ export interface ReplayedCall {
   readonly recorded?: number;
   /** 0..1: how alike they are, where the call was found by likeness. */
   readonly score?: number;
+  /**
+   * How sure it is that the live call was made for this session, where others were played at the same time: `unknown` was found
+   * by content. Absent: there was no other, or there is no live call.
+   */
+  readonly certainty?: 'proven' | 'likely' | 'unknown';
   readonly differences: readonly Difference[];
   /** How many more differences there are than are listed; absent: none. */
   readonly more?: number;
@@ -41,5 +46,13 @@ export interface ReplaySummary {
   readonly different: number;
   readonly skipped: number;
   readonly errors: number;
+  /** Sessions that were played at a time, at most. */
+  readonly concurrency: number;
+  /** How calls were tied to their sessions: by the kernel's probes (which), or by there being one session at a time. */
+  readonly tracker: string;
+  /** Sessions that had to wait for others, since their calls could not have been told apart. */
+  readonly serialised: number;
+  /** Sessions that were played again, alone, since a difference might have been another session's. */
+  readonly again: number;
   readonly wallMs: number;
 }

@@ -1,19 +1,28 @@
-/** A replay from end to end: confine the SUT, wait until it listens, play each session, judge it, undo everything. */
+/** A replay from end to end: confine the SUT, wait until it listens, have the sessions played, judge them, undo everything. */
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
+import type { Probes } from '../kernel/probes.ts';
+import { withDescendants } from '../kernel/processes.ts';
 import { startThread } from '../kernel/thread.ts';
 import type { Session } from '../sessions/session.ts';
 import { neverConnected } from './calls.ts';
 import { confine, type Confinement } from './confine.ts';
+import { Conductor } from './conductor.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
+import { Inbox } from './inbox.ts';
 import { owned } from './owned.ts';
+import { Pack } from './pack.ts';
 import { ofNoSession, type Plain } from './plain.ts';
-import type { IdleCall } from './played.ts';
-import type { Replayed } from './replayed.ts';
+import type { IdleCall, Played, World } from './played.ts';
+import { startProbes } from './probes.ts';
+import type { Replayed, ReplaySummary } from './replayed.ts';
 import type { Prepared } from './statements/statements.ts';
+import { packedSession } from './task.ts';
+import { trackerSource } from './tracker.ts';
 import { judge, unplayed } from './verdict.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
 import { worldOf, type WorldOptions } from './world.ts';
@@ -27,7 +36,6 @@ const DYING_MS = 2_000;
 const HIDE_EVERY_MS = 1_000;
 /** Beyond the worker's own bounds: it is stuck. */
 const WORKER_MS = 30_000;
-
 export interface Loaded {
   readonly session: Session;
   /** The file it came from, where it came from one. */
@@ -42,11 +50,17 @@ export interface ReplayOptions extends WorldOptions {
   readonly sut?: Address;
   readonly startupMs: number;
   readonly allowIncomplete: boolean;
+  /** Sessions played at a time; by default the number of cores. One, where the kernel can't be asked whose calls are whose. */
+  readonly concurrency?: number;
+  /** Told at the end how it was played. */
+  readonly facts?: (facts: RunFacts) => void;
   /** Ends the run; what was judged until then has been yielded. */
   readonly signal: AbortSignal;
   /** Something a person should know; not part of the result. */
   note(text: string): void;
 }
+
+export type RunFacts = Pick<ReplaySummary, 'concurrency' | 'tracker' | 'serialised' | 'again'>;
 
 /** The path of a "unix:/path" that can be played; undefined for anything else: an address, an abstract or a relative name. */
 function socketPath(destination: string): string | undefined {
@@ -78,21 +92,18 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
   return `incomplete: ${reasons.join('; ') || 'no proof that every byte is there'}; --allow-incomplete plays it`;
 }
 
-/** Plays `loaded` one after the other; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
+/** Plays `loaded`, several at a time; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
 export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
-  const named = (replayed: Replayed, { file }: Loaded): Replayed => (file === undefined ? replayed : { ...replayed, file });
   const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
   const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable), options);
+  options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0 });
   try {
-    for (const one of loaded) {
-      if (options.signal.aborted) return;
-      const reason = whyNot(one.session, options.allowIncomplete);
-      const replayed = reason !== undefined || run === undefined
-        ? unplayed(one.session, 'skipped', reason ?? '') : await run.play(one.session);
-      if (options.signal.aborted) return;
-      yield named(replayed, one);
+    if (run !== undefined) yield* run.play(loaded);
+    else for (const { session, file } of loaded) {
+      yield { ...unplayed(session, 'skipped', whyNot(session, options.allowIncomplete) ?? ''), ...(file === undefined ? {} : { file }) };
     }
   } finally {
+    if (run !== undefined) options.facts?.(run.facts);
     await run?.end();
   }
 }
@@ -109,53 +120,87 @@ function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
 }
 
+interface RunParts {
+  readonly confinement: Confinement;
+  readonly worker: Worker;
+  readonly world: World;
+  readonly sockets: HostSockets;
+  /** Absent: whose call it is can't be told. */
+  readonly probes: Probes | undefined;
+  readonly concurrency: number;
+}
+
 class Run {
   readonly #options: ReplayOptions;
   readonly #confinement: Confinement;
   readonly #worker: Worker;
-  readonly #world;
+  readonly #world: World;
   readonly #sockets: HostSockets;
+  readonly #probes: Probes | undefined;
+  readonly #concurrency: number;
+  readonly #inbox: Inbox<FromWorker>;
   /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
   #unplayable: ReadonlyMap<string, string> = new Map();
   #hiding: NodeJS.Timeout | undefined;
   #ended: number | undefined;
   #isDying = false;
-  /** Rejects once: the worker is of no use any more. */
-  readonly #broken: Promise<never>;
+  #serialised = 0;
+  #again = (): number => 0;
 
-  private constructor(options: ReplayOptions, confinement: Confinement, worker: Worker, world: ReturnType<typeof worldOf>, sockets: HostSockets) {
+  private constructor(options: ReplayOptions, parts: RunParts) {
     this.#options = options;
-    this.#sockets = sockets;
-    this.#confinement = confinement;
-    this.#worker = worker;
-    this.#world = world;
-    this.#broken = new Promise((_, reject) => { worker.once('error', reject); });
-    this.#broken.catch(() => undefined);
-    worker.on('message', (message: FromWorker) => { if (message.kind === 'note') options.note(message.text); });
-    void confinement.ended.then(({ status }) => { this.#ended = status; });
+    this.#sockets = parts.sockets;
+    this.#confinement = parts.confinement;
+    this.#worker = parts.worker;
+    this.#world = parts.world;
+    this.#probes = parts.probes;
+    this.#concurrency = parts.concurrency;
+    this.#inbox = new Inbox(parts.worker, options.signal, (message) => {
+      if (message.kind === 'note') options.note(message.text);
+      return message.kind !== 'note';
+    });
+    void parts.confinement.ended.then(({ status }) => {
+      this.#ended = status;
+      this.#tell({ kind: 'ended' });
+    });
+  }
+
+  get facts(): RunFacts {
+    return { concurrency: this.#concurrency, tracker: this.#probes?.probe ?? 'none', serialised: this.#serialised, again: this.#again() };
   }
 
   static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: ReplayOptions): Promise<Run> {
     const idle = sessions[0] === undefined ? [] : [ofNoSession(sessions[0], background.ambient)];
     const world = worldOf([...sessions, ...idle], options, background.prepared);
-    const confinement = await confine(options.command);
-    if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
-    const hostSockets = new HostSockets();
+    const wanted = Math.min(options.concurrency ?? availableParallelism(), sessions.length);
+    const confining = confine(options.command);
+    confining.catch(() => undefined);
+    // While the namespace is made: loading takes as long.
+    const probes = wanted > 1 ? startProbes(options.note) : undefined;
+    let worker: Worker | undefined;
+    let confinement: Confinement | undefined;
+    let run: Run;
     const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []);
-    const start: WorkerStart = {
-      pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: [...idle, ...sessions.slice(0, MAX_LEARNT)].map(owned),
-    };
-    let worker: Worker;
     try {
+      confinement = await confining;
+      if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
+      const concurrency = probes === undefined ? 1 : wanted;
+      const start: WorkerStart = {
+        pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: [...idle, ...sessions.slice(0, MAX_LEARNT)].map(owned), concurrency,
+        ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
+      };
       worker = startThread('./worker', import.meta.url, start);
+      run = new Run(options, { confinement, worker, world, probes, concurrency, sockets: new HostSockets() });
     } catch (error) {
-      await confinement.stop();
+      await confinement?.stop();
+      probes?.close();
       throw error;
     }
-    const run = new Run(options, confinement, worker, world, hostSockets);
     try {
-      await run.#heard('up');
+      await run.#inbox.take('up', WORKER_MS);
       await run.#closeUnixSockets(paths);
+      // With their descendants, from before the service's first instruction.
+      for (const { tgid } of withDescendants(new Set([confinement.pid]))) probes?.watch(tgid);
       confinement.start();
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);
@@ -187,20 +232,53 @@ class Run {
     }
   }
 
-  async play(session: Session): Promise<Replayed> {
+  async* play(loaded: readonly Loaded[]): AsyncGenerator<Replayed> {
+    let at = 0;
+    for await (const replayed of this.#conductor(loaded.map(({ session }) => session)).play(this.#options.signal)) {
+      const file = loaded[at]?.file;
+      at += 1;
+      yield file === undefined ? replayed : { ...replayed, file };
+    }
+  }
+
+  #conductor(sessions: readonly Session[]): Conductor {
+    const conductor = new Conductor(sessions, {
+      place: (session) => this.#place(session),
+      send: (tasks) => {
+        const pack = new Pack();
+        this.#tell({ kind: 'play', tasks: tasks.map((task) => ({ ...task, session: packedSession(task.session, pack) })) }, pack.buffers);
+      },
+      receive: async () => {
+        const message = await this.#inbox.take('played', this.#options.answerMs + WORKER_MS);
+        for (const call of message?.idle ?? []) this.#noteIdle(call);
+        this.#serialised = message?.serialised ?? this.#serialised;
+        return message;
+      },
+      judge: (session, played) => this.#judge(session, played),
+      note: (text) => { this.#options.note(text); },
+    });
+    this.#again = () => conductor.again;
+    return conductor;
+  }
+
+  async #place(session: Session): Promise<Address | Replayed> {
+    const reason = whyNot(session, this.#options.allowIncomplete);
+    if (reason !== undefined) return unplayed(session, 'skipped', reason);
     const unplayable = session.outbound.find(({ connection }) => this.#unplayable.has(socketPath(connection.remote) ?? ''))?.connection.remote;
     if (unplayable !== undefined) {
       return unplayed(session, 'skipped', `it calls ${unplayable}, which cannot be played here: ${this.#unplayable.get(socketPath(unplayable) ?? '') ?? ''}`);
     }
     const sut = sutOf(session, this.#options);
     if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
-    if (!await this.#listens(sut)) return unplayed(session, 'error', this.#absence(sut));
-    this.#tell({ kind: 'play', session: owned(session), sut });
-    const message = await this.#heard('played', this.#options.answerMs + WORKER_MS);
-    if (message === undefined) return unplayed(session, 'error', 'the replayer got stuck');
-    for (const call of message.idle) this.#noteIdle(call);
-    const replayed = judge(session, message.played, this.#world);
-    if (replayed.verdict !== 'error' || await this.#listens(sut)) return replayed;
+    // Others may go on when its first process has ended (daemons).
+    if (this.#ended !== undefined && !await this.#listens(sut)) return unplayed(session, 'error', this.#absence(sut));
+    return sut;
+  }
+
+  async #judge(session: Session, played: Played): Promise<Replayed> {
+    const replayed = judge(session, played, this.#world);
+    const sut = sutOf(session, this.#options);
+    if (replayed.verdict !== 'error' || sut === undefined || await this.#listens(sut)) return replayed;
     return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#absence(sut)}` };
   }
 
@@ -226,39 +304,15 @@ class Run {
     this.#hiding = undefined;
     await this.#confinement.stop();
     await this.#worker.terminate();
+    this.#probes?.close();
   }
 
   #noteIdle({ answered, destination, summary }: IdleCall): void {
     if (!answered) this.#options.note(`between sessions the service asked ${destination} for ${summary}: nothing recorded answers that`);
   }
 
-  #tell(message: ToWorker): void {
-    this.#worker.postMessage(message);
-  }
-
-  /** The next message of that kind; undefined when the run is aborted or `boundMs` have passed. */
-  async #heard<Kind extends FromWorker['kind']>(kind: Kind, boundMs = WORKER_MS): Promise<Extract<FromWorker, { kind: Kind }> | undefined> {
-    const { signal } = this.#options;
-    let forget: () => void = () => undefined;
-    const heard = new Promise<Extract<FromWorker, { kind: Kind }> | undefined>((resolve) => {
-      const listener = (message: FromWorker): void => {
-        if (message.kind === kind) resolve(message as Extract<FromWorker, { kind: Kind }>);
-      };
-      const giveUp = (): void => { resolve(undefined); };
-      const timer = setTimeout(giveUp, boundMs);
-      this.#worker.on('message', listener);
-      signal.addEventListener('abort', giveUp);
-      forget = () => {
-        clearTimeout(timer);
-        this.#worker.off('message', listener);
-        signal.removeEventListener('abort', giveUp);
-      };
-    });
-    try {
-      return await Promise.race([heard, this.#broken]);
-    } finally {
-      forget();
-    }
+  #tell(message: ToWorker, moved: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, moved);
   }
 
   async #untilListening(sut: Address): Promise<void> {
@@ -278,7 +332,7 @@ class Run {
   /** What the SUT wanted while it started and did not get is the likeliest reason. */
   async #neverUp(how: string): Promise<Error> {
     this.#tell({ kind: 'idle' });
-    const message = await this.#heard('idle', 1_000);
+    const message = await this.#inbox.take('idle', 1_000);
     const missed = message?.idle.filter(({ answered }) => !answered) ?? [];
     const asked = missed.slice(0, 3).map(({ destination, summary }) => `${destination} for ${summary}`).join(', ');
     return new EnvironmentError(`The service ${how}${asked === '' ? '' : `; it asked ${asked}, which nothing recorded answers`}`,

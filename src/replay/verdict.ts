@@ -75,7 +75,7 @@ function judgeCalls(session: Session, live: readonly LiveCall[], threshold: numb
   for (const call of live) {
     const paired = call.recorded ?? (call.repeated === true ? undefined : nearest(session, unused, call, threshold));
     const talk = paired === undefined ? undefined : session.outbound[paired];
-    const base = { destination: call.destination, ...(call.score === undefined ? {} : { score: call.score }) };
+    const base = { destination: call.destination, ...(call.certainty === undefined ? {} : { certainty: call.certainty }), ...(call.score === undefined ? {} : { score: call.score }) };
     if (paired === undefined || talk === undefined) {
       if (isFarewellRequest(call.request)) continue;
       calls.push({ ...base, verdict: 'new', summary: summaryOf(call.request, NOTHING, call.protocol), differences: [] });
@@ -157,7 +157,7 @@ function connectionsOnlySetUp(session: Session): ReadonlySet<string> {
 }
 
 /** Goodbyes (PostgreSQL Terminate, MySQL COM_QUIT, Redis QUIT): a pool that keeps its connection says none. */
-const isFarewell = (talk: OutboundTalk): boolean => isFarewellRequest(bytesOf(talk.request));
+export const isFarewell = (talk: OutboundTalk): boolean => isFarewellRequest(bytesOf(talk.request));
 
 function isFarewellRequest(bytes: Uint8Array): boolean {
   const request = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 32)).toString('latin1');

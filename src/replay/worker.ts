@@ -1,23 +1,26 @@
 /**
- * The thread that lives in the SUT's network namespace: it plays the dependencies (outbound proxy, names) and the client.
- * The main thread tells it which session to play and gets back what happened.
+ * The thread that lives in the SUT's network namespace: it plays the dependencies (outbound proxy, names) and the clients, and
+ * asks the tracker whose calls are whose. The main thread gives it sessions ahead of time and gets back what happened.
  */
 import { createSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Address } from '../bytes/address.ts';
+import { canonicalHost, formatAddress } from '../bytes/address.ts';
 import { equalByProtocol, similarity } from '../compare/index.ts';
 import { enterNetworkNamespace, originalDestination } from '../kernel/namespace.ts';
 import { protocolNamed, recognise } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';
 import { DNS_PORT, OUTBOUND_PORT } from './confine.ts';
-import { Engine } from './engine.ts';
-import { faultsOf, imposeFaults, liftFaults } from './faults.ts';
+import { Engine, type CallOwner } from './engine.ts';
 import { playClient } from './inbound.ts';
 import { playedSocket } from './mounts.ts';
 import { Names } from './names.ts';
 import { descriptorOf, joinOwnListener, OutboundConnection, resetNow } from './outbound.ts';
-import type { IdleCall, LiveCall, Played, World } from './played.ts';
+import { Pack } from './pack.ts';
+import type { IdleCall, World } from './played.ts';
+import { Player } from './player.ts';
+import { packedResult, type Result, type Task } from './task.ts';
+import { Tracker, type TrackerSource } from './tracker.ts';
 
 export interface WorkerStart {
   /** A process in the namespace to enter. */
@@ -28,24 +31,31 @@ export interface WorkerStart {
   readonly world: World;
   /** Sessions whose calls may be asked for while none is played (the SUT's start). */
   readonly learn: readonly Session[];
+  /** Sessions played at a time. */
+  readonly concurrency: number;
+  /** Absent: whose call it is can't be told. */
+  readonly tracker?: TrackerSource;
 }
 
-export type ToWorker = { readonly kind: 'play'; readonly session: Session; readonly sut: Address } | { readonly kind: 'idle' };
+export type ToWorker =
+  | { readonly kind: 'play'; readonly tasks: readonly Task[] }
+  /** The service has ended: nobody will listen any more. */
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'idle' };
 
 export type FromWorker =
   | { readonly kind: 'up' }
-  | { readonly kind: 'played'; readonly played: Played; readonly idle: readonly IdleCall[] }
+  /** `oldest`: what ended before it is overlapped by nothing that is still to come. */
+  | { readonly kind: 'played'; readonly results: readonly Result[]; readonly oldest: number; readonly serialised: number; readonly idle: readonly IdleCall[] }
   | { readonly kind: 'idle'; readonly idle: readonly IdleCall[] }
   | { readonly kind: 'note'; readonly text: string };
 
-/** Calls that were recorded after the response are waited for this long; others only until they can be taken for not made. */
-const AFTER_RESPONSE_MS = 2_000;
-const MISSING_MS = 100;
-const LOOK_EVERY_MS = 5;
+/** How often the ring is emptied while nobody calls. */
+const FOLLOW_EVERY_MS = 20;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, sockets, world, learn } = workerData as WorkerStart;
+const { pid, ipv6, sockets, world, learn, concurrency, tracker: source } = workerData as WorkerStart;
 const toMain = (message: FromWorker): void => parentPort?.postMessage(message);
 const notes = new Set<string>();
 const note = (text: string): void => {
@@ -63,6 +73,37 @@ const engine = new Engine(world, { equal: equalByProtocol, similarity }, {
 }, () => performance.now());
 const names = new Names(world.names, Object.keys(world.protocols));
 const connections = new Set<OutboundConnection>();
+const tracker = source === undefined ? undefined : new Tracker(source);
+let hasEnded = false;
+let results: Result[] = [];
+
+/** What was played since, in one message at the end of this turn of the event loop. */
+function report(result: Result): void {
+  if (results.push(result) === 1) setImmediate(tell);
+}
+
+function tell(): void {
+  const pack = new Pack();
+  const packed = results.map((result) => packedResult(result, pack));
+  results = [];
+  parentPort?.postMessage({
+    kind: 'played', results: packed, oldest: player.oldest, serialised: player.serialised, idle: engine.takeIdle(),
+  } satisfies FromWorker, pack.buffers);
+}
+
+const player = new Player({
+  engine, concurrency, report,
+  client: ({ session: { inbound }, responseBytes, sut }, dialled) => playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded },
+    protocolNamed(inbound.connection.protocol), world, new AbortController().signal),
+  hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
+});
+
+/** Whose call begins at `position` of the connection between these two, as the service sees them. */
+function ownerAt(local: string, remote: string, position: number): CallOwner | undefined {
+  const owner = tracker?.ownerOf(local, remote, position);
+  const play = owner === undefined ? undefined : player.playOf(owner.client);
+  return owner === undefined || play === undefined ? undefined : { play, certainty: owner.certainty };
+}
 
 function accepted(socket: Socket): void {
   const address = originalDestination(descriptorOf(socket), socket.localFamily === 'IPv6' ? 'IPv6' : 'IPv4');
@@ -73,11 +114,14 @@ function accepted(socket: Socket): void {
   }
   const { destination } = names.meant(address);
   if (engine.protocolOf(destination) === undefined && joinOwnListener(socket, address)) return;
-  playOn(socket, destination, address.port);
+  const { remoteAddress, remotePort } = socket;
+  const local = formatAddress({ host: canonicalHost(remoteAddress ?? '') ?? '', port: remotePort ?? 0 });
+  const remote = formatAddress(address);
+  playOn(socket, destination, address.port, (position) => ownerAt(local, remote, position));
 }
 
-function playOn(socket: Socket, destination: string, serverPort: number): void {
-  const connection = new OutboundConnection(socket, { engine, destination, serverPort, note });
+function playOn(socket: Socket, destination: string, serverPort: number, ownerOf?: (position: number) => CallOwner | undefined): void {
+  const connection = new OutboundConnection(socket, { engine, destination, serverPort, note, ...(ownerOf === undefined ? {} : { ownerAt: ownerOf }) });
   connections.add(connection);
   socket.on('close', () => connections.delete(connection));
 }
@@ -110,37 +154,6 @@ function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<void> {
   });
 }
 
-/** Gives the calls that the session still lacks time to be made, and those on their way time to be answered. */
-async function settle(): Promise<void> {
-  const since = performance.now();
-  for (;;) {
-    const awaited = engine.awaited;
-    const late = awaited.some(({ talk }) => talk.afterResponse === true);
-    const boundMs = late ? AFTER_RESPONSE_MS : awaited.length > 0 ? MISSING_MS : 0;
-    const pending = [...connections].some(({ pendingBytes }) => pendingBytes > 0);
-    if (performance.now() - since >= (pending ? Math.max(boundMs, MISSING_MS) : boundMs)) return;
-    await new Promise((resolve) => { setTimeout(resolve, LOOK_EVERY_MS); });
-  }
-}
-
-async function play(session: Session, sut: Address): Promise<void> {
-  const idle = engine.takeIdle();
-  const faults = faultsOf(session);
-  if (faults.length > 0) await imposeFaults(faults);
-  const beganAt = performance.now();
-  engine.begin(session);
-  const { response, end } = await playClient(session.inbound, sut, protocolNamed(session.inbound.connection.protocol), world,
-    new AbortController().signal);
-  const durationMs = performance.now() - beganAt;
-  await settle();
-  const met = faults.length > 0 ? await liftFaults(faults) : [];
-  const refused = met.flatMap(({ indexes, destination }) => indexes.map((recorded): LiveCall => ({
-    destination, protocol: 'unknown', request: new Uint8Array(0), how: 'refused', recorded, beganMs: 0, endedMs: 0,
-  })));
-  const calls = [...engine.finish(), ...refused];
-  toMain({ kind: 'played', idle, played: { session: session.id, response, responseEnd: end, calls, durationMs } });
-}
-
 enterNetworkNamespace(pid);
 for (const session of learn) engine.learn(session);
 const hosts = ipv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
@@ -148,8 +161,10 @@ await Promise.all([
   ...hosts.flatMap((host) => [listen(host), answerNames(host, host === '::1' ? 'udp6' : 'udp4')]),
   ...sockets.map((path, index) => listenAt(playedSocket(pid, index), `unix:${path}`)),
 ]);
+if (tracker !== undefined) setInterval(() => { tracker.follow(); }, FOLLOW_EVERY_MS).unref();
 parentPort?.on('message', (message: ToWorker) => {
-  if (message.kind === 'play') void play(message.session, message.sut);
+  if (message.kind === 'play') player.take(message.tasks);
+  else if (message.kind === 'ended') hasEnded = true;
   else toMain({ kind: 'idle', idle: engine.takeIdle() });
 });
 toMain({ kind: 'up' });

@@ -60,12 +60,16 @@ export function sessionLines(replayed: Replayed, colours: Colours): string[] {
 
 /** The last lines: what the run says as a whole. `ignored`: differences that were left out as volatile, over all sessions. */
 export function summaryLines(summary: ReplaySummary, ignored: number, colours: Colours): string[] {
-  const { sessions, same, different, skipped, errors, wallMs } = summary;
+  const { sessions, same, different, skipped, errors, wallMs, serialised, again } = summary;
   const parts = [
     colours[same > 0 ? 'green' : 'dim'](`${same} same`), colours[different > 0 ? 'red' : 'dim'](`${different} different`),
     ...(errors > 0 ? [colours.red(`${errors} could not be played`)] : []),
     ...(skipped > 0 ? [colours.yellow(`${skipped} skipped`)] : []),
   ];
   const volatile = ignored > 0 ? `; ${counted(ignored, 'volatile value')} left out` : '';
-  return ['', `${counted(sessions, 'session')}: ${parts.join(', ')}, in ${duration(wallMs)}${volatile}`];
+  return [
+    '', `${counted(sessions, 'session')}: ${parts.join(', ')}, in ${duration(wallMs)}${volatile}`,
+    ...(serialised > 0 ? [colours.dim(`${counted(serialised, 'session')} waited for others, whose calls could not have been told from theirs`)] : []),
+    ...(again > 0 ? [colours.dim(`${counted(again, 'session')} played again, alone: it was not proven whose the differences were`)] : []),
+  ];
 }

@@ -13,6 +13,7 @@ import type { Recognise } from '../talks/recognition.ts';
 import { endedWhole } from './ending.ts';
 import { ambientTalk, finishedSession } from './finished.ts';
 import type { OpenSession } from './open-session.ts';
+import { ownerOf, type Owner } from './owner.ts';
 import { Processes } from './processes.ts';
 import { Prologues } from './prologues.ts';
 import type { AmbientTalk, Session } from './session.ts';
@@ -145,11 +146,12 @@ export class Derivation {
     this.#weaver.open.clear();
   }
 
-  /** The sessions that `connection`'s request at hand may be of: id and how sure, the best answer so far. */
-  tieOf(connection: number): { readonly session: string; readonly attribution: string } | undefined {
+  /** Whose call the bytes at `position` of an outbound connection are, by what is known now; `unseen`: no event has told of them yet. */
+  ownerOf(connection: number, position: number): Owner | 'unseen' | undefined {
     const known = this.#connections.get(connection);
-    const tie = known === undefined ? undefined : cutterOf(known).asking?.tie;
-    return tie === undefined || tie.job.gone ? undefined : { session: tie.job.id, attribution: tie.evidence.attribution };
+    if (known === undefined || known.egress.announced <= position) return 'unseen';
+    known.egress.flush();
+    return ownerOf(cutterOf(known).askingAt(position), this.#connections.ledger);
   }
 
   #close(event: CloseEvent): void {

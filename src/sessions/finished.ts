@@ -1,10 +1,10 @@
 /** An open session, as it is given out. */
 import { attributionOf } from '../contexts/contexts.ts';
-import type { JobFacts } from '../contexts/evidence.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Mutable } from '../talks/open-talk.ts';
 import { certify } from './certificate.ts';
 import type { OpenSession } from './open-session.ts';
+import { jobFacts } from './owner.ts';
 import type { Prologues } from './prologues.ts';
 import type { AmbientTalk, OutboundTalk, Prologue, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
@@ -50,13 +50,8 @@ function isCalled(call: Spoken): boolean {
 
 function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger): OutboundTalk[] {
   const { talk } = session;
-  const job: JobFacts = {
-    byOneThread: talk.byOneThread,
-    blocking: session.discipline.blocking,
-    pipelined: session.pipelined,
-    moves: session.process.moves,
-    lossy: session.paused || ledger.events > session.lossBefore,
-  };
+  if (calls.length === 0) return [];
+  const job = jobFacts(session, ledger);
   return calls.map((call) => {
     const tie = call.tie as NonNullable<typeof call.tie>;
     const afterResponse = talk.responded && call.beganSeq > talk.answerSeq;

@@ -147,8 +147,9 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     }
   }
 
-  /** The talk whose request is being made, if any: what a live tracker asks for. */
-  get asking(): T | undefined {
+  /** The talk without an answer whose request holds the byte at `position`, or is the last to be made: what a live tracker asks for. */
+  askingAt(position: number): T | undefined {
+    for (const talk of this.#queue) if (!talk.request.empty && talk.request.from <= position && position < talk.request.end) return talk;
     const last = this.#queue[this.#queue.length - 1];
     return last === undefined || last.unasked ? undefined : last;
   }

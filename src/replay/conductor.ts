@@ -1,0 +1,154 @@
+/**
+ * Has a list of sessions played by whoever plays them, some of them ahead of time, and gives a verdict each, in the order of the
+ * list. What differs though nobody can say whose difference it is (see doubts.ts) is played again, alone.
+ */
+import type { Address } from '../bytes/address.ts';
+import type { Session } from '../sessions/session.ts';
+import { Doubts } from './doubts.ts';
+import type { Played } from './played.ts';
+import type { Replayed } from './replayed.ts';
+import { taskOf, type Result, type Task } from './task.ts';
+import { unplayed } from './verdict.ts';
+
+/** Sessions that the player holds at a time, and their bytes, so that it need not wait for us. */
+const MAX_SENT = 256;
+const MAX_SENT_BYTES = 64 << 20;
+/** Sessions between the first that has no verdict and the last that was sent. */
+const MAX_AHEAD = 2_048;
+/** From so many sessions on that were played again, being one in so many of all, the rest is played one at a time. */
+const MANY_AGAIN = 16;
+const ONE_IN = 4;
+
+export interface PlayedMessage {
+  readonly results: readonly Result[];
+  /** What ended before it is overlapped by nothing that is still to come. */
+  readonly oldest: number;
+}
+
+export interface Stage {
+  /** Where to play it, or the verdict on a session that can't be played. */
+  place(session: Session): Promise<Address | Replayed>;
+  send(tasks: readonly Task[]): void;
+  /** The next results; undefined: nothing comes any more. */
+  receive(): Promise<PlayedMessage | undefined>;
+  judge(session: Session, played: Played): Promise<Replayed>;
+  /** Something a person should know. */
+  note(text: string): void;
+}
+
+interface Sent {
+  readonly sut: Address;
+  readonly bytes: number;
+}
+
+export class Conductor {
+  readonly #stage: Stage;
+  readonly #sessions: readonly Session[];
+  readonly #sent = new Map<number, Sent>();
+  readonly #verdicts = new Map<number, Replayed>();
+  /** Verdicts that may be another session's doing. */
+  readonly #unsure = new Map<number, { readonly replayed: Replayed; readonly sut: Address }>();
+  readonly #doubts = new Doubts();
+  #sentBytes = 0;
+  #next = 0;
+  #first = 0;
+  #again = 0;
+  #oneByOne = false;
+
+  constructor(sessions: readonly Session[], stage: Stage) {
+    this.#sessions = sessions;
+    this.#stage = stage;
+  }
+
+  /** How many sessions were played twice. */
+  get again(): number {
+    return this.#again;
+  }
+
+  /** A verdict for each session, in their order; fewer where the stage has nothing more to say because the run is `over`. */
+  async* play(over: AbortSignal): AsyncGenerator<Replayed> {
+    while (this.#first < this.#sessions.length && !over.aborted) {
+      const known = this.#verdicts.get(this.#first);
+      if (known !== undefined) {
+        this.#verdicts.delete(this.#first);
+        this.#first += 1;
+        yield known;
+        continue;
+      }
+      await this.#fill();
+      if (this.#sent.size === 0) continue;
+      const message = await this.#stage.receive();
+      if (over.aborted) return;
+      if (message === undefined) this.#giveUp();
+      else await this.#take(message);
+    }
+  }
+
+  async #fill(): Promise<void> {
+    if (this.#sent.size > MAX_SENT / 2) return;
+    const tasks: Task[] = [];
+    const end = Math.min(this.#sessions.length, this.#first + MAX_AHEAD);
+    while (this.#next < end && this.#sent.size < MAX_SENT && this.#sentBytes < MAX_SENT_BYTES) {
+      const number = this.#next;
+      this.#next += 1;
+      const place = await this.#stage.place(this.#sessions[number] as Session);
+      if ('event' in place) this.#verdicts.set(number, place);
+      else tasks.push(this.#task(number, place, false));
+    }
+    if (tasks.length > 0) this.#stage.send(tasks);
+  }
+
+  #task(number: number, sut: Address, again: boolean): Task {
+    const session = this.#sessions[number] as Session;
+    const bytes = sizeOf(session);
+    this.#sent.set(number, { sut, bytes });
+    this.#sentBytes += bytes;
+    return taskOf(number, session, sut, { again, alone: again || this.#oneByOne });
+  }
+
+  async #take({ results, oldest }: PlayedMessage): Promise<void> {
+    for (const { number, began, ended, played } of results) {
+      const sent = this.#sent.get(number);
+      if (sent === undefined) continue;
+      this.#sent.delete(number);
+      this.#sentBytes -= sent.bytes;
+      const replayed = await this.#stage.judge(this.#sessions[number] as Session, played);
+      this.#unsure.set(number, { replayed, sut: sent.sut });
+      const differs = replayed.verdict === 'different' || replayed.verdict === 'error' || played.calls.some(({ ambiguous }) => ambiguous === true);
+      const unproven = played.calls.some(({ certainty }) => certainty !== undefined && certainty !== 'proven');
+      this.#doubts.add({ number, began, ended, differs, unproven });
+    }
+    const { sure, again } = this.#doubts.decide(oldest);
+    for (const number of sure) this.#decide(number);
+    if (again.length === 0) return;
+    this.#again += again.length;
+    const tasks = again.map((number) => this.#task(number, (this.#unsure.get(number) as { sut: Address }).sut, true));
+    this.#stage.send(tasks);
+    if (this.#oneByOne || this.#again < MANY_AGAIN || this.#again * ONE_IN < this.#first + this.#sent.size) return;
+    this.#oneByOne = true;
+    this.#stage.note('too many sessions differ, and whose calls are whose is not proven: the rest is played one at a time');
+  }
+
+  #decide(number: number): void {
+    const known = this.#unsure.get(number);
+    if (known === undefined) return;
+    this.#unsure.delete(number);
+    this.#verdicts.set(number, known.replayed);
+  }
+
+  #giveUp(): void {
+    for (const number of this.#sent.keys()) this.#verdicts.set(number, unplayed(this.#sessions[number] as Session, 'error', 'the replayer got stuck'));
+    this.#sent.clear();
+    this.#sentBytes = 0;
+    for (const number of [...this.#unsure.keys()]) this.#decide(number);
+  }
+}
+
+function sizeOf({ inbound, outbound }: Session): number {
+  let bytes = 0;
+  for (const talk of [inbound, ...outbound]) {
+    for (const chunk of talk.request) if ('bytes' in chunk) bytes += chunk.bytes.length;
+    if (talk !== inbound) for (const chunk of talk.response) if ('bytes' in chunk) bytes += chunk.bytes.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,43 @@
+/** Messages of a worker thread, waited for one at a time. */
+import type { Worker } from 'node:worker_threads';
+
+export class Inbox<Message extends { readonly kind: string }> {
+  readonly #messages: Message[] = [];
+  readonly #signal: AbortSignal;
+  /** Rejects once: the worker is of no use any more. */
+  readonly #broken: Promise<never>;
+  #wake: () => void = () => undefined;
+
+  /** `onMessage`: false for a message that nobody waits for. */
+  constructor(worker: Worker, signal: AbortSignal, onMessage: (message: Message) => boolean) {
+    this.#signal = signal;
+    this.#broken = new Promise((_, reject) => { worker.once('error', reject); });
+    this.#broken.catch(() => undefined);
+    worker.on('message', (message: Message) => {
+      if (!onMessage(message)) return;
+      this.#messages.push(message);
+      this.#wake();
+    });
+    signal.addEventListener('abort', () => { this.#wake(); });
+  }
+
+  /** The next message of that kind; undefined when the signal aborts or `boundMs` have passed. */
+  async take<Kind extends Message['kind']>(kind: Kind, boundMs: number): Promise<Extract<Message, { kind: Kind }> | undefined> {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#wake();
+    }, boundMs);
+    try {
+      for (;;) {
+        const at = this.#messages.findIndex((message) => message.kind === kind);
+        if (at >= 0) return this.#messages.splice(at, 1)[0] as Extract<Message, { kind: Kind }>;
+        if (isLate || this.#signal.aborted) return undefined;
+        const more = new Promise<void>((resolve) => { this.#wake = resolve; });
+        await Promise.race([more, this.#broken]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/** Plays sessions, several at a time: says when each begins, is its client, gives its calls time to be made, tells what came. */
+import type { Entry } from './schedule.ts';
+import { Schedule } from './schedule.ts';
+import type { Engine } from './engine.ts';
+import { faultsOf, imposeFaults, liftFaults } from './faults.ts';
+import type { Heard } from './inbound.ts';
+import type { Play } from './play.ts';
+import type { LiveCall } from './played.ts';
+import { coarseDemands } from './demands.ts';
+import type { Result, Task } from './task.ts';
+import { isFarewell } from './verdict.ts';
+
+/** Calls that were recorded after the response are waited for this long; others only until they can be taken for not made. */
+const AFTER_RESPONSE_MS = 2_000;
+const MISSING_MS = 100;
+const LOOK_EVERY_MS = 5;
+/** Sessions that have their answer and wait for their last calls; so many are no burden. */
+const MAX_SETTLING = 256;
+const LOOK_AHEAD = 64;
+/** Clients that are remembered. */
+const MAX_CLIENTS = 4_096;
+
+export interface PlayerOptions {
+  readonly engine: Engine;
+  readonly concurrency: number;
+  /** Plays the client of a session; `dialled` is told its end of the connection. */
+  client(task: Task, dialled: (local: string) => void): Promise<Heard>;
+  /** Whether some connection holds the beginning of a request. */
+  hasPending(): boolean;
+  report(result: Result): void;
+}
+
+class Turn implements Entry {
+  readonly task: Task;
+  readonly #engine: Engine;
+  #coarse: ReadonlyMap<string, string> | undefined;
+
+  constructor(task: Task, engine: Engine) {
+    this.task = task;
+    this.#engine = engine;
+  }
+
+  get line(): string {
+    const { id, local, remote } = this.task.session.inbound.connection;
+    return `${id} ${remote} ${local}`;
+  }
+
+  get alone(): boolean {
+    return this.task.alone;
+  }
+
+  demands(coarse: boolean): ReadonlyMap<string, string> {
+    if (!coarse) return this.task.demands;
+    return (this.#coarse ??= coarseDemands(this.task.session, (name) => this.#engine.knowledge.protocol(name)));
+  }
+}
+
+export class Player {
+  readonly #options: PlayerOptions;
+  readonly #schedule: Schedule<Turn>;
+  /** Sessions by their client's address, while in play and some time after: late calls are known for theirs. */
+  readonly #clients = new Map<string, Play>();
+  /** When each session in play began. */
+  readonly #began = new Map<Turn, number>();
+  #clock = 0;
+
+  constructor(options: PlayerOptions) {
+    this.#options = options;
+    this.#schedule = new Schedule({ concurrency: options.concurrency, settling: options.concurrency > 1 ? MAX_SETTLING : 0, lookAhead: LOOK_AHEAD });
+  }
+
+  get serialised(): number {
+    return this.#schedule.serialised;
+  }
+
+  /** Whatever ended before this number is not overlapped by anything to come. */
+  get oldest(): number {
+    for (const began of this.#began.values()) return began;
+    return this.#clock + 1;
+  }
+
+  /** The session whose client's end of the connection is `client`; it may be over. */
+  playOf(client: string): Play | undefined {
+    return this.#clients.get(client);
+  }
+
+  take(tasks: readonly Task[]): void {
+    for (const task of tasks) this.#schedule.add(new Turn(task, this.#options.engine), task.first);
+    this.#pump();
+  }
+
+  #pump(): void {
+    const { engine } = this.#options;
+    for (;;) {
+      const turn = this.#schedule.next(engine.trusted, engine.evenAmbiguous);
+      if (turn === undefined) return;
+      void this.#play(turn);
+    }
+  }
+
+  async #play(turn: Turn): Promise<void> {
+    const { task } = turn;
+    const { engine } = this.#options;
+    const began = this.#clock += 1;
+    this.#began.set(turn, began);
+    const faults = task.alone ? faultsOf(task.session) : [];
+    if (faults.length > 0) await imposeFaults(faults);
+    const play = engine.begin(task.session);
+    const beganAt = performance.now();
+    const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play); });
+    const durationMs = performance.now() - beganAt;
+    if (play.awaited.length > 0 || this.#schedule.inPlay === 1) {
+      this.#schedule.answered(turn);
+      this.#pump();
+      await this.#settle(play);
+    }
+    const met = faults.length > 0 ? await liftFaults(faults) : [];
+    const refused = met.flatMap(({ indexes, destination }) => indexes.map((recorded): LiveCall => ({
+      destination, protocol: 'unknown', request: new Uint8Array(0), how: 'refused', recorded, beganMs: 0, endedMs: 0,
+    })));
+    const calls = [...engine.finish(play), ...refused];
+    this.#schedule.done(turn);
+    this.#began.delete(turn);
+    const ended = this.#clock += 1;
+    this.#options.report({ number: task.number, began, ended, played: { session: task.session.id, response, responseEnd: end, calls, durationMs } });
+    this.#pump();
+  }
+
+  /** Gives the calls that the session still lacks time to be made, and those on their way time to be answered. */
+  async #settle(play: Play): Promise<void> {
+    const since = performance.now();
+    for (;;) {
+      const awaited = play.awaited.filter(({ talk }) => !isFarewell(talk));
+      const boundMs = awaited.some(({ talk }) => talk.afterResponse === true) ? AFTER_RESPONSE_MS : awaited.length > 0 ? MISSING_MS : 0;
+      // Whose the beginning of a request is, is known where nobody else is in play.
+      const pending = this.#schedule.inPlay === 1 && this.#options.hasPending();
+      const leftMs = (pending ? Math.max(boundMs, MISSING_MS) : boundMs) - (performance.now() - since);
+      if (leftMs <= 0) return;
+      await this.#called(play, pending ? Math.min(LOOK_EVERY_MS, leftMs) : leftMs);
+    }
+  }
+
+  /** Until a call of the session is made; at most `ms`. */
+  #called(play: Play, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        play.onCall = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      play.onCall = done;
+    });
+  }
+
+  #known(local: string, play: Play): void {
+    this.#clients.delete(local);
+    this.#clients.set(local, play);
+    if (this.#clients.size <= MAX_CLIENTS) return;
+    for (const [oldest, its] of this.#clients) {
+      if (its.over) this.#clients.delete(oldest);
+      if (this.#clients.size <= MAX_CLIENTS) return;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** What goes between the main thread and the one in the service's network: sessions to play, and what came of them. */
+import type { Address } from '../bytes/address.ts';
+import type { Chunk } from '../connections/account.ts';
+import type { Session, Talk } from '../sessions/session.ts';
+import { exactDemands } from './demands.ts';
+import { faultsOf } from './faults.ts';
+import type { Pack } from './pack.ts';
+import type { LiveCall, Played } from './played.ts';
+
+/** One session to be played once. */
+export interface Task {
+  readonly number: number;
+  readonly session: Session;
+  /** Bytes of the recorded response, which itself stays with the main thread. */
+  readonly responseBytes: number;
+  readonly sut: Address;
+  /** Nothing else may be in play. */
+  readonly alone: boolean;
+  /** It is played before those that wait: it was played already, and that proved nothing. */
+  readonly first: boolean;
+  readonly demands: ReadonlyMap<string, string>;
+}
+
+/** `began` and `ended` count the beginnings and ends of a run: two sessions were in play at once where these overlap. */
+export interface Result {
+  readonly number: number;
+  readonly began: number;
+  readonly ended: number;
+  readonly played: Played;
+}
+
+export function taskOf(number: number, session: Session, sut: Address, { again, alone }: { readonly again: boolean; readonly alone: boolean }): Task {
+  const { inbound } = session;
+  return {
+    number, sut, alone: alone || faultsOf(session).length > 0, first: again,
+    responseBytes: inbound.response.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0),
+    session: { ...session, inbound: { ...inbound, response: [] }, prologues: [], names: {} },
+    demands: exactDemands(session),
+  };
+}
+
+/** Sessions and results whose bytes are in `pack`, ready to be posted with its buffers. */
+export function packedSession(session: Session, pack: Pack): Session {
+  const chunks = (list: readonly Chunk[]): Chunk[] => list.map((chunk) => ('bytes' in chunk ? { ...chunk, bytes: pack.add(chunk.bytes) } : chunk));
+  const talk = <T extends Talk>(one: T): T => ({ ...one, request: chunks(one.request), response: chunks(one.response) });
+  return { ...session, inbound: talk(session.inbound), outbound: session.outbound.map(talk) };
+}
+
+export function packedResult(result: Result, pack: Pack): Result {
+  const { played } = result;
+  const calls = played.calls.map((call): LiveCall => ({ ...call, request: pack.add(call.request) }));
+  return { ...result, played: { ...played, response: pack.add(played.response), calls } };
+}

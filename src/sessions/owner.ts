@@ -1,0 +1,35 @@
+/** Asked early, while a session goes on: whose call it is that an outbound connection carries, and how sure that is by now. */
+import type { LossLedger } from '../connections/loss.ts';
+import { attributionOf, evidenceOf } from '../contexts/contexts.ts';
+import type { JobFacts } from '../contexts/evidence.ts';
+import type { Certainty } from '../contexts/tie.ts';
+import type { OpenSession } from './open-session.ts';
+import type { Spoken } from './spoken.ts';
+
+export interface Owner {
+  /** The other end of the connection that the session's request came in by, "IP:PORT". */
+  readonly client: string;
+  /** Stream position at which that request begins. */
+  readonly position: number;
+  readonly certainty: Certainty;
+}
+
+export function jobFacts(session: OpenSession, ledger: LossLedger): JobFacts {
+  return {
+    byOneThread: session.talk.byOneThread,
+    blocking: session.discipline.blocking,
+    pipelined: session.pipelined,
+    moves: session.process.moves,
+    lossy: session.paused || ledger.events > session.lossBefore,
+  };
+}
+
+/** The best answer so far; undefined where nothing ties the call. */
+export function ownerOf(call: Spoken | undefined, ledger: LossLedger): Owner | undefined {
+  const tie = call?.tie;
+  if (call === undefined || tie === undefined || evidenceOf(tie) === undefined) return undefined;
+  const { job } = tie;
+  const facts = { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: job.talk.responded && call.beganSeq > job.talk.answerSeq };
+  const { certainty } = attributionOf(tie, facts, jobFacts(job, ledger));
+  return { client: job.talk.connection.remote, position: job.talk.request.from, certainty };
+}
