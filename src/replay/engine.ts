@@ -62,6 +62,8 @@ export class Engine {
   readonly #setupsAt = new Map<string, Setup[]>();
   /** Every session's calls as one book, for what comes while no session is played; never used up. */
   #all: CallBook | undefined;
+  /** The calls of no session, each of which the SUT may make once more while one is played: it starts, or has timers. */
+  #background: CallBook | undefined;
   readonly #learnt: Session[] = [];
   /** In the order in which they began. */
   readonly #plays: Play[] = [];
@@ -94,6 +96,12 @@ export class Engine {
   learn(session: Session): void {
     this.#learnt.push(session);
     this.#all = undefined;
+  }
+
+  /** What the SUT did by itself when it was recorded: as `learn`, and also asked for, once each, what no session in play answers. */
+  learnBackground(session: Session): void {
+    this.learn(session);
+    this.#background = new CallBook(session, this.#judge);
   }
 
   begin(session: Session): Play {
@@ -177,8 +185,18 @@ export class Engine {
       const equal = play.book.equal(destination, bytes);
       if (equal !== undefined) return this.#use(request, play, equal, 'equal', askedAt);
     }
+    const background = owner?.certainty === 'proven' ? undefined : this.#backgroundCall(destination, bytes);
+    if (background !== undefined) {
+      this.#background?.use(background);
+      this.#noteIdle(request, true);
+      return this.#answerOf(background);
+    }
     if (request.setup) return this.#invented(request);
     return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
+  }
+
+  #backgroundCall(destination: string, bytes: Uint8Array): RecordedCall | undefined {
+    return this.#background?.exact(destination, bytes) ?? this.#background?.equal(destination, bytes);
   }
 
   /** No recorded call of `plays` is this one: the nearest where that is asked for, else a miss. */
@@ -284,13 +302,14 @@ export class Engine {
 
   #askIdle(request: Request): Answer {
     const answer = this.#idleAnswer(request);
-    if (this.#idle.length < MAX_IDLE_CALLS) {
-      const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
-      this.#idle.push({
-        destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered: answer !== undefined,
-      });
-    }
+    this.#noteIdle(request, answer !== undefined);
     return answer ?? (request.setup ? this.#invented(request) : this.#miss(request));
+  }
+
+  #noteIdle(request: Request, answered: boolean): void {
+    if (this.#idle.length >= MAX_IDLE_CALLS) return;
+    const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
+    this.#idle.push({ destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered });
   }
 
   #idleAnswer({ destination, bytes }: Request): Answer | undefined {

@@ -6,7 +6,7 @@ import { protocolNamed } from '../protocols/index.ts';
 import type { AmbientTalk, OutboundTalk, Prologue, Session, Talk } from '../sessions/session.ts';
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
-import type { PlainTalk } from './played.ts';
+import { isAgreed, type PlainTalk } from './played.ts';
 import { prologuePairs } from './setups.ts';
 import { recordedStatements, type Prepared, type RecordedStatements } from './statements/statements.ts';
 
@@ -68,7 +68,7 @@ function inPlainForm<T extends OutboundTalk | AmbientTalk>(talk: T, statements: 
 
 /** The calls of no session as a session's, so that they can be learnt: they answer the SUT's start, and what it does by itself. */
 export function ofNoSession(like: Session, ambient: readonly AmbientTalk[]): Session {
-  const outbound = ambient.map((talk): OutboundTalk => ({ ...talk, attribution: 'elimination', certainty: 'likely' }));
+  const outbound = ambient.filter((talk) => !isAgreed(talk)).map((talk): OutboundTalk => ({ ...talk, attribution: 'elimination', certainty: 'likely' }));
   return { ...like, outbound, prologues: [] };
 }
 

@@ -1,6 +1,6 @@
 /** What the replayer needs to know to play sessions, and what happened when one was played, before anybody judges it. */
 import type { ProtocolName } from '../protocols/protocol.ts';
-import type { Certainty, OutboundTalk, Prologue } from '../sessions/session.ts';
+import type { Certainty, OutboundTalk, Prologue, Talk } from '../sessions/session.ts';
 import type { Prepared } from './statements/statements.ts';
 
 /** `equal`: only a call that is the same to the protocol is answered; `sim`: else the most similar one. */
@@ -30,7 +30,7 @@ export interface World {
 /** A recorded talk as it is matched. `agreed`: it only prepared or closed statements, and is no call. */
 export type PlainTalk = OutboundTalk & { readonly agreed?: true };
 
-export const isAgreed = (talk: OutboundTalk): boolean => (talk as PlainTalk).agreed === true;
+export const isAgreed = (talk: Talk): boolean => (talk as Partial<PlainTalk>).agreed === true;
 
 /** How the answer of a live call was found. `none`: it was not. `refused`: it failed to connect, as recorded. */
 export type How = 'exact' | 'equal' | 'similar' | 'nearest' | 'none' | 'refused';

@@ -186,7 +186,8 @@ class Run {
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
       const start: WorkerStart = {
-        pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: [...idle, ...sessions.slice(0, MAX_LEARNT)].map(owned), concurrency,
+        pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: sessions.slice(0, MAX_LEARNT).map(owned), concurrency,
+        ...(idle[0] === undefined ? {} : { background: owned(idle[0]) }),
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
       worker = startThread('./worker', import.meta.url, start);

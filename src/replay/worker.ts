@@ -31,6 +31,8 @@ export interface WorkerStart {
   readonly world: World;
   /** Sessions whose calls may be asked for while none is played (the SUT's start). */
   readonly learn: readonly Session[];
+  /** The recorded calls of no session. */
+  readonly background?: Session;
   /** Sessions played at a time. */
   readonly concurrency: number;
   /** Absent: whose call it is can't be told. */
@@ -55,7 +57,7 @@ const FOLLOW_EVERY_MS = 20;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, sockets, world, learn, concurrency, tracker: source } = workerData as WorkerStart;
+const { pid, ipv6, sockets, world, learn, background, concurrency, tracker: source } = workerData as WorkerStart;
 const toMain = (message: FromWorker): void => parentPort?.postMessage(message);
 const notes = new Set<string>();
 const note = (text: string): void => {
@@ -155,6 +157,7 @@ function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<void> {
 }
 
 enterNetworkNamespace(pid);
+if (background !== undefined) engine.learnBackground(background);
 for (const session of learn) engine.learn(session);
 const hosts = ipv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
 await Promise.all([

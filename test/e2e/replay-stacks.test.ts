@@ -11,7 +11,9 @@ import { removeDir, temporaryDir } from './services/daemon.ts';
 import { until } from './services/dependency.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Built } from './stacks/built.ts';
+import { goBuild, goStack } from './stacks/go.ts';
 import { nodeBuild, nodeStack } from './stacks/node.ts';
+import { pythonBuild, pythonStack } from './stacks/python.ts';
 import { CHANGES, logins, request, type Change, type Signs, type Stack } from './stacks/stack.ts';
 
 const REQUESTS = 140;
@@ -21,6 +23,8 @@ const MORE = (process.env['KOALA_TEST_REPLAY'] ?? '').split(' ').filter((word) =
 
 const STACKS: Readonly<Record<string, { build(): Built; start(dir: string): Promise<Stack> }>> = {
   'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack },
+  'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack },
+  'Go net/http with pgx': { build: goBuild, start: goStack },
 };
 
 /** `koala-bpf replay` of everything in the recording. */

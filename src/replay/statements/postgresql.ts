@@ -257,12 +257,12 @@ function described(step: Extract<Step, { type: 'D' }>, { parameters, columns }: 
   ];
 }
 
-/** The types that Parse gave, else text (25): of a statement that was never described. */
+/** The types that Parse gave, else 0, not known: of a statement that was never described. */
 function guessedTypes(sql: string, given: Uint8Array): Buffer {
   const count = parametersIn(sql);
   const fields = new Fields(given);
   const types = Array.from({ length: Math.max(0, fields.int(2)) }, () => fields.int(4));
-  return Buffer.concat([int16(count), ...Array.from({ length: count }, (_, at) => int32(types[at] || 25))]);
+  return Buffer.concat([int16(count), ...Array.from({ length: count }, (_, at) => int32(types[at] ?? 0))]);
 }
 
 /** The answer to the plain form, told along the steps that this client took. */
