@@ -26,7 +26,8 @@ enum hook {
 struct claim {
 	__u64 who;    /* pid_tgid: of a packet's event that of whom it interrupted, but its object is another */
 	__u64 object; /* the socket, task or request it is about */
-	__u64 hook;
+	__u32 hook;
+	__u32 stamp; /* what tells it from the one before, where there is such a thing: a sequence number, a state */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -37,19 +38,17 @@ struct {
 
 /*
  * Is this event this copy's to tell? Where the last copy was skipped the entry stays; a copy that finds its own bit in it knows
- * that this is another event.
+ * that this is another event, as does the first copy, for nobody comes before it.
  */
-static __always_inline bool claim(__u64 hook, const void *object)
+static __always_inline bool claim_copy(__u32 hook, const void *object, __u32 stamp)
 {
-	struct claim key = { .object = (__u64)object, .hook = hook };
+	struct claim key = { .object = (__u64)object, .hook = hook, .stamp = stamp };
 	__u32 mine = 1u << knobs.copy, *ran;
 	bool first;
 
-	if (knobs.copies < 2)
-		return true;
 	key.who = bpf_get_current_pid_tgid();
 	ran = bpf_map_lookup_elem(&claims, &key);
-	first = !ran || *ran & mine;
+	first = !ran || *ran & mine || !knobs.copy;
 	if (knobs.copy == knobs.copies - 1) {
 		if (ran)
 			bpf_map_delete_elem(&claims, &key);
@@ -60,5 +59,8 @@ static __always_inline bool claim(__u64 hook, const void *object)
 	*ran = first ? mine : *ran | mine;
 	return first;
 }
+
+/* The arguments are not even looked at where there is one copy: that is the hot path. */
+#define CLAIM(hook, object, stamp) (knobs.copies < 2 || claim_copy(hook, object, stamp))
 
 #endif

@@ -165,7 +165,7 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 	__u64 key = (__u64)sk;
 	struct connection *connection;
 
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !claim(HOOK_STATE, sk))
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !CLAIM(HOOK_STATE, sk, new_state))
 		return 0;
 	if (new_state != TCP_LISTEN && old_state != TCP_LISTEN && is_subflow(sk))
 		return 0;

@@ -150,7 +150,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 {
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid), tgid = BPF_CORE_READ(child, tgid);
 
-	if (!claim(HOOK_FORK, child))
+	if (!CLAIM(HOOK_FORK, child, tgid))
 		return 0;
 	if (parent_tgid == tgid) {
 		if (is_watched(tgid))
@@ -175,7 +175,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 	const char *filename = BPF_CORE_READ(bprm, filename);
 	__u64 former = (__u64)tgid << 32 | (__u32)old_pid;
 
-	if (!claim(HOOK_EXEC, task))
+	if (!CLAIM(HOOK_EXEC, task, 0))
 		return 0;
 	/* A thread that execs takes its process' id over: what was kept under its own is nobody's. */
 	if (old_pid != tgid) {
@@ -209,7 +209,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	/* First: of two threads that end at once, the first to come here ends the process for the filters. */
 	bpf_map_delete_elem(&sends, &who);
 	bpf_map_delete_elem(&receives, &who);
-	if (!is_watched(tgid) || !claim(HOOK_EXIT, task))
+	if (!is_watched(tgid) || !CLAIM(HOOK_EXIT, task, 0))
 		return 0;
 	signal = (void *)BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) > 0) {

@@ -149,6 +149,14 @@ static __always_inline unsigned long current_system_call(void)
 	return regs->orig_ax;
 }
 
+/* For CLAIM, at a call's end: the sockets of other protocols tell nothing that moves. */
+static __always_inline __u32 stamp_of(const struct sock *sk, bool sending)
+{
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	return sending ? write_sequence(sk) : copied_sequence(sk);
+}
+
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 {
@@ -157,7 +165,7 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 	struct connection *connection;
 	struct call *call;
 
-	if (!is_watched(who >> 32) || !claim(HOOK_SEND, sk))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_SEND, sk, write_sequence(sk)))
 		return 0;
 	call = bpf_map_lookup_elem(&sends, &who);
 	if (call && call->sock == key) {
@@ -255,7 +263,7 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
-	if (!is_watched(who >> 32) || !claim(HOOK_SENT, sk))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_SENT, sk, stamp_of(sk, true)))
 		return 0;
 	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
@@ -281,7 +289,7 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	struct call *note;
 	__u32 copied;
 
-	if (!is_watched(who >> 32) || !claim(HOOK_CONSUMED, sk))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_CONSUMED, sk, copied_sequence(sk)))
 		return 0;
 	copied = copied_sequence(sk);
 	if (current_system_call() == NR_SPLICE) {
@@ -377,7 +385,7 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
-	if (!is_watched(who >> 32) || !claim(HOOK_RECEIVED, sk))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_RECEIVED, sk, stamp_of(sk, false)))
 		return 0;
 	protocol = sk->sk_protocol;
 	count_message(who, result);
@@ -413,7 +421,7 @@ int BPF_PROG(tp_completed, struct io_ring_ctx *ring_context, void *request, stru
 	__u64 address = 0, length;
 	__u8 opcode;
 
-	if (!is_watched(who >> 32) || !claim(HOOK_COMPLETED, request))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_COMPLETED, request, 0))
 		return 0;
 	file = BPF_CORE_READ(req, file);
 	if ((BPF_CORE_READ(file, f_inode, i_mode) & 0170000) != 0140000)
