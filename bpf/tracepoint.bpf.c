@@ -149,12 +149,15 @@ static __always_inline unsigned long current_system_call(void)
 	return regs->orig_ax;
 }
 
-/* For CLAIM, at a call's end: the sockets of other protocols tell nothing that moves. */
-static __always_inline __u32 stamp_of(const struct sock *sk, bool sending)
+/*
+ * For CLAIM, at a call's end: where this thread's call began (or its read ended). The socket itself may have moved on, for its
+ * lock is free then. Calls on other sockets than TCP's leave nothing that moves.
+ */
+static __always_inline __u32 stamp_of(void *map, const struct sock *sk, __u64 who)
 {
-	if (sk->sk_protocol != IPPROTO_TCP)
-		return 0;
-	return sending ? write_sequence(sk) : copied_sequence(sk);
+	const struct call *call = sk->sk_protocol == IPPROTO_TCP ? bpf_map_lookup_elem(map, &who) : 0;
+
+	return !call ? 0 : map == &sends ? (__u32)call->position : call->sequence;
 }
 
 SEC("tp_btf/tcp_sendmsg_locked")
@@ -263,7 +266,7 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
-	if (!is_watched(who >> 32) || !CLAIM(HOOK_SENT, sk, stamp_of(sk, true)))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_SENT, sk, stamp_of(&sends, sk, who)))
 		return 0;
 	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
@@ -385,7 +388,7 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 	__u64 who = bpf_get_current_pid_tgid();
 	__u16 protocol;
 
-	if (!is_watched(who >> 32) || !CLAIM(HOOK_RECEIVED, sk, stamp_of(sk, false)))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_RECEIVED, sk, stamp_of(&receives, sk, who)))
 		return 0;
 	protocol = sk->sk_protocol;
 	count_message(who, result);
