@@ -29,10 +29,15 @@ export class Contexts<J extends Job> {
   readonly #contexts = new Map<number, Context<J>>();
   readonly #ofProcess = new Map<number, Set<number>>();
   readonly #onMovedOn: (job: J, tid: number) => void;
+  readonly #now: () => number;
 
-  /** `onMovedOn`: the thread that read a session's request reads another one, or is gone (then 0 where it may still be sending). */
-  constructor(onMovedOn: (job: J, tid: number) => void) {
+  /**
+   * `onMovedOn`: the thread that read a session's request reads another one, or is gone (then 0 where it may still be sending).
+   * `now`: Unix µs of the event at hand.
+   */
+  constructor(onMovedOn: (job: J, tid: number) => void, now: () => number) {
     this.#onMovedOn = onMovedOn;
+    this.#now = now;
   }
 
   of(tid: number, tgid: number): Context<J> {
@@ -72,7 +77,7 @@ export class Contexts<J extends Job> {
     }
     if (juggles) context.juggles = true;
     context.reading = job;
-    context.wake(job, 'request');
+    context.wake(job, 'request', this.#now());
   }
 
   /** Bytes were read that may be a request: whom it works for from here on is not known. */
@@ -80,13 +85,13 @@ export class Contexts<J extends Job> {
     const before = context.reading;
     context.reading = undefined;
     if (before !== undefined) this.#onMovedOn(before, context.tid);
-    context.wake(undefined, 'request');
+    context.wake(undefined, 'request', this.#now());
   }
 
   /** Bytes of an answer were read; `job`: whose call it answers, where that is known. */
   readAnswer(context: Context<J>, job: J | undefined): void {
     if (job !== undefined && context.reading !== job && context.busy) this.#isLoop(context);
-    context.wake(job, 'answer');
+    context.wake(job, 'answer', this.#now());
   }
 
   /** Bytes of `job`'s response were written. */
@@ -97,6 +102,7 @@ export class Contexts<J extends Job> {
 
   /** The best answer so far to whose call it is that `context` begins. */
   tie(context: Context<J>): Tie<J> | undefined {
+    context.rouse(this.#now());
     for (const evidence of KINDS) {
       const job = evidence.find(context, context.loop);
       if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job), alternatives: NONE };

@@ -54,7 +54,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   constructor(options: WeaverOptions) {
     this.#options = options;
-    this.contexts = new Contexts((session, tid) => this.#release(session, tid));
+    this.contexts = new Contexts((session, tid) => this.#release(session, tid), () => this.nowUs);
   }
 
   /** A connection was opened by `tid`: what its first call is tied to, where the thread juggles several sessions. */
