@@ -4,7 +4,7 @@
  * 64 requests on their way (`loop`). Only the derivation is timed, not the making of the events,
  * in CPU time of the whole process (with its garbage collection), so that a busy machine doesn't show.
  *
- *   node --import tsx bench/derive.ts [--sessions N] [--json]
+ *   node --import tsx bench/derive.ts [--sessions N] [--shape plain|calls|loop] [--json]
  */
 import { Derivation } from '../src/sessions/derivation.ts';
 import type { DataEvent, Direction, Event, OpenEvent } from '../src/events/event.ts';
@@ -135,7 +135,8 @@ function run(name: string, shape: Shape, wanted: number): Result {
 }
 
 const wanted = Number(process.argv[process.argv.indexOf('--sessions') + 1]) || 300_000;
-const results = [run('plain', plain, wanted), run('calls', calls, wanted), run('loop', loop, wanted)];
+const only = process.argv.includes('--shape') ? process.argv[process.argv.indexOf('--shape') + 1] : undefined;
+const results = Object.entries({ plain, calls, loop }).filter(([name]) => only === undefined || name === only).map(([name, shape]) => run(name, shape, wanted));
 if (process.argv.includes('--json')) for (const result of results) console.log(JSON.stringify({ bench: 'derive', ...result }));
 else {
   console.log('shape    talks/s     events/s    sessions   complete   heap MiB (each tenth)');
