@@ -12,7 +12,9 @@ import { until } from './services/dependency.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Built } from './stacks/built.ts';
 import { goBuild, goStack } from './stacks/go.ts';
+import { javaBuild, javaStack } from './stacks/java.ts';
 import { nodeBuild, nodeStack } from './stacks/node.ts';
+import { phpBuild, phpStack } from './stacks/php.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
 import { CHANGES, logins, request, type Change, type Signs, type Stack } from './stacks/stack.ts';
 
@@ -25,6 +27,8 @@ const STACKS: Readonly<Record<string, { build(): Built; start(dir: string): Prom
   'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack },
   'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack },
   'Go net/http with pgx': { build: goBuild, start: goStack },
+  'php-fpm with MariaDB by mysqlnd, prepared and not': { build: phpBuild, start: phpStack },
+  'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack },
 };
 
 /** `koala-bpf replay` of everything in the recording. */

@@ -79,7 +79,7 @@ access.format = "%m %r?%q %s"
   };
 }
 
-function fpmBinary(): string {
+export function fpmBinary(): string {
   const names = readdirSync('/usr/sbin').filter((name) => /^php-fpm[\d.]+$/.test(name)).sort();
   const newest = names.at(-1);
   if (newest === undefined) throw new Error('php-fpm is not installed: run scripts/setup test');

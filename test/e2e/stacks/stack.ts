@@ -42,16 +42,17 @@ export interface Stack {
 }
 
 const USERS = 20;
+const JSON_BODY = { 'Content-Type': 'application/json' };
 
 /** Logins with a user's secret; the token of each is then carried by that user's requests. */
 export function logins(rid: (n: number) => string): Asked[] {
-  return Array.from({ length: USERS }, (_, n) => ({ rid: rid(n), target: '/login', body: Buffer.from(JSON.stringify({ name: `user ${n}`, secret: `secret of ${n}` })) }));
+  return Array.from({ length: USERS }, (_, n) => ({ rid: rid(n), target: '/login', headers: JSON_BODY, body: Buffer.from(JSON.stringify({ name: `user ${n}`, secret: `secret of ${n}` })) }));
 }
 
 /** The n-th request after the logins: three in four read an order, one puts one in. */
 export function request(n: number, rid: string, tokens: readonly string[]): Asked {
   const headers = { Authorization: `Bearer ${tokens[n % USERS]}` };
-  if (n % 4 === 3) return { rid, target: '/orders', headers, body: Buffer.from(JSON.stringify({ item: n % 50, quantity: 1 + (n % 7) })) };
+  if (n % 4 === 3) return { rid, target: '/orders', headers: { ...headers, ...JSON_BODY }, body: Buffer.from(JSON.stringify({ item: n % 50, quantity: 1 + (n % 7) })) };
   return { rid, target: `/orders/${n}`, headers };
 }
 

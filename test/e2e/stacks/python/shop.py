@@ -24,7 +24,7 @@ def prepare_soon(connection):
     connection.autocommit = True
 
 
-sql = psycopg_pool.ConnectionPool(os.environ["SHOP_PG"], min_size=2, max_size=8, configure=prepare_soon, kwargs={"row_factory": dict_row})
+sql = psycopg_pool.ConnectionPool(os.environ["SHOP_PG"], min_size=8, max_size=8, configure=prepare_soon, kwargs={"row_factory": dict_row})
 sql.wait()
 with sql.connection() as first:
     first.execute("select 1 as ready")
