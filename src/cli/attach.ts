@@ -1,5 +1,5 @@
 /** `koala-bpf attach`: records until told to stop, or until those it watches are gone. Derives nothing. */
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EnvironmentError, EXIT, UserError } from '../errors.ts';
 import { invoker } from '../kernel/invoker.ts';
@@ -14,9 +14,11 @@ import type { RecordedSummary } from '../record/recorder.ts';
 import { checkTargets, currentTargets } from '../record/targets.ts';
 import type { Targets } from '../record/targets.ts';
 import { saveVerifierLog } from '../record/verifier-log.ts';
+import { counted, size } from '../report/text.ts';
 import { withJson } from './command.ts';
 import { bypasses, durationFlag, sizeFlag } from './environment.ts';
 import { ProgressLine, say } from './output.ts';
+import { Signals } from './signals.ts';
 
 interface Flags {
   pid: string[] | undefined;
@@ -40,16 +42,23 @@ interface Flags {
 
 const LIVE_MS = 500;
 const LOOK_MS = 100;
+/** What a timer takes (2^31 ms); a longer `--duration` is waited for in pieces. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** comm (TASK_COMM_LEN, linux/sched.h) without its final NUL. */
+const MAX_COMMAND = 15;
 /** How long CMD may take to end after the signal that ends the recording. */
 const CHILD_GRACE_MS = 3000;
 /** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
 const MIN_RING_BYTES = 4096;
 const MAX_RING_BYTES = 1 << 30;
 
+const USAGE = '$0 attach (--pid N | --port P | --unit U | --exe PATH | --cgroup PATH)… | --all | -- CMD…';
+
 export const command = 'attach';
 export const describe = 'record what processes say and hear, from the kernel, without touching them';
 
 export const builder = (yargs: Argv): Argv => withJson(yargs)
+  .usage(`${USAGE}\n\nRecords what processes say and hear, with their descendants, from the kernel. Several filters are a union.`)
   .option('pid', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'this process and its descendants' })
   .option('unit', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'a systemd unit, through restarts' })
   .option('exe', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'whatever runs this executable, through restarts' })
@@ -61,7 +70,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('duration', { type: 'string', requiresArg: true, describe: 'stop after this time (30s, 5m, 1h); CMD gets SIGTERM' })
   .option('ring-bytes', { type: 'string', default: '16MiB', requiresArg: true, describe: 'kernel ring buffer: rounded up to a power of two' })
   .option('max-connections', { type: 'number', default: 65536, requiresArg: true, describe: 'open connections the kernel side keeps track of' })
-  .option('max-message', { type: 'string', requiresArg: true, describe: 'keep at most this much of what one call moves (default: all)' })
+  .option('max-message', { type: 'string', requiresArg: true, describe: 'keep at most this much of what one call moves; the rest is a declared gap (default: all)' })
   .option('max-disk', { type: 'string', requiresArg: true, describe: 'drop the oldest segments so that the recording stays below this' })
   .option('min-free', { type: 'string', requiresArg: true, describe: 'stop before the file system has less than this free (default: 10%, at most 2GiB)' })
   .option('segment-bytes', { type: 'string', default: '64MiB', requiresArg: true, describe: 'size at which a new segment begins' })
@@ -79,15 +88,19 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   const options = recorderOptions(flags, targets, dir);
   checkRights();
   const child = cmd.length > 0 ? startHeld(cmd, flags.json) : undefined;
+  // From here on a signal ends the recording in good order, also one that comes while the probes are loaded.
+  const signals = new Signals(child);
   let recorder: Recorder;
   try {
     recorder = await Recorder.start(options);
   } catch (error) {
+    signals.close();
     child?.kill('SIGKILL');
     throw error instanceof LoadError ? new EnvironmentError(saveVerifierLog(error)) : error;
   }
+  signals.started(recorder);
   try {
-    await record(recorder, { flags, targets, dir, durationMs, child });
+    await record(recorder, { flags, targets, dir, durationMs, child, program: cmd[0], signals });
   } finally {
     recorder.probes.close();
   }
@@ -99,12 +112,14 @@ interface Run {
   readonly dir: string;
   readonly durationMs: number | undefined;
   readonly child: HeldChild | undefined;
+  /** CMD's first word. */
+  readonly program: string | undefined;
+  readonly signals: Signals;
 }
 
 async function record(recorder: Recorder, run: Run): Promise<void> {
-  const { targets, child } = run;
+  const { targets, child, signals } = run;
   const startedMs = performance.now();
-  const signals = new Signals(recorder, child);
   const chosen = currentTargets(targets);
   const held = child === undefined ? [] : [processFacts(child.tgid) ?? { tgid: child.tgid, parent: process.pid, command: 'sh' }];
   recorder.watch([...chosen, ...held]);
@@ -116,14 +131,16 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
     await recorder.stop();
     throw new UserError(`--pid ${targets.pids.join(', ')}: the process ended while koala-bpf was attaching`);
   }
-  announce(recorder, run, [...chosen, ...late, ...held]);
+  // Held, it is a shell still; who reads wants to know what it will be.
+  const named = held.map(({ tgid }) => ({ tgid, command: basename(run.program ?? '').slice(0, MAX_COMMAND) }));
+  announce(recorder, run, [...chosen, ...late, ...named]);
   child?.release();
   let exitStatus: number | undefined;
   let notRun: unknown;
   void child?.ended.then((status) => { exitStatus = status; }, (error: unknown) => { notRun = error; });
   const settle = followNewcomers(recorder, targets);
   try {
-    await waitForEnd(recorder, run, signals);
+    await waitForEnd(recorder, run);
   } finally {
     settle();
     child?.leave();
@@ -144,44 +161,15 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   process.exitCode = EXIT.ok;
 }
 
-/** SIGINT and SIGTERM: the first ends the recording, the second ends it at once. CMD hears them too. */
-class Signals {
-  readonly first: Promise<NodeJS.Signals>;
-  #count = 0;
-  readonly #listener: (signal: NodeJS.Signals) => void;
-
-  constructor(recorder: Recorder, child: HeldChild | undefined) {
-    let tell: (signal: NodeJS.Signals) => void = () => undefined;
-    this.first = new Promise((resolve_) => { tell = resolve_; });
-    this.#listener = (signal) => {
-      this.#count++;
-      if (this.#count === 1) {
-        // At a terminal CMD is in the foreground group and has had its own.
-        if (!process.stdin.isTTY || signal !== 'SIGINT') child?.kill(signal);
-        tell(signal);
-      } else {
-        recorder.abandon();
-      }
-    };
-    process.on('SIGINT', this.#listener);
-    process.on('SIGTERM', this.#listener);
-  }
-
-  close(): void {
-    process.off('SIGINT', this.#listener);
-    process.off('SIGTERM', this.#listener);
-  }
-}
-
 /** Fulfilled when the recording has to end, for whatever reason. */
-async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, child }: Run, signals: Signals): Promise<void> {
+async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, child, signals }: Run): Promise<void> {
   const lasting = targets.all || targets.ports.length > 0 || targets.cgroups.length > 0 || targets.executables.length > 0;
   const timers: NodeJS.Timeout[] = [];
   const line = new ProgressLine();
   let bytes = 0;
   try {
     const ends: Promise<unknown>[] = [signals.first, recorder.stopped];
-    if (durationMs !== undefined) ends.push(new Promise((done) => { timers.push(setTimeout(() => done('duration'), durationMs)); }));
+    if (durationMs !== undefined) ends.push(new Promise((done) => { after(durationMs, timers, () => done('duration')); }));
     if (!lasting) {
       ends.push(new Promise<void>((done) => {
         timers.push(setInterval(() => { if (!recorder.anyWatched()) done(); }, LOOK_MS));
@@ -209,6 +197,12 @@ async function waitForEnd(recorder: Recorder, { flags, targets, durationMs, chil
   }
 }
 
+/** A timer of any length; the one that runs is the last of `timers`. */
+function after(ms: number, timers: NodeJS.Timeout[], done: () => void): void {
+  const atOnce = Math.min(ms, MAX_TIMER_MS);
+  timers.push(setTimeout(() => atOnce < ms ? after(ms - atOnce, timers, done) : done(), atOnce));
+}
+
 function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { tgid: number; command: string }[]): void {
   say('Recordings hold whatever the service said and heard, credentials included: keep them to yourself.');
   if (flags.json) {
@@ -229,7 +223,7 @@ function sayEnd(summary: RecordedSummary, { flags, dir }: Run, startedMs: number
     print({ event: 'summary', dir, connections, bytes, lost, ...(lossy && { lostEvents }), durationMs, ...(exitStatus === undefined ? {} : { exitStatus }) });
     return;
   }
-  say(`koala-bpf: ${summary.connections} connections, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`);
+  say(`koala-bpf: ${counted(summary.connections, 'connection')}, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`);
   const causes = Object.entries(summary.lost.byCause);
   say(causes.length === 0 ? '  lost: nothing'
     : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lostEvents[cause] ?? 0} times`}`).join(', ')})`);
@@ -255,9 +249,11 @@ function recorderOptions(flags: Flags, targets: Targets, dir: string) {
   if (!Number.isInteger(flags.maxConnections) || flags.maxConnections < 1 || flags.maxConnections > 10_000_000) {
     throw new UserError(`--max-connections ${flags.maxConnections}: a number from 1 to 10000000`);
   }
+  const maxMessageBytes = flags.maxMessage === undefined ? undefined : sizeFlag('max-message', flags.maxMessage);
+  if (maxMessageBytes === 0) throw new UserError('--max-message 0: at least 1 byte; leave it out to keep all');
   return {
     probe: flags.probe as ProbeName | 'auto', ringBytes, maxConnections: flags.maxConnections,
-    maxMessageBytes: flags.maxMessage === undefined ? 0 : sizeFlag('max-message', flags.maxMessage),
+    maxMessageBytes: maxMessageBytes ?? 0,
     watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
     filters: process.argv.slice(2),
     writer: {
@@ -283,12 +279,6 @@ function checkRights(): void {
 /** `./koala-20261123T140000`, UTC. */
 function defaultFolder(now: Date): string {
   return `koala-${now.toISOString().replace(/[-:]/g, '').slice(0, 15)}`;
-}
-
-function size(bytes: number): string {
-  if (bytes < 1000) return `${Math.round(bytes)} B`;
-  const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
-  return `${(bytes / 1000 ** power).toFixed(1)} ${['B', 'kB', 'MB', 'GB', 'TB'][power] ?? ''}`;
 }
 
 function print(line: object): void {

@@ -1,13 +1,13 @@
 /** `koala-bpf connections`: the account of every connection, byte for byte. */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { counted, oneLine, size } from '../report/text.ts';
+import { clip, counted, oneLine, size } from '../report/text.ts';
 import { Derivation } from '../sessions/derivation.ts';
 import { connectionJson } from '../sessions/json.ts';
 import type { ConnectionAccount, StreamAccount } from '../sessions/session.ts';
 import { openRecording } from '../store/recording.ts';
 import { withJson, withQuiet, withRecording } from './command.ts';
 import { quietMs } from './environment.ts';
-import { Lines, ProgressLine, stdoutColours } from './output.ts';
+import { Lines, ProgressLine, stdoutColours, stdoutWidth } from './output.ts';
 import { progressText, sayStatus } from './reading.ts';
 
 interface Flags {
@@ -48,6 +48,9 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   sayStatus(recording, recording.status());
 }
 
+/** Columns that a narrow terminal goes without, in this order: sessions, process, role. */
+const LEAVES_FIRST = [8, 2, 1];
+
 function printTable(accounts: readonly ConnectionAccount[], lines: Lines): void {
   const colours = stdoutColours();
   const cells = accounts.map((account) => [
@@ -57,8 +60,17 @@ function printTable(accounts: readonly ConnectionAccount[], lines: Lines): void 
   const head = ['id', 'role', 'process', 'local', 'remote', 'in', 'out', 'end', 'sessions', 'missing'];
   const widths = head.map((title, column) => cells.reduce((width, row) => Math.max(width, (row[column] ?? '').length), title.length));
   const isNumber = new Set([5, 6, 8]);
-  const format = (row: readonly string[]): string => row.map((cell, column) =>
-    isNumber.has(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+  const width = stdoutWidth();
+  const left = new Set(head.keys());
+  const taken = (): number => [...left].reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2);
+  for (const column of LEAVES_FIRST) if (width !== undefined && taken() > width) left.delete(column);
+  const format = (row: readonly string[]): string => {
+    const line = [...left].map((column) => {
+      const cell = row[column] ?? '';
+      return isNumber.has(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0);
+    }).join('  ').trimEnd();
+    return width === undefined ? line : clip(line, width);
+  };
   lines.print(colours.dim(format(head)));
   for (const row of cells) lines.print(row.at(-1) === '' ? format(row) : colours.yellow(format(row)));
   lines.print(colours.dim(counted(accounts.length, 'connection')));

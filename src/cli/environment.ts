@@ -59,9 +59,15 @@ export interface LogSettings {
   readonly level: LogLevel;
 }
 
-/** KOALA_LOG_FILE and KOALA_LOG_LEVEL; `--log-file`, `--log-level`. A level alone logs to STDERR. */
-export function logSettings(environment: Environment, flags: { file?: string | undefined; level?: string | undefined } = {}): LogSettings {
-  const file = setting(environment, 'KOALA_LOG_FILE', 'log-file', flags.file);
+/**
+ * KOALA_LOG_FILE and KOALA_LOG_LEVEL; `--log-file`, `--log-level`. A level alone logs to STDERR, and so does STDOUT where
+ * that is for data (`stdoutIsData`): who reads JSON lines there must find nothing else.
+ */
+export function logSettings(
+  environment: Environment, flags: { file?: string | undefined; level?: string | undefined } = {}, stdoutIsData = false,
+): LogSettings {
+  const given = setting(environment, 'KOALA_LOG_FILE', 'log-file', flags.file);
+  const file = given?.value === 'STDOUT' && stdoutIsData ? { ...given, value: 'STDERR' } : given;
   const level = setting(environment, 'KOALA_LOG_LEVEL', 'log-level', flags.level);
   if (level === undefined) return { file: file?.value, level: 'INFO' };
   const known = LOG_LEVELS.find((name) => name === level.value.toUpperCase());
@@ -103,7 +109,11 @@ export function bypasses(environment: Environment, given?: readonly string[]): B
   const ports = environment['KOALA_OUTBOUND_BYPASS_PORT'] ?? '';
   return [
     ...read(split(addresses), 'KOALA_OUTBOUND_BYPASS_ADDR'),
-    ...read(split(ports).map((port) => `:${port}`), 'KOALA_OUTBOUND_BYPASS_PORT'),
+    ...split(ports).map((value) => {
+      const port = /^\d{1,5}$/.test(value) ? parseBypass(`:${value}`) : undefined;
+      if (port === undefined) throw bad({ value, from: 'KOALA_OUTBOUND_BYPASS_PORT' }, 'a port (1 to 65535)');
+      return port;
+    }),
   ];
 }
 

@@ -1,11 +1,13 @@
 /** `koala-bpf export`: sessions as files or lines for other programs. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EnvironmentError, UserError } from '../errors.ts';
+import { invoker } from '../kernel/invoker.ts';
 import { counted } from '../report/text.ts';
 import { Derivation } from '../sessions/derivation.ts';
 import { ambientJson, sessionJson } from '../sessions/json.ts';
+import { listSegments, makeFolder } from '../store/folder.ts';
 import { openRecording } from '../store/recording.ts';
 import type { SessionIndex } from '../store/session-index.ts';
 import { withQuiet, withRecording } from './command.ts';
@@ -17,19 +19,19 @@ import { openIndex, progressText, sayStatus } from './reading.ts';
 
 interface Flags extends FilterFlags {
   DIR: string;
-  IDS: string[] | undefined;
+  ID: string[] | undefined;
   format: string;
   out: string | undefined;
   ambient: boolean;
   quietAfter: string | undefined;
 }
 
-export const command = 'export DIR [IDS..]';
+export const command = 'export DIR [ID..]';
 export const describe = 'sessions for other programs: JSON, one a line or one a file';
 
 export const builder = (yargs: Argv): Argv<Flags> =>
   withFilters(withQuiet(withRecording(yargs)))
-    .positional('IDS', { type: 'string', array: true, describe: 'sessions, by unique beginnings of their ids; by default all' })
+    .positional('ID', { type: 'string', array: true, describe: 'sessions, by unique beginnings of their ids; by default all' })
     .option('format', { type: 'string', choices: ['json'], demandOption: true, requiresArg: true, describe: 'what to make' })
     .option('out', { type: 'string', requiresArg: true, describe: 'a folder for one indented file each, instead of lines on stdout' })
     .option('ambient', { type: 'boolean', default: false, describe: 'what no session caused, instead of sessions' })
@@ -44,9 +46,9 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   const filter = sessionFilter(flags, Date.now());
   const { recording, index } = openIndex(flags.DIR, flags.quietAfter);
   try {
-    const chosen = flags.IDS === undefined || flags.IDS.length === 0 ? index.list(filter) : found(index, flags.IDS);
+    const chosen = flags.ID === undefined || flags.ID.length === 0 ? index.list(filter) : found(index, flags.ID);
     const lines = new Lines();
-    if (flags.out !== undefined) makeFolder(flags.out);
+    if (flags.out !== undefined) prepare(flags.out);
     let written = 0;
     for (const row of chosen) {
       const session = sessionJson(index.load(row));
@@ -67,18 +69,17 @@ function found(index: SessionIndex, ids: readonly string[]) {
   return ids.map((id) => index.find(id));
 }
 
-function makeFolder(out: string): void {
-  try {
-    mkdirSync(out, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    if (existsSync(out)) throw new UserError(`--out ${out} is no folder`);
-    throw new EnvironmentError(`Cannot make the folder ${out}: ${(error as Error).message}`);
-  }
+/** Makes `out` where it is missing. A recording is no place for files of others: it would be refused from then on. */
+function prepare(out: string): void {
+  if (existsSync(out) && listSegments(out).length > 0) throw new UserError(`--out ${out} is a recording; name another folder`);
+  makeFolder(out, invoker());
 }
 
 function writeSession(path: string, session: object): void {
   try {
     writeFileSync(path, `${JSON.stringify(session, undefined, 2)}\n`, { mode: 0o600 });
+    const owner = invoker();
+    if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
   } catch (error) {
     throw new EnvironmentError(`Cannot write ${path}: ${(error as Error).message}`);
   }
@@ -87,7 +88,7 @@ function writeSession(path: string, session: object): void {
 /** Ambient talks are in no index: they are derived for each asking. */
 function exportAmbient(flags: Flags): void {
   if (flags.out !== undefined) throw new UserError('--ambient prints lines; --out is for sessions');
-  if (flags.IDS !== undefined && flags.IDS.length > 0) throw new UserError('--ambient prints what belongs to no session; leave the ids out');
+  if (flags.ID !== undefined && flags.ID.length > 0) throw new UserError('--ambient prints what belongs to no session; leave the ids out');
   const quiet = quietMs(process.env, flags.quietAfter);
   const recording = openRecording(flags.DIR);
   const total = recording.segments().reduce((sum, segment) => sum + segment.bytes, 0);

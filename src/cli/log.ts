@@ -1,10 +1,12 @@
 /** The program's log, for machines and bug reports; what people should know goes to stderr in plain words instead. */
 import { once } from 'node:events';
+import { chown } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import pino from 'pino';
 import type { Logger } from 'pino';
 import { createStream } from 'rotating-file-stream';
 import { EnvironmentError } from '../errors.ts';
+import { invoker } from '../kernel/invoker.ts';
 import type { LogLevel, LogSettings } from './environment.ts';
 
 export type { Logger } from 'pino';
@@ -42,6 +44,9 @@ export async function openLog(settings: LogSettings): Promise<Log> {
   const stream = createStream((time) => rotatedName(name, typeof time === 'number' ? new Date(time) : time ?? undefined), {
     path: dirname(file), interval: '1h', intervalBoundary: true, initialRotation: true, mode: 0o600, omitExtension: true,
   });
+  const owner = invoker();
+  // Also of each new file: who called sudo reads it, and logs to it without sudo.
+  if (owner !== undefined) stream.on('open', (path: string) => { chown(path, owner.uid, owner.gid, () => undefined); });
   try {
     await once(stream, 'open');
   } catch (error) {

@@ -5,7 +5,7 @@ import { clip, counted, duration, localTime, oneLine } from '../report/text.ts';
 import type { ListedSession, SessionFilter } from '../store/session-index.ts';
 import { withJson, withQuiet, withRecording } from './command.ts';
 import { parseDuration } from './environment.ts';
-import { Lines, stdoutColours } from './output.ts';
+import { Lines, stdoutColours, stdoutWidth } from './output.ts';
 import type { Colours } from './output.ts';
 import { openIndex, sayStatus } from './reading.ts';
 
@@ -49,10 +49,11 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   try {
     let shown = 0;
     const colours = stdoutColours();
-    const width = process.stdout.isTTY ? process.stdout.columns : undefined;
+    const width = stdoutWidth();
+    const columns = columnsFor(width);
     for (const session of index.list(filter)) {
-      if (!flags.json && shown === 0) lines.print(colours.dim(HEAD));
-      lines.print(flags.json ? JSON.stringify(index.line(session)) : listLine(session, colours, width));
+      if (!flags.json && shown === 0) lines.print(colours.dim(headLine(columns)));
+      lines.print(flags.json ? JSON.stringify(index.line(session)) : listLine(session, columns, colours, width));
       shown++;
     }
     if (!flags.json) lines.print(colours.dim(shown === index.count ? counted(shown, 'session') : `${shown} of ${counted(index.count, 'session')}`));
@@ -76,6 +77,11 @@ export function sessionFilter(flags: FilterFlags, nowMs: number): SessionFilter 
   };
 }
 
+/** What Date.parse leaves of a fraction of a second: the digits from the fourth to the sixth, in µs. */
+function microseconds(text: string): number {
+  return Number((/\.\d{3}(\d{1,3})/.exec(text)?.[1] ?? '0').padEnd(3, '0'));
+}
+
 /** Unix µs of an ISO date or time, a time of today (`14:00`), or a duration before now. */
 export function timeFlag(flag: string, text: string, nowMs: number): number {
   const ago = parseDuration(text);
@@ -85,24 +91,63 @@ export function timeFlag(flag: string, text: string, nowMs: number): number {
   if (clock !== null) {
     const [hours, minutes, seconds, fraction] = [clock[1], clock[2], clock[3], clock[4]].map((part) => Number(part ?? 0)) as [number, number, number, number];
     const atMs = new Date(today.getFullYear(), today.getMonth(), today.getDate(), hours, minutes, seconds).getTime();
-    if (hours < 24 && minutes < 60 && seconds < 60) return (atMs + fraction * 1000) * 1000;
+    if (hours < 24 && minutes < 60 && seconds < 60) return atMs * 1000 + Math.round(fraction * 1_000_000);
   }
   const atMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text) : Number.NaN;
   if (Number.isNaN(atMs)) throw new UserError(`--${flag}: ${JSON.stringify(text)} is not a time like 2026-11-23T14:00, 14:00 or 10m`);
-  return atMs * 1000;
+  return atMs * 1000 + microseconds(text);
 }
 
-const HEAD = `${'id'.padEnd(12)}  ${'started'.padEnd(23)}  ${'took'.padStart(8)}  ${'process'.padEnd(22)}  ${'status'.padEnd(8)}  ${'calls'.padStart(5)}  state       summary`;
+/** From this many characters on a terminal shows every column. Whatever reads a pipe has them all. */
+const WIDE = 132;
+const WITH_PROCESS = 100;
 
-function listLine(session: ListedSession, colours: Colours, width: number | undefined): string {
-  const process = clip(`${oneLine(session.commandText)}[${session.tgid}]`, 22).padEnd(22);
-  const status = clip(oneLine(session.statusText ?? ''), 8).padEnd(8);
-  const state = session.tls ? `${session.state === 'complete' ? '' : '! '}tls` : session.state;
-  const fixed = `${session.id.padEnd(12)}  ${localTime(session.startedAtUs)}  ${duration(session.durationMs).padStart(8)}  ${process}  `;
-  const calls = String(session.outbound).padStart(5);
-  const summary = oneLine(session.summaryText);
-  const rest = width === undefined ? summary : clip(summary, Math.max(20, width - fixed.length - 29));
+/** The columns before the summary. */
+interface Columns {
+  readonly started: (session: ListedSession) => string;
+  readonly startedWidth: number;
+  /** 0: left out. */
+  readonly processWidth: number;
+  readonly statusWidth: number;
+  /** False: said before the summary, and only where it is not `complete`. */
+  readonly state: boolean;
+}
+
+function columnsFor(width: number | undefined): Columns {
+  if (width === undefined || width >= WIDE) {
+    return { started: (session) => localTime(session.startedAtUs), startedWidth: 23, processWidth: 22, statusWidth: 8, state: true };
+  }
+  // `11-23 14:12:12`: the year and the milliseconds go first.
+  return {
+    started: (session) => localTime(session.startedAtUs).slice(5, 19), startedWidth: 14,
+    processWidth: width >= WITH_PROCESS ? 18 : 0, statusWidth: 6, state: false,
+  };
+}
+
+const STATE_WIDTH = 10;
+
+function headLine(columns: Columns): string {
+  const { startedWidth, processWidth, statusWidth, state } = columns;
+  return [
+    'id'.padEnd(12), 'started'.padEnd(startedWidth), 'took'.padStart(8), ...(processWidth > 0 ? ['process'.padEnd(processWidth)] : []),
+    'status'.padEnd(statusWidth), 'calls'.padStart(5), ...(state ? ['state'.padEnd(STATE_WIDTH)] : []), 'summary',
+  ].join('  ');
+}
+
+function listLine(session: ListedSession, columns: Columns, colours: Colours, width: number | undefined): string {
+  const { processWidth, statusWidth } = columns;
+  const status = clip(oneLine(session.statusText ?? ''), statusWidth).padEnd(statusWidth);
   const paintStatus = /^5|^ERR/i.test(status) ? colours.red : /^4/.test(status) ? colours.yellow : colours.green;
+  const state = session.tls ? `${session.state === 'complete' ? '' : '! '}tls` : session.state;
   const paintState = session.state === 'complete' ? colours.dim : colours.yellow;
-  return `${fixed}${paintStatus(status)}  ${calls}  ${paintState(state.padEnd(10))}  ${rest}`.trimEnd();
+  const before: (readonly [text: string, paint?: (text: string) => string])[] = [
+    [session.id.padEnd(12)], [columns.started(session)], [duration(session.durationMs).padStart(8)],
+    ...(processWidth > 0 ? [[clip(`${oneLine(session.commandText)}[${session.tgid}]`, processWidth).padEnd(processWidth)]] as const : []),
+    [status, paintStatus], [String(session.outbound).padStart(5)],
+    ...(columns.state ? [[state.padEnd(STATE_WIDTH), paintState]] as const : state === 'complete' ? [] : [[`(${state})`, paintState]] as const),
+  ];
+  const used = before.reduce((sum, [text]) => sum + text.length + 2, 0);
+  const summary = oneLine(session.summaryText);
+  const rest = width === undefined ? summary : clip(summary, Math.max(1, width - used));
+  return [...before.map(([text, paint]) => paint === undefined ? text : paint(text)), rest].join('  ').trimEnd();
 }

@@ -8,9 +8,10 @@ import { hideBin } from 'yargs/helpers';
 import { CorruptError, EnvironmentError, EXIT, UserError } from '../errors.ts';
 import { koalaVersion } from '../store/facts.ts';
 import { logSettings } from './environment.ts';
+import { refuseOddValues } from './flags.ts';
 import { openLog } from './log.ts';
 import type { Log } from './log.ts';
-import { StdoutClosed } from './output.ts';
+import { StdoutClosed, stdoutRefused } from './output.ts';
 
 /** By name; others are added here. */
 const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
@@ -40,8 +41,11 @@ async function main(argv: readonly string[]): Promise<void> {
       .command(modules as unknown as CommandModule[])
       .option('log-file', { type: 'string', requiresArg: true, global: true, describe: 'STDOUT, STDERR or a path, rotated hourly (KOALA_LOG_FILE)' })
       .option('log-level', { type: 'string', requiresArg: true, global: true, describe: 'TRACE, DEBUG, INFO, WARN, ERROR or FATAL (KOALA_LOG_LEVEL)' })
+      .check(refuseOddValues, true)
       .middleware(async (flags) => {
-        log = await openLog(logSettings(process.env, { file: flags['log-file'], level: flags['log-level'] }));
+        // Where stdout is for data, the log makes way.
+        const data = flags['json'] === true || (name === 'export' && flags['out'] === undefined);
+        log = await openLog(logSettings(process.env, { file: flags['log-file'], level: flags['log-level'] }, data));
         log.logger.debug({ command: name, version: koalaVersion() }, 'begins');
       })
       .example('$0 attach --port 8080 --out rec', 'record what listens on port 8080')
@@ -56,7 +60,8 @@ async function main(argv: readonly string[]): Promise<void> {
       .wrap(Math.min(120, process.stdout.columns ?? 100))
       .exitProcess(false)
       .fail((message: string | null, thrown: unknown) => {
-        throw thrown ?? new UserError(`${message ?? 'wrong usage'}; see 'koala-bpf ${name === undefined || !Object.hasOwn(COMMANDS, name) ? '' : `${name} `}--help'`);
+        if (thrown !== undefined && thrown !== null && (thrown as Error).name !== 'YError') throw thrown;
+        throw new UserError(`${oneSentence(message ?? (thrown as Error | undefined)?.message ?? 'wrong usage')}; see 'koala-bpf ${name === undefined || !Object.hasOwn(COMMANDS, name) ? '' : `${name} `}--help'`);
       })
       .parseAsync(argv);
   } catch (error) {
@@ -65,6 +70,9 @@ async function main(argv: readonly string[]): Promise<void> {
     await log?.close();
   }
 }
+
+/** yargs spreads some of its messages over lines. */
+const oneSentence = (message: string): string => message.trim().replace(/\s*\n\s*/g, ' ');
 
 /** Says what went wrong in a line, and returns the exit status. */
 function report(error: unknown, log: Log | undefined): number {
@@ -85,11 +93,17 @@ function report(error: unknown, log: Log | undefined): number {
   return EXIT.bug;
 }
 
-/** `koala-bpf ls DIR | head` ends quietly. */
+/** `koala-bpf ls DIR | head` ends quietly. Where stdout fails otherwise, that is said once. */
 function endWithStdout(command: string | undefined): void {
+  const lives = command !== undefined && OUTLIVE_STDOUT.has(command);
+  let said = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    if (command === undefined || !OUTLIVE_STDOUT.has(command)) process.exit(EXIT.ok);
+    let status: number = EXIT.ok;
+    if (error.code !== 'EPIPE' && !said) {
+      said = true;
+      status = report(stdoutRefused(error), undefined);
+    }
+    if (!lives) process.exit(status);
   });
 }
 

@@ -1,7 +1,11 @@
 /** stdout for data, stderr for people. */
 import { writeSync } from 'node:fs';
 import pc from 'picocolors';
+import { EnvironmentError } from '../errors.ts';
+import { clip } from '../report/text.ts';
 
+/** Of a terminal that doesn't say. */
+const DEFAULT_COLUMNS = 80;
 const BATCH_CHARACTERS = 1 << 16;
 /** A pipe that somebody else made non-blocking is tried again after this. */
 const RETRY_MS = 2;
@@ -11,7 +15,11 @@ export class StdoutClosed extends Error {
   override readonly name = 'StdoutClosed';
 }
 
-/** Collects lines and writes them in large pieces; `end` writes the rest. Both throw StdoutClosed. */
+/** stdout is there and can't take what is written (a full disk, a device that fails). */
+export const stdoutRefused = (error: Error): EnvironmentError =>
+  new EnvironmentError(`Cannot write to stdout: ${error.message}`, 'send it to a disk with room, or to a pipe');
+
+/** Collects lines and writes them in large pieces; `end` writes the rest. Both throw StdoutClosed, EnvironmentError. */
 export class Lines {
   #waiting: string[] = [];
   #size = 0;
@@ -40,7 +48,7 @@ function writeAll(bytes: Buffer): void {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EPIPE') throw new StdoutClosed();
-      if (code !== 'EAGAIN') throw error;
+      if (code !== 'EAGAIN') throw stdoutRefused(error as Error);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }
   }
@@ -56,6 +64,9 @@ export function stdoutColours() {
   return pc.createColors(process.stdout.isTTY === true && !noColour);
 }
 
+/** Characters in a line of the terminal that stdout is; undefined: it is none, and lines may be of any length. */
+export const stdoutWidth = (): number | undefined => process.stdout.isTTY && process.stdout.columns > 0 ? process.stdout.columns : undefined;
+
 export type Colours = ReturnType<typeof stdoutColours>;
 
 /** A line on stderr that is written over, on a terminal only. */
@@ -68,7 +79,8 @@ export class ProgressLine {
     if (!process.stderr.isTTY || nowMs - this.#lastMs < 100) return;
     this.#lastMs = nowMs;
     this.#shown = true;
-    process.stderr.write(`\r\x1b[2K${text}`);
+    // A line that wraps could not be written over.
+    process.stderr.write(`\r\x1b[2K${clip(text, Math.max(1, (process.stderr.columns || DEFAULT_COLUMNS) - 1))}`);
   }
 
   end(): void {

@@ -7,7 +7,7 @@ import type { SessionIndex } from '../store/session-index.ts';
 import { quietMs } from './environment.ts';
 import { ProgressLine, say } from './output.ts';
 
-/** Problems beyond this many are counted, not listed. */
+/** Problems and pauses beyond this many are counted, not listed. */
 const MAX_PROBLEMS = 5;
 
 /** Opens the recording's index, made first where it has to be, with progress on a terminal. */
@@ -37,6 +37,11 @@ export function sayStatus(recording: Recording, status: Status): void {
   for (const problem of status.problems.slice(0, MAX_PROBLEMS)) say(`koala-bpf: ${problem}`);
   const more = status.problems.length - MAX_PROBLEMS;
   if (more > 0) say(`koala-bpf: and ${counted(more, 'more problem')} of this kind`);
+  for (const { fromUs, toUs } of status.pauses.slice(0, MAX_PROBLEMS)) {
+    say(`koala-bpf: nothing was recorded from ${localTime(fromUs)} to ${localTime(toUs)}: the recorder was not running`);
+  }
+  const pauses = status.pauses.length - MAX_PROBLEMS;
+  if (pauses > 0) say(`koala-bpf: and in ${counted(pauses, 'more pause')}`);
   if (status.endedOrderly || status.untilUs === 0) return;
   if (recording.live) say(`koala-bpf: being recorded; shown until ${localTime(status.untilUs)}`);
   else say(`koala-bpf: the recorder ended without a word; recorded until ${localTime(status.untilUs)}`);

@@ -44,6 +44,8 @@ export class Connection {
   serverName: string | undefined;
   /** Set by whoever cuts it into talks, before the first event. */
   sink!: StreamSink;
+  /** Of its process; empty until that is known. */
+  command: string;
   ingress!: Ingress;
   egress!: Egress;
   #shown: ShownConnection | undefined;
@@ -57,6 +59,7 @@ export class Connection {
     this.open = open;
     this.number = open.connection;
     this.id = String(open.connection);
+    this.command = open.command;
     this.local = endpointText(open.local);
     this.remote = endpointText(open.remote);
     this.openerTid = open.learnt === 'seen' || open.snapshot ? 0 : open.tid;
@@ -159,7 +162,7 @@ export class Connection {
       id: this.id,
       role: this.role ?? 'outbound',
       tgid: open.tgid,
-      command: open.command,
+      command: this.command,
       local: this.local,
       remote: this.remote,
       learnt: open.learnt,

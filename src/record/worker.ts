@@ -4,7 +4,7 @@
  */
 import { setPriority } from 'node:os';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { EnvironmentError, UserError } from '../errors.ts';
+import { CorruptError, EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import {
   OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CAUSE, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_LENGTH, SAMPLE_DATA, SAMPLE_GAP,
@@ -172,6 +172,8 @@ try {
   post({ kind: 'stopped', lost });
 } catch (error) {
   if (!(error instanceof Error)) throw error;
-  const name = error instanceof UserError ? 'UserError' : error instanceof EnvironmentError ? 'EnvironmentError' : 'Error';
+  // A recording beyond use can't be continued: the user named the wrong folder.
+  const name = error instanceof UserError || error instanceof CorruptError ? 'UserError'
+    : error instanceof EnvironmentError ? 'EnvironmentError' : 'Error';
   post({ kind: 'stopped', lost, failure: { name, message: name === 'Error' ? error.stack ?? error.message : error.message } });
 }

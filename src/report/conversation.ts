@@ -27,15 +27,19 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
   for (const prologue of session.prologues) yield* prologueLines(prologue, session, me, paint);
 
   // The caller's turn, then what it caused, each in its own block by the time it began, then the answer.
-  const turns: { atUs: number; lines: Iterable<string> }[] = [
+  const turns: { atUs: number; lines: Iterable<string>; answer?: true }[] = [
     { atUs: session.startedAtUs, lines: side(inbound.request, 'client', me, true, session, paint) },
     ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
   ];
   if (inbound.response.length > 0) {
-    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, paint) });
+    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, paint), answer: true });
   }
   turns.sort((left, right) => left.atUs - right.atUs);
-  for (const turn of turns) yield* turn.lines;
+  for (const [at, turn] of turns.entries()) {
+    // A call's block begins with a line of air; so does what comes after one.
+    if (turn.answer && at > 1) yield '';
+    yield* turn.lines;
+  }
   if (inbound.end !== undefined) yield* ['', `  ${endText(inbound.end, inbound)}`];
   if (certificate.state === 'open') yield* ['', paint.yellow('  the recording ends here; the session did not')];
 }

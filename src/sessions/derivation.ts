@@ -94,7 +94,9 @@ export class Derivation {
         break;
       case 'open': {
         const connection = this.#connections.open(event);
-        if (connection !== undefined && connection.openerTid !== 0) weaver.connected(connection);
+        if (connection === undefined) break;
+        if (connection.command === '') connection.command = this.#processes.commandOf(event.tgid);
+        if (connection.openerTid !== 0) weaver.connected(connection);
         break;
       }
       case 'close':
@@ -105,7 +107,8 @@ export class Derivation {
         break;
       case 'process':
         this.#processes.event(event);
-        if (event.what === 'exit') weaver.contexts.exitProcess(event.tgid);
+        if (event.what === 'seen') this.#nameOlder(event.tgid);
+        else if (event.what === 'exit') weaver.contexts.exitProcess(event.tgid);
         else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
         break;
       case 'udp':
@@ -152,6 +155,14 @@ export class Derivation {
     if (known === undefined || known.egress.announced <= position) return 'unseen';
     known.egress.flush();
     return ownerOf(cutterOf(known).askingAt(position), this.#connections.ledger);
+  }
+
+  /** Connections that are older than the recorder are told without their process' name, and often before it. */
+  #nameOlder(tgid: number): void {
+    const command = this.#processes.commandOf(tgid);
+    for (const connection of this.#connections.all()) {
+      if (connection.command === '' && connection.open.tgid === tgid) connection.command = command;
+    }
   }
 
   #close(event: CloseEvent): void {

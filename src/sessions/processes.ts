@@ -126,6 +126,11 @@ export class Processes {
     return process;
   }
 
+  /** Empty where it is not known. */
+  commandOf(tgid: number): string {
+    return this.#processes.get(tgid)?.command ?? '';
+  }
+
   event(event: ProcessEvent): void {
     if (event.what === 'exit') this.#forget(event.tgid);
     else if (event.what === 'fork') this.#fork(event);

@@ -66,18 +66,31 @@ export function refuseForeign(dir: string): void {
   }
 }
 
-/** Makes `dir` and the missing folders above it, private (0700) and the owner's; one that is there is made private. */
+/** Makes `dir` as `makeFolder` does; one that is there is made private. */
 export function makePrivateFolder(dir: string, owner: Owner | undefined): void {
+  if (makeFolder(dir, owner)) return;
+  try {
+    chmodSync(dir, 0o700);
+  } catch (error) {
+    throw new EnvironmentError(`Cannot make the folder ${dir} private: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Makes `dir` and the missing folders above it, private (0700) and the owner's. False when it was there. Throws UserError
+ * when something else is in the way, EnvironmentError.
+ */
+export function makeFolder(dir: string, owner: Owner | undefined): boolean {
   try {
     const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
-    if (first === undefined) chmodSync(dir, 0o700);
-    if (first === undefined || owner === undefined) return;
+    if (first === undefined) return false;
+    if (owner === undefined) return true;
     for (let made = resolve(dir); ; made = dirname(made)) {
       chownSync(made, owner.uid, owner.gid);
-      if (made === resolve(first)) return;
+      if (made === resolve(first)) return true;
     }
   } catch (error) {
-    if (errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR') throw new UserError(`${dir} is a file; a recording is a folder`);
+    if (errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR') throw new UserError(`${dir} is a file, not a folder`);
     throw new EnvironmentError(`Cannot make the folder ${dir}: ${(error as Error).message}`);
   }
 }

@@ -28,6 +28,13 @@ export interface Status {
   readonly untilUs: number;
   /** A sentence each: damaged blocks, a torn tail, missing segments. */
   readonly problems: readonly string[];
+  /** When nobody recorded, Unix µs: after each recorder but the last. */
+  readonly pauses: readonly Pause[];
+}
+
+export interface Pause {
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
 export interface ReadOptions {
@@ -46,8 +53,9 @@ const NS_PER_US = 1000;
 
 /** How a recording is opened. Throws UserError when `dir` is absent, empty, foreign or of a newer version, EnvironmentError when it may not be read. */
 export function openRecording(dir: string): Recording {
-  refuseForeign(dir);
   const segments = listSegments(dir);
+  // What a person put beside the segments is no reason not to read them.
+  if (segments.length === 0) refuseForeign(dir);
   if (segments.length === 0) throw new UserError(`${dir} is empty: nothing was recorded there; record with 'koala-bpf attach --out ${dir} …'`);
   return new Recording(dir, segments);
 }
@@ -58,7 +66,7 @@ export class Recording {
   readonly id: string;
   /** Header of the first segment that can be read; undefined when that block is damaged everywhere. */
   readonly header: SegmentHeader | undefined;
-  #status: Status = { endedOrderly: false, untilUs: 0, problems: [] };
+  #status: Status = { endedOrderly: false, untilUs: 0, problems: [], pauses: [] };
   readonly #places = new WeakMap<ArrayBufferLike, BlockPlace>();
 
   constructor(dir: string, segments: readonly SegmentFile[]) {
@@ -159,6 +167,7 @@ class EventSource {
   readonly #options: ReadOptions;
   readonly #onBlock: (payload: Buffer, place: BlockPlace) => void;
   readonly #problems: string[] = [];
+  readonly #pauses: Pause[] = [];
   #segment: SegmentBlocks | undefined;
   #sequence: number;
   readonly #start: number;
@@ -191,6 +200,7 @@ class EventSource {
           if (!this.#needSnapshot) continue;
         } else {
           this.#ended = event.kind === 'pause' && event.resumedAtUs === 0;
+          if (event.kind === 'pause' && event.resumedAtUs > 0) this.#pauses.push({ fromUs: event.atUs, toUs: event.resumedAtUs });
         }
         if (event.atUs >= toUs || (event.atUs < fromUs && !event.snapshot)) continue;
         return event;
@@ -289,7 +299,7 @@ class EventSource {
     if (this.#unknown > 0) this.#problems.push(`${this.#unknown} events of kinds that this version does not know were left out`);
     this.#segment?.close();
     this.#segment = undefined;
-    return { endedOrderly: this.#ended, untilUs: this.#untilUs, problems: this.#problems };
+    return { endedOrderly: this.#ended, untilUs: this.#untilUs, problems: this.#problems, pauses: this.#pauses };
   }
 }
 

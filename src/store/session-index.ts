@@ -73,7 +73,7 @@ export function openSessionIndex(recording: Recording, options: IndexOptions): S
     build(recording, path, options, process.getuid?.() === 0 ? { uid, gid } : undefined);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (!['EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM'].includes(code ?? '')) throw error;
+    if (!['EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM', 'EISDIR'].includes(code ?? '')) throw error;
     options.onUnkept?.(message);
     return buildApart(recording, options);
   }
@@ -156,8 +156,8 @@ export class SessionIndex {
     } catch {
       return undefined;
     }
-    const first = readAt(fd, 0, INDEX_HEAD_BYTES);
     try {
+      const first = readAt(fd, 0, INDEX_HEAD_BYTES);
       if (first.length === INDEX_HEAD_BYTES && first.subarray(0, 8).equals(INDEX_MAGIC) && first.readUInt32LE(8) === INDEX_VERSION) {
         const count = first.readUInt32LE(12);
         const rowsAt = first.readDoubleLE(16);
@@ -179,7 +179,7 @@ export class SessionIndex {
     const summaryFits = this.#decided((text) => grep === undefined || text.toLowerCase().includes(grep));
     const statusFits = this.#decided((text) => filter.status === undefined || statusMatches(text, filter.status));
     for (const { bytes, at } of this.#rows()) {
-      const start = rowStart(bytes, at);
+      const start = Math.round(rowStart(bytes, at)); // as it is shown
       if (start < sinceUs) continue;
       if (start >= untilUs) return;
       if (tgid !== undefined && rowTgid(bytes, at) !== tgid) continue;

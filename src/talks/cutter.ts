@@ -125,7 +125,8 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#clientDirection();
     if (end !== undefined && this.#opened === 0 && end.kind !== 'fin') this.#failed(end);
     if (this.#log?.empty === false) this.#unknown();
-    if (end !== undefined && this.#last !== undefined) this.#last.end = end;
+    // Who spoke before the end is who met it: the talk at hand, or, where there is none, the one that was over last.
+    if (end !== undefined && this.#last !== undefined && this.#queue.every((talk) => talk.empty)) this.#last.end = end;
     for (const talk of [...this.#queue]) {
       if (end !== undefined) talk.end = end;
       this.#finish(talk, end !== undefined);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { attach, type Attached } from './attached.ts';
 import { connections, patience, whyNoRecorder } from './recorder.ts';
 import { program, python, recordedWords, startSink, until, type Sink } from './subject.ts';
@@ -59,9 +59,10 @@ describe('attach -- CMD', function () {
 
   it('names the process in targets, which becomes CMD under the same id', async () => {
     const dir = fresh();
-    const one = run(dir, ['sh', '-c', 'echo "i am $$"']);
-    const targets = (await one.recording())['targets'] as { tgid: number }[];
+    const one = run(dir, [python, '-c', 'import os, sys; print("i am", os.getpid(), file=sys.stderr)']);
+    const targets = (await one.recording())['targets'] as { tgid: number; command: string }[];
     assert.equal(await one.ended, 0);
+    assert.deepEqual(targets.map((target) => target.command), [basename(python).slice(0, 15)]);
     assert.match(one.stderr(), new RegExp(`^i am ${targets[0]?.tgid}$`, 'm'));
   });
 

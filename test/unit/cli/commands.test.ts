@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { FakeClock, removeTemporaryFolders, temporaryFolder, writer } from '../store/recordings.ts';
@@ -128,6 +128,14 @@ describe('reading commands', function () {
       [['ls'], /Not enough|argument/],
       [['ls', dir, '--frob'], /frob/],
       [['frobnicate'], /frobnicate/],
+      [['ls', dir, '--grep', 'a', '--grep', 'b'], /--grep is given 2 times/],
+      [['ls', dir, '--status', '200', '--status', '204'], /--status is given 2 times/],
+      [['ls', dir, '--since', ''], /--since is given without a value/],
+      [['attach', '--all', '--out', 'a', '--out', 'b'], /--out is given 2 times/],
+      [['attach', '--pid'], /pid/],
+      [['attach', '--exe', ''], /--exe is given without a value/],
+      [['attach', '--all', '--max-message', '0'], /--max-message 0/],
+      [['export', dir, '--format', 'json', '--out', dir], /--out .* is a recording/],
       [[], /Name a command/],
       [['ls', dir], /KOALA_LOG_LEVEL: "LOUD"/, { KOALA_LOG_LEVEL: 'LOUD' }],
       [['ls', dir], /KOALA_GC_GLOBAL_STATUS_TIMEOUT: "5"/, { KOALA_GC_GLOBAL_STATUS_TIMEOUT: '5' }],
@@ -141,10 +149,67 @@ describe('reading commands', function () {
     }
   });
 
+  it('reads a recording that a person put a note beside, as it was', () => {
+    const noted = join(temporaryFolder(), 'rec');
+    cpSync(dir, noted, { recursive: true });
+    writeFileSync(join(noted, 'notes.txt'), 'the bad night');
+    for (const command of ['ls', 'events']) {
+      const [beside, without] = [koala([command, noted]), koala([command, dir])];
+      deepEqual([beside.status, beside.stdout, beside.stderr], [without.status, without.stdout, without.stderr]);
+    }
+  });
+
+  it('says when nobody recorded, where a recording was continued', () => {
+    const paused = join(temporaryFolder(), 'rec');
+    const clock = new FakeClock();
+    for (const path of ['/before', '/after']) {
+      const to = writer(paused, clock);
+      session(to, new Streams(), 0, clock.monotonicNs, path);
+      clock.advance(60_000);
+      to.close();
+    }
+    for (const command of ['ls', 'connections']) {
+      match(koala([command, paused]).stderr, /^koala-bpf: nothing was recorded from [-\d]+ [:.\d]+ to [-\d]+ [:.\d]+: the recorder was not running\n$/);
+    }
+    equal(koala(['ls', dir]).stderr, '');
+  });
+
+  it('a stdout that takes nothing is the environment\'s refusal, in one line', () => {
+    const full = openSync('/dev/full', 'w');
+    for (const words of [['ls', dir], ['doctor', '--json']]) {
+      const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...words], { encoding: 'utf8', stdio: ['ignore', full, 'pipe'] });
+      equal(status, 3, `${words.join(' ')}: ${stderr}`);
+      match(stderr, /^koala-bpf: Cannot write to stdout: .*ENOSPC[^\n]*\n$/);
+    }
+    closeSync(full);
+  });
+
+  it('no line is wider than the terminal', () => {
+    for (const [columns, command] of [[80, 'ls'], [120, 'ls'], [80, 'connections']] as const) {
+      const line = `stty cols ${columns}; NO_COLOR=1 "${process.execPath}" --import tsx src/cli/main.ts ${command} "${dir}"`;
+      const { stdout, stderr } = spawnSync('script', ['-qec', line, '/dev/null'], { encoding: 'utf8', input: '' });
+      const lines = stdout.split('\r\n').map((one) => one.split('\x1b[2K').at(-1) ?? '').filter((one) => one !== '');
+      ok(lines.length >= 6, `${stdout}${stderr}`);
+      for (const one of lines) ok(one.length <= columns, `${columns}: ${one}`);
+      if (command === 'ls') ok(lines.some((one) => one.includes('GET /orders/1')), stdout);
+    }
+  });
+
+  it('keeps stdout to the data where a log on STDOUT was asked for', () => {
+    const environment = { KOALA_LOG_FILE: 'STDOUT', KOALA_LOG_LEVEL: 'DEBUG' };
+    for (const words of [['ls', dir, '--json'], ['export', dir, '--format', 'json']]) {
+      const { stdout, stderr } = koala(words, environment);
+      ok(jsonLines(stdout).every((line) => line['format'] === 'koala-bpf/session@1'), stdout);
+      match(stderr, /"level":"DEBUG"/);
+    }
+    match(koala(['ls', dir], environment).stdout, /"level":"DEBUG"/);
+  });
+
   it('--help names every flag and shows an example', () => {
     const { status, stdout } = koala(['ls', '--help']);
     equal(status, 0);
     for (const flag of ['--json', '--since', '--until', '--pid', '--grep', '--status', '--incomplete', '--log-file', 'Examples']) ok(stdout.includes(flag), flag);
+    match(koala(['attach', '--help']).stdout, /--pid N .*-- CMD/);
     equal(koala(['--version']).stdout, `${String((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version)}\n`);
   });
 

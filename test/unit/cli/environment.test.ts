@@ -34,6 +34,7 @@ describe('environment', () => {
     deepEqual(logSettings({ KOALA_LOG_LEVEL: 'debug' }), { file: 'STDERR', level: 'DEBUG' });
     deepEqual(logSettings({ KOALA_LOG_FILE: '/x/y.log', KOALA_LOG_LEVEL: '' }), { file: '/x/y.log', level: 'INFO' });
     deepEqual(logSettings({ KOALA_LOG_FILE: '/x/y.log' }, { file: 'STDOUT', level: 'WARN' }), { file: 'STDOUT', level: 'WARN' });
+    deepEqual(logSettings({ KOALA_LOG_FILE: 'STDOUT' }, {}, true), { file: 'STDERR', level: 'INFO' });
     refuses(() => logSettings({ KOALA_LOG_LEVEL: 'LOUD' }), /KOALA_LOG_LEVEL: "LOUD" is not one of TRACE/);
   });
 
@@ -43,7 +44,7 @@ describe('environment', () => {
     ]);
     deepEqual(bypasses({ KOALA_OUTBOUND_BYPASS_PORT: '9229' }, ['[::1]:5']), [{ host: '::1', port: 5 }]);
     refuses(() => bypasses({ KOALA_OUTBOUND_BYPASS_ADDR: 'db.internal:5432' }), /KOALA_OUTBOUND_BYPASS_ADDR: "db.internal:5432"/);
-    refuses(() => bypasses({ KOALA_OUTBOUND_BYPASS_PORT: '70000' }), /KOALA_OUTBOUND_BYPASS_PORT/);
+    refuses(() => bypasses({ KOALA_OUTBOUND_BYPASS_PORT: '70000' }), /KOALA_OUTBOUND_BYPASS_PORT: "70000" is not a port/);
     refuses(() => bypasses({}, ['10.0.0.1']), /--bypass/);
   });
 
@@ -53,6 +54,9 @@ describe('environment', () => {
     equal(timeFlag('since', '10m', nowMs), (nowMs - 600_000) * 1000);
     equal(timeFlag('since', '14:00', nowMs), new Date(2026, 10, 23, 14, 0).getTime() * 1000);
     equal(timeFlag('since', '2026-11-23T14:00:00Z', nowMs), Date.UTC(2026, 10, 23, 14) * 1000);
+    equal(timeFlag('since', '2026-11-23T14:00:00.014514Z', nowMs), Date.UTC(2026, 10, 23, 14) * 1000 + 14_514);
+    equal(timeFlag('since', '2026-11-23T14:00:00.0145+00:00', nowMs), Date.UTC(2026, 10, 23, 14) * 1000 + 14_500);
+    equal(timeFlag('since', '14:00:00.25', nowMs), new Date(2026, 10, 23, 14, 0).getTime() * 1000 + 250_000);
     equal(timeFlag('since', '2026-11-23', nowMs), new Date(2026, 10, 23).getTime() * 1000);
     for (const text of ['yesterday', '25:00', '12', '2026-13-01']) refuses(() => timeFlag('since', text, nowMs), /--since/);
   });

@@ -104,6 +104,13 @@ describe('connection accounts', () => {
     assert.deepEqual([ingress.bytes, ingress.gaps], [3, [{ from: 3, bytes: 7, cause: 'unreadable' }]]);
   });
 
+  it('name the process of a connection that is older than the recorder, whichever of the two is told first', () => {
+    const nameless = { command: '' };
+    const before = new Scene().process('seen', 100).open(1, 7, 'seen', nameless).close(1).derive();
+    const after = new Scene().open(1, 7, 'seen', nameless).process('seen', 100).process('exit', 100).close(1).derive();
+    for (const { connections } of [before, after]) assert.equal(connections.get('1')?.command, 'service');
+  });
+
   it('begin where the recorder began to see a connection', () => {
     const { ingress, egress } = account(new Scene().open(1, 0, 'seen', { ingressFrom: 1000, egressFrom: 50 }).read(1, 7, 'abc').close(1));
     assert.deepEqual([ingress.from, ingress.bytes, egress.from, egress.bytes], [1000, 3, 50, 0]);

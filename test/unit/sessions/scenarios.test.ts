@@ -48,6 +48,13 @@ describe('a session', () => {
     assert.deepEqual(calls(one(scene.close(2).close(1).derive())), []);
   });
 
+  it('tells the end of a connection in the last call on it, not in the one before', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/a')).connect(2, 7);
+    for (const word of ['one', 'two', 'three']) scene.write(2, 7, `${word}\n`).read(2, 7, `ok ${word}\n`);
+    const session = one(scene.close(2, 7, 'remote-fin').close(2).write(1, 7, OK('a')).close(1).derive());
+    assert.deepEqual(session.outbound.map((call) => [textOf(call.request), call.end?.kind]), [['one\n', undefined], ['two\n', undefined], ['three\n', 'fin']]);
+  });
+
   it('begins with each request of a keep-alive connection', () => {
     const scene = new Scene().accept(1);
     for (const path of ['/a', '/b', '/c']) scene.read(1, 7, GET(path)).write(1, 7, OK(path));

@@ -118,7 +118,7 @@ describe('recording', () => {
     to.flush();
     appendFileSync(join(dir, first), BLOCK_MAGIC);
     deepEqual(dataOf([...recording.events()]), [0, 4]);
-    deepEqual(recording.status(), { endedOrderly: false, untilUs: recording.status().untilUs, problems: [] });
+    deepEqual(recording.status(), { endedOrderly: false, untilUs: recording.status().untilUs, problems: [], pauses: [] });
     to.close();
   });
 
