@@ -37,6 +37,7 @@ export interface Stage {
 }
 
 interface Sent {
+  readonly alone: boolean;
   readonly sut: Address;
   readonly bytes: number;
 }
@@ -101,9 +102,10 @@ export class Conductor {
   #task(number: number, sut: Address, again: boolean): Task {
     const session = this.#sessions[number] as Session;
     const bytes = sizeOf(session);
-    this.#sent.set(number, { sut, bytes });
+    const task = taskOf(number, session, sut, { again, alone: again || this.#oneByOne });
+    this.#sent.set(number, { sut, bytes, alone: task.alone });
     this.#sentBytes += bytes;
-    return taskOf(number, session, sut, { again, alone: again || this.#oneByOne });
+    return task;
   }
 
   async #take({ results, oldest }: PlayedMessage): Promise<void> {
@@ -114,7 +116,12 @@ export class Conductor {
       this.#sentBytes -= sent.bytes;
       const replayed = await this.#stage.judge(this.#sessions[number] as Session, played);
       this.#unsure.set(number, { replayed, sut: sent.sut });
-      const differs = replayed.verdict === 'different' || replayed.verdict === 'error' || played.calls.some(({ ambiguous }) => ambiguous === true);
+      if (sent.alone) {
+        this.#decide(number);
+        continue;
+      }
+      // One without an answer says so whatever the others did: to wait for that again would be in vain.
+      const differs = replayed.verdict === 'different' || played.calls.some(({ ambiguous }) => ambiguous === true);
       const unproven = played.calls.some(({ certainty }) => certainty !== undefined && certainty !== 'proven');
       this.#doubts.add({ number, began, ended, differs, unproven });
     }

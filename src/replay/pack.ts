@@ -1,6 +1,6 @@
 /** Bytes on their way to another thread: gathered in buffers that move there, so that they are copied once. */
 
-const FIRST_CHUNK_BYTES = 8 << 10;
+const FIRST_CHUNK_BYTES = 1 << 10;
 const MAX_CHUNK_BYTES = 256 << 10;
 
 export class Pack {

@@ -278,8 +278,8 @@ class Run {
 
   async #judge(session: Session, played: Played): Promise<Replayed> {
     const replayed = judge(session, played, this.#world);
-    const sut = sutOf(session, this.#options);
-    if (replayed.verdict !== 'error' || sut === undefined || await this.#listens(sut)) return replayed;
+    const sut = replayed.verdict === 'error' ? sutOf(session, this.#options) : undefined;
+    if (sut === undefined || await this.#listens(sut)) return replayed;
     return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#absence(sut)}` };
   }
 

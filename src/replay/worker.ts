@@ -54,6 +54,7 @@ export type FromWorker =
 
 /** How often the ring is emptied while nobody calls. */
 const FOLLOW_EVERY_MS = 20;
+const TELL_AFTER_MS = 2;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
@@ -76,12 +77,13 @@ const engine = new Engine(world, { equal: equalByProtocol, similarity }, {
 const names = new Names(world.names, Object.keys(world.protocols));
 const connections = new Set<OutboundConnection>();
 const tracker = source === undefined ? undefined : new Tracker(source);
+const never = new AbortController().signal;
 let hasEnded = false;
 let results: Result[] = [];
 
-/** What was played since, in one message at the end of this turn of the event loop. */
+/** What was played since, in one message every so often: a message costs more than most sessions. */
 function report(result: Result): void {
-  if (results.push(result) === 1) setImmediate(tell);
+  if (results.push(result) === 1) setTimeout(tell, TELL_AFTER_MS);
 }
 
 function tell(): void {
@@ -96,7 +98,7 @@ function tell(): void {
 const player = new Player({
   engine, concurrency, report,
   client: ({ session: { inbound }, responseBytes, sut }, dialled) => playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded },
-    protocolNamed(inbound.connection.protocol), world, new AbortController().signal),
+    protocolNamed(inbound.connection.protocol), world, never),
   hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
 });
 

@@ -97,11 +97,13 @@ describe('koala-bpf replay', function () {
 
   it('replays session files, prints only JSON lines on stdout with --json, and exits 0 when all are the same', async () => {
     for (const how of ['lines', 'indented'] as const) {
-      const { status, stdout, stderr } = await run([...files([good('aaaa', '/a'), good('bbbb', '/b')], how), '--json', ...service]);
+      const { status, stdout, stderr } = await run([...files([good('aaaa', '/a'), good('bbbb', '/b')], how), '--json', '--concurrency', '1', ...service]);
       assert.equal(status, 0, stderr);
       const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
       assert.deepEqual(lines.map(({ event, verdict, session }) => [event, verdict, session]), [['session', 'same', 'aaaa'], ['session', 'same', 'bbbb'], ['summary', undefined, undefined]]);
-      assert.deepEqual({ ...lines[2], wallMs: 0 }, { event: 'summary', sessions: 2, same: 2, different: 0, skipped: 0, errors: 0, wallMs: 0 });
+      assert.deepEqual({ ...lines[2], wallMs: 0 }, {
+        event: 'summary', sessions: 2, same: 2, different: 0, skipped: 0, errors: 0, concurrency: 1, tracker: 'none', serialised: 0, again: 0, wallMs: 0,
+      });
       assert.deepEqual(Object.keys(lines[0] ?? {}).sort(), ['calls', 'durationMs', 'event', 'file', 'ignored', 'noise', 'response', 'session', 'summary', 'verdict']);
     }
   });
@@ -169,7 +171,7 @@ describe('koala-bpf replay', function () {
   it('reports a service that dies, and does not hang', async () => {
     const dying = `const { spawn } = require("child_process"); const c = spawn(process.execPath, ["${SERVICE}", "${PORT}"], { stdio: "inherit" });`
       + ' setTimeout(() => { c.kill("SIGKILL"); process.exit(5); }, 6000)';
-    const { status, stdout } = await run([...files([good('aaaa'), slow('bbbb'), good('cccc')]), '--answer-timeout', '20s', '--', process.execPath, '-e', dying]);
+    const { status, stdout } = await run([...files([good('aaaa'), slow('bbbb'), good('cccc')]), '--answer-timeout', '20s', '--concurrency', '1', '--', process.execPath, '-e', dying]);
     assert.equal(status, 1);
     assert.match(stdout, /same +aaaa/);
     assert.match(stdout, /error +bbbb/);
@@ -183,7 +185,7 @@ describe('koala-bpf replay', function () {
   });
 
   it('undoes everything at SIGINT, says how far it came, and exits 130', async () => {
-    const running = start([...files([good('aaaa'), slow('bbbb')]), ...service]);
+    const running = start([...files([good('aaaa'), slow('bbbb')]), '--concurrency', '1', ...service]);
     await running.until('aaaa');
     running.child.kill('SIGINT');
     const { status, stderr } = await running.outcome;
@@ -192,7 +194,7 @@ describe('koala-bpf replay', function () {
   });
 
   it('leaves nothing behind when it is killed', async () => {
-    const running = start([...files([good('aaaa'), slow('bbbb')]), ...service]);
+    const running = start([...files([good('aaaa'), slow('bbbb')]), '--concurrency', '1', ...service]);
     await running.until('aaaa');
     assert.notDeepEqual(processesWith(SERVICE), []);
     running.child.kill('SIGKILL');

@@ -60,6 +60,71 @@ describe('the engine', () => {
     assert.equal(how({}, 'DELETE /everything HTTP/1.0\r\n\r\n'), 'none');
   });
 
+  describe('with several sessions in play', () => {
+    const counter = (id: string, n: string, ...more: string[]) => session({
+      id, request: get('/'), response: ok('x'),
+      calls: [call({ to: http, protocol: 'http', request: get('/counter'), response: ok(n) }), ...more.map((path) => call({ to: http, protocol: 'http', request: page(path), response: ok(path) }))],
+    });
+    const [a, b] = [counter('a', '1', 'of-a'), counter('b', '2', 'of-b')];
+    const answerTo = (engine: Engine, content: string, owner?: Request['owner']): string =>
+      text(engine.ask(request(http, 'http', content, owner === undefined ? {} : { owner })).bytes);
+
+    it('answers a proven call from its own session alone, also with a miss', () => {
+      const engine = engineOf([a, b]);
+      const plays = [engine.begin(a), engine.begin(b)];
+      const of = (at: number) => ({ play: plays[at] as (typeof plays)[0], certainty: 'proven' as const });
+      assert.equal(answerTo(engine, get('/counter'), of(1)), ok('2'));
+      assert.equal(answerTo(engine, get('/counter'), of(0)), ok('1'));
+      assert.match(answerTo(engine, get('/counter'), of(0)), /^HTTP\/1\.1 502 /, 'once more than recorded');
+      assert.deepEqual(plays.map((play) => engine.finish(play).map(({ how, certainty, ambiguous }) => [how, certainty, ambiguous])),
+        [[['exact', 'proven', undefined], ['none', 'proven', undefined]], [['exact', 'proven', undefined]]]);
+    });
+
+    it('answers a likely call from its session first, then by content, and says where another answer was as good', () => {
+      const engine = engineOf([a, b]);
+      const plays = [engine.begin(a), engine.begin(b)];
+      const owner = { play: plays[1] as (typeof plays)[0], certainty: 'likely' as const };
+      assert.equal(answerTo(engine, get('/counter'), owner), ok('2'));
+      assert.equal(answerTo(engine, page('of-a'), owner), ok('of-a'));
+      assert.deepEqual(plays.map((play) => engine.finish(play).map(({ certainty, ambiguous }) => [certainty, ambiguous])),
+        [[['likely', undefined]], [['likely', true]]]);
+    });
+
+    it('answers a call that nobody can tie by content, from the session that began first, and says so', () => {
+      const engine = engineOf([a, b]);
+      const plays = [engine.begin(b), engine.begin(a)];
+      assert.equal(answerTo(engine, page('of-a')), ok('of-a'));
+      assert.equal(answerTo(engine, get('/counter')), ok('2'));
+      assert.equal(answerTo(engine, get('/counter')), ok('1'));
+      assert.deepEqual(plays.map((play) => engine.finish(play).map(({ certainty, ambiguous }) => [certainty, ambiguous])),
+        [[['unknown', true]], [['unknown', undefined], ['unknown', undefined]]]);
+    });
+
+    it('does not count a late call of a session that is over against those in play', () => {
+      const engine = engineOf([a, b]);
+      const play = engine.begin(a);
+      engine.finish(play);
+      const other = engine.begin(b);
+      assert.equal(answerTo(engine, page('of-a'), { play, certainty: 'likely' }), ok('of-a'));
+      assert.deepEqual(engine.finish(other), []);
+      assert.deepEqual(engine.takeIdle().map(({ answered }) => answered), [true]);
+    });
+
+    it('trusts ties after many proven ones, and no more after one that is not', () => {
+      const calls = Array.from({ length: 64 }, (_, n) => `${n}`);
+      const many = counter('m', '0', ...calls);
+      const engine = engineOf([many, a]);
+      const [play] = [engine.begin(many), engine.begin(a)];
+      for (const path of calls) {
+        assert.equal(engine.trusted, false);
+        answerTo(engine, page(path), { play, certainty: 'proven' });
+      }
+      assert.equal(engine.trusted, true);
+      answerTo(engine, page('of-a'));
+      assert.equal(engine.trusted, false);
+    });
+  });
+
   it('does not look at another destination, however equal the call', () => {
     const engine = engineOf([one], { onMiss: 'nearest' });
     engine.begin(one);

@@ -1,0 +1,123 @@
+/**
+ * How fast sessions are replayed: against a service that does next to nothing, so that what is measured is the replayer. Run:
+ * `npx tsx bench/replay.ts [--sessions N] [--rounds N]`. Needs root and a C compiler. Rates are from the first verdict to the
+ * last; variants take turns, so that what else the machine does meets all of them.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { replay, type ReplayOptions, type RunFacts } from '../src/replay/run.ts';
+import type { OutboundTalk, Session } from '../src/sessions/session.ts';
+
+const PORT = 18_090;
+const DEPENDENCY = '10.1.2.3:80';
+const START_US = 1_700_000_000_000_000;
+
+const { values } = parseArgs({ options: { sessions: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '3' } } });
+const ROUNDS = Number(values.rounds);
+const SESSIONS = Number(values.sessions);
+
+const chunk = (text: string, atUs: number) => ({ atUs: START_US + atUs, tid: 1, bytes: new Uint8Array(Buffer.from(text)) });
+
+function callOf(item: number): OutboundTalk {
+  const body = `item ${item}`;
+  return {
+    connection: { id: '2', local: '10.0.0.1:40000', remote: DEPENDENCY, protocol: 'http' },
+    request: [chunk(`GET /items/${item} HTTP/1.1\r\nHost: items\r\n\r\n`, 10)],
+    response: [chunk(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`, 20)],
+    attribution: 'thread', certainty: 'proven',
+  };
+}
+
+/** Session `n` of those that make `calls` calls each, no two of them equal. */
+function sessionOf(n: number, calls: number): Session {
+  const target = calls === 0 ? `/plain/${n}` : `/calls/${n * calls}/${calls}`;
+  return {
+    id: `s${n}`, startedAtUs: START_US, durationMs: 1, entry: 'request', process: { tgid: 1, command: 'service' },
+    inbound: {
+      connection: { id: `${n}`, local: `127.0.0.1:${PORT}`, remote: `10.9.${(n >> 8) & 255}.${n & 255}:50000`, protocol: 'http' },
+      request: [chunk(`GET ${target} HTTP/1.1\r\nHost: service\r\n\r\n`, 0)],
+      response: [chunk('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 100)],
+    },
+    outbound: Array.from({ length: calls }, (_, at) => callOf(n * calls + at)),
+    ties: { proven: calls, likely: 0, unknown: 0 }, prologues: [], names: {}, certificate: { state: 'complete', lost: [], unseen: [] },
+  };
+}
+
+interface Variant {
+  readonly name: string;
+  readonly sessions: number;
+  readonly calls: number;
+  readonly concurrency: number;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { name: 'no calls', sessions: SESSIONS, calls: 0, concurrency: 1 },
+  { name: 'no calls', sessions: SESSIONS, calls: 0, concurrency: 2 },
+  { name: 'no calls', sessions: SESSIONS, calls: 0, concurrency: 8 },
+  { name: '4 calls each', sessions: SESSIONS / 4, calls: 4, concurrency: 1 },
+  { name: '4 calls each', sessions: SESSIONS / 4, calls: 4, concurrency: 8 },
+  { name: '125 calls each, 2,000 in all', sessions: 16, calls: 125, concurrency: 8 },
+  { name: '125 calls each, 200,000 in all', sessions: 1_600, calls: 125, concurrency: 8 },
+  { name: '10,000 calls in one', sessions: 4, calls: 10_000, concurrency: 1 },
+];
+
+interface Outcome {
+  readonly perSecond: number;
+  readonly same: number;
+  readonly startMs: number;
+  readonly cpuUs: number;
+  readonly facts: RunFacts | undefined;
+}
+
+async function run({ sessions: count, calls, concurrency }: Variant, service: string): Promise<Outcome> {
+  const sessions = Array.from({ length: count }, (_, n) => ({ session: sessionOf(n, calls) }));
+  let facts: RunFacts | undefined;
+  const options: ReplayOptions = {
+    command: [service, String(PORT), '32', ...DEPENDENCY.split(':')], concurrency, match: 'sim', threshold: 0.7, onMiss: 'fail',
+    answerMs: 30_000, quietMs: 100, startupMs: 10_000, allowIncomplete: false, signal: new AbortController().signal,
+    note: (text) => { console.error(text); }, facts: (told) => { facts = told; },
+  };
+  const began = performance.now();
+  let first = 0;
+  let last = 0;
+  let same = 0;
+  let cpu = process.cpuUsage();
+  for await (const { verdict } of replay(sessions, options)) {
+    last = performance.now();
+    if (first === 0) {
+      first = last;
+      cpu = process.cpuUsage();
+    }
+    if (verdict === 'same') same += 1;
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  return { perSecond: ((count - 1) * 1000) / (last - first), same, startMs: first - began, cpuUs: (user + system) / (count - 1), facts };
+}
+
+const median = (some: readonly number[]): number => [...some].sort((a, b) => a - b)[some.length >> 1] ?? 0;
+const spread = (some: readonly number[], scale: number): string => `${Math.round(median(some) * scale)} (${Math.round(Math.min(...some) * scale)}–${Math.round(Math.max(...some) * scale)})`;
+
+const folder = mkdtempSync(join(tmpdir(), 'koala-bench-'));
+try {
+  const service = join(folder, 'service');
+  execFileSync('cc', ['-O2', '-pthread', '-o', service, fileURLToPath(new URL('replay-service.c', import.meta.url))]);
+  const outcomes = VARIANTS.map((): Outcome[] => []);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [at, variant] of VARIANTS.entries()) outcomes[at]?.push(await run(variant, service));
+  }
+  console.log('| sessions | at a time | sessions/s | answers/s | the replayer\'s CPU, µs a session | ms to the first verdict | same | tracker |');
+  console.log('|---|---|---|---|---|---|---|---|');
+  for (const [at, { name, sessions, calls, concurrency }] of VARIANTS.entries()) {
+    const some = outcomes[at] ?? [];
+    const rates = some.map(({ perSecond }) => perSecond);
+    const same = Math.min(...some.map((one) => one.same));
+    console.log(`| ${sessions}, ${name} | ${concurrency} | ${spread(rates, 1)} | ${calls === 0 ? '–' : spread(rates, calls)} | ${
+      spread(some.map(({ cpuUs }) => cpuUs), 1)} | ${spread(some.map(({ startMs }) => startMs), 1)} | ${same} of ${sessions} | ${some[0]?.facts?.tracker ?? ''} |`);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
