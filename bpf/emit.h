@@ -16,11 +16,16 @@ static __always_inline void count_loss(__u32 cause, __u64 events, __u64 bytes)
 {
 	struct lost *lost = bpf_map_lookup_elem(&losses, &cause);
 
-	/* Whole additions: a softirq, or on Linux >=7.0 another thread, may count on the same CPU in between. */
-	if (lost) {
+	if (!lost)
+		return;
+	/*
+	 * Whole additions: a softirq, or on Linux >=7.0 another thread, may count on the same CPU in between. None of 0: clang
+	 * makes an atomic OR of it, which 5.10 refuses.
+	 */
+	if (events)
 		__sync_fetch_and_add(&lost->events, events);
+	if (bytes)
 		__sync_fetch_and_add(&lost->bytes, bytes);
-	}
 }
 
 static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 direction, __u64 connection)

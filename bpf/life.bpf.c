@@ -206,6 +206,9 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 		if (connection->flags & CONNECTION_REMOTE_FIN)
 			return 0;
 		connection->flags |= CONNECTION_REMOTE_FIN;
+		/* It may come before the exit probe of a send that is done (tracepoint: the lock is free by then). */
+		if (!(connection->flags & CONNECTION_LOCAL_FIN))
+			end_egress(connection, BPF_CORE_READ(TCP(sk), write_seq) - has_sent_fin(old_state));
 		emit_close(connection, CLOSE_REMOTE_FIN);
 	}
 	return 0;

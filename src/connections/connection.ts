@@ -134,7 +134,8 @@ export class Connection {
     if (phase !== 'done') {
       if (phase === 'remote-fin') this.ingress.settle();
       this.#firstFin ??= phase === 'local-fin' ? 'local' : 'remote';
-      this.egress.stands(event.egressFinal, false, atUs, tid);
+      // The other side's FIN may come in the midst of a send, whose bytes are in the record before they are in the kernel's count.
+      if (phase === 'local-fin' || event.egressFinal >= this.egress.announced) this.egress.stands(event.egressFinal, false, atUs, tid);
       if (phase === 'local-fin' && this.egress.account.next >= event.egressFinal) this.sink.finished('egress');
       return false;
     }

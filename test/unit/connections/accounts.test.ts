@@ -38,6 +38,12 @@ describe('connection accounts', () => {
     assert.deepEqual(found.egress, { from: 0, bytes: 5, sha256: sha('abcde'), gaps: [] });
   });
 
+  it('keep a send whole in the midst of which the other side says that it is done', () => {
+    const scene = new Scene().accept(1).read(1, 7, 'ask').write(1, 7, 'answer').close(1, 7, 'remote-fin', { egressFinal: 0 });
+    const found = account(scene.close(1, 7, 'local-fin', { egressFinal: 6 }).close(1, 7, 'done', { egressFinal: 6 }));
+    assert.deepEqual(found.egress, { from: 0, bytes: 6, sha256: sha('answer'), gaps: [] });
+  });
+
   it('put a big send together from its pieces', () => {
     const scene = new Scene().accept(1).intent(1, 7, 6).write(1, 7, 'abc', { more: true }).write(1, 7, 'def').read(1, 7, 'x').write(1, 7, 'g');
     assert.deepEqual(account(scene.close(1)).egress, { from: 0, bytes: 7, sha256: sha('abcdefg'), gaps: [] });
