@@ -6,7 +6,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile struct knobs knobs = {};
 
-static __always_inline bool next_piece(struct call *call)
+/* `kernel`: the bytes may lie in the kernel's memory. Known when compiled, for gathering never meets them. */
+static __always_inline bool next_piece(struct call *call, bool kernel)
 {
 	struct iovec_user vec = {};
 	__u64 at = call->pieces.base + (__u64)call->index * sizeof(vec);
@@ -14,7 +15,12 @@ static __always_inline bool next_piece(struct call *call)
 
 	if (call->pieces.kind == PIECES_RANGE || call->index >= call->pieces.count)
 		return false;
-	if (call->pieces.kind == PIECES_KERNEL_IOVEC)
+	if (kernel && call->pieces.kind == PIECES_BVEC) {
+		call->address = address_of_pages(at, &call->left); /* a struct bio_vec is as large as an iovec */
+		call->index++;
+		return call->address != 0;
+	}
+	if (call->pieces.kind == PIECES_KERNEL_IOVEC || (kernel && call->pieces.kind == PIECES_KVEC))
 		refused = bpf_probe_read_kernel(&vec, sizeof(vec), (void *)at);
 	else
 		refused = bpf_probe_read_user(&vec, sizeof(vec), (void *)at);
@@ -27,9 +33,9 @@ static __always_inline bool next_piece(struct call *call)
 }
 
 /* Makes the current piece hold the next byte. False: there is none, or it can't be told. */
-static __always_inline bool advance(struct call *call)
+static __always_inline bool advance(struct call *call, bool kernel)
 {
-	if (call->left == 0 && !next_piece(call))
+	if (call->left == 0 && !next_piece(call, kernel))
 		return false;
 	if (call->pieces.skip) {
 		__u64 skip = call->pieces.skip < call->left ? call->pieces.skip : call->left;
@@ -61,7 +67,7 @@ static __always_inline bool advance(struct call *call)
 			__u32 at, take;                                                      \
 			if (call->filled >= call->want)                                      \
 				break;                                                       \
-			if (!advance(call)) {                                                \
+			if (!advance(call, false)) {                                         \
 				call->failed = CAUSE_UNREADABLE;                             \
 				break;                                                       \
 			}                                                                    \
@@ -100,6 +106,7 @@ int emit_step(__u64 who, __u32 direction)
 {
 	struct call *call;
 	__u32 filled;
+	bool kernel;
 
 	if (direction == DIRECTION_EGRESS)
 		call = bpf_map_lookup_elem(&sends, &who);
@@ -107,13 +114,15 @@ int emit_step(__u64 who, __u32 direction)
 		call = bpf_map_lookup_elem(&receives, &who);
 	if (!call || call->remaining == 0)
 		return 1;
-	if (!advance(call)) {
+	kernel = call->pieces.kind >= PIECES_KVEC;
+	if (!advance(call, true)) {
 		call->failed = CAUSE_UNREADABLE;
 		return 1;
 	}
 	if (call->left == 0)
 		return 0;
-	if (call->left >= call->remaining || call->left >= GATHER) {
+	/* What lies in the kernel's memory lies in pages, large enough for a sample each. */
+	if (kernel || call->left >= call->remaining || call->left >= GATHER) {
 		__u64 take = call->left < call->remaining ? call->left : call->remaining;
 		int got;
 
@@ -121,7 +130,8 @@ int emit_step(__u64 who, __u32 direction)
 			take = CHUNK;
 		call->head.length = take;
 		call->head.flags = take < call->remaining ? SAMPLE_MORE : 0;
-		got = emit_range(&call->head, (void *)call->address, take);
+		got = kernel ? emit_kernel_range(&call->head, (void *)call->address, take) :
+			       emit_range(&call->head, (void *)call->address, take);
 		if (got != EMITTED) {
 			call->failed = got == EMIT_FULL ? CAUSE_RING_FULL : CAUSE_UNREADABLE;
 			return 1;

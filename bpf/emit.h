@@ -28,10 +28,8 @@ static __always_inline void count_loss(__u32 cause, __u64 events, __u64 bytes)
 		__sync_fetch_and_add(&lost->bytes, bytes);
 }
 
-static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 direction, __u64 connection)
+static __always_inline void fill_sample_of(struct sample *sample, __u8 kind, __u8 direction, __u64 connection, __u64 who)
 {
-	__u64 who = bpf_get_current_pid_tgid();
-
 	sample->captured = 0;
 	sample->kind = kind;
 	sample->direction = direction;
@@ -44,6 +42,11 @@ static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 d
 	sample->context = 0;
 	sample->tgid = who >> 32;
 	sample->tid = (__u32)who;
+}
+
+static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 direction, __u64 connection)
+{
+	fill_sample_of(sample, kind, direction, connection, bpf_get_current_pid_tgid());
 }
 
 /* This thread's entry, made at its first call. `map`: sends or receives. */
@@ -106,9 +109,9 @@ static __always_inline void emit_gap(const struct sample *like, __u64 position, 
 
 enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 
-/* One contiguous user range into one sample of class C. A full ring needs no gap: the next position tells it. */
-#define EMIT_CLASS(C)                                                                        \
-	{                                                                                    \
+/* One contiguous range into one sample of class C. A full ring needs no gap: the next position tells it. */
+#define EMIT_CLASS(READ, C)                                                                  \
+	if (size <= (C)) {                                                                   \
 		struct {                                                                     \
 			struct sample head;                                                  \
 			__u8 payload[C];                                                     \
@@ -117,33 +120,114 @@ enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 			return EMIT_FULL;                                                    \
 		record->head = *head;                                                        \
 		record->head.captured = size;                                                \
-		if (bpf_probe_read_user(record->payload, size, address)) {                   \
+		if (READ(record->payload, size, address)) {                                  \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                       \
 			return EMIT_UNREADABLE;                                              \
 		}                                                                            \
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
 		return EMITTED;                                                              \
 	}
+#define EMIT_CLASSES(READ)                                                                   \
+	{                                                                                    \
+		opaque(size);                                                                \
+		EMIT_CLASS(READ, 128)                                                        \
+		EMIT_CLASS(READ, 256)                                                        \
+		EMIT_CLASS(READ, 512)                                                        \
+		EMIT_CLASS(READ, 1024)                                                       \
+		EMIT_CLASS(READ, 2048)                                                       \
+		EMIT_CLASS(READ, 4096)                                                       \
+		EMIT_CLASS(READ, 16384)                                                      \
+		EMIT_CLASS(READ, CHUNK)                                                      \
+		return EMIT_UNREADABLE;                                                      \
+	}
 
+/* From the process' memory. */
 static __noinline __attribute__((unused)) int emit_range(const struct sample *head, const void *address, __u32 size)
+EMIT_CLASSES(bpf_probe_read_user)
+
+/* From the kernel's: only what the kernel itself named (PIECES_KVEC, PIECES_BVEC), never an address a process gave. */
+static __noinline __attribute__((unused)) int emit_kernel_range(const struct sample *head, const void *address, __u32 size)
+EMIT_CLASSES(bpf_probe_read_kernel)
+
+/* The `index`th of an array of iovecs in the kernel's memory. */
+static __always_inline bool read_iovec(struct iovec_user *vec, __u64 base, __u32 index)
 {
-	opaque(size);
-	if (size <= 128)
-		EMIT_CLASS(128)
+	__u64 at = base + index * sizeof(*vec);
+#ifdef KOALA_DIRECT
+	const struct iovec *there = CAST(at, struct iovec);
+
+	vec->iov_base = there->iov_base;
+	vec->iov_len = there->iov_len;
+	return true;
+#else
+	return !bpf_probe_read_kernel(vec, sizeof(*vec), (void *)at);
+#endif
+}
+
+/* The memory of a run of pages; 0: not known. A struct bio_vec: the page, and where an iovec has its length, length and offset. */
+static __always_inline __u64 address_of_pages(__u64 bvec, __u64 *length)
+{
+	struct iovec_user run = {};
+	__u32 zero = 0;
+	struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+
+	if (!all || !all->pages_at || !read_iovec(&run, bvec, 0) || !run.iov_base)
+		return 0;
+	*length = (__u32)run.iov_len;
+	return (__u64)run.iov_base * PAGE_FACTOR + all->pages_at + (run.iov_len >> 32);
+}
+
+#define FEW 4
+
+/* The record is twice the class: see GATHER_INTO. */
+#define EMIT_FEW(C)                                                                          \
+	{                                                                                    \
+		struct {                                                                     \
+			struct sample head;                                                  \
+			__u8 payload[2 * (C)];                                               \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		if (!record)                                                                 \
+			return EMIT_FULL;                                                    \
+		_Pragma("unroll") for (__u32 i = 0; i < FEW; i++)                            \
+		{                                                                            \
+			__u32 to = size - left, take = left;                                 \
+			if (i >= count || !left || !read_iovec(&vec, base, i))               \
+				break;                                                       \
+			if (vec.iov_len < take)                                              \
+				take = vec.iov_len;                                          \
+			opaque(to);                                                          \
+			to &= (C)-1;                                                         \
+			opaque(take);                                                        \
+			if (take > (C))                                                      \
+				break;                                                       \
+			if (bpf_probe_read_user(record->payload + to, take, vec.iov_base))   \
+				break;                                                       \
+			left -= take;                                                        \
+		}                                                                            \
+		if (left) {                                                                  \
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                       \
+			return EMIT_UNREADABLE;                                              \
+		}                                                                            \
+		record->head = *head;                                                        \
+		record->head.captured = size;                                                \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
+		return EMITTED;                                                              \
+	}
+
+/* Up to FEW iovecs of `size` bytes together (a header and a body: most of what is written in pieces) into one sample. */
+static __noinline __attribute__((unused)) int emit_few(const struct sample *head, __u64 base, __u32 count, __u32 size)
+{
+	struct iovec_user vec = {};
+	__u32 left = size;
+
 	if (size <= 256)
-		EMIT_CLASS(256)
-	if (size <= 512)
-		EMIT_CLASS(512)
+		EMIT_FEW(256)
 	if (size <= 1024)
-		EMIT_CLASS(1024)
-	if (size <= 2048)
-		EMIT_CLASS(2048)
+		EMIT_FEW(1024)
 	if (size <= 4096)
-		EMIT_CLASS(4096)
-	if (size <= 16384)
-		EMIT_CLASS(16384)
-	if (size <= CHUNK)
-		EMIT_CLASS(CHUNK)
+		EMIT_FEW(4096)
+	if (size <= GATHER)
+		EMIT_FEW(GATHER)
 	return EMIT_UNREADABLE;
 }
 
@@ -207,6 +291,22 @@ static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u
 	pieces->skip = offset;
 	pieces->kind = PIECES_PAGES;
 	*left = 0;
+	if (bpf_core_field_exists(struct iov_iter, __iov)) {
+		__u32 zero = 0;
+		struct shared *all = bpf_map_lookup_elem(&shared, &zero);
+
+		type = LOAD(iter, iter_type);
+		if (all && all->pages_at && type != bpf_core_enum_value(enum iter_type, ITER_UBUF) &&
+		    type != bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
+			/* Without packets to read from: what is neither of these is declared. */
+			pieces->kind = type == bpf_core_enum_value(enum iter_type, ITER_BVEC) ? PIECES_BVEC :
+				       type == bpf_core_enum_value(enum iter_type, ITER_KVEC) ? PIECES_KVEC :
+												PIECES_NONE;
+			pieces->base = (__u64)LOAD(iter, __iov);
+			pieces->count = LOAD(iter, nr_segs);
+			return;
+		}
+	}
 	if (bpf_core_field_exists(struct iov_iter, iter_type)) {
 		type = LOAD(iter, iter_type);
 		if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&

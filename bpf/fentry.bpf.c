@@ -5,7 +5,7 @@
 SEC("fentry/tcp_sendmsg_locked")
 int BPF_PROG(fentry_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
-	enter_send(sk, message, size);
+	enter_function_send(sk, message, size);
 	return 0;
 }
 
@@ -34,7 +34,7 @@ int BPF_PROG(fentry_sendpage, struct sock *sk, void *page, int offset, unsigned 
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(fentry_sentpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int result)
 {
-	exit_send((__u64)sk, result);
+	exit_function_send((__u64)sk, result);
 	return 0;
 }
 
@@ -76,7 +76,7 @@ int BPF_PROG(fentry_unix_send, struct socket *socket, struct msghdr *message, un
 SEC("fexit/unix_stream_sendmsg")
 int BPF_PROG(fentry_unix_sent, struct socket *socket, struct msghdr *message, unsigned long size, int result)
 {
-	exit_send((__u64)BPF_CORE_READ(socket, sk), result);
+	exit_function_send((__u64)BPF_CORE_READ(socket, sk), result);
 	return 0;
 }
 
@@ -106,7 +106,7 @@ SEC("fexit/unix_stream_sendpage")
 int BPF_PROG(fentry_unix_sentpage, struct socket *socket, void *page, int offset, unsigned long size, int flags,
 	     int result)
 {
-	exit_send((__u64)BPF_CORE_READ(socket, sk), result);
+	exit_function_send((__u64)BPF_CORE_READ(socket, sk), result);
 	return 0;
 }
 

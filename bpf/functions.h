@@ -7,6 +7,24 @@
 #include "stream.h"
 #include <bpf/bpf_tracing.h>
 
+static __always_inline void enter_function_send(const struct sock *sk, const struct msghdr *message, __u64 size)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+
+	if (is_watched(who >> 32))
+		enter_send(sk, message, size, who, call_of(&sends, who));
+}
+
+/* A send's exit. `sk`: whose; 0: of the one that this thread is in. */
+static __always_inline void exit_function_send(__u64 sk, long result)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&sends, &who);
+
+	if (call)
+		exit_send(call, sk ?: call->sock, who, result);
+}
+
 /* Exit of tcp_sendmsg_locked, under the lock: should others have written while this call slept, its rest has moved. */
 static __always_inline void exit_locked_send(const struct sock *sk, int result)
 {
@@ -24,7 +42,7 @@ static __always_inline void exit_locked_send(const struct sock *sk, int result)
 		if (end != call->position + result)
 			call->position = end - result;
 	}
-	exit_send(key, result);
+	exit_send(call, key, who, result);
 }
 
 /*
@@ -58,7 +76,7 @@ static __always_inline void settle_missed_send(void)
 		emit_gap(&call->head, call->position + call->done, moved - call->done, CAUSE_PROBE_MISSED);
 		call->done = moved;
 	}
-	exit_send(sock, moved);
+	exit_send(call, sock, who, moved);
 }
 
 /* The end of a send, or of a part of it, that moved something: all of it is handed on now, should the exit be skipped. */

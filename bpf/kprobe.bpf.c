@@ -10,7 +10,7 @@ SEC("kprobe/tcp_sendmsg_locked")
 int BPF_KPROBE(kprobe_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
 	settle_missed_send();
-	enter_send(sk, message, size);
+	enter_function_send(sk, message, size);
 	return 0;
 }
 
@@ -50,11 +50,7 @@ int BPF_KPROBE(kprobe_sendpage, struct sock *sk, void *page, int offset, unsigne
 SEC("kretprobe/tcp_sendpage")
 int BPF_KRETPROBE(kprobe_sentpage, int result)
 {
-	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
-
-	if (call)
-		exit_send(call->sock, result);
+	exit_function_send(0, result);
 	return 0;
 }
 
@@ -89,11 +85,7 @@ int BPF_KPROBE(kprobe_unix_send, struct socket *socket, struct msghdr *message, 
 SEC("kretprobe/unix_stream_sendmsg")
 int BPF_KRETPROBE(kprobe_unix_sent, int result)
 {
-	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
-
-	if (call)
-		exit_send(call->sock, result);
+	exit_function_send(0, result);
 	return 0;
 }
 
@@ -122,11 +114,7 @@ int BPF_KPROBE(kprobe_unix_sendpage, struct socket *socket, void *page, int offs
 SEC("kretprobe/unix_stream_sendpage")
 int BPF_KRETPROBE(kprobe_unix_sentpage, int result)
 {
-	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
-
-	if (call)
-		exit_send(call->sock, result);
+	exit_function_send(0, result);
 	return 0;
 }
 

@@ -29,6 +29,9 @@
  */
 #ifdef KOALA_DIRECT
 #define LOAD(pointer, field) ((pointer)->field)
+/* What lies at an address, for plain loads as well (6.2). Costs nothing: the verifier turns it into a move. */
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
+#define CAST(pointer, type) ((const type *)bpf_rdonly_cast((const void *)(pointer), bpf_core_type_id_kernel(type)))
 #else
 #define LOAD(pointer, field) BPF_CORE_READ(pointer, field)
 #endif
@@ -74,6 +77,19 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } watched __weak SEC(".maps");
+
+/*
+ * key: the low 16 bits of a tgid. value: the one of them that is watched; 0: none is and none was; SLOT_SHARED: ask `watched`.
+ * Nearly every process of a host asks at every call: an element of an array costs a few instructions, a hash some 20 ns.
+ * Set: with `watched`, after it. Shared: exit. Never emptied.
+ */
+#define SLOT_SHARED 0xffffffff
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u32);
+} watched_slots __weak SEC(".maps");
 
 /* key: port in host order. value: 1. Inserted: user space (--port). */
 struct {
@@ -198,7 +214,16 @@ struct pieces {
 	__u32 count; /* iovecs */
 	__u32 kind;  /* enum pieces_kind */
 };
-enum pieces_kind { PIECES_NONE = 0, PIECES_RANGE = 1, PIECES_KERNEL_IOVEC = 2, PIECES_USER_IOVEC = 3, PIECES_PAGES = 4 };
+enum pieces_kind {
+	PIECES_NONE = 0,
+	PIECES_RANGE = 1,
+	PIECES_KERNEL_IOVEC = 2, /* an array in the kernel's memory, of ranges of the process' */
+	PIECES_USER_IOVEC = 3,
+	PIECES_PAGES = 4,        /* no address: what is sent is read from the packets           */
+	/* From here on the bytes themselves lie in the kernel's memory. */
+	PIECES_KVEC = 5,
+	PIECES_BVEC = 6,         /* pages, whose memory we can find                              */
+};
 
 /*
  * key: pid_tgid. value: the call a thread is in, and how far its message has been read. Inserted: at a thread's first call,
@@ -258,7 +283,11 @@ struct shared {
 	__u64 next_connection;
 	__u64 packet_connections; /* sockets on the packets road: 0 lets the egress program return at once */
 	__u64 scanned;            /* 1: existing connections are known; a unix socket first seen from now on is new */
+	__u64 pages_at;           /* a page's memory lies at its struct page * PAGE_FACTOR + this; 0: not known     */
+	__u64 pages_for;          /* votes (pages.bpf.c)                                                         */
+	__u64 pages_against;
 };
+#define PAGE_FACTOR 64 /* PAGE_SIZE / sizeof(struct page) */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

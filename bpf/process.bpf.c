@@ -217,7 +217,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	}
 	emit_process(PROCESS_EXIT, task, task, 0);
-	bpf_map_delete_elem(&watched, &tgid);
+	unwatch(tgid);
 	return 0;
 }
 

@@ -34,25 +34,22 @@ static __always_inline void mark_pages(struct connection *connection, __u64 posi
 	start_packets(connection);
 }
 
-static __always_inline struct call *announce_send(struct connection *connection, __u64 sock, __u64 size, __u64 who)
+static __always_inline void announce_send(struct connection *connection, struct call *call, __u64 sock, __u64 size,
+					  __u64 who)
 {
-	struct call *call = call_of(&sends, who);
-
-	if (!call)
-		return 0;
 	begin_call(call, sock, connection->egress_position, size);
-	fill_sample(&call->head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id);
+	fill_sample_of(&call->head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id, who);
 	call->head.position = call->position;
 	call->head.length = size;
-	return call;
 }
 
 static __always_inline void begin_pages(struct connection *connection, __u64 sock, __u64 size, __u64 who)
 {
-	struct call *call = announce_send(connection, sock, size, who);
+	struct call *call = call_of(&sends, who);
 
 	if (!call)
 		return;
+	announce_send(connection, call, sock, size, who);
 	call->pieces.kind = PIECES_PAGES;
 	mark_pages(connection, call->position, size);
 	emit_bare(&call->head);
@@ -60,21 +57,19 @@ static __always_inline void begin_pages(struct connection *connection, __u64 soc
 
 /*
  * Entry of a send on a connection whose egress position is `connection->egress_position` now. `packets`: pages will leave in
- * packets, where they can be read; those of a unix socket don't.
+ * packets, where they can be read; those of a unix socket don't. Pages whose memory can be found (pages.bpf.c) are read here: should
+ * somebody change the file while they wait to leave, the record is of what the process sent.
  */
-static __always_inline void begin_send(struct connection *connection, __u64 sock, const struct msghdr *message,
-				       __u64 size, __u64 who, bool packets)
+static __always_inline void begin_send(struct connection *connection, struct call *call, __u64 sock,
+				       const struct msghdr *message, __u64 size, __u64 who, bool packets)
 {
 	bool whole = size <= INLINE_MAX && !(knobs.max_message && size > knobs.max_message);
-	struct call *call = announce_send(connection, sock, size, who);
+	__u64 pages, length = 0;
 	int got;
 
-	if (!call) {
-		count_loss(CAUSE_MAP_FULL, 1, size);
-		return;
-	}
+	announce_send(connection, call, sock, size, who);
 	pieces_of(&call->pieces, &call->address, &call->left, message);
-	if (call->pieces.kind == PIECES_PAGES && !packets) {
+	if (call->pieces.kind == PIECES_NONE || (call->pieces.kind == PIECES_PAGES && !packets)) {
 		call->pieces.kind = PIECES_NONE; /* exit declares them */
 		emit_bare(&call->head);
 	} else if (call->pieces.kind == PIECES_PAGES) {
@@ -82,10 +77,13 @@ static __always_inline void begin_send(struct connection *connection, __u64 sock
 		emit_bare(&call->head);
 	} else if (!whole) {
 		emit_bare(&call->head);
-	} else if (call->pieces.kind == PIECES_RANGE && call->left - call->pieces.skip >= size) {
-		/* The common case, one contiguous range, needs no walk. */
+	} else if ((call->pieces.kind == PIECES_RANGE && call->left - call->pieces.skip >= size) ||
+		   (call->pieces.kind == PIECES_KERNEL_IOVEC && call->pieces.count <= FEW && !call->pieces.skip)) {
+		/* The common cases, one contiguous range and a few of them, need no walk. */
 		call->head.kind = SAMPLE_DATA;
-		got = emit_range(&call->head, (void *)(call->address + call->pieces.skip), size);
+		got = call->pieces.kind == PIECES_RANGE ?
+			      emit_range(&call->head, (void *)(call->address + call->pieces.skip), size) :
+			      emit_few(&call->head, call->pieces.base, call->pieces.count, size);
 		if (got == EMIT_FULL)
 			count_loss(CAUSE_RING_FULL, 1, size);
 		call->inlined = got != EMIT_UNREADABLE;
@@ -94,34 +92,43 @@ static __always_inline void begin_send(struct connection *connection, __u64 sock
 			call->head.kind = SAMPLE_INTENT;
 			emit_bare(&call->head);
 		}
+	} else if (call->pieces.kind == PIECES_BVEC && call->pieces.count == 1 &&
+		   (pages = address_of_pages(call->pieces.base, &length)) != 0 && length - call->pieces.skip >= size) {
+		/* A small file, by sendfile. */
+		call->head.kind = SAMPLE_DATA;
+		got = emit_kernel_range(&call->head, (void *)(pages + call->pieces.skip), size);
+		if (got == EMIT_FULL)
+			count_loss(CAUSE_RING_FULL, 1, size);
+		else if (got == EMIT_UNREADABLE)
+			emit_gap(&call->head, call->position, size, CAUSE_UNREADABLE);
+		call->inlined = 1;
 	} else {
 		call->inlined = emit_message(call, who, DIRECTION_EGRESS, call->position, size, true);
 	}
 }
 
 /* The table of connections is full: what this call moves is counted when it ends. */
-static __always_inline void begin_untracked(__u64 sock, __u64 size, __u64 who)
+static __always_inline void begin_untracked(struct call *call, __u64 sock, __u64 size)
 {
-	struct call *call = call_of(&sends, who);
-
-	if (!call)
-		return;
 	begin_call(call, sock, 0, size);
 	call->head.connection = 0;
 }
 
-static __always_inline void enter_send(const struct sock *sk, const struct msghdr *message, __u64 size)
+/* `call`: of the current, watched thread; none when the table of calls is full. */
+static __always_inline void enter_send(const struct sock *sk, const struct msghdr *message, __u64 size, __u64 who,
+				       struct call *call)
 {
-	__u64 who = bpf_get_current_pid_tgid();
 	struct connection *connection;
 	__u32 write_seq;
 	__u64 end;
 
-	if (!is_watched(who >> 32))
+	if (!call) {
+		count_loss(CAUSE_MAP_FULL, 1, size);
 		return;
+	}
 	connection = connection_of(sk, 0);
 	if (!connection) {
-		begin_untracked((__u64)sk, size, who);
+		begin_untracked(call, (__u64)sk, size);
 		return;
 	}
 	if (connection->flags & CONNECTION_CONNECTING)
@@ -138,7 +145,7 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 	}
 	connection->egress_position = end;
 	connection->egress_sequence = write_seq;
-	begin_send(connection, (__u64)sk, message, size, who, true);
+	begin_send(connection, call, (__u64)sk, message, size, who, true);
 }
 
 /*
@@ -161,10 +168,8 @@ static __always_inline void progress_send(struct connection *connection, struct 
 }
 
 /* result: what the call returns. */
-static __always_inline void exit_send(__u64 sock, long result)
+static __always_inline void exit_send(struct call *call, __u64 sock, __u64 who, long result)
 {
-	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
 	struct connection *connection;
 	__u64 moved = result > 0 ? result : 0;
 

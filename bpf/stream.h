@@ -61,13 +61,18 @@ static __always_inline void enter_unix_send(const struct sock *sk, const struct 
 {
 	__u64 who = bpf_get_current_pid_tgid();
 	struct connection *connection;
+	struct call *call;
 
 	if (!is_watched(who >> 32) || !is_unix_stream(sk) || !size)
 		return;
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	begin_send(connection, (__u64)sk, message, size, who, false);
+	call = call_of(&sends, who);
+	if (call)
+		begin_send(connection, call, (__u64)sk, message, size, who, false);
+	else
+		count_loss(CAUSE_MAP_FULL, 1, size);
 }
 
 /* 5.10 to 6.4: sendfile and splice hand over a page a call. Never in a packet, and without an address: declared. */
@@ -82,9 +87,10 @@ static __always_inline void enter_unix_sendpage(const struct sock *sk, __u64 siz
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	call = announce_send(connection, (__u64)sk, size, who);
+	call = call_of(&sends, who);
 	if (!call)
 		return;
+	announce_send(connection, call, (__u64)sk, size, who);
 	call->pieces.kind = PIECES_NONE;
 	emit_bare(&call->head);
 }

@@ -41,19 +41,26 @@ struct {
 	__type(value, __u32);
 } message_index SEC(".maps");
 
-/* Does file descriptor `fd` of the current process stand for this socket? */
-static __always_inline bool is_socket_of(unsigned long fd, const struct sock *sk)
+/* The current thread: plain loads instead of calls. `who` is what bpf_get_current_pid_tgid returns. */
+static __always_inline __u64 who_is(const struct task_struct *task)
 {
-	struct fdtable *table = bpf_get_current_task_btf()->files->fdt;
-	struct file **files = table->fd, *file = 0;
-	struct socket *socket;
+	return (__u64)task->tgid << 32 | (__u32)task->pid;
+}
 
-	if (fd >= table->max_fds)
+static __always_inline const struct pt_regs *registers_of(struct task_struct *task)
+{
+	return (void *)bpf_task_pt_regs(task);
+}
+
+/* Does file descriptor `fd` of the current process stand for this socket? */
+static __always_inline bool is_socket_of(const struct task_struct *task, unsigned long fd, const struct sock *sk)
+{
+	const struct fdtable *table = task->files->fdt;
+	__u64 file = (__u64)sk->sk_socket->file;
+
+	if (!file || fd >= table->max_fds)
 		return false;
-	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd))
-		return false;
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk) == sk;
+	return (__u64)CAST(table->fd + fd, struct hlist_head)->first == file;
 }
 
 static __always_inline void pieces_of_user_message(struct call *call, const void *message)
@@ -79,19 +86,17 @@ static __always_inline void pieces_of_range(struct call *call, __u64 address, __
  * io_uring request completed by task work runs in whatever system call the thread happens to be in: then the socket isn't
  * this call's, and the registers say nothing.
  */
-static __always_inline bool pieces_of_system_call(struct call *call, const struct sock *sk, bool receiving, __u64 who,
-						  long result)
+static __always_inline bool pieces_of_system_call(struct call *call, const struct sock *sk, bool receiving,
+						  const struct task_struct *task, const struct pt_regs *regs)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	unsigned long number, fd, si, dx;
+	unsigned long number, si, dx;
 
 	if (regs->cs != USER_CS_64)
 		return false;
 	number = regs->orig_ax;
-	fd = regs->di;
 	si = regs->si;
 	dx = regs->dx;
-	if (number > NR_IO_URING_ENTER || !is_socket_of(fd, sk))
+	if (number > NR_IO_URING_ENTER || !is_socket_of(task, regs->di, sk))
 		return false;
 	if (receiving ? number == NR_RECVFROM || number == NR_READ : number == NR_SENDTO || number == NR_WRITE) {
 		pieces_of_range(call, si, dx);
@@ -113,6 +118,7 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
 		return true;
 	}
 	if (number == (receiving ? NR_RECVMMSG : NR_SENDMMSG)) {
+		__u64 who = who_is(task);
 		__u32 *index = bpf_map_lookup_elem(&message_index, &who);
 
 		/* Counted already: this message is the one before. */
@@ -127,9 +133,8 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
  * Counts the messages of a recvmmsg or sendmmsg, at every result. The call ends with an error or its last message, after
  * which the entry is 0: the message just done was number vlen - 1.
  */
-static __always_inline void count_message(__u64 who, long result)
+static __always_inline void count_message(const struct pt_regs *regs, __u64 who, long result)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	unsigned long number = regs->orig_ax;
 	__u32 *known, next;
 
@@ -140,13 +145,6 @@ static __always_inline void count_message(__u64 who, long result)
 	if (result < 0 || next >= regs->dx)
 		next = 0;
 	bpf_map_update_elem(&message_index, &who, &next, BPF_ANY);
-}
-
-static __always_inline unsigned long current_system_call(void)
-{
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-	return regs->orig_ax;
 }
 
 /*
@@ -163,14 +161,14 @@ static __always_inline __u32 stamp_of(void *map, const struct sock *sk, __u64 wh
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 {
-	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk;
+	__u64 who = who_is(bpf_get_current_task_btf()), key = (__u64)sk;
 	__u64 left = message->msg_iter.count;
 	struct connection *connection;
 	struct call *call;
 
 	if (!is_watched(who >> 32) || !CLAIM(HOOK_SEND, sk, write_sequence(sk)))
 		return 0;
-	call = bpf_map_lookup_elem(&sends, &who);
+	call = call_of(&sends, who);
 	if (call && call->sock == key) {
 		__u32 write_seq = write_sequence(sk);
 
@@ -186,17 +184,18 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 			emit_gap(&call->head, call->position + call->done, call->size - call->done, CAUSE_PROBE_MISSED);
 		call->sock = 0;
 	}
-	enter_send(sk, message, left);
+	enter_send(sk, message, left, who, call);
 	return 0;
 }
 
-static __always_inline void send_datagram(const struct sock *sk, __u64 who, long result)
+static __always_inline void send_datagram(const struct sock *sk, const struct task_struct *task,
+					  const struct pt_regs *regs, long result)
 {
 	struct call call = {};
 	struct peer peer = {};
 	struct iovec_user vec;
 
-	if (!pieces_of_system_call(&call, sk, false, who, result))
+	if (!pieces_of_system_call(&call, sk, false, task, regs))
 		return;
 	read_peer(&peer, (void *)call.message_name, true);
 	if (call.pieces.kind == PIECES_USER_IOVEC) {
@@ -217,13 +216,14 @@ static __always_inline void send_datagram(const struct sock *sk, __u64 who, long
 			      call.left < result ? call.left : result, result);
 }
 
-static __always_inline void receive_datagram(const struct sock *sk, __u64 who, long result)
+static __always_inline void receive_datagram(const struct sock *sk, const struct task_struct *task,
+					     const struct pt_regs *regs, long result)
 {
 	struct call call = {};
 	struct peer peer = {};
 	struct iovec_user vec;
 
-	if (!pieces_of_system_call(&call, sk, true, who, result) || result < 0)
+	if (!pieces_of_system_call(&call, sk, true, task, regs) || result < 0)
 		return;
 	if (call.pieces.kind == PIECES_USER_IOVEC) {
 		if (bpf_probe_read_user(&vec, sizeof(vec), (void *)call.pieces.base))
@@ -236,7 +236,8 @@ static __always_inline void receive_datagram(const struct sock *sk, __u64 who, l
 		      result);
 }
 
-static __always_inline void send_unix(const struct sock *sk, __u64 who, long result)
+static __always_inline void send_unix(const struct sock *sk, const struct task_struct *task, const struct pt_regs *regs,
+				      __u64 who, long result)
 {
 	struct connection *connection;
 	struct call *call;
@@ -252,7 +253,7 @@ static __always_inline void send_unix(const struct sock *sk, __u64 who, long res
 		fill_sample(&call->head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
 		call->pieces.skip = 0;
 		call->left = 0;
-		if (pieces_of_system_call(call, sk, false, who, result))
+		if (pieces_of_system_call(call, sk, false, task, regs))
 			emit_message(call, who, DIRECTION_EGRESS, connection->egress_position, result, false);
 		else
 			emit_gap(&call->head, connection->egress_position, result, CAUSE_NO_BUFFER);
@@ -263,23 +264,29 @@ static __always_inline void send_unix(const struct sock *sk, __u64 who, long res
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(tp_sent, struct sock *sk, int result)
 {
-	__u64 who = bpf_get_current_pid_tgid();
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 who = who_is(task);
+	const struct pt_regs *regs;
+	struct call *call;
 	__u16 protocol;
 
 	if (!is_watched(who >> 32) || !CLAIM(HOOK_SENT, sk, stamp_of(&sends, sk, who)))
 		return 0;
 	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
-		exit_send((__u64)sk, result);
+		call = bpf_map_lookup_elem(&sends, &who);
+		if (call)
+			exit_send(call, (__u64)sk, who, result);
 		return 0;
 	}
-	count_message(who, result);
+	regs = registers_of(task);
+	count_message(regs, who, result);
 	if (protocol == IPPROTO_MPTCP)
 		declare_mptcp(sk, DIRECTION_EGRESS, result);
 	else if (FAMILY(sk) == AF_UNIX)
-		send_unix(sk, who, result);
+		send_unix(sk, task, regs, who, result);
 	else if (protocol == IPPROTO_UDP)
-		send_datagram(sk, who, result);
+		send_datagram(sk, task, regs, result);
 	return 0;
 }
 
@@ -287,7 +294,8 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tp_consumed, struct sock *sk)
 {
-	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 who = who_is(task), key = (__u64)sk, end;
 	struct connection *connection;
 	struct call *note;
 	__u32 copied;
@@ -295,7 +303,7 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	if (!is_watched(who >> 32) || !CLAIM(HOOK_CONSUMED, sk, copied_sequence(sk)))
 		return 0;
 	copied = copied_sequence(sk);
-	if (current_system_call() == NR_SPLICE) {
+	if (registers_of(task)->orig_ax == NR_SPLICE) {
 		struct sample head;
 
 		connection = connection_of(sk, 0);
@@ -318,7 +326,8 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	return 0;
 }
 
-static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int result, int flags)
+static __always_inline void receive_tcp(const struct sock *sk, const struct task_struct *task,
+					const struct pt_regs *regs, __u64 who, int result, int flags)
 {
 	struct call *call = bpf_map_lookup_elem(&receives, &who);
 	struct connection *connection;
@@ -344,13 +353,13 @@ static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int re
 	}
 	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
 	begin_call(call, 0, 0, result);
-	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id);
+	fill_sample_of(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id, who);
 	if ((__s64)(end - connection->ingress_position) > 0) {
 		connection->ingress_position = end;
 		connection->ingress_sequence = sequence;
 	}
 	call->pieces.skip = 0;
-	if (!pieces_of_system_call(call, sk, true, who, result)) {
+	if (!pieces_of_system_call(call, sk, true, task, regs)) {
 		call->pieces.kind = PIECES_NONE;
 		if (!(flags & MSG_TRUNC)) {
 			give_up_pending(connection);
@@ -363,7 +372,8 @@ static __always_inline void receive_tcp(const struct sock *sk, __u64 who, int re
 	emit_received(call, connection, who, end, result);
 }
 
-static __always_inline void receive_unix(const struct sock *sk, __u64 who, int result, int flags)
+static __always_inline void receive_unix(const struct sock *sk, const struct task_struct *task,
+					 const struct pt_regs *regs, __u64 who, int result, int flags)
 {
 	struct call *call;
 
@@ -376,7 +386,7 @@ static __always_inline void receive_unix(const struct sock *sk, __u64 who, int r
 	fill_sample(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, 0);
 	call->pieces.skip = 0;
 	call->left = 0;
-	if (!pieces_of_system_call(call, sk, true, who, result))
+	if (!pieces_of_system_call(call, sk, true, task, regs))
 		call->pieces.kind = PIECES_NONE;
 	call->flags = flags & MSG_TRUNC;
 	finish_unix_receive(sk, call, who, result);
@@ -385,21 +395,24 @@ static __always_inline void receive_unix(const struct sock *sk, __u64 who, int r
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 {
-	__u64 who = bpf_get_current_pid_tgid();
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 who = who_is(task);
+	const struct pt_regs *regs;
 	__u16 protocol;
 
 	if (!is_watched(who >> 32) || !CLAIM(HOOK_RECEIVED, sk, stamp_of(&receives, sk, who)))
 		return 0;
 	protocol = sk->sk_protocol;
-	count_message(who, result);
+	regs = registers_of(task);
+	count_message(regs, who, result);
 	if (protocol == IPPROTO_TCP)
-		receive_tcp(sk, who, result, flags);
+		receive_tcp(sk, task, regs, who, result, flags);
 	else if (protocol == IPPROTO_MPTCP && !(flags & MSG_PEEK))
 		declare_mptcp(sk, DIRECTION_INGRESS, result);
 	else if (FAMILY(sk) == AF_UNIX)
-		receive_unix(sk, who, result, flags);
+		receive_unix(sk, task, regs, who, result, flags);
 	else if (protocol == IPPROTO_UDP && !(flags & MSG_PEEK))
-		receive_datagram(sk, who, result);
+		receive_datagram(sk, task, regs, result);
 	return 0;
 }
 

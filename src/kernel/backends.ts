@@ -25,7 +25,10 @@ export const COMMON_PROGRAMS = [
 export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe)_/.test(name);
 export const CGROUP_PROGRAMS = ['cgroup_made', 'cgroup_joined'] as const;
 export const ITERATORS = ['existing_listeners', 'existing_connections'] as const;
-/** Attached to the root cgroup. */
+/** Finds where pages lie, so that no packets need be read. Its iterator came with 6.13, when pages come through sendmsg. */
+export const PAGES_ITERATOR = 'where_pages_lie';
+export const PAGES_ITERATOR_TARGET = 'bpf_iter_kmem_cache';
+/** Attached to the root cgroup, where pages can't be found. */
 export const PACKETS_PROGRAM = 'packets';
 
 const FUNCTIONS = [

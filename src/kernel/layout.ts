@@ -51,10 +51,13 @@ export const SIZE_LOST = 16;
 export const OFFSET_LOST_EVENTS = 0;
 export const OFFSET_LOST_BYTES = 8;
 
-export const SIZE_SHARED = 24;
+export const SIZE_SHARED = 48;
 export const OFFSET_SHARED_NEXT_CONNECTION = 0;
 export const OFFSET_SHARED_PACKET_CONNECTIONS = 8;
 export const OFFSET_SHARED_SCANNED = 16;
+export const OFFSET_SHARED_PAGES_AT = 24;
+export const OFFSET_SHARED_PAGES_FOR = 32;
+export const OFFSET_SHARED_PAGES_AGAINST = 40;
 
 export const CONNECTION_OPENED = 1;
 export const CONNECTION_LOCAL_FIN = 2;

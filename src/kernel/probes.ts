@@ -3,14 +3,16 @@ import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs
 import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
-  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, tracepointCopies,
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
+  PAGES_ITERATOR_TARGET, tracepointCopies,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { KernelBtf } from './btf.ts';
 import {
   OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
   OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
-  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_KNOBS,
+  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, OFFSET_SHARED_PAGES_AGAINST, OFFSET_SHARED_PAGES_AT,
+  OFFSET_SHARED_PAGES_FOR, SIZE_CONNECTION, SIZE_KNOBS,
   SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED,
 } from './layout.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
@@ -74,6 +76,7 @@ export class Probes {
   /** All attached programs: for `missedRuns`. */
   readonly programs: readonly Copies[];
   readonly #followers: readonly Copies[];
+  readonly #slots: BpfMap;
   readonly #object: BpfObject;
   readonly #copies: readonly BpfObject[];
 
@@ -111,6 +114,7 @@ export class Probes {
       this.ringBytes = options.ringBytes;
       this.packets = packets;
       this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
+      this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
       const cpus = possibleCpus();
       this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
       this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
@@ -128,6 +132,7 @@ export class Probes {
   /** From now on what this process does is recorded, and what its children do. */
   watch(tgid: number): void {
     this.watched.set(u32(tgid), u32(1));
+    this.#slots.set(u32(tgid & 0xffff), u32(tgid));
   }
 
   isWatched(tgid: number): boolean {
@@ -193,13 +198,15 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
   const copies: BpfObject[] = [];
   const copyCount = tracepointCopies();
   try {
-    object.choose(new Set([...attached, ...ITERATORS, ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    const maySeePages = process.arch === 'x64' && btf.functionId(PAGES_ITERATOR_TARGET) !== undefined;
+    object.choose(new Set([...attached, ...ITERATORS, ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     object.load();
     fillMaps(object, options);
+    const pages = maySeePages && findPages(object);
     for (const name of attached) object.attach(name);
     const again = attached.filter(isTracepointProgram);
     for (let index = 1; index < copyCount; index++) {
@@ -212,8 +219,8 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
       // After the copy before it: the kernel calls them in this order.
       for (const name of again) copy.attach(name);
     }
-    let packets = false;
-    if (cgroupMount !== undefined) {
+    let packets = pages;
+    if (!pages && cgroupMount !== undefined) {
       const fd = openSync(cgroupMount, 'r');
       try {
         object.attachCgroup(PACKETS_PROGRAM, fd);
@@ -227,6 +234,28 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
     for (const one of [...copies, object]) one.close();
     throw error;
   }
+}
+
+/** Enough to be sure, few enough to be there on any machine. */
+const PAGE_VOTES = 8;
+/** The kernel places both of its maps of memory at whole gibibytes. */
+const PAGE_CONSTANT_ALIGNMENT = 1n << 30n;
+
+/** Whether pages are found from now on: slabs agree on where, and the answer looks like one. Else packets must be read. */
+function findPages(object: BpfObject): boolean {
+  const map = new BpfMap(object.mapFd('shared'), 'shared', 4, SIZE_SHARED);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    object.iterate(PAGES_ITERATOR);
+    const bytes = map.get(u32(0));
+    if (bytes === undefined) return false;
+    const view = new DataView(bytes.buffer);
+    const at = (offset: number): bigint => view.getBigUint64(offset, true);
+    const constant = at(OFFSET_SHARED_PAGES_AT);
+    if (at(OFFSET_SHARED_PAGES_AGAINST) === 0n && at(OFFSET_SHARED_PAGES_FOR) >= PAGE_VOTES && constant % PAGE_CONSTANT_ALIGNMENT === 0n) return true;
+    for (const offset of [OFFSET_SHARED_PAGES_AT, OFFSET_SHARED_PAGES_FOR, OFFSET_SHARED_PAGES_AGAINST]) view.setBigUint64(offset, 0n, true);
+    map.set(u32(0), bytes);
+  }
+  return false;
 }
 
 const VALUE_SIZES = [

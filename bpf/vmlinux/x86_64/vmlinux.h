@@ -212,6 +212,8 @@ struct iov_iter___old {
 enum iter_type {
 	ITER_UBUF = 100,
 	ITER_IOVEC = 101,
+	ITER_BVEC = 102,
+	ITER_KVEC = 103,
 };
 
 struct msghdr {
@@ -224,6 +226,11 @@ struct msghdr {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+};
+
+/* Any pointer in memory, for loads through CAST. */
+struct hlist_head {
+	struct hlist_node *first;
 };
 
 struct files_struct {
@@ -308,6 +315,33 @@ struct io_ring_ctx;
 
 struct seq_file;
 
+struct page {
+	unsigned long flags;
+};
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+
+struct kmem_cache_node {
+	struct list_head partial;
+};
+
+struct kmem_cache {
+	struct kmem_cache_order_objects oo;
+	struct kmem_cache_node *node[1];
+};
+
+struct slab {
+	struct kmem_cache *slab_cache;
+	struct list_head slab_list;
+	void *freelist;
+};
+
 struct bpf_iter_meta {
 	struct seq_file *seq;
 	u64 session_id;
@@ -319,6 +353,11 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	u32 fd;
 	struct file *file;
+};
+
+struct bpf_iter__kmem_cache {
+	struct bpf_iter_meta *meta;
+	struct kmem_cache *s;
 };
 
 /* x86-64 registers at the system call. */
