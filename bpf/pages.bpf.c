@@ -25,7 +25,8 @@ int where_pages_lie(struct bpf_iter__kmem_cache *ctx)
 	/* A kernel that names these things otherwise is left to the packets. */
 	if (!cache || bpf_core_type_size(struct page) != PAGE_BYTES / PAGE_FACTOR ||
 	    !bpf_core_field_exists(struct slab, freelist) || !bpf_core_field_exists(struct slab, slab_list) ||
-	    !bpf_core_field_exists(struct kmem_cache, oo) || !bpf_core_field_exists(struct kmem_cache_node, partial))
+	    !bpf_core_field_exists(struct slab, slab_cache) || !bpf_core_field_exists(struct kmem_cache, oo) ||
+	    !bpf_core_field_exists(struct kmem_cache, node) || !bpf_core_field_exists(struct kmem_cache_node, partial))
 		return 0;
 	all = bpf_map_lookup_elem(&shared, &zero);
 	if (!all || BPF_CORE_READ(cache, oo.x) >> OO_SHIFT)

@@ -66,7 +66,7 @@ export function refusals(): Map<ProbeName, string | undefined> {
 export class Probes {
   readonly probe: ProbeName;
   readonly ringBytes: number;
-  /** False where the packets road is closed (no cgroup2): what sendfile sends is then a declared gap. */
+  /** False where pages are neither found nor read from packets (no cgroup2): what sendfile sends is then a declared gap. */
   readonly packets: boolean;
   readonly watched: BpfMap;
   readonly losses: BpfMap;
@@ -245,7 +245,12 @@ const PAGE_CONSTANT_ALIGNMENT = 1n << 30n;
 function findPages(object: BpfObject): boolean {
   const map = new BpfMap(object.mapFd('shared'), 'shared', 4, SIZE_SHARED);
   for (let attempt = 0; attempt < 3; attempt++) {
-    object.iterate(PAGES_ITERATOR);
+    try {
+      object.iterate(PAGES_ITERATOR);
+    } catch (error) {
+      if (error instanceof LoadError) return false;
+      throw error;
+    }
     const bytes = map.get(u32(0));
     if (bytes === undefined) return false;
     const view = new DataView(bytes.buffer);

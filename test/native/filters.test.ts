@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import {
-  copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync,
+  copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +73,42 @@ describe('filters', function () {
   /** Waits until the recording holds so many TCP connections of a process. */
   const found = (recorder: Recorder, who: Subject, count: number): Promise<void> => until(() =>
     eventsOf(recorder.dir).filter((event) => event.kind === 'open' && event.tgid === who.pid && event.remote.port !== 0).length >= count, `${count} connections are found`);
+
+  describe('processes whose numbers share their low 16 bits', () => {
+    /** A process numbered `pid`: everybody forks, so it takes a few attempts. */
+    async function numbered(pid: number): Promise<Subject> {
+      for (let attempt = 0; attempt < 200; attempt++) {
+        writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
+        const one = subject();
+        if (one.pid === pid) return one;
+        one.kill();
+        await sleep(20);
+      }
+      throw new Error(`no process got the number ${pid}`);
+    }
+
+    it('are told apart, and one is still recorded when the other has ended', async function () {
+      if (!existsSync('/proc/sys/kernel/ns_last_pid')) {
+        console.log('      skipped: this kernel does not let the next process number be chosen');
+        this.skip();
+      }
+      const before = readFileSync('/proc/sys/kernel/pid_max', 'utf8');
+      cleanups.push(() => writeFileSync('/proc/sys/kernel/pid_max', before));
+      if (Number(before) < 1 << 18) writeFileSync('/proc/sys/kernel/pid_max', String(1 << 18));
+      const first = subject();
+      const stranger = await numbered(first.pid + (1 << 16));
+      const second = await numbered(first.pid + (2 << 16));
+      const recorder = await record('--pid', String(first.pid), '--pid', String(second.pid));
+      await say(stranger, 'slot-stranger');
+      await say(first, 'slot-first');
+      await say(second, 'slot-second');
+      second.kill();
+      await until(() => !existsSync(`/proc/${second.pid}`), 'the second ends');
+      await say(first, 'slot-first-again');
+      await say(stranger, 'slot-stranger-again');
+      assert.deepEqual(await words(recorder, ['slot-stranger', 'slot-stranger-again']), ['slot-first', 'slot-first-again', 'slot-second']);
+    });
+  });
 
   describe('--pid', () => {
     it('records the process, children born before and after, and grandchildren, and nobody else', async () => {
