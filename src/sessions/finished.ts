@@ -6,7 +6,7 @@ import { certify } from './certificate.ts';
 import type { OpenSession } from './open-session.ts';
 import { jobFacts } from './owner.ts';
 import type { Prologues } from './prologues.ts';
-import type { AmbientTalk, OutboundTalk, Prologue, Session } from './session.ts';
+import type { AmbientTalk, Certificate, OutboundTalk, Prologue, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
 
 // Most sessions have none.
@@ -33,7 +33,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
     process: process.shown,
     inbound: talk.finished(),
     outbound,
-    ties: { proven, likely: outbound.length - proven, unknown: certificate.unseen.find((one) => one.kind === 'unattributed')?.count ?? 0 },
+    ties: { proven, likely: outbound.length - proven, unknown: unattributedOf(certificate) },
     prologues: setUp.length === 0 ? NO_PROLOGUES : setUp.map((connection) => prologues.of(connection)),
     names: session.names,
     certificate,
@@ -46,6 +46,11 @@ export function ambientTalk(talk: Spoken): AmbientTalk {
 
 function isCalled(call: Spoken): boolean {
   return call.called;
+}
+
+function unattributedOf({ unseen }: Certificate): number {
+  for (const { kind, count } of unseen) if (kind === 'unattributed') return count;
+  return 0;
 }
 
 function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger): OutboundTalk[] {
