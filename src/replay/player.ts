@@ -109,7 +109,7 @@ export class Player {
     const beganAt = performance.now();
     const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play); });
     const durationMs = performance.now() - beganAt;
-    if (play.awaited.length > 0 || this.#schedule.inPlay === 1) {
+    if (play.awaited.length > 0 || this.#isPending()) {
       this.#schedule.answered(turn);
       this.#pump();
       await this.#settle(play);
@@ -132,12 +132,16 @@ export class Player {
     for (;;) {
       const awaited = play.awaited.filter(({ talk }) => !isFarewell(talk));
       const boundMs = awaited.some(({ talk }) => talk.afterResponse === true) ? AFTER_RESPONSE_MS : awaited.length > 0 ? MISSING_MS : 0;
-      // Whose the beginning of a request is, is known where nobody else is in play.
-      const pending = this.#schedule.inPlay === 1 && this.#options.hasPending();
+      const pending = this.#isPending();
       const leftMs = (pending ? Math.max(boundMs, MISSING_MS) : boundMs) - (performance.now() - since);
       if (leftMs <= 0) return;
       await this.#called(play, pending ? Math.min(LOOK_EVERY_MS, leftMs) : leftMs);
     }
+  }
+
+  /** Some call is on its way. Whose the beginning of a request is, is known where nobody else is in play. */
+  #isPending(): boolean {
+    return this.#schedule.inPlay === 1 && this.#options.hasPending();
   }
 
   /** Until a call of the session is made; at most `ms`. */

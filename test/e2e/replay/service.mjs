@@ -1,13 +1,14 @@
 // A service that does what its request says: GET /run/PLAN, PLAN being base64url of a JSON list of calls
 // {to: "HOST:PORT" or "unix:/path", send, read (characters of the answer; 0: until it ends), keep (name of a pooled connection)}.
+// A call with {repeat: N} is made N times at once, each on a connection of its own that stays open, "#" being its number.
 // Answers the list of what came back (latin1), or of error codes. node service.mjs PORT
 // OWN_SOCKET (environment): a unix socket on which it says "mine".
-// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | reverse | status | field.
+// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | reverse | status | field; with
+// DEVIATE_IF (environment) only to requests whose plan holds that text.
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
 
 const port = Number(process.argv[2]);
-const deviate = process.env.DEVIATE;
 const pool = new Map();
 
 function dial(to) {
@@ -39,15 +40,21 @@ function call({ to, send, read, keep, timeoutMs = 3000 }) {
   });
 }
 
+function repeated(one) {
+  return Array.from({ length: one.repeat }, (_, n) => ({ ...one, send: one.send.replace('#', n), keep: `${one.to} ${n}` }));
+}
+
 const server = createServer(async (request, response) => {
-  let plan = JSON.parse(Buffer.from(request.url.split('/')[2] ?? '', 'base64url').toString());
+  const text = Buffer.from(request.url.split('/')[2] ?? '', 'base64url').toString();
+  const deviate = text.includes(process.env.DEVIATE_IF ?? '') ? process.env.DEVIATE : undefined;
+  let plan = JSON.parse(text);
   if (deviate === 'skip') plan = plan.slice(0, -1);
   if (deviate === 'twice') plan = plan.flatMap((one) => [one, one]);
   if (deviate === 'other') plan = plan.map((one) => ({ ...one, send: one.send.replace('item=', 'item=9') }));
   if (deviate === 'extra') plan = [...plan, { to: '10.99.99.99:9999', send: 'who are you\r\n', read: 1 }];
   if (deviate === 'reverse') plan.reverse();
   const results = [];
-  for (const one of plan) results.push(await call(one));
+  for (const one of plan) results.push(...one.repeat ? await Promise.all(repeated(one).map(call)) : [await call(one)]);
   const body = JSON.stringify(deviate === 'field' ? { outcome: results } : { results });
   response.sendDate = false;
   response.writeHead(deviate === 'status' ? 500 : 200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), Connection: 'close' });

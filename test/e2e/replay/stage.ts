@@ -8,6 +8,8 @@ import type { OutboundTalk, Session } from '../../../src/sessions/session.ts';
 import { session, type SessionFacts } from '../../unit/replay/build.ts';
 
 export const SERVICE = fileURLToPath(new URL('service.mjs', import.meta.url));
+/** The same service as threads, each of which serves one request at a time. */
+export const THREADS = fileURLToPath(new URL('threads.py', import.meta.url));
 export const PORT = 18_080;
 
 /** What the service is told to do: one call. */
@@ -18,6 +20,7 @@ export interface Step {
   readonly read: number;
   readonly keep?: string;
   readonly timeoutMs?: number;
+  readonly repeat?: number;
 }
 
 export function planRequest(steps: readonly Step[]): string {
