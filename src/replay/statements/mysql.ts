@@ -9,7 +9,7 @@ import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Sai
 
 /** A packet's body is split at this length. */
 const FULL = 0xffffff;
-const COM_STMT_RESET = 26;
+const COM_STMT_RESET = 26, COM_PING = 14;
 /** MariaDB: the statement that was prepared last. */
 const LAST = 0xffffffff;
 const BY_ID = new Set<number>([COM.execute, COM.fetch, COM.bulkExecute]);
@@ -103,6 +103,8 @@ function agreement({ body }: Packet, table: Table): 'settled' | undefined {
     case COM.longData:
       table.get(idOf(body))?.longData.push(packet(0, withId(body, 0)));
       return 'settled';
+    // How pools ask whether a connection lives, by their own clock.
+    case COM_PING: return 'settled';
     case COM_STMT_RESET: {
       const statement = table.get(idOf(body));
       if (statement !== undefined) statement.longData = [];
@@ -165,7 +167,7 @@ export class LiveMysql implements LiveStatements {
     const command = commandOf(request);
     if (command === undefined) return { plain: request, tell: (answer) => answer };
     if (command.body[0] === COM.prepare) return { settled: this.#prepare(sqlOf(command)) };
-    if (agreement(command, this.#table) !== undefined) return { settled: command.body[0] === COM_STMT_RESET ? OK : NOTHING };
+    if (agreement(command, this.#table) !== undefined) return { settled: command.body[0] === COM_STMT_RESET || command.body[0] === COM_PING ? OK : NOTHING };
     const statement = BY_ID.has(command.body[0] ?? 0) ? this.#table.get(idOf(command.body)) : undefined;
     if (statement === undefined) return { plain: request, tell: (answer) => answer };
     return { plain: this.#table.plain(statement, command), tell: (answer, missed) => (missed ? answer : withoutPreparation(answer)) };

@@ -120,6 +120,10 @@ const isOneShot = (steps: readonly Step[], portal: string): boolean => steps.eve
 
 const executes = (steps: readonly Step[]): boolean => steps.some(({ type }) => type === 'E');
 const agrees = (steps: readonly Step[]): boolean => steps.every(({ type }) => type !== 'E' && type !== 'B');
+/** A statement of nothing: how pools ask whether a connection lives, by their own clock. */
+const isNothing = (sql: string): boolean => /^[\s;]*$/.test(sql);
+const asksForLife = (steps: readonly Step[]): boolean => executes(steps) && steps.every((step) => step.type !== 'B' || isNothing(step.statement.sql));
+const isEmptyQuery = (request: Uint8Array): boolean => request[0] === 0x51 && isNothing(new Fields(request.subarray(5)).text());
 
 /** Messages that the server sends unasked, in the middle of anything. */
 const UNASKED = new Set(['N', 'A', 'S']);
@@ -137,9 +141,10 @@ export class RecordedPostgresql implements RecordedStatements {
   }
 
   read(talk: Pair): Pair | undefined {
-    if (this.#names.deallocates(talk.request)) return undefined;
+    if (this.#names.deallocates(talk.request) || isEmptyQuery(talk.request)) return undefined;
     const steps = this.#names.steps(talk.request);
     if (steps === undefined || steps.length === 0) return talk;
+    if (asksForLife(steps)) return undefined;
     const response = this.#plainResponse(steps, [...readMessages(talk.response, 'server')]);
     for (const step of steps) if (step.type === 'P') this.#remember(step.statement);
     // A preparation that failed is a call: the client saw that.
@@ -207,11 +212,12 @@ export class LivePostgresql implements LiveStatements {
 
   read(request: Uint8Array): Said {
     if (this.#names.deallocates(request)) return { settled: Buffer.concat([message('C', text('DEALLOCATE')), message('Z', this.#status)]) };
+    if (isEmptyQuery(request)) return { settled: Buffer.concat([message('I', EMPTY), message('Z', this.#status)]) };
     const steps = this.#names.steps(request);
     if (steps === undefined || steps.length === 0 || !(agrees(steps) || executes(steps))) {
       return { plain: request, tell: (answer, missed) => this.#heard(answer, missed) };
     }
-    if (agrees(steps)) return { settled: Buffer.concat(this.#agreement(steps)) };
+    if (agrees(steps) || asksForLife(steps)) return { settled: Buffer.concat(this.#agreement(steps)) };
     return { plain: plainRequest(steps), tell: (answer, missed) => this.#heard(missed ? answer : tellLive(steps, answer, (sql) => this.#known(sql)), missed) };
   }
 
@@ -229,6 +235,8 @@ export class LivePostgresql implements LiveStatements {
   #agreement(steps: readonly Step[]): Buffer[] {
     return steps.flatMap((step) => {
       if (step.type === 'P') return [message('1', EMPTY)];
+      if (step.type === 'B') return [message('2', EMPTY)];
+      if (step.type === 'E') return [message('I', EMPTY)];
       if (step.type === 'D' && step.statement !== undefined) return described(step, this.#known(step.statement.sql));
       if (step.type === 'C') return [message('3', EMPTY)];
       return step.type === 'S' ? [message('Z', this.#status)] : [];

@@ -100,6 +100,13 @@ describe('prepared statements of PostgreSQL', () => {
     assert.equal(types(call(live.read(request)).tell(join(pg('1', EMPTY), pg('2', EMPTY), column(0), error, ready), false)), '12TEZ', 'it was executed');
   });
 
+  it('of nothing are no calls: pools ask so whether a connection lives', () => {
+    const probes = [join(parse('', ''), bind(''), execute, sync), pg('Q', text(' ;'))];
+    for (const request of probes) assert.equal(recordedStatements('postgresql')!.read({ request, response: done }), undefined);
+    const told = probes.map((request) => { const said = liveStatements('postgresql', catalogue())!.read(request); return 'settled' in said ? types(said.settled) : 'a call'; });
+    assert.deepEqual(told, ['12IZ', 'IZ']);
+  });
+
   it('leave a transaction failed where our own error answers within one', () => {
     const live = liveStatements('postgresql', catalogue())!;
     call(live.read(pg('Q', text('BEGIN')))).tell(join(pg('C', text('BEGIN')), pg('Z', Buffer.from('T'))), false);
@@ -186,6 +193,13 @@ describe('prepared statements of MySQL', () => {
     const reset = live.read(packet(0, Buffer.from([26]), id(1)));
     assert.ok('settled' in reset && reset.settled[4] === 0);
     assert.ok(call(live.read(run(1, 7))).plain.length === run(1, 7).length, 'a closed one is handed on as it is');
+  });
+
+  it('do not make COM_PING a call', () => {
+    const ping = packet(0, Buffer.from([14]));
+    assert.equal(recordedStatements('mysql')!.read({ request: ping, response: ping }), undefined);
+    const said = liveStatements('mysql', catalogue())!.read(ping);
+    assert.ok('settled' in said && said.settled[4] === 0);
   });
 
   it('carry their long data', () => {
