@@ -1,5 +1,7 @@
 /** MySQL: requests by command, statement text and parameters, answers packet by packet, text rows by their columns. */
-import { readError, readPackets } from '../protocols/mysql-packets.ts';
+import { readError, readPackets, type Packet } from '../protocols/mysql-packets.ts';
+import { readParameters } from '../protocols/mysql-values.ts';
+import { parametersIn } from '../protocols/sql-parameters.ts';
 import { shown } from './bytes.ts';
 import type { Differences } from './difference.ts';
 import { compareJson } from './json.ts';
@@ -50,9 +52,23 @@ function compared(path: string, recorded: Json[], live: Json[], many: string, ou
   else compareJson(`${path}.${many}`, recorded, live, out);
 }
 
+const modelsOf = (bytes: Uint8Array): Json[] => {
+  const packets = [...readPackets(bytes)];
+  return execution(packets) ?? packets.map(({ body, sequence, missing }) => (missing > 0 ? { cut: shown(body), missing } : requestOf(body, sequence)));
+};
+
+/** A statement that is prepared and executed in one (as replay asks: it stands alone): its text, and its values one by one. */
+function execution(packets: readonly Packet[]): Json[] | undefined {
+  const [prepare, execute] = packets;
+  if (packets.length !== 2 || prepare === undefined || execute === undefined || execute.missing > 0) return undefined;
+  if (prepare.body[0] !== PREPARE || execute.body[0] !== EXECUTE || execute.sequence !== 0) return undefined;
+  const statement = shown(prepare.body.subarray(1));
+  const parameters = typeof statement === 'string' ? readParameters(execute.body, parametersIn(statement)) : undefined;
+  return parameters === undefined ? undefined : [{ statement, flags: execute.body[5]!, parameters: parameters as Json[] }];
+}
+
 export function compareRequests(part: string, recorded: Uint8Array, live: Uint8Array, out: Differences): boolean {
-  const read = (bytes: Uint8Array): Json[] => [...readPackets(bytes)].map(({ body, sequence, missing }) => (missing > 0 ? { cut: shown(body), missing } : requestOf(body, sequence)));
-  const [a, b] = [read(recorded), read(live)];
+  const [a, b] = [modelsOf(recorded), modelsOf(live)];
   if (a.length === 0 || b.length === 0) return false;
   compared(part, a, b, 'packets', out);
   return true;

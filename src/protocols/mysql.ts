@@ -56,14 +56,15 @@ function byCommand(client: Uint8Array, atPort: boolean): Recognition {
 }
 
 function textOf(request: Uint8Array): string {
-  const [packet] = readPackets(request.length > 1 << 16 ? request.subarray(0, 1 << 16) : request);
+  const [packet, next] = readPackets(request.length > 1 << 16 ? request.subarray(0, 1 << 16) : request);
   if (packet === undefined) return 'MySQL';
   const { sequence, body } = packet;
   const command = body[0] ?? 0;
   const rest = body.subarray(1);
   if (sequence > 0) return login(request, body);
   if (command === COM.query) return looseText(rest);
-  if (command === COM.prepare) return `PREPARE ${looseText(rest)}`;
+  // Prepared and executed in one: the form in which replay asks.
+  if (command === COM.prepare) return next?.sequence === 0 ? looseText(rest) : `PREPARE ${looseText(rest)}`;
   if (command === COM.initDb) return `USE ${looseText(rest)}`;
   const name = NAMES[command] ?? `command ${command}`;
   if (!OF_STATEMENT.has(command) || body.length < 5) return name;

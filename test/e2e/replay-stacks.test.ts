@@ -62,6 +62,9 @@ async function record(stack: Stack, dir: string): Promise<void> {
 const shown = (some: readonly Replayed[], stderr: string): string => `${JSON.stringify(some.slice(0, 2), undefined, 1).slice(0, 6_000)}\n${stderr.slice(-1_500)}`;
 const verdicts = (calls: readonly ReplayedCall[], verdict: ReplayedCall['verdict']): readonly ReplayedCall[] => calls.filter((call) => call.verdict === verdict);
 
+/** The recorder says of itself that it could not tie all of its calls. */
+const isUntied = ({ verdict, reason }: Replayed): boolean => verdict === 'skipped' && reason?.includes('unattributed') === true;
+
 /** Fails unless the session differs by this change, and by nothing else. */
 function assertNames(change: Change, { calls, response }: Replayed, signs: Signs): void {
   const paths = response.differences.map(({ path }) => path);
@@ -127,11 +130,13 @@ describe('replay of a real stack, its dependencies stopped', function () {
         assert.ok(recorded >= REQUESTS + 20, `${recorded} sessions were recorded`);
         for (const concurrency of RUNS) {
           const { exit, replayed, stderr } = await replayAll(join(dir, 'rec'), concurrency, stack!.command);
-          const others = replayed.filter(({ verdict }) => verdict !== 'same');
+          const untied = stack!.ties === 'sure' ? [] : replayed.filter(isUntied);
+          assert.ok(untied.length * 20 < recorded, `${untied.length} sessions could not be tied`);
+          const others = replayed.filter((one) => one.verdict !== 'same' && !untied.includes(one));
           assert.deepEqual(others.map(({ summary, verdict, reason }) => [summary, verdict, reason]), [], `${concurrency} at a time: ${shown(others, stderr)}`);
           assert.equal(exit, 0);
           assert.equal(replayed.length, recorded);
-          assert.ok(replayed.every(({ calls, summary }) => !summary.startsWith('GET /orders/') || calls.length >= stack!.calls), shown(replayed, stderr));
+          assert.ok(replayed.every(({ calls, summary, verdict }) => verdict === 'skipped' || !summary.startsWith('GET /orders/') || calls.length >= stack!.calls), shown(replayed, stderr));
         }
       });
 
@@ -140,6 +145,7 @@ describe('replay of a real stack, its dependencies stopped', function () {
         assert.equal(exit, 1, stderr);
         const seen = new Set<Change>();
         for (const one of replayed) {
+          if (stack!.ties === 'measured' && isUntied(one)) continue;
           const number = /^GET \/orders\/(\d+)/.exec(one.summary)?.[1];
           const change = number === undefined ? undefined : CHANGES[Number(number) % 10];
           assert.equal(one.verdict, change === undefined ? 'same' : 'different', `${change}: ${shown([one], stderr)}`);

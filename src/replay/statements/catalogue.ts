@@ -1,16 +1,7 @@
 /** What was recorded of prepared statements at one destination. */
+import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Judge } from '../calls.ts';
 import type { Catalogue, Prepared } from './statements.ts';
-
-/** Quoted text and comments: what looks like a parameter in there is none. */
-const QUOTED = /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[ \t].*$|\/\*[^]*?\*\//gm;
-
-/** How many parameters a statement's text has: `?`, or the highest `$1`. */
-export function parametersIn(sql: string): number {
-  const bare = sql.replace(QUOTED, '');
-  const numbered = [...bare.matchAll(/\$(\d+)/g)].map(([, digits]) => Number(digits));
-  return numbered.length > 0 ? Math.max(...numbered) : bare.split('?').length - 1;
-}
 
 export class Prepareds implements Catalogue {
   readonly #bySql: ReadonlyMap<string, Prepared>;

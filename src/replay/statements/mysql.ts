@@ -4,7 +4,7 @@
  */
 import { COM } from '../../protocols/mysql-framer.ts';
 import { readPackets, type Packet } from '../../protocols/mysql-packets.ts';
-import { parametersIn } from './catalogue.ts';
+import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Said } from './statements.ts';
 
 /** A packet's body is split at this length. */

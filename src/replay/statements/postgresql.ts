@@ -4,7 +4,7 @@
  * rows that follow), rows, completion.
  */
 import { Fields, postgresqlMessage as message, readMessages, type Message } from '../../protocols/postgresql-messages.ts';
-import { parametersIn } from './catalogue.ts';
+import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Said } from './statements.ts';
 import { convertRow, formatsIn, withFormats } from './postgresql-rows.ts';
 

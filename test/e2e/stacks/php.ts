@@ -40,9 +40,9 @@ clear_env = no
     }
   }`, port);
   return {
-    port, clients: 8, calls: 8,
+    port, clients: 8, ties: 'sure', calls: 6,
     command: ['env', `SHOP_MYSQL_PORT=${stock.port}`, fpmBinary(), '-F', '-y', join(dir, 'fpm.conf')],
-    signs: { added: /count\(\*\) as dearer/, dropped: /select name, price, weight/, parameter: /request\..*parameters/, twice: /count\(\*\) as sold/, body: 'response.body.$' },
+    signs: { added: /count\(\*\) as dearer/, dropped: /select name, price, weight/, parameter: /request\.parameters\[0\]/, twice: /count\(\*\) as sold/, body: 'response.body.$' },
     ready: () => accepts(fpmPort),
     stopDependencies: () => stopAll([nginx, stock]),
     remove: () => { removeDir(dir); },

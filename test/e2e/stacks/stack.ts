@@ -30,6 +30,11 @@ export interface Stack {
   readonly command: readonly string[];
   /** How many clients may ask at once, so that every tie is sure. */
   readonly clients: number;
+  /**
+   * `sure`: every call can be tied to its request, so every session is played. `measured`: some can't be (goroutines change
+   * threads); the sessions that this leaves incomplete are skipped, and a few may be.
+   */
+  readonly ties: 'sure' | 'measured';
   /** Fewest calls of an order's session. */
   readonly calls: number;
   readonly signs: Signs;

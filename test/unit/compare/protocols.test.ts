@@ -65,6 +65,8 @@ describe('MySQL compared', () => {
   it('statement text, commands, execute parameters', () => {
     assert.deepEqual(differences('mysql', '{my 0 \\x03SELECT 1}', '{my 0 \\x03SELECT 2}'), ['changed request.statement']);
     assert.deepEqual(differences('mysql', '{my 0 \\x0e}', '{my 0 \\x01}'), ['changed request.command']);
+    const execution = (values: string): string => `{my 0 \\x16SELECT ?, ?, ?}{my 0 \\x17\\0\\0\\0\\0\\0\\x01\\0\\0\\0\\x04\\x01\\x08\\0\\xfd\\0\\x06\\0${values}}`;
+    assert.deepEqual(differences('mysql', execution('\\x07\\0\\0\\0\\0\\0\\0\\0\\x02ab'), execution('\\x07\\0\\0\\0\\0\\0\\0\\0\\x02ac')), ['changed request.parameters[1]'], 'prepared and executed in one');
     assert.deepEqual(differences('mysql', '{my 0 \\x17\\x01\\0\\0\\0\\0\\x01\\0\\0\\0\\x01}', '{my 0 \\x17\\x01\\0\\0\\0\\0\\x01\\0\\0\\0\\x02}'), ['changed request.parameters']);
   });
   it('rows and errors', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { postgresqlMessage as pg, readMessages } from '../../../src/protocols/postgresql-messages.ts';
-import { Prepareds, parametersIn } from '../../../src/replay/statements/catalogue.ts';
+import { parametersIn } from '../../../src/protocols/sql-parameters.ts';
+import { Prepareds } from '../../../src/replay/statements/catalogue.ts';
 import { converted } from '../../../src/replay/statements/postgresql-values.ts';
 import { liveStatements, recordedStatements, type Pair, type Prepared, type Said } from '../../../src/replay/statements/statements.ts';
 
