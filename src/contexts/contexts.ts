@@ -2,13 +2,14 @@
 import { Context } from './context.ts';
 import type { Job } from './context.ts';
 import { continuation } from './continuation.ts';
+import { elimination } from './elimination.ts';
 import type { CallFacts, Evidence, JobFacts } from './evidence.ts';
 import type { Discipline } from './discipline.ts';
 import { thread } from './thread.ts';
 import type { Attribution, Certainty } from './tie.ts';
 
 /** Strongest first. */
-const KINDS: readonly Evidence[] = [thread, continuation];
+const KINDS: readonly Evidence[] = [thread, continuation, elimination];
 
 /** Threads held at a time. Past that the one first seen is forgotten (its exit was lost). */
 export const maxContexts = 131_072;
@@ -100,12 +101,12 @@ export class Contexts<J extends Job> {
     context.act();
   }
 
-  /** The best answer so far to whose call it is that `context` begins. */
-  tie(context: Context<J>): Tie<J> | undefined {
+  /** The best answer so far to whose call it is that `context` begins. `only`: the one session of its process that has no answer. */
+  tie(context: Context<J>, only: J | undefined): Tie<J> | undefined {
     context.rouse(this.#now());
     for (const evidence of KINDS) {
-      const job = evidence.find(context, context.loop);
-      if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job), alternatives: NONE };
+      const job = evidence.find(context, context.loop, only);
+      if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only), alternatives: NONE };
     }
     return undefined;
   }
@@ -140,8 +141,8 @@ export class Contexts<J extends Job> {
     return this.#contexts.size;
   }
 
-  #inLoop(context: Context<J>, job: J): Evidence | undefined {
-    return context.discipline?.blocking === true ? undefined : KINDS.find((evidence) => evidence.find(context, true) === job);
+  #inLoop(context: Context<J>, job: J, only: J | undefined): Evidence | undefined {
+    return context.discipline?.blocking === true ? undefined : KINDS.find((evidence) => evidence.find(context, true, only) === job);
   }
 
   #isLoop(context: Context<J>): void {

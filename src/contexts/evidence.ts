@@ -26,8 +26,11 @@ export interface JobFacts {
 
 export interface Evidence {
   readonly attribution: Attribution;
-  /** The session that `context` works for right now, as far as this kind can tell. `inLoop`: so that it holds of an event loop too. */
-  find<J extends Job>(context: Context<J>, inLoop: boolean): J | undefined;
+  /**
+   * The session that `context` works for right now, as far as this kind can tell. `inLoop`: so that it holds of an event loop
+   * too. `only`: the one session of its process that has no answer; undefined where there are several, or none.
+   */
+  find<J extends Job>(context: Context<J>, inLoop: boolean, only: J | undefined): J | undefined;
   /** Judged when the session closes, from everything known by then. */
   proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts): boolean;
 }

@@ -4,6 +4,7 @@ import type { Job } from '../contexts/context.ts';
 import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
 import { evidenceOf } from '../contexts/contexts.ts';
+import { elimination } from '../contexts/elimination.ts';
 import type { Discipline } from '../contexts/discipline.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
@@ -109,7 +110,10 @@ export class OpenSession implements Job {
   takeFallen(): readonly Spoken[] {
     if (this.calls.length === 0 || !this.calls.some(isFallen)) return NONE;
     const fallen = this.calls.filter(isFallen);
-    for (const call of fallen) this.drop(call);
+    for (const call of fallen) {
+      this.drop(call);
+      this.process.background.saw(call);
+    }
     this.fallen = fallen.length;
     return fallen;
   }
@@ -129,5 +133,7 @@ export class OpenSession implements Job {
 }
 
 function isFallen(call: Spoken): boolean {
-  return call.called && call.tie !== undefined && evidenceOf(call.tie) === undefined;
+  if (!call.called || call.tie === undefined) return false;
+  const evidence = evidenceOf(call.tie);
+  return evidence === undefined || (evidence === elimination && call.tie.job.process.background.has(call));
 }

@@ -2,6 +2,7 @@
 import type { Connection } from '../connections/connection.ts';
 import { Discipline } from '../contexts/discipline.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
+import { Background } from './background.ts';
 import { isDns, Names } from './names.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Spoken } from './spoken.ts';
@@ -24,6 +25,7 @@ export class Process {
   readonly sessions = new Set<OpenSession>();
   /** Those of which no response has begun. */
   readonly unanswered = new Set<OpenSession>();
+  readonly background = new Background();
   /** Outbound talks of no session that have no answer. */
   readonly strays = new Set<Spoken>();
   /** Calls that could be tied to no session. */
@@ -48,6 +50,13 @@ export class Process {
     this.tgid = tgid;
     this.command = command;
     this.#shown = { tgid, command };
+  }
+
+  /** The one session that has no answer; undefined where there are several, or none. */
+  get only(): OpenSession | undefined {
+    if (this.unanswered.size !== 1) return undefined;
+    for (const session of this.unanswered) return session.answered ? undefined : session;
+    return undefined;
   }
 
   /** The same object as long as nothing has changed. */

@@ -16,6 +16,8 @@ export class Spoken extends OpenTalk {
   undecided = false;
   /** Outbound: a call that was seen in packets before anyone said whose it was. */
   nameless = false;
+  /** Outbound: no request of its process waited for an answer when it began. */
+  idle = false;
   /** Outbound: another session that went on with it. */
   disputant: OpenSession | undefined;
   /** Outbound: it is in its session's list, or was given out. */

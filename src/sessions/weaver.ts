@@ -62,7 +62,7 @@ export class Weaver implements TalkSink<Spoken> {
     const { tid, tgid } = connection.open;
     const context = this.contexts.of(tid, tgid);
     if (connection.open.learnt === 'accept') return this.#holding.accepted(context, connection);
-    const tie = this.contexts.tie(context);
+    const tie = this.contexts.tie(context, this.#options.processes.of(tgid).only);
     this.#born.set(connection, { tie, tid });
     if (tie !== undefined) (tie.job.opened ??= []).push(connection);
     context.act();
@@ -227,6 +227,7 @@ export class Weaver implements TalkSink<Spoken> {
     talk.tie = undefined;
     const process = this.#options.processes.of(talk.begunTgid);
     process.unattributed += 1;
+    process.background.saw(talk);
     if (!talk.over && !talk.responded) process.strays.add(talk);
   }
 
@@ -253,7 +254,9 @@ export class Weaver implements TalkSink<Spoken> {
     this.#decided(talk);
     talk.beganSeq = this.seq;
     talk.tie?.job.drop(talk);
-    talk.tie = this.#bornTie(talk, context) ?? this.contexts.tie(context);
+    const { only, unanswered } = this.#options.processes.of(talk.begunTgid);
+    talk.idle = unanswered.size === 0;
+    talk.tie = this.#bornTie(talk, context, only) ?? this.contexts.tie(context, only);
     if (talk.tie === undefined) return this.#undecided(talk);
     if (this.loose.delete(talk)) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     talk.tie.job.add(talk);
@@ -270,13 +273,13 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   /** The first call of a connection that a loop opened is of the session it was opened for. */
-  #bornTie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>): Tie<OpenSession> | undefined {
+  #bornTie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>, only: OpenSession | undefined): Tie<OpenSession> | undefined {
     const born = this.#born.get(talk.connection);
     if (born === undefined) return undefined;
     this.#born.delete(talk.connection);
     const { tie } = born;
     if (tie === undefined || tie.job.gone) return undefined;
-    if (!context.loop && context.tid === born.tid) return this.contexts.tie(context) ?? tie;
+    if (!context.loop && context.tid === born.tid) return this.contexts.tie(context, only) ?? tie;
     if (context.tid !== born.tid) return undefined;
     const now = context.suspect;
     return now === undefined || now.gone || now === tie.job ? tie : { ...tie, alternatives: [now] };

@@ -125,7 +125,7 @@ describe('a worker by unix sockets', () => {
   it('holds several where it reads again from the one before', () => {
     const scene = new Scene().accept(1, 7, UNIX).read(1, 7, GET('/1')).write(1, 7, OK('x')).accept(2, 7, UNIX).read(2, 7, GET('/2')).write(2, 7, OK('x'));
     scene.connect(11, 1).connect(12, 1).read(1, 7, GET('/3')).write(11, 7, GET('/up')).write(12, 7, GET('/more')).write(1, 7, OK('x')).close(11).close(12).close(1).close(2);
-    assert.deepEqual(scene.derive().sessions[2]!.outbound.map((call) => textOf(call.request)), [GET('/up')], 'of a loop only the first act is sure');
+    assert.deepEqual(scene.derive().sessions[2]!.outbound.map((call) => call.attribution), ['thread', 'elimination'], 'of a loop only the first act is its thread\'s');
   });
 });
 
@@ -134,13 +134,13 @@ describe('an event loop', () => {
   const loop = (): Scene => new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).connect(13, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(1, 7, OK('x')).write(2, 7, OK('x'));
   const tied = (scene: Scene): string[][] => scene.close(1).close(2).close(11).close(12).close(13).derive().sessions.map((session) => session.outbound.map((call) => `${/\/\S*/.exec(textOf(call.request))?.[0]} ${call.attribution}`));
 
-  it('has done for a request what it did first after it had read it, and nothing else for sure', () => {
-    assert.deepEqual(tied(loop().read(1, 7, GET('/3')).write(11, 7, GET('/first')).write(12, 7, GET('/second')).write(1, 7, OK('x'))), [[], [], ['/first thread']]);
+  it('has done for a request what it did first after it had read it; what it did next is that request\'s only while no other waits', () => {
+    assert.deepEqual(tied(loop().read(1, 7, GET('/3')).write(11, 7, GET('/first')).write(12, 7, GET('/second')).write(1, 7, OK('x'))), [[], [], ['/first thread', '/second elimination']]);
   });
 
   it('goes on with the only session that can act, in its first act after the answer', () => {
     const scene = loop().read(1, 7, GET('/3')).write(11, 7, GET('/first')).read(11, 7, OK('u')).write(12, 7, GET('/then')).write(13, 7, GET('/else')).write(1, 7, OK('x'));
-    assert.deepEqual(tied(scene), [[], [], ['/first thread', '/then continuation']]);
+    assert.deepEqual(tied(scene), [[], [], ['/first thread', '/then continuation', '/else elimination']]);
   });
 
   it('goes on with nobody for sure where another session is without an answer', () => {
@@ -148,18 +148,23 @@ describe('an event loop', () => {
     assert.deepEqual(tied(scene.write(1, 7, OK('x')).write(2, 7, OK('x'))), [[], [], ['/first thread'], ['/other thread']]);
   });
 
-  it('goes on with nobody for sure while a call is on its way that may be of the same session', () => {
+  it('goes on with the only session that has no answer, whatever else that waits for', () => {
     const scene = loop().read(1, 7, GET('/3')).write(11, 7, GET('/first')).write(12, 7, GET('/parallel')).read(11, 7, OK('u')).write(13, 7, GET('/timer')).read(12, 7, OK('u')).write(1, 7, OK('x'));
-    assert.deepEqual(tied(scene), [[], [], ['/first thread']]);
+    assert.deepEqual(tied(scene), [[], [], ['/first thread', '/parallel elimination', '/timer elimination']]);
+  });
+
+  it('goes on with nobody where it makes such calls by itself, also when that shows later', () => {
+    const scene = loop().read(1, 7, GET('/3')).write(11, 7, GET('/first')).write(12, 7, GET('/beat/1')).read(12, 7, OK('b')).read(11, 7, OK('u')).write(13, 7, GET('/then'));
+    assert.deepEqual(tied(scene.read(13, 7, OK('t')).write(1, 7, OK('x')).write(12, 7, GET('/beat/2')).read(12, 7, OK('b'))), [[], [], ['/first thread', '/then continuation']]);
   });
 
   it('loses the ties that it was given before it was known for one, but those of a first act', () => {
-    const scene = new Scene().accept(1, 7).connect(11, 1).connect(12, 1).read(1, 7, GET('/1')).write(11, 7, GET('/first')).write(12, 7, GET('/later')).read(11, 7, OK('u')).read(12, 7, OK('u'));
-    scene.accept(2, 7).read(2, 7, GET('/2')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 1).connect(12, 1).read(1, 7, GET('/1')).write(11, 7, GET('/first')).read(2, 7, GET('/2')).read(11, 7, OK('u'));
+    scene.write(12, 7, GET('/later')).read(12, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
     for (const connection of [1, 2, 11, 12]) scene.close(connection);
     const { sessions, ambient } = scene.derive();
     assert.deepEqual(sessions.map((session) => session.outbound.map((call) => textOf(call.request))), [[GET('/first')], []]);
-    assert.deepEqual(ambient.map((talk) => [textOf(talk.request), talk.candidates]), [[GET('/later'), [sessions[0]!.id]]]);
+    assert.deepEqual(ambient.map((talk) => [textOf(talk.request), talk.candidates]), [[GET('/later'), [sessions[0]!.id, sessions[1]!.id]]]);
     assert.deepEqual([sessions[0]!.ties.unknown, sessions[0]!.certificate.state], [1, 'incomplete']);
   });
 });

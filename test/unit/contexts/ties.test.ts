@@ -57,16 +57,16 @@ describe('ties', () => {
     assert.deepEqual(ambient.map((talk) => textOf(talk.request)), [GET('/whose')]);
   });
 
-  it('are not made where a loop acts long after what it read: a timer of somebody else\'s may have woken it', () => {
-    const told = (waitUs: number): (string | undefined)[][] => {
+  it('are not made by what a loop read where it acts long after that: a timer of somebody else\'s may have woken it', () => {
+    const told = (waitUs: number): string[][] => {
       const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(2, 7, OK('x'));
       scene.read(2, 7, GET('/3')).wait(waitUs).write(12, 7, GET('/up3')).read(12, 7, OK('u')).write(2, 7, OK('x')).write(1, 7, OK('x'));
       scene.read(1, 7, GET('/4')).write(11, 7, GET('/up4')).read(11, 7, OK('u')).wait(waitUs).write(12, 7, GET('/up5')).read(12, 7, OK('u')).write(1, 7, OK('x'));
       for (const connection of [1, 2, 11, 12]) scene.close(connection);
-      return besides(scene.derive().sessions).map((session) => session.outbound.map((call) => /\/\S*/.exec(textOf(call.request))?.[0]));
+      return besides(scene.derive().sessions).map((session) => session.outbound.map((call) => `${/\/\S*/.exec(textOf(call.request))?.[0]} ${call.attribution}`));
     };
-    assert.deepEqual(told(900), [[], [], ['/up3'], ['/up4', '/up5']]);
-    assert.deepEqual(told(1_100), [[], [], [], ['/up4']]);
+    assert.deepEqual(told(900), [[], [], ['/up3 thread'], ['/up4 thread', '/up5 continuation']]);
+    assert.deepEqual(told(1_100), [[], [], [], ['/up4 thread', '/up5 elimination']]);
   });
 
   it('go by who connected where a loop opened the connection for a request and wrote on it later', () => {
