@@ -4,21 +4,21 @@ import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
   BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
-  PAGES_ITERATOR_TARGET, tracepointCopies,
+  tracepointCopies,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { KernelBtf } from './btf.ts';
 import {
   OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
   OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
-  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, OFFSET_SHARED_PAGES_AGAINST, OFFSET_SHARED_PAGES_AT,
-  OFFSET_SHARED_PAGES_FOR, SIZE_CONNECTION, SIZE_KNOBS,
+  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_KNOBS,
   SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED,
 } from './layout.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32, u64 } from './map.ts';
 import { missedRuns } from './missed.ts';
 import type { Copies } from './missed.ts';
+import { findPages, mayFindPages } from './pages.ts';
 
 export interface ProbeOptions {
   readonly probe: ProbeName | 'auto';
@@ -198,7 +198,7 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
   const copies: BpfObject[] = [];
   const copyCount = tracepointCopies();
   try {
-    const maySeePages = process.arch === 'x64' && btf.functionId(PAGES_ITERATOR_TARGET) !== undefined;
+    const maySeePages = mayFindPages(btf);
     object.choose(new Set([...attached, ...ITERATORS, ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
@@ -234,33 +234,6 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
     for (const one of [...copies, object]) one.close();
     throw error;
   }
-}
-
-/** Enough to be sure, few enough to be there on any machine. */
-const PAGE_VOTES = 8;
-/** The kernel places both of its maps of memory at whole gibibytes. */
-const PAGE_CONSTANT_ALIGNMENT = 1n << 30n;
-
-/** Whether pages are found from now on: slabs agree on where, and the answer looks like one. Else packets must be read. */
-function findPages(object: BpfObject): boolean {
-  const map = new BpfMap(object.mapFd('shared'), 'shared', 4, SIZE_SHARED);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      object.iterate(PAGES_ITERATOR);
-    } catch (error) {
-      if (error instanceof LoadError) return false;
-      throw error;
-    }
-    const bytes = map.get(u32(0));
-    if (bytes === undefined) return false;
-    const view = new DataView(bytes.buffer);
-    const at = (offset: number): bigint => view.getBigUint64(offset, true);
-    const constant = at(OFFSET_SHARED_PAGES_AT);
-    if (at(OFFSET_SHARED_PAGES_AGAINST) === 0n && at(OFFSET_SHARED_PAGES_FOR) >= PAGE_VOTES && constant % PAGE_CONSTANT_ALIGNMENT === 0n) return true;
-    for (const offset of [OFFSET_SHARED_PAGES_AT, OFFSET_SHARED_PAGES_FOR, OFFSET_SHARED_PAGES_AGAINST]) view.setBigUint64(offset, 0n, true);
-    map.set(u32(0), bytes);
-  }
-  return false;
 }
 
 const VALUE_SIZES = [
