@@ -106,7 +106,13 @@ export async function record(nginx: Nginx, mode: Mode): Promise<Running> {
       stop: async () => { child.kill('SIGINT'); await ended(child); return Number(/(\d+) packets dropped by kernel/.exec(text)?.[1]); },
     };
   }
-  const child = spawn(COMMAND, ['attach', '--pid', String(nginx.pid), '--out', out, '--json', '--min-free', '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  return recordProcess(nginx.pid, out, COMMAND);
+}
+
+/** koala-bpf of a process; `out` is made anew. */
+export async function recordProcess(target: number, out: string, command: string): Promise<Running> {
+  rmSync(out, { recursive: true, force: true });
+  const child = spawn(command, ['attach', '--pid', String(target), '--out', out, '--json', '--min-free', '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const pid = child.pid ?? 0;
   let text = '';
   child.stdout.on('data', (chunk) => { text += String(chunk); });
@@ -117,7 +123,7 @@ export async function record(nginx: Nginx, mode: Mode): Promise<Running> {
   return {
     pid, cpuUs: () => cpuUs(pid),
     stop: async () => {
-      child.kill('SIGINT');
+      if (child.exitCode === null) child.kill('SIGINT'); // it ends by itself when its target has
       await ended(child);
       const summary = JSON.parse(text.trim().split('\n').at(-1) ?? '') as { lost: { bytes: number } };
       return summary.lost.bytes;
