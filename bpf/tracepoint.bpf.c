@@ -290,7 +290,15 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 	return 0;
 }
 
-/* Notes for this thread where its read of this socket ends; spliced bytes are a gap on the spot. */
+/* Urgent data is on its way: the kernel leaves its last byte out of what is read, and may do so in the midst of a read. */
+static __always_inline bool is_urgent(const struct sock *sk)
+{
+	const struct tcp_sock *tcp = bpf_skc_to_tcp_sock((void *)sk);
+
+	return tcp && tcp->urg_data;
+}
+
+/* Notes for this thread where its read of this socket ends, and in how many runs; spliced bytes are a gap on the spot. */
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tp_consumed, struct sock *sk)
 {
@@ -320,8 +328,12 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	}
 	note = call_of(&receives, who);
 	if (note) {
+		if (note->sock != key)
+			note->index = note->flags = 0;
 		note->sock = key;
 		note->sequence = copied;
+		note->index++;
+		note->flags |= is_urgent(sk);
 	}
 	return 0;
 }
@@ -331,15 +343,17 @@ static __always_inline void receive_tcp(const struct sock *sk, const struct task
 {
 	struct call *call = bpf_map_lookup_elem(&receives, &who);
 	struct connection *connection;
+	bool torn = false; /* its bytes need not lie side by side */
 	__u32 sequence;
 	__u64 end;
 
 	if (result <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))
 		return;
 	/* Should tp_consumed have been skipped, the socket still says where the stream stands: right unless two threads read it. */
-	if (call && call->sock == (__u64)sk)
+	if (call && call->sock == (__u64)sk) {
 		sequence = call->sequence;
-	else
+		torn = call->index > 1 && call->flags;
+	} else
 		sequence = consumed_sequence(sk);
 	if (!call)
 		call = call_of(&receives, who);
@@ -354,6 +368,7 @@ static __always_inline void receive_tcp(const struct sock *sk, const struct task
 	end = extend(connection->ingress_position, connection->ingress_sequence, sequence);
 	begin_call(call, 0, 0, result);
 	fill_sample_of(&call->head, SAMPLE_DATA, DIRECTION_INGRESS, connection->id, who);
+	torn = torn && (__s64)(end - connection->ingress_position) > result;
 	if ((__s64)(end - connection->ingress_position) > 0) {
 		connection->ingress_position = end;
 		connection->ingress_sequence = sequence;
@@ -369,7 +384,10 @@ static __always_inline void receive_tcp(const struct sock *sk, const struct task
 		}
 	}
 	call->flags = flags;
-	emit_received(call, connection, who, end, result);
+	if (torn)
+		emit_gap(&call->head, end - result, result, CAUSE_UNKNOWN);
+	else
+		emit_received(call, connection, who, end, result);
 }
 
 static __always_inline void receive_unix(const struct sock *sk, const struct task_struct *task,

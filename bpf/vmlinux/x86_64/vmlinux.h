@@ -117,6 +117,7 @@ struct tcp_sock {
 	u32 snd_nxt;
 	u64 bytes_sent;
 	u64 bytes_retrans;
+	u16 urg_data;
 	bool is_mptcp;
 };
 
