@@ -1,5 +1,5 @@
 /** The folder of a recording: what may lie in it, and the segments that do. */
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { EnvironmentError, UserError } from '../errors.ts';
 import { segmentSequence } from './format.ts';
@@ -82,14 +82,17 @@ export function makePrivateFolder(dir: string, owner: Owner | undefined): void {
  */
 export function makeFolder(dir: string, owner: Owner | undefined): boolean {
   try {
-    const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
-    if (first === undefined) return false;
-    if (owner === undefined) return true;
-    for (let made = resolve(dir); ; made = dirname(made)) {
-      chownSync(made, owner.uid, owner.gid);
-      if (made === resolve(first)) return true;
+    // Not by mkdir's `recursive`: where the kernel refuses with ENOENT though the parent is there (/proc), it never returns.
+    const missing: string[] = [];
+    for (let path = resolve(dir); !existsSync(path) && path !== dirname(path); path = dirname(path)) missing.unshift(path);
+    for (const path of missing) {
+      mkdirSync(path, { mode: 0o700 });
+      if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
     }
+    if (!statSync(dir).isDirectory()) throw new UserError(`${dir} is a file, not a folder`);
+    return missing.length > 0;
   } catch (error) {
+    if (error instanceof UserError) throw error;
     if (errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR') throw new UserError(`${dir} is a file, not a folder`);
     throw new EnvironmentError(`Cannot make the folder ${dir}: ${(error as Error).message}`);
   }

@@ -8,7 +8,7 @@ import { session, Streams } from '../store/traffic.ts';
 import { jsonLines, koala } from './run.ts';
 
 describe('reading commands', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let dir: string;
   before(() => {
     dir = join(temporaryFolder(), 'rec');
@@ -193,6 +193,12 @@ describe('reading commands', function () {
       for (const one of lines) ok(one.length <= columns, `${columns}: ${one}`);
       if (command === 'ls') ok(lines.some((one) => one.includes('GET /orders/1')), stdout);
     }
+  });
+
+  it('a folder that can\'t be made is the environment\'s refusal, also where the kernel says that its parent is missing', () => {
+    const { status, stderr } = koala(['export', dir, '--format', 'json', '--out', '/proc/no-such-folder']);
+    equal(status, 3, stderr);
+    match(stderr, /^koala-bpf: Cannot make the folder \/proc\/no-such-folder: [^\n]*\n$/);
   });
 
   it('keeps stdout to the data where a log on STDOUT was asked for', () => {
