@@ -6,6 +6,7 @@
  */
 import { canonicalDestination } from './destination.ts';
 import { CallBook, type Judge, type RecordedCall } from './calls.ts';
+import { invented } from './invented.ts';
 import { loginOf } from './logins.ts';
 import { missAnswer } from './misses.ts';
 import { Play } from './play.ts';
@@ -295,9 +296,8 @@ export class Engine {
 
   /** A set-up request of a connection whose set-up was not recorded: agreed to. */
   #invented(request: Request): Answer {
-    const agreed = AGREED[request.protocol];
-    if (agreed === undefined) return this.#miss(request);
-    return { bytes: Buffer.from(agreed), then: 'keep' };
+    const agreed = invented(request.protocol, request.bytes);
+    return agreed === undefined ? this.#miss(request) : { bytes: agreed, then: 'keep' };
   }
 
   #askIdle(request: Request): Answer {
@@ -346,10 +346,3 @@ function headOf(message: Uint8Array): string {
   const text = Buffer.from(message.buffer, message.byteOffset, Math.min(message.byteLength, 64 << 10)).toString('latin1');
   return text.slice(0, Math.max(0, text.search(/\r?\n\r?\n/)));
 }
-
-/** PostgreSQL: CommandComplete SET, ReadyForQuery. MySQL: OK. */
-const AGREED: Readonly<Record<string, string | Uint8Array>> = {
-  redis: '+OK\r\n',
-  postgresql: 'C\0\0\0\bSET\0Z\0\0\0\x05I',
-  mysql: Uint8Array.from([7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]),
-};

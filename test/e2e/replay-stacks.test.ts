@@ -18,7 +18,7 @@ import { phpBuild, phpStack } from './stacks/php.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
 import { CHANGES, logins, request, type Change, type Signs, type Stack } from './stacks/stack.ts';
 
-const REQUESTS = 140;
+const REQUESTS = 120;
 /** Three runs in a row: so many sessions at a time. */
 const RUNS = [1, 8, 8] as const;
 
