@@ -57,7 +57,7 @@ export const builder = (yargs: Argv): Argv<Flags> =>
     .option('threshold', { type: 'number', default: DEFAULT_THRESHOLD, requiresArg: true, describe: 'the least similarity, 0 to 1' })
     .option('concurrency', {
       type: 'number', requiresArg: true,
-      describe: 'sessions that are played at a time, at most; by default the number of cores. One, where the kernel allows no probes',
+      describe: 'sessions that are played at a time, at most; by default the number of cores, 1 for fewer than 16. Always 1 where the kernel allows no probes',
     })
     .option('startup-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long the service may take until it listens' })
     .option('answer-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long it may take to answer' })

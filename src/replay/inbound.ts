@@ -28,7 +28,7 @@ export interface Dialling {
 }
 
 /** A connection to the SUT from the address of the recorded client (its port too, if it is free); retried briefly when it refuses. */
-async function dial({ sut, patient }: Dialling, client: Address | undefined, signal: AbortSignal): Promise<Socket | undefined> {
+async function dial({ sut, patient }: Dialling, client: Address | undefined): Promise<Socket | undefined> {
   let from = client;
   for (let attempt = 0; ;) {
     try {
@@ -41,7 +41,7 @@ async function dial({ sut, patient }: Dialling, client: Address | undefined, sig
         continue;
       }
       const pauseMs = CONNECT_AGAIN_MS[attempt];
-      if (signal.aborted || pauseMs === undefined || !patient()) return undefined;
+      if (pauseMs === undefined || !patient()) return undefined;
       attempt += 1;
       await new Promise((resolve) => { setTimeout(resolve, pauseMs); });
     }
@@ -50,9 +50,9 @@ async function dial({ sut, patient }: Dialling, client: Address | undefined, sig
 
 /** Sends `talk`'s request and returns what came back; `recordedBytes` had when it was recorded. Never throws for what the SUT does. */
 export async function playClient(
-  talk: Talk, recordedBytes: number, dialling: Dialling, protocol: Protocol | undefined, world: Pick<World, 'answerMs' | 'quietMs'>, signal: AbortSignal,
+  talk: Talk, recordedBytes: number, dialling: Dialling, protocol: Protocol | undefined, world: Pick<World, 'answerMs' | 'quietMs'>,
 ): Promise<Heard> {
-  const socket = await dial(dialling, parseAddress(talk.connection.remote), signal);
+  const socket = await dial(dialling, parseAddress(talk.connection.remote));
   if (socket === undefined) return { response: new Uint8Array(0), end: 'refused' };
   const { localAddress, localPort } = socket;
   if (localAddress !== undefined) dialling.dialled(formatAddress({ host: canonicalHost(localAddress) ?? localAddress, port: localPort ?? 0 }));
@@ -74,10 +74,8 @@ export async function playClient(
     };
     const done = (how: ResponseEnd): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
       resolve(how);
     };
-    const aborted = (): void => { done('timeout'); };
     const waitForFirst = (): void => {
       const nothingExpected = recordedBytes === 0 && !isFramed();
       if (nothingExpected) wait(world.quietMs, () => { done('quiet'); });
@@ -85,7 +83,6 @@ export async function playClient(
         wait(HALF_CLOSE_MS, () => { socket.end(); wait(world.answerMs, () => { done('timeout'); }); });
       } else wait(world.answerMs, () => { done('timeout'); });
     };
-    signal.addEventListener('abort', aborted);
     socket.on('data', (chunk: Buffer) => {
       parts.push(chunk);
       bytes += chunk.length;

@@ -34,6 +34,8 @@ const LOOK_EVERY_MS = 10;
 const DYING_MS = 2_000;
 /** How often sockets that began to listen on the host since are looked for. */
 const HIDE_EVERY_MS = 1_000;
+/** Fewer sessions than this are played before the probes are loaded. */
+const FEW = 16;
 /** Beyond the worker's own bounds: it is stuck. */
 const WORKER_MS = 30_000;
 export interface Loaded {
@@ -50,7 +52,7 @@ export interface ReplayOptions extends WorldOptions {
   readonly sut?: Address;
   readonly startupMs: number;
   readonly allowIncomplete: boolean;
-  /** Sessions played at a time; by default the number of cores. One, where the kernel can't be asked whose calls are whose. */
+  /** Sessions played at a time; by default the number of cores, or one where there are few sessions. One, where the kernel can't be asked whose calls are whose. */
   readonly concurrency?: number;
   /** Told at the end how it was played. */
   readonly facts?: (facts: RunFacts) => void;
@@ -172,17 +174,14 @@ class Run {
   static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: ReplayOptions): Promise<Run> {
     const idle = sessions[0] === undefined ? [] : [ofNoSession(sessions[0], background.ambient)];
     const world = worldOf([...sessions, ...idle], options, background.prepared);
-    const wanted = Math.min(options.concurrency ?? availableParallelism(), sessions.length);
-    const confining = confine(options.command);
-    confining.catch(() => undefined);
-    // While the namespace is made: loading takes as long.
-    const probes = wanted > 1 ? startProbes(options.note) : undefined;
+    const wanted = Math.min(options.concurrency ?? (sessions.length < FEW ? 1 : availableParallelism()), sessions.length);
+    const confinement = await confine(options.command);
+    let probes: Probes | undefined;
     let worker: Worker | undefined;
-    let confinement: Confinement | undefined;
     let run: Run;
     const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []);
     try {
-      confinement = await confining;
+      probes = wanted > 1 ? startProbes(options.note) : undefined;
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
       const start: WorkerStart = {
@@ -193,7 +192,7 @@ class Run {
       worker = startThread('./worker', import.meta.url, start);
       run = new Run(options, { confinement, worker, world, probes, concurrency, sockets: new HostSockets() });
     } catch (error) {
-      await confinement?.stop();
+      await confinement.stop();
       probes?.close();
       throw error;
     }

@@ -77,7 +77,6 @@ const engine = new Engine(world, { equal: equalByProtocol, similarity }, {
 const names = new Names(world.names, Object.keys(world.protocols));
 const connections = new Set<OutboundConnection>();
 const tracker = source === undefined ? undefined : new Tracker(source);
-const never = new AbortController().signal;
 let hasEnded = false;
 let results: Result[] = [];
 
@@ -98,7 +97,7 @@ function tell(): void {
 const player = new Player({
   engine, concurrency, report,
   client: ({ session: { inbound }, responseBytes, sut }, dialled) => playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded },
-    protocolNamed(inbound.connection.protocol), world, never),
+    protocolNamed(inbound.connection.protocol), world),
   hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
 });
 
