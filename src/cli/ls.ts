@@ -27,12 +27,14 @@ interface Flags extends FilterFlags {
 export const command = 'ls DIR';
 export const describe = 'the sessions of a recording';
 
-/** The flags that choose sessions. */
+/** The flags that choose sessions; `pid` where that is not the service that runs. */
 export const withFilters = <T>(yargs: Argv<T>): Argv<T & FilterFlags> =>
+  withOtherFilters(yargs).option('pid', { type: 'number', requiresArg: true, describe: 'of this process' }) as unknown as Argv<T & FilterFlags>;
+
+export const withOtherFilters = <T>(yargs: Argv<T>): Argv<T & Omit<FilterFlags, 'pid'>> =>
   yargs
     .option('since', { type: 'string', requiresArg: true, describe: 'begun at or after: a time (2026-11-23T14:00, 14:00) or how long ago (10m)' })
     .option('until', { type: 'string', requiresArg: true, describe: 'begun before: as --since' })
-    .option('pid', { type: 'number', requiresArg: true, describe: 'of this process' })
     .option('grep', { type: 'string', requiresArg: true, describe: 'with this in the summary; case does not matter' })
     .option('status', { type: 'string', requiresArg: true, describe: 'answered with this status: 200, 5xx, OK' })
     .option('incomplete', { type: 'boolean', default: false, describe: 'only those of which something is missing or was out of sight' });

@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
   events: () => import('./events.ts'),
   export: () => import('./export.ts'),
   replay: () => import('./replay.ts'),
+  clean: () => import('./clean.ts'),
 };
 
 /** These go on when nobody reads their stdout any more. */

@@ -1,25 +1,23 @@
 /** `koala-bpf replay`: sessions against a build of the service, with nothing real behind it. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError, EXIT, UserError } from '../errors.ts';
 import { ROOTLESS } from '../kernel/invoker.ts';
-import { load } from '../replay/load.ts';
+import { withoutBypassed } from '../replay/bypass.ts';
 import type { ReplaySummary } from '../replay/replayed.ts';
 import { replay, type RunFacts } from '../replay/run.ts';
 import { sessionLines, summaryLines } from '../report/replay.ts';
 import { withJson, withQuiet } from './command.ts';
 import { durationFlag, quietMs } from './environment.ts';
 import { Lines, say, stdoutColours } from './output.ts';
+import { chosen, withChoice, type ChoiceFlags } from './replay-choice.ts';
+import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
+import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './replay-world.ts';
 
-interface Flags {
+interface Flags extends TargetFlags, WorldFlags, ChoiceFlags {
   paths: string[];
-  session: string[] | undefined;
-  sut: string | undefined;
   json: boolean;
-  onMiss: 'fail' | 'nearest';
+  onMiss: 'fail' | 'nearest' | 'passthrough';
   match: 'equal' | 'sim';
   threshold: number;
   concurrency: number | undefined;
@@ -27,7 +25,6 @@ interface Flags {
   answerTimeout: string;
   allowIncomplete: boolean;
   quietAfter: string | undefined;
-  '--': (string | number)[] | undefined;
 }
 
 /** Similarity from which a recorded call may answer a live one that is not equal to it: koala's own default. */
@@ -42,13 +39,11 @@ export const command = 'replay <paths..>';
 export const describe = 'play sessions against a build of the service, nothing real behind it';
 
 export const builder = (yargs: Argv): Argv<Flags> =>
-  withQuiet(withJson(yargs))
+  withChoice(withWorld(withTarget(withQuiet(withJson(yargs)))))
     .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'recordings (folders), or session files as `export --format json` makes them' })
-    .option('session', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'only this session (repeatable); a unique beginning of its id will do' })
-    .option('sut', { type: 'string', requiresArg: true, describe: 'HOST:PORT at which the service will listen; by default where it did' })
     .option('on-miss', {
-      choices: ['fail', 'nearest'] as const, default: 'fail' as const,
-      describe: 'what a call gets that nothing recorded answers: an error of its protocol, or the nearest recorded answer',
+      choices: ['fail', 'nearest', 'passthrough'] as const, default: 'fail' as const,
+      describe: 'what a call gets that nothing recorded answers: an error of its protocol, the nearest recorded answer, or the real one',
     })
     .option('match', {
       choices: ['equal', 'sim'] as const, default: 'sim' as const,
@@ -65,27 +60,6 @@ export const builder = (yargs: Argv): Argv<Flags> =>
     .example('$0 replay rec -- ./service --port 8080', 'every session against this build')
     .example('$0 replay rec --session 3fa9 --sut 127.0.0.1:9000 -- node server.js', 'one session, the service on another port') as unknown as Argv<Flags>;
 
-function address(text: string): Address {
-  const named = text.replace(/^localhost:/, '127.0.0.1:');
-  const found = parseAddress(named.startsWith(':') ? `127.0.0.1${named}` : named);
-  if (found === undefined || found.port === 0) throw new UserError(`--sut ${text}: expected HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080 (HOST an address)`);
-  return found;
-}
-
-/** The user's mistake is said before anything is set up. */
-function checkExecutable(name: string): void {
-  const candidates = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
-  const found = candidates.some((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return statSync(path).isFile();
-    } catch {
-      return false;
-    }
-  });
-  if (!found) throw new UserError(`Cannot start ${name}: there is no such executable command`);
-}
-
 /**
  * Not root: the same again as root of a user namespace of our own, in which the kernel allows networks and firewalls to be
  * made. The service's files and rights stay the user's.
@@ -101,22 +75,20 @@ function rerunRootless(): number {
 }
 
 export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
-  const cmd = (flags['--'] ?? []).map(String);
-  const [executable] = cmd;
-  if (executable === undefined) throw new UserError('replay needs the command that starts the service: koala-bpf replay DIR -- CMD…');
-  const { threshold, match, onMiss, allowIncomplete, json, sut, concurrency } = flags;
+  const { threshold, match, onMiss, allowIncomplete, json, concurrency } = flags;
   if (!(threshold >= 0 && threshold <= 1)) throw new UserError(`--threshold: ${threshold} is not a number from 0 to 1`);
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY)) {
     throw new UserError(`--concurrency: ${concurrency} is not a whole number from 1 to ${MAX_CONCURRENCY}`);
   }
   const options = {
-    command: cmd, match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
+    ...targetOf(flags), moved: movedOf(flags.map), pace: paceOf(flags.latency, flags.chunks), match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
     startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
-    ...(sut === undefined ? {} : { sut: address(sut) }), ...(concurrency === undefined ? {} : { concurrency }),
+    ...(concurrency === undefined ? {} : { concurrency }),
   };
-  checkExecutable(executable);
-  const loaded = load(flags.paths, flags.session ?? [], quietMs(process.env, flags.quietAfter));
-  if (process.getuid?.() !== 0 && process.env[ROOTLESS] === undefined) {
+  const bypassed = await bypassedOf(process.env, flags.bypass);
+  const all = chosen(flags.paths, flags, quietMs(process.env, flags.quietAfter));
+  const loaded = all.loaded.map((one) => ({ ...one, session: withoutBypassed(one.session, bypassed) }));
+  if (process.getuid?.() !== 0 && options.running === undefined && process.env[ROOTLESS] === undefined) {
     process.exitCode = rerunRootless();
     return;
   }
@@ -137,7 +109,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   let facts: RunFacts = { concurrency: 0, tracker: 'none', serialised: 0, again: 0 };
   try {
     const note = (text: string): void => { say(`koala-bpf: ${text}`); };
-    for await (const replayed of replay(loaded, { ...options, signal: stop.signal, note, facts: (told) => { facts = told; } })) {
+    for await (const replayed of replay(loaded, { ...options, bypassed, startup: all.startup, signal: stop.signal, note, facts: (told) => { facts = told; } })) {
       counts[replayed.verdict] += 1;
       ignored += replayed.ignored;
       print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours));

@@ -18,6 +18,9 @@ export const c = {
     fd: number, address: Uint8Array, length: number) => number,
   connect: libc.func('int connect(int fd, const uint8_t *address, uint32_t length)') as unknown as (
     fd: number, address: Uint8Array, length: number) => number,
+  /** For what glibc 2.31 has no name for. */
+  syscall: libc.func('long syscall(long number, long a, long b, long c)') as unknown as (
+    number: number, a: number, b: number, c: number) => number,
   close: libc.func('int close(int fd)') as unknown as (fd: number) => number,
   getsockopt: libc.func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)') as
     unknown as (fd: number, level: number, name: number, value: Uint8Array, length: [number]) => number,

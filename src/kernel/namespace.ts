@@ -67,7 +67,7 @@ function socketAddress({ host, port }: Address): Uint8Array {
 }
 
 /**
- * Begins a TCP connection whose packets carry `mark` (so that a redirect rule lets them pass), from `local` where that can
+ * Begins a TCP connection whose packets carry `mark` (so that a redirect rule lets them pass; 0: none), from `local` where that can
  * be bound. Returns a non-blocking descriptor, owned by the caller, that may still be connecting; a failure that is known
  * at once is thrown as an error with `code`.
  */
@@ -77,7 +77,8 @@ export function connectMarked(remote: Address, mark: number, local?: Address): n
   if (fd < 0) throw failure('socket', remote);
   const value = new Uint8Array(4);
   new DataView(value.buffer).setUint32(0, mark, true);
-  if (c.setsockopt(fd, SOL_SOCKET, SO_MARK, value, 4) !== 0) throw failure('setsockopt', remote, fd);
+  // None may be set by whoever has no right to in that network, and none is needed.
+  if (mark !== 0 && c.setsockopt(fd, SOL_SOCKET, SO_MARK, value, 4) !== 0) throw failure('setsockopt', remote, fd);
   if (local !== undefined) {
     const from = socketAddress(local);
     value[0] = 1;

@@ -1,5 +1,6 @@
 /** Processes as /proc shows them. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { LISTEN, tcpSockets } from './tcp-table.ts';
 
 /** The first pid namespace's inode number (PROC_PID_INIT_INO): BPF tells tgids as that namespace has them. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
@@ -44,6 +45,25 @@ export function withDescendants(roots: ReadonlySet<number>, all = allProcesses()
   return all.filter(({ tgid }) => chosen.has(tgid));
 }
 
+/** When it began, in clock ticks since the host's start: with its id it names a process for ever. Undefined when it is gone. */
+export function startTicksOf(tgid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${tgid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `net:[4026531840]`; undefined when it is gone or may not be looked into. */
+export function networkOf(tgid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${tgid}/ns/net`);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Path inside the unified cgroup hierarchy; undefined when it can't be told. */
 export function cgroupOf(tgid: number): string | undefined {
   try {
@@ -63,18 +83,7 @@ export function executableOf(tgid: number): string | undefined {
 
 /** Inode numbers of the sockets that listen on a TCP port in a process' network namespace. */
 function listeningInodes(tgid: number, ports: ReadonlySet<number>): Set<string> {
-  const found = new Set<string>();
-  for (const table of ['tcp', 'tcp6']) {
-    let text = '';
-    try {
-      text = readFileSync(`/proc/${tgid}/net/${table}`, 'utf8');
-    } catch { /* gone meanwhile, or no IPv6 */ }
-    for (const line of text.split('\n').slice(1)) {
-      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-      if (state === '0A' && inode !== undefined && ports.has(parseInt(local?.split(':')[1] ?? '', 16))) found.add(inode);
-    }
-  }
-  return found;
+  return new Set(tcpSockets(tgid).filter(({ state, local }) => state === LISTEN && ports.has(local.port)).map(({ inode }) => inode));
 }
 
 /** Processes that hold a socket listening on one of the ports, in whatever network namespace. */

@@ -12,9 +12,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable, Writable } from 'node:stream';
 import { EnvironmentError } from '../errors.ts';
 import { asInvoker } from '../kernel/invoker.ts';
+import { LISTEN, tcpSockets } from '../kernel/tcp-table.ts';
 import { SCRATCH } from './mounts.ts';
+import type { Running } from './running.ts';
 
-/** Where, in that namespace, the replayer listens. Outside the range that the kernel hands out for outgoing connections. */
+/** Where, in a namespace of the SUT's own, the replayer listens. Outside the range that the kernel hands out for outgoing connections. */
 export const OUTBOUND_PORT = 64_999;
 export const DNS_PORT = 64_998;
 /** The mark of our own sockets' packets ("koal"), which no rule redirects. */
@@ -24,22 +26,30 @@ const GRACE_MS = 3_000;
 const SETUP_MS = 20_000;
 
 export interface Ended {
-  /** As the shell has it: 128 + signal when a signal ended it; 127 not found, 126 not executable. */
-  readonly status: number;
+  /** As the shell has it: 128 + signal when a signal ended it; 127 not found, 126 not executable. Undefined: we were not its parent. */
+  readonly status: number | undefined;
+}
+
+/** Where the replayer listens, once it does; a family is absent where this host has it not. */
+export interface Listening {
+  readonly v4: { readonly tcp: number; readonly dns: number };
+  readonly v6?: { readonly tcp: number; readonly dns: number };
 }
 
 export interface Confinement {
-  /** A process, seen from the host, that lives in the namespace. */
+  /** A process, seen from the host, that lives in the SUT's network namespace. */
   readonly pid: number;
+  /** Set when it is not ours: it runs already, among others, in mounts and a network that are shared. */
+  readonly running?: Running;
   /** False where kernel or ip6tables lack IPv6: then no IPv6 address can be reached at all. */
   readonly ipv6: boolean;
   /** Resolves when the command's first process has ended (others may go on: daemons). */
   readonly ended: Promise<Ended>;
-  /** Lets the command begin; before that only the namespace is there. */
-  start(): void;
-  /** Whether something in there listens on TCP `port`. Looks, does not connect. */
+  /** Lets the command begin (before that only the namespace is there), or redirects the one that runs. */
+  start(listening: Listening): void;
+  /** Whether the SUT listens on TCP `port`. Looks, does not connect. */
   listening(port: number): boolean;
-  /** SIGTERM, three seconds, SIGKILL for whatever is left. May be called twice. */
+  /** SIGTERM, three seconds, SIGKILL for whatever is left; one that ran already goes on as it was. May be called twice. */
   stop(): Promise<void>;
 }
 
@@ -151,11 +161,7 @@ class Namespace implements Confinement {
   }
 
   listening(port: number): boolean {
-    const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-    return ['tcp', 'tcp6'].some((table) => readText(`/proc/${this.pid}/net/${table}`).split('\n').some((line) => {
-      const fields = line.trim().split(/\s+/);
-      return fields[3] === '0A' && fields[1]?.endsWith(wanted) === true;
-    }));
+    return tcpSockets(this.pid).some(({ state, local }) => state === LISTEN && local.port === port);
   }
 
   stop(): Promise<void> {

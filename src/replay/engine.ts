@@ -15,7 +15,7 @@ import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
 import type { Protocol, ProtocolName } from '../protocols/protocol.ts';
-import type { Certainty, Session } from '../sessions/session.ts';
+import type { Certainty, OutboundTalk, Session } from '../sessions/session.ts';
 
 /** What `src/protocols` knows; given, so that deciding stays apart from it. */
 export interface Knowledge {
@@ -30,6 +30,8 @@ export interface Answer {
   readonly then: 'keep' | 'fin' | 'reset';
   /** It is an error of ours: nothing recorded answers the request. */
   readonly missed?: true;
+  /** The recorded call whose answer it is, for who keeps its pace. */
+  readonly talk?: OutboundTalk;
 }
 
 /** Whose call it is, as the kernel saw it. */
@@ -255,11 +257,15 @@ export class Engine {
   }
 
   /** The recorded answer, and the connection's end where that was a part of it. */
-  #answerOf({ response, request, protocol, talk }: RecordedCall): Answer {
-    if (talk.end?.kind !== 'reset' && protocol === 'fastcgi' && closesAfter(request)) return { bytes: response, then: 'fin' };
-    if (talk.end?.by !== 'remote' || (talk.end.kind !== 'fin' && talk.end.kind !== 'reset')) return { bytes: response, then: 'keep' };
+  #answerOf(call: RecordedCall): Answer {
+    return { bytes: call.response, then: this.#afterwards(call), talk: call.talk };
+  }
+
+  #afterwards({ response, request, protocol, talk }: RecordedCall): Answer['then'] {
+    if (talk.end?.kind !== 'reset' && protocol === 'fastcgi' && closesAfter(request)) return 'fin';
+    if (talk.end?.by !== 'remote' || (talk.end.kind !== 'fin' && talk.end.kind !== 'reset')) return 'keep';
     const then = talk.end.kind === 'reset' ? 'reset' : 'fin';
-    return { bytes: response, then: this.#isWholeAnswer(protocol, request, response) ? 'keep' : then };
+    return this.#isWholeAnswer(protocol, request, response) ? 'keep' : then;
   }
 
   /** An end that came after a whole answer (an idle time-out, say) is none of this answer's business. */

@@ -6,9 +6,11 @@ import { spawn } from 'node:child_process';
 import { parseAddress } from '../bytes/address.ts';
 import { neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
+import { isAgreed } from './played.ts';
 import type { Session } from '../sessions/session.ts';
 
-const CHAIN = 'KOALA-FAULT';
+/** In a namespace of the SUT's own. */
+export const FAULT_CHAIN = 'KOALA-FAULT';
 const COMMAND_MS = 5_000;
 
 interface Fault {
@@ -24,7 +26,7 @@ export function faultsOf(session: Session): Fault[] {
   const faults = new Map<string, Fault>();
   session.outbound.forEach((talk, index) => {
     const destination = canonicalDestination(talk.connection.remote);
-    if (!neverConnected(talk) || reached.has(destination) || parseAddress(destination) === undefined) return;
+    if (!neverConnected(talk) || isAgreed(talk) || reached.has(destination) || parseAddress(destination) === undefined) return;
     const kind = talk.end?.kind === 'timeout' ? 'timeout' : talk.end?.kind === 'refused' ? 'refused' : 'unreachable';
     faults.set(destination, { destination, kind, indexes: [...faults.get(destination)?.indexes ?? [], index] });
   });
@@ -52,32 +54,32 @@ function run(command: string, args: readonly string[], input: string): Promise<s
   });
 }
 
-/** Must run in a thread that is in the SUT's namespace: what it starts is there too. */
-export async function imposeFaults(faults: readonly Fault[]): Promise<void> {
+/** Must run in a thread that is in the SUT's namespace: what it starts is there too. `chain` is there, in both tables. */
+export async function imposeFaults(faults: readonly Fault[], chain: string): Promise<void> {
   for (const family of ['v4', 'v6'] as const) {
     const mine = faults.filter(({ destination }) => destination.startsWith('[') === (family === 'v6'));
     if (mine.length === 0) continue;
     const rules = (target: (fault: Fault) => string): string => mine.map((fault) => {
       const { host, port } = parseAddress(fault.destination) ?? { host: '', port: 0 };
-      return `-A ${CHAIN} -p tcp -d ${host} --dport ${port} -j ${target(fault)}`;
+      return `-A ${chain} -p tcp -d ${host} --dport ${port} -j ${target(fault)}`;
     }).join('\n');
-    await run(family === 'v4' ? 'iptables-restore' : 'ip6tables-restore', ['-w', '--noflush'], `*nat\n-F ${CHAIN}\n${
-      rules(() => 'ACCEPT')}\nCOMMIT\n*filter\n-F ${CHAIN}\n${rules(({ kind }) => TARGETS[family][kind])}\nCOMMIT\n`);
+    await run(family === 'v4' ? 'iptables-restore' : 'ip6tables-restore', ['-w', '--noflush'], `*nat\n-F ${chain}\n${
+      rules(() => 'ACCEPT')}\nCOMMIT\n*filter\n-F ${chain}\n${rules(({ kind }) => TARGETS[family][kind])}\nCOMMIT\n`);
   }
 }
 
 /** Takes the rules away; returns the faults that somebody ran into. */
-export async function liftFaults(faults: readonly Fault[]): Promise<Fault[]> {
+export async function liftFaults(faults: readonly Fault[], chain: string): Promise<Fault[]> {
   const met: Fault[] = [];
   for (const family of ['v4', 'v6'] as const) {
     const mine = faults.filter(({ destination }) => destination.startsWith('[') === (family === 'v6'));
     if (mine.length === 0) continue;
     const command = family === 'v4' ? 'iptables' : 'ip6tables';
-    const counted = (await run(command, ['-w', '-t', 'filter', '-vnxL', CHAIN], '')).split('\n').slice(2);
+    const counted = (await run(command, ['-w', '-t', 'filter', '-vnxL', chain], '')).split('\n').slice(2);
     mine.forEach((fault, at) => {
       if (Number(counted[at]?.trim().split(/\s+/)[0]) > 0) met.push(fault);
     });
-    await run(`${command}-restore`, ['-w', '--noflush'], `*nat\n-F ${CHAIN}\nCOMMIT\n*filter\n-F ${CHAIN}\nCOMMIT\n`);
+    await run(`${command}-restore`, ['-w', '--noflush'], `*nat\n-F ${chain}\nCOMMIT\n*filter\n-F ${chain}\nCOMMIT\n`);
   }
   return met;
 }

@@ -6,7 +6,7 @@ import type { AmbientTalk, Session } from '../sessions/session.ts';
 import { derive } from '../sessions/derive.ts';
 import { openRecording } from '../store/recording.ts';
 import { owned, ownedTalk } from './owned.ts';
-import { plainForm } from './plain.ts';
+import { plainForm, type Plain } from './plain.ts';
 import type { Loaded } from './run.ts';
 
 /** So many calls of no session are kept, for the SUT's start and what it does by itself. */
@@ -19,18 +19,24 @@ export function load(paths: readonly string[], ids: readonly string[], quietMs: 
 }
 
 function loadPath(path: string, quietMs: number): Loaded[] {
+  const background = plainOf(path, quietMs);
+  const isFile = !statSync(path).isDirectory();
+  return background.sessions.map((session) => ({ session, background, ...(isFile ? { file: path } : {}) }));
+}
+
+/** All that a recording, or a file of sessions, holds. */
+export function plainOf(path: string, quietMs: number): Plain {
   let isDirectory: boolean;
   try {
     isDirectory = statSync(path).isDirectory();
   } catch {
     throw new UserError(`Cannot read ${path}: there is no such file or directory`);
   }
-  if (isDirectory) return sessionsOf(path, quietMs);
-  return inPlainForm(readSessions(readFileSync(path, 'utf8'), path), []).map((one) => ({ ...one, file: path }));
+  return isDirectory ? recordingOf(path, quietMs) : plainForm(readSessions(readFileSync(path, 'utf8'), path), []);
 }
 
-/** A recording's sessions, by the time they began. */
-function sessionsOf(dir: string, quietMs: number): Loaded[] {
+/** A recording's sessions, by the time they began, and its calls of no session. */
+function recordingOf(dir: string, quietMs: number): Plain {
   const recording = openRecording(dir);
   const derived = derive(recording.events(), { recordingId: recording.id, quietMs, endedOrderly: () => recording.status().endedOrderly });
   const sessions: Session[] = [];
@@ -39,12 +45,7 @@ function sessionsOf(dir: string, quietMs: number): Loaded[] {
     if (one.kind === 'session') sessions.push(owned(one.session));
     else if (one.kind === 'ambient' && ambient.length < MAX_AMBIENT) ambient.push(ownedTalk(one.talk));
   }
-  return inPlainForm(sessions.sort((a, b) => a.startedAtUs - b.startedAtUs), ambient);
-}
-
-function inPlainForm(sessions: readonly Session[], ambient: readonly AmbientTalk[]): Loaded[] {
-  const background = plainForm(sessions, ambient);
-  return background.sessions.map((session) => ({ session, background }));
+  return plainForm(sessions.sort((a, b) => a.startedAtUs - b.startedAtUs), ambient);
 }
 
 /** The sessions of a file's text: the whole of it as one JSON document, else one a line. */

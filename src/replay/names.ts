@@ -1,10 +1,12 @@
 /**
- * Names resolve as recorded. A name that nobody asked for while recording (the pool was connected, a cache was warm) gets an
+ * Names resolve as recorded, bypassed ones as in the real world, and those of moved services as the recorded ones did. A name that nobody asked for while recording (the pool was connected, a cache was warm) gets an
  * address of its own out of 198.18.0.0/15 (RFC 2544, never routed); a connection to that is taken for the one recorded
  * destination with its port, or is a call to a destination that was not recorded.
  */
 import dns from 'dns-packet';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { NOTHING_BYPASSED, type Bypassed } from './bypass.ts';
+import { NOTHING_MOVED, recordedPlace, type Moved } from './moved.ts';
 import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 
 const MAX_INVENTED = 0xffff;
@@ -13,16 +15,31 @@ const TTL_SECONDS = 1;
 export interface Meant {
   /** Canonical "IP:PORT" as recorded, or "NAME:PORT" for a name that leads to nothing recorded. */
   readonly destination: string;
+  /** Where that would be in the real world, where it is not at the address that was connected to. */
+  readonly real?: { readonly host: string; readonly port: number };
 }
+
+const plain = (name: string): string => name.toLowerCase().replace(/\.$/, '');
 
 export class Names {
   readonly #known: ReadonlyMap<string, readonly string[]>;
   readonly #recorded: readonly Address[];
   readonly #invented = new Map<string, string>();
 
+  readonly #moved: Moved;
+
   /** `destinations`: every recorded "IP:PORT". */
-  constructor(names: Readonly<Record<string, readonly string[]>>, destinations: readonly string[]) {
-    this.#known = new Map(Object.entries(names).map(([name, addresses]) => [name.toLowerCase().replace(/\.$/, ''), addresses]));
+  constructor(names: Readonly<Record<string, readonly string[]>>, destinations: readonly string[], bypassed: Bypassed = NOTHING_BYPASSED, moved: Moved = NOTHING_MOVED) {
+    this.#known = new Map([
+      ...Object.entries(names).map(([name, addresses]) => [plain(name), addresses] as const),
+      // Of what moved with all its ports: where it was. Of a single port: an address of its own, by which `meant` knows it.
+      ...moved.flatMap(({ recorded, live }) => {
+        const was = Object.entries(names).find(([name]) => plain(name) === recorded.host)?.[1] ?? (isIP(recorded.host) === 0 ? undefined : [recorded.host]);
+        return was === undefined || live.port !== undefined || isIP(live.host) !== 0 ? [] : [[live.host, was] as const];
+      }),
+      ...bypassed.names.map(({ name, addresses }) => [plain(name), addresses] as const),
+    ]);
+    this.#moved = moved;
     this.#recorded = destinations.flatMap((destination) => parseAddress(destination) ?? []);
   }
 
@@ -51,10 +68,14 @@ export class Names {
   /** Which recorded destination a connection to this address was meant for. */
   meant(address: Address): Meant {
     const name = [...this.#invented].find(([, host]) => host === address.host)?.[0];
+    const hosts = name === undefined ? [address.host] : [address.host, name];
+    const moved = recordedPlace(this.#moved, hosts, address.port, (recorded) => this.#known.get(recorded)?.[0]);
+    const real = name === undefined ? {} : { real: { host: name, port: address.port } };
+    if (moved !== undefined) return { destination: isIP(moved.host) === 0 ? `${moved.host}:${moved.port}` : formatAddress(moved), ...real };
     if (name === undefined) return { destination: formatAddress(address) };
     const [only, ...more] = this.#recorded.filter(({ port }) => port === address.port);
-    if (only !== undefined && more.length === 0) return { destination: formatAddress(only) };
-    return { destination: `${name}:${address.port}` };
+    if (only !== undefined && more.length === 0) return { destination: formatAddress(only), ...real };
+    return { destination: `${name}:${address.port}`, ...real };
   }
 
   #resolve(name: string): readonly string[] | undefined {

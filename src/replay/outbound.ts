@@ -1,10 +1,16 @@
 /** One connection that the SUT opened: its set-up is played, its requests are cut, and the engine's answers written. */
 import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../bytes/address.ts';
 import { connectMarked, resetOnClose } from '../kernel/namespace.ts';
 import { OUR_MARK } from './confine.ts';
 import { RequestCutter, type Cut } from './cutter.ts';
-import type { CallOwner, Engine } from './engine.ts';
+import { isBypassedOperation } from './bypass.ts';
+import type { Answer, CallOwner, Engine } from './engine.ts';
+import { paced } from './pace.ts';
+import { join, RealCalls } from './passthrough.ts';
+import type { World } from './played.ts';
+import { Replies } from './replies.ts';
 import type { Setup } from './setups.ts';
 import type { LiveStatements } from './statements/statements.ts';
 
@@ -24,6 +30,9 @@ export interface OutboundOptions {
   readonly serverPort: number;
   /** Whose call the bytes at this position of the client's stream are, where that can be told. */
   ownerAt?(position: number): CallOwner | undefined;
+  /** The way to the real server, for what is let through; undefined (said why) when there is none. */
+  real(): Promise<Socket | undefined>;
+  readonly world: Pick<World, 'onMiss' | 'bypassed' | 'pace' | 'answerMs' | 'quietMs'>;
   /** Something a person should know, once. */
   note(text: string): void;
 }
@@ -42,6 +51,8 @@ export class OutboundConnection {
   /** We said "100 Continue" ourselves, so the recorded one is left out. */
   #continued = false;
   #closed = false;
+  readonly #replies = new Replies();
+  #realCalls: RealCalls | undefined;
 
   constructor(socket: Socket, options: OutboundOptions) {
     this.#socket = socket;
@@ -64,7 +75,7 @@ export class OutboundConnection {
 
   /** Bytes of a request that is not whole yet. */
   get pendingBytes(): number {
-    return this.#closed ? 0 : this.#cutter.pendingBytes;
+    return this.#closed ? 0 : this.#cutter.pendingBytes + (this.#replies.waiting ? 1 : 0);
   }
 
   close(): void {
@@ -148,7 +159,13 @@ export class OutboundConnection {
     const { engine, destination } = this.#options;
     const said = this.#statements?.read(request) ?? { plain: request, tell: (bytes: Uint8Array) => bytes };
     if ('settled' in said) {
-      this.#say(said.settled);
+      const { settled } = said;
+      this.#replies.add(() => { this.#say(settled); });
+      return;
+    }
+    if (setup) this.#real().setUp(request);
+    else if (isBypassedOperation(this.#options.world.bypassed, this.#protocol ?? 'unknown', request)) {
+      this.#passOn(request, { bytes: new Uint8Array(0), then: 'reset' });
       return;
     }
     const owner = setup ? undefined : this.#options.ownerAt?.(from);
@@ -156,10 +173,41 @@ export class OutboundConnection {
       destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup, ...(owner === undefined ? {} : { owner }),
     });
     const told = said.tell(answer.bytes, answer.missed === true);
-    this.#say(this.#continued ? withoutContinue(told) : told);
+    if (answer.missed === true && this.#options.world.onMiss === 'passthrough') {
+      this.#passOn(request, { bytes: told, then: answer.then });
+      return;
+    }
+    const bytes = this.#continued ? withoutContinue(told) : told;
     this.#continued = false;
-    if (answer.then === 'fin') this.#socket.end();
-    if (answer.then === 'reset') this.#reset();
+    this.#reply(bytes, answer);
+  }
+
+  /** Says it at its pace, after what was asked for before, and then does with the connection what was recorded. */
+  #reply(bytes: Uint8Array, { then, talk }: Pick<Answer, 'then' | 'talk'>): void {
+    const { pace } = this.#options.world;
+    if (talk === undefined || (pace.latency === 0 && !pace.chunks)) this.#replies.add(() => { this.#say(bytes); });
+    else for (const step of paced(bytes, talk, pace)) this.#replies.add(() => { this.#say(step.bytes); }, () => sleep(step.afterMs));
+    if (then === 'fin') this.#replies.add(() => { this.#socket.end(); });
+    if (then === 'reset') this.#replies.add(() => { this.#reset(); });
+  }
+
+  /** Asks the real server; `otherwise` is the answer where none is to be had. */
+  #passOn(request: Uint8Array, otherwise: Pick<Answer, 'bytes' | 'then'>): void {
+    const { destination, note } = this.#options;
+    this.#continued = false;
+    if (this.#setup?.login !== undefined) note(`${destination}: its login can't be passed on, so its calls can't; --bypass ${destination} passes on whole connections`);
+    const asked = this.#setup?.login !== undefined ? Promise.resolve(undefined) : this.#real().ask(request);
+    this.#replies.add((answer) => {
+      this.#say(answer?.bytes ?? otherwise.bytes);
+      if (answer?.ended === true || (answer === undefined && otherwise.then === 'fin')) this.#socket.end();
+      if (answer === undefined && otherwise.then === 'reset') this.#reset();
+    }, () => asked);
+  }
+
+  #real(): RealCalls {
+    const { engine, world: { answerMs, quietMs }, real } = this.#options;
+    const protocol = this.#protocol === undefined ? undefined : engine.knowledge.protocol(this.#protocol);
+    return (this.#realCalls ??= new RealCalls({ connect: real, protocol, answerMs, quietMs }));
   }
 
   #say(bytes: Uint8Array): void {
@@ -180,11 +228,12 @@ export class OutboundConnection {
     clearTimeout(this.#timer);
     for (const cut of this.#cutter.end()) this.#answer(cut);
     if (this.#cutter.pendingBytes > 0 && this.#login === undefined) this.#answer(this.#cutter.take());
-    this.#socket.end();
+    this.#replies.add(() => { this.#socket.end(); });
   }
 
   #over(): void {
     this.#closed = true;
+    this.#realCalls?.close();
     clearTimeout(this.#timer);
   }
 }
@@ -228,10 +277,6 @@ export function joinOwnListener(client: Socket, address: Address): boolean {
     return false;
   }
   const server = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  client.pipe(server).pipe(client);
-  for (const [one, other] of [[client, server], [server, client]] as const) {
-    one.on('error', () => other.destroy());
-    one.on('close', () => other.destroy());
-  }
+  join(client, server);
   return true;
 }

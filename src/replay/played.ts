@@ -1,11 +1,14 @@
 /** What the replayer needs to know to play sessions, and what happened when one was played, before anybody judges it. */
 import type { ProtocolName } from '../protocols/protocol.ts';
+import type { Bypassed } from './bypass.ts';
+import type { Moved } from './moved.ts';
+import type { Pace } from './pace.ts';
 import type { Certainty, OutboundTalk, Prologue, Talk } from '../sessions/session.ts';
 import type { Prepared } from './statements/statements.ts';
 
 /** `equal`: only a call that is the same to the protocol is answered; `sim`: else the most similar one. */
 export type MatchStep = 'equal' | 'sim';
-export type OnMiss = 'fail' | 'nearest';
+export type OnMiss = 'fail' | 'nearest' | 'passthrough';
 
 /** What holds for a whole run, derived from all its sessions. Can be sent to a worker. */
 export interface World {
@@ -21,6 +24,10 @@ export interface World {
   /** Least similarity (0..1) that `sim` accepts, and from which a call without an answer is paired in the report. */
   readonly threshold: number;
   readonly onMiss: OnMiss;
+  /** What goes to the real world. */
+  readonly bypassed: Bypassed;
+  readonly moved: Moved;
+  readonly pace: Pace;
   /** How long the first byte of the SUT's answer may take, and any pause within it. */
   readonly answerMs: number;
   /** The pause that ends an answer whose end can't be told by its protocol. */

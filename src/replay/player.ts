@@ -23,6 +23,8 @@ const MAX_CLIENTS = 4_096;
 export interface PlayerOptions {
   readonly engine: Engine;
   readonly concurrency: number;
+  /** The firewall chain that is for faults. */
+  readonly faultChain: string;
   /** Plays the client of a session; `dialled` is told its end of the connection. */
   client(task: Task, dialled: (local: string) => void): Promise<Heard>;
   /** Whether some connection holds the beginning of a request. */
@@ -104,7 +106,7 @@ export class Player {
     const began = this.#clock += 1;
     this.#began.set(turn, began);
     const faults = task.alone ? faultsOf(task.session) : [];
-    if (faults.length > 0) await imposeFaults(faults);
+    if (faults.length > 0) await imposeFaults(faults, this.#options.faultChain);
     const play = engine.begin(task.session);
     const beganAt = performance.now();
     const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play); });
@@ -114,7 +116,7 @@ export class Player {
       this.#pump();
       await this.#settle(play);
     }
-    const met = faults.length > 0 ? await liftFaults(faults) : [];
+    const met = faults.length > 0 ? await liftFaults(faults, this.#options.faultChain) : [];
     const refused = met.flatMap(({ indexes, destination }) => indexes.map((recorded): LiveCall => ({
       destination, protocol: 'unknown', request: new Uint8Array(0), how: 'refused', recorded, beganMs: 0, endedMs: 0,
     })));

@@ -5,21 +5,23 @@ import type { Worker } from 'node:worker_threads';
 import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import type { Probes } from '../kernel/probes.ts';
-import { withDescendants } from '../kernel/processes.ts';
 import { startThread } from '../kernel/thread.ts';
 import type { Session } from '../sessions/session.ts';
 import { neverConnected } from './calls.ts';
-import { confine, type Confinement } from './confine.ts';
+import { sweep } from './clean.ts';
+import { confine, type Confinement, type Ended } from './confine.ts';
 import { Conductor } from './conductor.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
 import { Inbox } from './inbox.ts';
 import { owned } from './owned.ts';
 import { Pack } from './pack.ts';
+import { dialReal } from './passthrough.ts';
 import { ofNoSession, type Plain } from './plain.ts';
 import type { IdleCall, Played, World } from './played.ts';
 import { startProbes } from './probes.ts';
 import type { Replayed, ReplaySummary } from './replayed.ts';
+import { processesOf, takeRunning, type Running } from './running.ts';
 import type { Prepared } from './statements/statements.ts';
 import { packedSession } from './task.ts';
 import { trackerSource } from './tracker.ts';
@@ -47,7 +49,13 @@ export interface Loaded {
 }
 
 export interface ReplayOptions extends WorldOptions {
+  /** Starts the SUT; empty when it runs already. */
   readonly command: readonly string[];
+  readonly running?: Running;
+  /** What answers the SUT before it listens, first of all. */
+  readonly startup?: readonly Plain[];
+  /** It may be redirected although others are served by it. */
+  readonly servesOthers?: boolean;
   /** Where the SUT listens; by default where each session's request had come in. */
   readonly sut?: Address;
   readonly startupMs: number;
@@ -97,7 +105,7 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
 /** Plays `loaded`, several at a time; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
 export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
   const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
-  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable), options);
+  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), options);
   options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0 });
   try {
     if (run !== undefined) yield* run.play(loaded);
@@ -111,12 +119,14 @@ export async function* replay(loaded: readonly Loaded[], options: ReplayOptions)
 }
 
 /** What the recordings hold beside the sessions that are played. */
-function backgroundOf(loaded: readonly Loaded[]): Pick<Plain, 'ambient' | 'prepared'> {
-  const all = [...new Set(loaded.flatMap(({ background }) => background ?? []))];
+function backgroundOf(loaded: readonly Loaded[], startup: readonly Plain[]): Pick<Plain, 'ambient' | 'prepared'> {
+  const all = [...startup, ...new Set(loaded.flatMap(({ background }) => background ?? []))];
   const prepared: Record<string, Prepared[]> = {};
   for (const one of all) for (const [destination, some] of Object.entries(one.prepared)) (prepared[destination] ??= []).push(...some);
   return { ambient: all.flatMap(({ ambient }) => ambient), prepared };
 }
+
+const exitText = ({ status }: Ended): string => (status === undefined ? '' : ` (exit ${status})`);
 
 function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
@@ -144,7 +154,7 @@ class Run {
   /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
   #unplayable: ReadonlyMap<string, string> = new Map();
   #hiding: NodeJS.Timeout | undefined;
-  #ended: number | undefined;
+  #ended: Ended | undefined;
   #isDying = false;
   #serialised = 0;
   #again = (): number => 0;
@@ -159,10 +169,11 @@ class Run {
     this.#concurrency = parts.concurrency;
     this.#inbox = new Inbox(parts.worker, options.signal, (message) => {
       if (message.kind === 'note') options.note(message.text);
-      return message.kind !== 'note';
+      if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
+      return message.kind !== 'note' && message.kind !== 'dial';
     });
-    void parts.confinement.ended.then(({ status }) => {
-      this.#ended = status;
+    void parts.confinement.ended.then((ended) => {
+      this.#ended = ended;
       this.#tell({ kind: 'ended' });
     });
   }
@@ -172,10 +183,14 @@ class Run {
   }
 
   static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: ReplayOptions): Promise<Run> {
+    const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
     const idle = sessions[0] === undefined ? [] : [ofNoSession(sessions[0], background.ambient)];
-    const world = worldOf([...sessions, ...idle], options, background.prepared);
+    const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
+    for (const line of sweep()) options.note(line);
+    const { running } = options;
     const wanted = Math.min(options.concurrency ?? (sessions.length < FEW ? 1 : availableParallelism()), sessions.length);
-    const confinement = await confine(options.command);
+    const confinement = running === undefined ? await confine(options.command)
+      : takeRunning(running, { servesOthers: options.servesOthers === true, note: (text) => { options.note(text); } });
     let probes: Probes | undefined;
     let worker: Worker | undefined;
     let run: Run;
@@ -185,7 +200,8 @@ class Run {
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
       const start: WorkerStart = {
-        pid: confinement.pid, ipv6: confinement.ipv6, sockets: paths, world, learn: sessions.slice(0, MAX_LEARNT).map(owned), concurrency,
+        pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: running === undefined ? paths : [],
+        world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(owned), concurrency,
         ...(idle[0] === undefined ? {} : { background: owned(idle[0]) }),
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
@@ -197,11 +213,13 @@ class Run {
       throw error;
     }
     try {
-      await run.#inbox.take('up', WORKER_MS);
-      await run.#closeUnixSockets(paths);
+      const up = await run.#inbox.take('up', WORKER_MS);
+      if (up === undefined) throw new EnvironmentError('The replayer did not get ready');
+      if (running === undefined) await run.#closeUnixSockets(paths);
+      else run.#unplayable = new Map(paths.map((path) => [path, 'unix sockets of a service that runs already are not confined; let replay start it: -- CMD']));
       // With their descendants, from before the service's first instruction.
-      for (const { tgid } of withDescendants(new Set([confinement.pid]))) probes?.watch(tgid);
-      confinement.start();
+      for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
+      confinement.start(up.listening);
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);
       if (sut !== undefined) await run.#untilListening(sut);
@@ -284,7 +302,7 @@ class Run {
 
   /** Why nobody listens. */
   #absence(sut: Address): string {
-    return this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended (exit ${this.#ended})`;
+    return this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended${exitText(this.#ended)}`;
   }
 
   /** Waits for its end once where it does not: a service that is about to end stops listening first. */
@@ -320,10 +338,10 @@ class Run {
     const until = performance.now() + startupMs;
     while (!this.#confinement.listening(sut.port)) {
       if (signal.aborted) return;
-      if (this.#ended === 127 || this.#ended === 126) {
+      if (this.#ended?.status === 127 || this.#ended?.status === 126) {
         throw new EnvironmentError(`Cannot start ${this.#options.command[0] ?? ''}: it is not an executable command`);
       }
-      if (this.#ended !== undefined) throw await this.#neverUp(`ended (exit ${this.#ended}) before it listened on port ${sut.port}`);
+      if (this.#ended !== undefined) throw await this.#neverUp(`ended${exitText(this.#ended)} before it listened on port ${sut.port}`);
       if (performance.now() > until) throw await this.#neverUp(`did not listen on port ${sut.port} within ${startupMs / 1000} s`);
       await sleep(LOOK_EVERY_MS);
     }

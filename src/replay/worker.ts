@@ -3,22 +3,27 @@
  * asks the tracker whose calls are whose. The main thread gives it sessions ahead of time and gets back what happened.
  */
 import { createSocket } from 'node:dgram';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
-import { canonicalHost, formatAddress } from '../bytes/address.ts';
+import { canonicalHost, formatAddress, type Address } from '../bytes/address.ts';
 import { equalByProtocol, similarity } from '../compare/index.ts';
 import { enterNetworkNamespace, originalDestination } from '../kernel/namespace.ts';
 import { protocolNamed, recognise } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';
-import { DNS_PORT, OUTBOUND_PORT } from './confine.ts';
+import { isBypassedAddress } from './bypass.ts';
+import { DNS_PORT, OUTBOUND_PORT, type Listening } from './confine.ts';
 import { Engine, type CallOwner } from './engine.ts';
+import { FAULT_CHAIN } from './faults.ts';
 import { playClient } from './inbound.ts';
 import { playedSocket } from './mounts.ts';
 import { Names } from './names.ts';
+import { chainOf, ourselves } from './owner.ts';
 import { descriptorOf, joinOwnListener, OutboundConnection, resetNow } from './outbound.ts';
 import { Pack } from './pack.ts';
+import { join, RealWorld, type Dial, type Dialled } from './passthrough.ts';
 import type { IdleCall, World } from './played.ts';
 import { Player } from './player.ts';
+import { listensItself, type Running } from './running.ts';
 import { packedResult, type Result, type Task } from './task.ts';
 import { Tracker, type TrackerSource } from './tracker.ts';
 
@@ -26,6 +31,8 @@ export interface WorkerStart {
   /** A process in the namespace to enter. */
   readonly pid: number;
   readonly ipv6: boolean;
+  /** Set: its network is shared with others. */
+  readonly running?: Running;
   /** Paths of recorded unix sockets: the one at index N is to be played at `playedSocket(pid, N)`. */
   readonly sockets: readonly string[];
   readonly world: World;
@@ -43,14 +50,16 @@ export type ToWorker =
   | { readonly kind: 'play'; readonly tasks: readonly Task[] }
   /** The service has ended: nobody will listen any more. */
   | { readonly kind: 'ended' }
-  | { readonly kind: 'idle' };
+  | { readonly kind: 'idle' }
+  | Dialled;
 
 export type FromWorker =
-  | { readonly kind: 'up' }
+  | { readonly kind: 'up'; readonly listening: Listening }
   /** `oldest`: what ended before it is overlapped by nothing that is still to come. */
   | { readonly kind: 'played'; readonly results: readonly Result[]; readonly oldest: number; readonly serialised: number; readonly idle: readonly IdleCall[] }
   | { readonly kind: 'idle'; readonly idle: readonly IdleCall[] }
-  | { readonly kind: 'note'; readonly text: string };
+  | { readonly kind: 'note'; readonly text: string }
+  | Dial;
 
 /** How often the ring is emptied while nobody calls. */
 const FOLLOW_EVERY_MS = 20;
@@ -58,7 +67,7 @@ const TELL_AFTER_MS = 2;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, sockets, world, learn, background, concurrency, tracker: source } = workerData as WorkerStart;
+const { pid, ipv6, running, sockets, world, learn, background, concurrency, tracker: source } = workerData as WorkerStart;
 const toMain = (message: FromWorker): void => parentPort?.postMessage(message);
 const notes = new Set<string>();
 const note = (text: string): void => {
@@ -74,7 +83,8 @@ const engine = new Engine(world, { equal: equalByProtocol, similarity }, {
     return found === 'more' || found === undefined ? undefined : found.name;
   },
 }, () => performance.now());
-const names = new Names(world.names, Object.keys(world.protocols));
+const names = new Names(world.names, Object.keys(world.protocols), world.bypassed, world.moved);
+const real = new RealWorld(running !== undefined, toMain);
 const connections = new Set<OutboundConnection>();
 const tracker = source === undefined ? undefined : new Tracker(source);
 let hasEnded = false;
@@ -95,7 +105,7 @@ function tell(): void {
 }
 
 const player = new Player({
-  engine, concurrency, report,
+  engine, concurrency, report, faultChain: running === undefined ? FAULT_CHAIN : chainOf(ourselves(), 'F'),
   client: ({ session: { inbound }, responseBytes, sut }, dialled) => playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded },
     protocolNamed(inbound.connection.protocol), world),
   hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
@@ -110,21 +120,47 @@ function ownerAt(local: string, remote: string, position: number): CallOwner | u
 
 function accepted(socket: Socket): void {
   const address = originalDestination(descriptorOf(socket), socket.localFamily === 'IPv6' ? 'IPv6' : 'IPv4');
-  if (address === undefined || address.port === OUTBOUND_PORT) {
+  if (address === undefined || address.port === socket.localPort) {
     note('something spoke to the replayer itself; it was hung up on');
     resetNow(socket);
     return;
   }
-  const { destination } = names.meant(address);
-  if (engine.protocolOf(destination) === undefined && joinOwnListener(socket, address)) return;
+  if (isBypassedAddress(world.bypassed, address)) {
+    void passOn(socket, address);
+    return;
+  }
+  const { destination, real: elsewhere } = names.meant(address);
+  const canBeItself = running === undefined || listensItself(running, pid, address.port);
+  if (engine.protocolOf(destination) === undefined && canBeItself && joinOwnListener(socket, address)) return;
   const { remoteAddress, remotePort } = socket;
   const local = formatAddress({ host: canonicalHost(remoteAddress ?? '') ?? '', port: remotePort ?? 0 });
   const remote = formatAddress(address);
-  playOn(socket, destination, address.port, (position) => ownerAt(local, remote, position));
+  playOn(socket, destination, address.port, { real: elsewhere ?? address, ownerAt: (position) => ownerAt(local, remote, position) });
 }
 
-function playOn(socket: Socket, destination: string, serverPort: number, ownerOf?: (position: number) => CallOwner | undefined): void {
-  const connection = new OutboundConnection(socket, { engine, destination, serverPort, note, ...(ownerOf === undefined ? {} : { ownerAt: ownerOf }) });
+/** A connection that is let through whole. */
+async function passOn(socket: Socket, address: Address): Promise<void> {
+  socket.on('error', () => { /* its end is told by its close */ });
+  const server = await connectReal(address, formatAddress(address));
+  if (server === undefined) resetNow(socket);
+  else join(socket, server);
+}
+
+const connectReal = ({ host, port }: Address, destination: string): Promise<Socket | undefined> =>
+  real.connect(host, port, (why) => { note(`${destination} can't be reached: ${why}`); });
+
+interface Place {
+  /** Where it is in the real world. */
+  readonly real: Address;
+  ownerAt(position: number): CallOwner | undefined;
+}
+
+/** `place` is absent for a unix socket. */
+function playOn(socket: Socket, destination: string, serverPort: number, place?: Place): void {
+  const connection = new OutboundConnection(socket, {
+    engine, destination, serverPort, note, world, real: () => (place === undefined ? Promise.resolve(undefined) : connectReal(place.real, destination)),
+    ...(place === undefined ? {} : { ownerAt: (position) => place.ownerAt(position) }),
+  });
   connections.add(connection);
   socket.on('close', () => connections.delete(connection));
 }
@@ -137,15 +173,16 @@ function listenAt(path: string, destination: string): Promise<Server> {
   });
 }
 
-function listen(host: string): Promise<Server> {
+/** The port it listens on. In a network that is shared, whichever is free. */
+function listen(host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer({ allowHalfOpen: true }, accepted);
     server.on('error', reject);
-    server.listen({ port: OUTBOUND_PORT, host, backlog: BACKLOG }, () => { resolve(server); });
+    server.listen({ port: running === undefined ? OUTBOUND_PORT : 0, host, backlog: BACKLOG }, () => { resolve((server.address() as AddressInfo).port); });
   });
 }
 
-function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<void> {
+function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(type);
     socket.on('error', reject);
@@ -153,22 +190,28 @@ function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<void> {
       const answer = names.answer(message);
       if (answer !== undefined) socket.send(answer, from.port, from.address);
     });
-    socket.bind(DNS_PORT, host, () => { resolve(); });
+    socket.bind(running === undefined ? DNS_PORT : 0, host, () => { resolve(socket.address().port); });
   });
+}
+
+async function listenOn(host: string, type: 'udp4' | 'udp6'): Promise<{ tcp: number; dns: number }> {
+  const [tcp, dns] = await Promise.all([listen(host), answerNames(host, type)]);
+  return { tcp, dns };
 }
 
 enterNetworkNamespace(pid);
 if (background !== undefined) engine.learnBackground(background);
 for (const session of learn) engine.learn(session);
-const hosts = ipv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
-await Promise.all([
-  ...hosts.flatMap((host) => [listen(host), answerNames(host, host === '::1' ? 'udp6' : 'udp4')]),
+const [v4, v6] = await Promise.all([
+  listenOn('127.0.0.1', 'udp4'),
+  ipv6 ? listenOn('::1', 'udp6') : undefined,
   ...sockets.map((path, index) => listenAt(playedSocket(pid, index), `unix:${path}`)),
 ]);
 if (tracker !== undefined) setInterval(() => { tracker.follow(); }, FOLLOW_EVERY_MS).unref();
 parentPort?.on('message', (message: ToWorker) => {
   if (message.kind === 'play') player.take(message.tasks);
   else if (message.kind === 'ended') hasEnded = true;
+  else if (message.kind === 'dialled') real.dialled(message);
   else toMain({ kind: 'idle', idle: engine.takeIdle() });
 });
-toMain({ kind: 'up' });
+toMain({ kind: 'up', listening: { v4, ...(v6 === undefined ? {} : { v6 }) } });

@@ -4,14 +4,17 @@ import { parseAddress } from '../bytes/address.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import type { Prologue, Session } from '../sessions/session.ts';
 import { bytesOf, neverConnected } from './calls.ts';
+import { NOTHING_BYPASSED } from './bypass.ts';
 import { canonicalDestination } from './destination.ts';
+import { NOTHING_MOVED } from './moved.ts';
+import { AT_ONCE } from './pace.ts';
 import type { World } from './played.ts';
 import type { Plain } from './plain.ts';
 
 /** More different set-ups of one destination than this are not told apart. */
 const MAX_PROLOGUES = 16;
 
-export type WorldOptions = Pick<World, 'match' | 'threshold' | 'onMiss' | 'answerMs' | 'quietMs'>;
+export type WorldOptions = Pick<World, 'match' | 'threshold' | 'onMiss' | 'answerMs' | 'quietMs'> & Partial<Pick<World, 'bypassed' | 'moved' | 'pace'>>;
 
 /** `sessions`: all that will be played. */
 export function worldOf(sessions: readonly Session[], options: WorldOptions, prepared: Plain['prepared'] = {}): World {
@@ -44,9 +47,9 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions, pre
       perDestination.set(destination, count + 1);
     }
   }
-  const { match, threshold, onMiss, answerMs, quietMs } = options;
+  const { match, threshold, onMiss, answerMs, quietMs, bypassed = NOTHING_BYPASSED, moved = NOTHING_MOVED, pace = AT_ONCE } = options;
   return {
-    match, threshold, onMiss, answerMs, quietMs,
+    match, threshold, onMiss, answerMs, quietMs, bypassed, moved, pace,
     protocols: Object.fromEntries(protocols),
     prologues: [...prologues.values()], prepared,
     names: Object.fromEntries([...names].map(([host, addresses]) => [host, [...addresses]])),

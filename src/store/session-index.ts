@@ -19,6 +19,7 @@ import {
   INDEX_HEAD_BYTES, INDEX_MAGIC, INDEX_NAME, INDEX_VERSION, readRow, ROW_BYTES, rowHasPrefix, rowStart, rowState,
   rowStatus, rowSummary, rowTgid,
 } from './session-rows.ts';
+import { statusMatches, type SessionFilter } from './session-filter.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
 import { hasTls, summariseTalk } from './session-summary.ts';
 
@@ -31,18 +32,7 @@ export interface IndexOptions {
   readonly onUnkept?: (why: string) => void;
 }
 
-export interface SessionFilter {
-  /** Unix µs. */
-  readonly sinceUs?: number;
-  readonly untilUs?: number;
-  readonly tgid?: number;
-  /** In the summary; case does not matter. */
-  readonly grep?: string;
-  /** Equal to the status, or its beginning when it ends in `x`s (`5xx`). */
-  readonly status?: string;
-  /** Not `complete`. */
-  readonly incomplete?: boolean;
-}
+export type { SessionFilter };
 
 export interface ListedSession extends Row {
   readonly commandText: string;
@@ -285,13 +275,6 @@ function fits(head: Head, recording: Recording, options: IndexOptions): boolean 
   return head.recordingId === recording.id && head.code === codeFingerprint() && head.quietMs === options.quietMs &&
     head.segments.length === now.length &&
     now.every(({ sequence, bytes }, index) => head.segments[index]?.[0] === sequence && head.segments[index]?.[1] === bytes);
-}
-
-/** `200` is 200, `5xx` is 500 to 599; otherwise equal but for case. */
-function statusMatches(status: string, wanted: string): boolean {
-  const group = /^(\d)xx$/i.exec(wanted)?.[1];
-  if (group !== undefined) return new RegExp(`^${group}\\d\\d$`).test(status);
-  return status.toLowerCase() === wanted.toLowerCase();
 }
 
 function readAt(fd: number, at: number, length: number): Buffer {

@@ -19,7 +19,8 @@ function dial(to) {
 
 function call({ to, send, read, keep, timeoutMs = 3000 }) {
   return new Promise((resolve) => {
-    const socket = (keep && pool.get(keep)) || dial(to);
+    const pooled = keep ? pool.get(keep) : undefined;
+    const socket = pooled?.destroyed === false ? pooled : dial(to);
     if (keep) pool.set(keep, socket);
     let heard = '';
     const done = (result) => {

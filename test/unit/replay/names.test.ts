@@ -43,4 +43,21 @@ describe('names', () => {
   it('are not answered when the message is no query', () => {
     for (const junk of ['', 'x', '\0'.repeat(12), '\xff'.repeat(40)]) assert.equal(names().answer(Buffer.from(junk, 'latin1')), undefined);
   });
+
+  it('of a bypassed destination mean what they mean in the real world', () => {
+    const some = new Names({ 'db.internal': ['10.0.0.5'] }, [], { addresses: [], operations: [], names: [{ name: 'db.internal', addresses: ['192.0.2.9'] }] });
+    assert.deepEqual(ask(some, 'db.internal').data, ['192.0.2.9']);
+  });
+
+  it('of a moved dependency lead to where it was, also by an address or a port of its own', () => {
+    const some = new Names({ 'db.internal': ['10.0.0.5'] }, ['10.0.0.5:5432', '10.0.0.6:80', '10.0.0.7:80'], undefined, [
+      { recorded: { host: 'db.internal' }, live: { host: 'db.test' } }, { recorded: { host: 'db.internal' }, live: { host: '192.0.2.1' } },
+      { recorded: { host: '10.0.0.7', port: 80 }, live: { host: 'api.test', port: 8080 } },
+    ]);
+    assert.deepEqual(ask(some, 'db.test').data, ['10.0.0.5']);
+    assert.equal(some.meant({ host: '192.0.2.1', port: 5432 }).destination, '10.0.0.5:5432');
+    const [host = ''] = ask(some, 'api.test').data as string[];
+    assert.equal(some.meant({ host, port: 8080 }).destination, '10.0.0.7:80');
+    assert.deepEqual(some.meant({ host, port: 8081 }), { destination: 'api.test:8081', real: { host: 'api.test', port: 8081 } });
+  });
 });

@@ -1,0 +1,38 @@
+/** `koala-bpf replay` as a process of its own. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sessionJson } from '../../../src/sessions/json.ts';
+import type { Session } from '../../../src/sessions/session.ts';
+
+export const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningReplay {
+  readonly child: ChildProcess;
+  readonly outcome: Promise<Outcome>;
+}
+
+/** Plays `sessions`, written as files, with these arguments after them. */
+export function startReplay(sessions: readonly Session[], args: readonly string[]): RunningReplay {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
+  const file = join(folder, 'sessions.ndjson');
+  writeFileSync(file, sessions.map((one) => `${JSON.stringify(sessionJson(one))}\n`).join(''));
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'replay', file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (text: Buffer) => { stdout += text.toString(); });
+  child.stderr.on('data', (text: Buffer) => { stderr += text.toString(); });
+  const outcome = new Promise<Outcome>((resolve) => child.on('close', (status) => {
+    rmSync(folder, { recursive: true });
+    resolve({ status, stdout, stderr });
+  }));
+  return { child, outcome };
+}
