@@ -12,6 +12,7 @@ export interface TargetFlags {
   pid: string | undefined;
   cgroup: string | undefined;
   yes: boolean;
+  clock: 'now' | 'recorded';
   '--': (string | number)[] | undefined;
 }
 
@@ -19,6 +20,7 @@ export const withTarget = <T>(yargs: Argv<T>): Argv<T & TargetFlags> => yargs
   .option('sut', { type: 'string', requiresArg: true, describe: 'HOST:PORT at which the service will listen; by default where it did' })
   .option('pid', { type: 'string', requiresArg: true, describe: 'the service runs already: this process and its descendants' })
   .option('cgroup', { type: 'string', requiresArg: true, describe: 'the service runs already: whatever is in this cgroup' })
+  .option('clock', { choices: ['now', 'recorded'] as const, default: 'now' as const, describe: 'what time the service believes it is: now, or when each session was recorded (libfaketime)' })
   .option('yes', { type: 'boolean', default: false, describe: 'also when the service that runs already serves others' }) as unknown as Argv<T & TargetFlags>;
 
 function address(text: string): Address {
@@ -43,7 +45,7 @@ function checkExecutable(name: string): void {
 }
 
 /** Throws UserError for what can't be meant. */
-export function targetOf(flags: TargetFlags): Pick<ReplayOptions, 'command' | 'running' | 'servesOthers' | 'sut'> {
+export function targetOf(flags: TargetFlags): Pick<ReplayOptions, 'command' | 'recordedClock' | 'running' | 'servesOthers' | 'sut'> {
   const command = (flags['--'] ?? []).map(String);
   const sut = flags.sut === undefined ? {} : { sut: address(flags.sut) };
   const [executable] = command;
@@ -51,11 +53,12 @@ export function targetOf(flags: TargetFlags): Pick<ReplayOptions, 'command' | 'r
   if (given.length > 1) throw new UserError('replay takes one of --pid N, --cgroup PATH and -- CMD…: is the service to be started, or does it run already?');
   if (executable !== undefined) {
     checkExecutable(executable);
-    return { command, ...sut };
+    return { command, recordedClock: flags.clock === 'recorded', ...sut };
   }
   if (flags.pid === undefined && flags.cgroup === undefined) {
     throw new UserError('replay needs the command that starts the service: koala-bpf replay DIR -- CMD… (or one that runs already: --pid N, --cgroup PATH)');
   }
+  if (flags.clock === 'recorded') throw new UserError('--clock recorded is for a service that replay starts (-- CMD): the clock of one that runs already can\'t be changed');
   const { pids: [pid], cgroups: [cgroup] } = checkTargets({
     ...(flags.pid === undefined ? {} : { pid: [flags.pid] }), ...(flags.cgroup === undefined ? {} : { cgroup: [flags.cgroup] }),
   });

@@ -9,6 +9,7 @@ import { startThread } from '../kernel/thread.ts';
 import type { Session } from '../sessions/session.ts';
 import { neverConnected } from './calls.ts';
 import { sweep } from './clean.ts';
+import { RecordedClock, unreached } from './clock.ts';
 import { confine, type Confinement, type Ended } from './confine.ts';
 import { Conductor } from './conductor.ts';
 import { HostSockets } from './host-sockets.ts';
@@ -54,6 +55,8 @@ export interface ReplayOptions extends WorldOptions {
   readonly running?: Running;
   /** What answers the SUT before it listens, first of all. */
   readonly startup?: readonly Plain[];
+  /** The SUT's clock is as it was when each session was recorded. */
+  readonly recordedClock?: boolean;
   /** It may be redirected although others are served by it. */
   readonly servesOthers?: boolean;
   /** Where the SUT listens; by default where each session's request had come in. */
@@ -140,6 +143,7 @@ interface RunParts {
   /** Absent: whose call it is can't be told. */
   readonly probes: Probes | undefined;
   readonly concurrency: number;
+  readonly clock: RecordedClock | undefined;
 }
 
 class Run {
@@ -150,6 +154,7 @@ class Run {
   readonly #sockets: HostSockets;
   readonly #probes: Probes | undefined;
   readonly #concurrency: number;
+  readonly #clock: RecordedClock | undefined;
   readonly #inbox: Inbox<FromWorker>;
   /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
   #unplayable: ReadonlyMap<string, string> = new Map();
@@ -167,6 +172,7 @@ class Run {
     this.#world = parts.world;
     this.#probes = parts.probes;
     this.#concurrency = parts.concurrency;
+    this.#clock = parts.clock;
     this.#inbox = new Inbox(parts.worker, options.signal, (message) => {
       if (message.kind === 'note') options.note(message.text);
       if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
@@ -189,7 +195,8 @@ class Run {
     for (const line of sweep()) options.note(line);
     const { running } = options;
     const wanted = Math.min(options.concurrency ?? (sessions.length < FEW ? 1 : availableParallelism()), sessions.length);
-    const confinement = running === undefined ? await confine(options.command)
+    const clock = options.recordedClock === true ? new RecordedClock(Math.min(...sessions.map(({ startedAtUs }) => startedAtUs)) / 1000) : undefined;
+    const confinement = running === undefined ? await confine(clock?.wrapped(options.command) ?? options.command)
       : takeRunning(running, { servesOthers: options.servesOthers === true, note: (text) => { options.note(text); } });
     let probes: Probes | undefined;
     let worker: Worker | undefined;
@@ -202,14 +209,16 @@ class Run {
       const start: WorkerStart = {
         pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: running === undefined ? paths : [],
         world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(owned), concurrency,
+        ...(clock === undefined ? {} : { clock: clock.file }),
         ...(idle[0] === undefined ? {} : { background: owned(idle[0]) }),
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
       worker = startThread('./worker', import.meta.url, start);
-      run = new Run(options, { confinement, worker, world, probes, concurrency, sockets: new HostSockets() });
+      run = new Run(options, { confinement, worker, world, probes, concurrency, clock, sockets: new HostSockets() });
     } catch (error) {
       await confinement.stop();
       probes?.close();
+      clock?.close();
       throw error;
     }
     try {
@@ -223,6 +232,7 @@ class Run {
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);
       if (sut !== undefined) await run.#untilListening(sut);
+      if (clock !== undefined) for (const line of unreached(confinement.pid)) options.note(line);
       return run;
     } catch (error) {
       await run.end();
@@ -322,6 +332,7 @@ class Run {
     this.#hiding = undefined;
     await this.#confinement.stop();
     await this.#worker.terminate();
+    this.#clock?.close();
     this.#probes?.close();
   }
 

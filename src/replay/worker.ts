@@ -11,6 +11,7 @@ import { enterNetworkNamespace, originalDestination } from '../kernel/namespace.
 import { protocolNamed, recognise } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';
 import { isBypassedAddress } from './bypass.ts';
+import { ClockHand } from './clock.ts';
 import { DNS_PORT, OUTBOUND_PORT, type Listening } from './confine.ts';
 import { Engine, type CallOwner } from './engine.ts';
 import { FAULT_CHAIN } from './faults.ts';
@@ -42,6 +43,8 @@ export interface WorkerStart {
   readonly background?: Session;
   /** Sessions played at a time. */
   readonly concurrency: number;
+  /** The file of the service's clock, where that is the recorded one. */
+  readonly clock?: string;
   /** Absent: whose call it is can't be told. */
   readonly tracker?: TrackerSource;
 }
@@ -67,7 +70,7 @@ const TELL_AFTER_MS = 2;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, running, sockets, world, learn, background, concurrency, tracker: source } = workerData as WorkerStart;
+const { pid, ipv6, running, sockets, world, learn, background, concurrency, clock, tracker: source } = workerData as WorkerStart;
 const toMain = (message: FromWorker): void => parentPort?.postMessage(message);
 const notes = new Set<string>();
 const note = (text: string): void => {
@@ -104,10 +107,13 @@ function tell(): void {
   } satisfies FromWorker, pack.buffers);
 }
 
+const hand = clock === undefined ? undefined : new ClockHand(clock, concurrency === 1);
 const player = new Player({
   engine, concurrency, report, faultChain: running === undefined ? FAULT_CHAIN : chainOf(ourselves(), 'F'),
-  client: ({ session: { inbound }, responseBytes, sut }, dialled) => playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded },
-    protocolNamed(inbound.connection.protocol), world),
+  client: ({ session: { inbound, startedAtUs }, responseBytes, sut }, dialled) => {
+    hand?.set(startedAtUs / 1000);
+    return playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded }, protocolNamed(inbound.connection.protocol), world);
+  },
   hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
 });
 

@@ -1,6 +1,7 @@
 // A service that does what its request says: GET /run/PLAN, PLAN being base64url of a JSON list of calls
 // {to: "HOST:PORT" or "unix:/path", send, read (characters of the answer; 0: until it ends), keep (name of a pooled connection)}.
 // A call with {repeat: N} is made N times at once, each on a connection of its own that stays open, "#" being its number.
+// To "clock" it asks nobody, and the result is the hour of its own clock (UTC).
 // Answers the list of what came back (latin1), or of error codes. node service.mjs PORT
 // OWN_SOCKET (environment): a unix socket on which it says "mine".
 // DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | reverse | status | field; with
@@ -18,6 +19,7 @@ function dial(to) {
 }
 
 function call({ to, send, read, keep, timeoutMs = 3000 }) {
+  if (to === 'clock') return Promise.resolve(new Date().toISOString().slice(0, 13));
   return new Promise((resolve) => {
     const pooled = keep ? pool.get(keep) : undefined;
     const socket = pooled?.destroyed === false ? pooled : dial(to);

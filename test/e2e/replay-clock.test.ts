@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Replayed } from '../../src/replay/replayed.ts';
+import { findLibrary } from '../../src/replay/clock.ts';
+import { session } from '../unit/replay/build.ts';
+import { cannotReplay, hostState, planned, play, PORT, SERVICE } from './replay/stage.ts';
+
+const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
+const HOUR_US = 3_600_000_000;
+const MORNING_US = Date.parse('2021-03-04T05:10:00Z') * 1000;
+
+/** A session in which the service looks at its clock. */
+function looking(id: string, startedAtUs: number): ReturnType<typeof planned> {
+  const hour = new Date(startedAtUs / 1000).toISOString().slice(0, 13);
+  return { ...planned([{ to: 'clock', send: '', read: 0 }], [hour], [], { id }), startedAtUs };
+}
+
+/** A C program without the dynamic linker that starts the service and waits. Undefined: nothing here can make one. */
+function staticProgram(folder: string): string | undefined {
+  const path = join(folder, 'static');
+  const source = '#include <unistd.h>\n#include <sys/wait.h>\nint main(int n, char **a) { if (fork() == 0) { execv(a[1], a + 1); _exit(127); } wait(0); return 0; }\n';
+  return ['gcc', 'clang'].some((compiler) => spawnSync(compiler, ['-static', '-x', 'c', '-', '-o', path], { input: source }).status === 0) ? path : undefined;
+}
+
+describe('replay with --clock recorded', function () {
+  this.timeout(60_000);
+  let before = '';
+
+  beforeEach(function () {
+    const why = cannotReplay();
+    const library = (() => {
+      try {
+        return findLibrary();
+      } catch {
+        return undefined;
+      }
+    })();
+    if (why !== undefined || library === undefined) {
+      console.log(`      skipped: ${why ?? 'there is no libfaketime here'}`);
+      this.skip();
+    }
+    before = hostState();
+  });
+
+  afterEach(function () {
+    if (this.currentTest?.isPending() !== true) assert.equal(hostState(), before);
+  });
+
+  it('gives each session the time at which it was recorded, back and forth, one at a time', async () => {
+    const sessions = [0, 30, 5].map((hours, n) => looking(`a${n}`, MORNING_US + hours * HOUR_US));
+    const { replayed, notes } = await play(sessions, { recordedClock: true, concurrency: 1 });
+    assert.deepEqual(verdicts(replayed), ['same', 'same', 'same'], JSON.stringify(replayed) + notes.join('\n'));
+    assert.deepEqual(notes, []);
+    assert.equal((await play(sessions.slice(0, 1))).replayed[0]?.verdict, 'different', 'without it, it is today');
+  });
+
+  it('says which process it does not reach', async function () {
+    const folder = mkdtempSync(join(tmpdir(), 'koala-test-'));
+    try {
+      const program = staticProgram(folder);
+      if (program === undefined) {
+        console.log('      skipped: nothing here compiles a static program');
+        this.skip();
+      }
+      const { notes } = await play([looking('a', MORNING_US)], { recordedClock: true, command: [program, process.execPath, SERVICE, String(PORT)] });
+      assert.ok(notes.some((note) => /^the clock of static is today's: it did not load libfaketime/.test(note)), notes.join('\n'));
+      assert.ok(!notes.some((note) => note.includes('the clock of node')), notes.join('\n'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('reaches Python, and says where its sleep would fail', async function () {
+    const script = `import time, subprocess, sys\nfrom http.server import *\nclass H(BaseHTTPRequestHandler):\n  def do_GET(self):\n    b = time.strftime("%Y-%m-%dT%H", time.gmtime()).encode()\n`
+      + `    self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 13\\r\\nConnection: close\\r\\n\\r\\n" + b)\nHTTPServer(("127.0.0.1", ${PORT}), H).serve_forever()`;
+    const sleeps = spawnSync('env', [`LD_PRELOAD=${findLibrary()}`, 'FAKETIME=-200000000', 'FAKETIME_DONT_FAKE_MONOTONIC=1', 'python3', '-c', 'import time; time.sleep(0.001)']).status === 0;
+    const one = session({
+      request: 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', response: 'HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n2021-03-04T05',
+      listener: `127.0.0.1:${PORT}`, calls: [],
+    });
+    const { replayed, notes } = await play([{ ...one, startedAtUs: MORNING_US }], { recordedClock: true, command: ['python3', '-c', script] });
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+    assert.equal(notes.some((note) => note.includes('makes time.sleep')), !sleeps, notes.join('\n'));
+  });
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Replayed } from '../../src/replay/replayed.ts';
+import { call, get, ok, session } from '../unit/replay/build.ts';
+import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
+
+const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
+const HTTP = '10.20.30.40:80';
+
+/** Chunks `gapMs` apart, the first so long after the request. */
+function slowly(parts: readonly string[], gapMs: number): ReturnType<typeof call> {
+  const one = call({ to: HTTP, request: 'ask', response: parts.join('') });
+  const atUs = one.request[0]?.atUs ?? 0;
+  return { ...one, response: parts.map((part, at) => ({ atUs: atUs + (at + 1) * gapMs * 1000, tid: 1, bytes: Buffer.from(part, 'latin1') })) };
+}
+
+describe('replay of faults and pace', function () {
+  this.timeout(60_000);
+  let before = '';
+
+  beforeEach(function () {
+    const why = cannotReplay();
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    before = hostState();
+  });
+
+  afterEach(function () {
+    if (this.currentTest?.isPending() === true) return;
+    assert.equal(hostState(), before);
+    assert.deepEqual(processesWith(SERVICE), []);
+  });
+
+  it('refuses, drops and breaks off in the sessions that recorded it, and in no other that is played beside them', async () => {
+    const to = '10.0.0.9:1000';
+    const asks: Step = { to, send: 'x', read: 5 };
+    const fine = (id: string): ReturnType<typeof planned> => planned([asks], ['taped'], [call({ to, request: 'x', response: 'taped' })], { id });
+    const refused = (id: string): ReturnType<typeof planned> => planned([asks], ['ECONNREFUSED'], [call({ to, end: { kind: 'refused', by: 'remote', errno: 111 } })], { id });
+    const reset = (id: string): ReturnType<typeof planned> => planned([{ ...asks, read: 99 }], ['tapECONNRESET'], [call({ to, request: 'x', response: 'tap', end: { kind: 'reset', by: 'remote' } })], { id });
+    const early = (id: string): ReturnType<typeof planned> => planned([{ ...asks, read: 0 }], ['tape'], [call({ to, request: 'x', response: 'tape', end: { kind: 'fin', by: 'remote' } })], { id });
+    const sessions = Array.from({ length: 6 }, (_, n) => [fine(`f${n}`), refused(`r${n}`), reset(`s${n}`), early(`e${n}`)]).flat();
+    const { replayed, notes } = await play(sessions, { concurrency: 4 });
+    assert.deepEqual(replayed.filter(({ verdict }) => verdict !== 'same'), [], notes.join('\n'));
+    assert.equal(replayed.length, 24);
+  });
+
+  it('answers a client that has ended its side, as recorded', async () => {
+    const script = 'const net=require("net");require("http").createServer((q,r)=>{const s=net.connect({port:80,host:"10.20.30.40",allowHalfOpen:true});let h="";'
+      + 's.on("data",(d)=>h+=d);s.on("end",()=>{r.sendDate=false;r.setHeader("Connection","close");r.end(h)});s.end("half closed")}).listen(18080,"127.0.0.1")';
+    const one = session({
+      request: get('/', 'service'), response: 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 6\r\n\r\nanswer', listener: `127.0.0.1:${PORT}`,
+      calls: [call({ to: HTTP, request: 'half closed', response: 'answer', end: { kind: 'fin', by: 'remote' } })],
+    });
+    const { replayed, notes } = await play([one], { command: [process.execPath, '-e', script] });
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+  });
+
+  it('takes the recorded time with --latency, a part of it with a factor, and none without', async () => {
+    const took = async (latency: number): Promise<number> => {
+      const { replayed } = await play([planned([{ to: HTTP, send: 'ask', read: 5 }], ['slow!'], [slowly(['slow!'], 1_500)])], { pace: { latency, chunks: false } });
+      assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed));
+      return replayed[0]?.durationMs ?? 0;
+    };
+    const [none, half, whole] = [await took(0), await took(0.5), await took(1)];
+    assert.ok(whole >= 1_490, `${whole} ms`);
+    assert.ok(half >= 740, `${half} ms`);
+    assert.ok(none < half, `${none} ms without, ${half} ms at half the recorded latency`);
+  });
+
+  it('keeps the borders of recorded chunks where asked to', async () => {
+    const script = 'const net=require("net");require("http").createServer((q,r)=>{const s=net.connect(80,"10.20.30.40");const h=[];'
+      + 's.on("data",(d)=>{h.push(String(d));if(h.join("").length===9){r.sendDate=false;r.setHeader("Connection","close");r.end(h.join("|"))}});s.write("ask")}).listen(18080,"127.0.0.1")';
+    const one = session({
+      request: get('/', 'service'), response: 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\none|two|thr', listener: `127.0.0.1:${PORT}`,
+      calls: [slowly(['one', 'two', 'thr'], 1)],
+    });
+    const { replayed, notes } = await play([one], { command: [process.execPath, '-e', script], pace: { latency: 50, chunks: true } });
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+  });
+
+  it('answers 64 MiB whole, and takes as much', async () => {
+    const large = 'x'.repeat(64 << 20);
+    const script = 'const net=require("net");require("http").createServer((q,r)=>{const s=net.connect(80,"10.20.30.40");let n=0;'
+      + `const body=Buffer.alloc(${64 << 20},121);s.on("data",(d)=>{n+=d.length;if(n>=${ok(large).length}){r.sendDate=false;r.setHeader("Connection","close");r.end(String(n))}});`
+      + `s.write("POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: ${64 << 20}\\r\\n\\r\\n");s.write(body)}).listen(18080,"127.0.0.1")`;
+    const answer = String(ok(large).length);
+    const one = session({
+      request: get('/', 'service'), response: `HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`, listener: `127.0.0.1:${PORT}`,
+      calls: [call({ to: HTTP, protocol: 'http', request: `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${64 << 20}\r\n\r\n${'y'.repeat(64 << 20)}`, response: ok(large) })],
+    });
+    const { replayed } = await play([one], { command: [process.execPath, '-e', script], answerMs: 50_000 });
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed).slice(0, 2_000));
+  });
+});
+
+describe('replay of bad input', function () {
+  this.timeout(60_000);
+
+  beforeEach(function () {
+    const why = cannotReplay();
+    if (why === undefined) return;
+    console.log(`      skipped: ${why}`);
+    this.skip();
+  });
+
+  const plain = (): ReturnType<typeof planned> => planned([], [], []);
+
+  it('states a service that hangs, one that answers half and one that never listens, within its bounds', async () => {
+    const command = (handler: string): string[] => [process.execPath, '-e', `require("net").createServer((s)=>{s.on("error",()=>{});s.on("data",()=>{${handler}})}).listen(18080,"127.0.0.1")`];
+    const hangs = await play([plain()], { command: command(''), answerMs: 500 });
+    assert.deepEqual([hangs.replayed[0]?.verdict, hangs.replayed[0]?.reason], ['error', 'the service did not answer in time']);
+    const half = await play([plain()], { command: command('s.write("HTTP/1.1 200 OK\\r\\nContent-Length: 99\\r\\n\\r\\nhal")'), answerMs: 500 });
+    assert.equal(half.replayed[0]?.verdict, 'different');
+    assert.match(JSON.stringify(half.replayed[0]?.response.differences), /response\.end.*timeout/);
+    await assert.rejects(play([plain()], { command: ['sleep', '60'], startupMs: 500 }), /did not listen on port 18080 within 0\.5 s/);
+  });
+
+  it('hangs up on whoever speaks to the proxy itself', async () => {
+    const { replayed, notes } = await play([planned([{ to: '127.0.0.1:64999', send: 'GET / HTTP/1.1\r\n\r\n', read: 1 }], ['ECONNRESET'], [])]);
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed));
+    assert.ok(notes.some((note) => note.includes('spoke to the replayer itself')), notes.join('\n'));
+  });
+
+  it('plays although the host\'s own ports of the proxy are in use', async () => {
+    const server = createServer().listen(64_999, '127.0.0.1');
+    try {
+      await new Promise((resolve) => { server.once('listening', resolve); server.once('error', resolve); });
+      const request = get('/a', 'api');
+      const one = planned([{ to: HTTP, send: request, read: ok('one').length }], [ok('one')], [call({ to: HTTP, protocol: 'http', request, response: ok('one') })]);
+      assert.deepEqual(verdicts((await play([one])).replayed), ['same']);
+      assert.ok(await new Promise((resolve) => { const socket = connect(64_999, '127.0.0.1', () => { socket.destroy(); resolve(true); }); socket.on('error', () => { resolve(false); }); }), 'the host\'s port is still its own');
+    } finally {
+      server.close();
+    }
+  });
+
+  it('refuses, and says what it takes, where iptables is missing', async () => {
+    const path = process.env['PATH'];
+    const folder = mkdtempSync(join(tmpdir(), 'koala-path-'));
+    for (const name of ['setpriv', 'unshare', 'sh', 'ip', 'mount']) symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(folder, name));
+    process.env['PATH'] = folder;
+    try {
+      await assert.rejects(play([plain()]), /Cannot confine the service: iptables: .*; install iproute2 and iptables/);
+    } finally {
+      process.env['PATH'] = path;
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
