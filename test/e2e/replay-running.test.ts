@@ -47,7 +47,7 @@ class Neighbour {
         socket.write('neighbour\n');
         const heard = await Promise.race([
           new Promise<string>((resolve) => { socket.once('data', (bytes) => { resolve(bytes.toString()); }); }),
-          new Promise<string>((resolve) => { setTimeout(resolve, 10_000, 'nothing').unref(); }),
+          new Promise<string>((resolve) => { setTimeout(resolve, 60_000, 'nothing').unref(); }),
         ]);
         if (heard !== 'real neighbour\n') this.wrong.push(heard);
         this.asked += 1;
@@ -132,6 +132,18 @@ describe('replay against a service that runs already', function () {
       { command: [], running: { pid: service.pid }, sut: { host: '127.0.0.1', port } });
     assert.deepEqual(replayed[0]?.calls.map(({ verdict, destination }) => [verdict, destination]), [['new', to]], JSON.stringify(replayed));
     assert.deepEqual(real.lines.filter((line) => line !== 'up'), []);
+  });
+
+  it('lets through what is bypassed, and no more', async () => {
+    const [port, database, other] = [await freePort(), await freePort(), await freePort()];
+    const [real, kept] = [await run(startDatabase(database)), await run(startDatabase(other))];
+    const service = await run(startService(port));
+    const steps: Step[] = [{ to: `127.0.0.1:${database}`, send: 'through\n', read: 13 }, { to: `127.0.0.1:${other}`, send: 'kept\n', read: 5 }];
+    const { replayed, notes } = await play([planned(steps, ['real through\n', 'taped'], [call({ to: steps[1]?.to ?? '', request: 'kept\n', response: 'taped' })])],
+      { command: [], running: { pid: service.pid }, sut: { host: '127.0.0.1', port }, bypassed: { addresses: [{ port: database }], names: [], operations: [] } });
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+    assert.deepEqual(real.lines.filter((line) => line.startsWith('asked')), ['asked through']);
+    assert.deepEqual(kept.lines.filter((line) => line.startsWith('asked')), []);
   });
 
   it('redirects sockets that are older than the replay, refuses their datagrams, and destroys v4-mapped connections', async () => {

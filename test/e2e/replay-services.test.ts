@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { load } from '../../src/replay/load.ts';
-import { whyNot } from '../../src/replay/run.ts';
+import { whyNot } from '../../src/replay/playable.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
 import { Recorder, whyNotRecordable } from './recorder.ts';
 import { cannotReplay, play } from './replay/stage.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import pc from 'picocolors';
 import { exitOf } from '../../../src/cli/replay.ts';
 import type { LiveCall, Played } from '../../../src/replay/played.ts';
-import { whyNot } from '../../../src/replay/run.ts';
+import { whyNot } from '../../../src/replay/playable.ts';
 import { judge } from '../../../src/replay/verdict.ts';
 import { sessionLines } from '../../../src/report/replay.ts';
 import { bytes, call, get, ok, session } from './build.ts';
