@@ -14,7 +14,6 @@ import { Conductor } from './conductor.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
 import { Inbox } from './inbox.ts';
-import { owned } from './owned.ts';
 import { Pack } from './pack.ts';
 import { dialReal } from './passthrough.ts';
 import { ofNoSession, type Plain } from './plain.ts';
@@ -176,11 +175,14 @@ class Run {
       probes = wanted > 1 ? startProbes(options.note) : undefined;
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
+      const pack = new Pack();
+      // All in a few buffers: handing over one for each call is slow.
+      const callsOf = (session: Session): Session => packedSession({ ...session, inbound: { ...session.inbound, request: [], response: [] }, prologues: [], names: {} }, pack);
       const start: WorkerStart = {
         pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: running === undefined ? paths : [],
-        world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(owned), concurrency,
+        world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf), concurrency,
         ...(clock === undefined ? {} : { clock: clock.file }),
-        ...(idle[0] === undefined ? {} : { background: owned(idle[0]) }),
+        ...(idle[0] === undefined ? {} : { background: callsOf(idle[0]) }),
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
       worker = startThread('./worker', import.meta.url, start);

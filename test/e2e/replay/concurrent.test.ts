@@ -92,7 +92,7 @@ describe('replay of several sessions at a time', function () {
         const outcome = await playMany(sessions, concurrency, command);
         assert.deepEqual(different(outcome.replayed), [], explain(outcome));
         assert.equal(outcome.replayed.length, COUNT);
-        assert.equal(outcome.facts.concurrency, concurrency);
+        assert.equal(outcome.facts.concurrency, concurrency, outcome.notes.join());
         assert.equal(outcome.facts.tracker === 'none', concurrency === 1);
       });
 
