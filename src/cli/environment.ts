@@ -5,6 +5,7 @@
  */
 import { parseAddress } from '../bytes/address.ts';
 import { UserError } from '../errors.ts';
+import { MATCH_STEPS, type MatchStep } from '../replay/played.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -82,6 +83,20 @@ export function quietMs(environment: Environment, given?: string): number {
   const ms = parseDuration(found.value);
   if (ms === undefined || ms === 0) throw bad(found, 'a duration like 5s or 1m30s');
   return ms;
+}
+
+/** Similarity from which a recorded call may answer a live one that is not equal to it: koala's own default. */
+const DEFAULT_THRESHOLD = 0.7;
+
+/** KOALA_REPLAYING_MATCH_STRATEGY and KOALA_REPLAYING_MATCH_THRESHOLD; `--match`, `--threshold`. Without them nothing but an equal call answers. */
+export function matching(environment: Environment, flags: { match?: string | undefined; threshold?: string | undefined }): { match: MatchStep; threshold: number } {
+  const match = setting(environment, 'KOALA_REPLAYING_MATCH_STRATEGY', 'match', flags.match);
+  const step = match === undefined ? 'none' : MATCH_STEPS.find((name) => name === match.value);
+  if (match !== undefined && step === undefined) throw bad(match, `one of ${MATCH_STEPS.join(', ')}`);
+  const least = setting(environment, 'KOALA_REPLAYING_MATCH_THRESHOLD', 'threshold', flags.threshold);
+  const threshold = least === undefined ? DEFAULT_THRESHOLD : Number(least.value);
+  if (least !== undefined && !(threshold >= 0 && threshold <= 1)) throw bad(least, 'a number from 0 to 1');
+  return { match: step ?? 'none', threshold };
 }
 
 /** Traffic that is left alone. */

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
   export: () => import('./export.ts'),
   replay: () => import('./replay.ts'),
   clean: () => import('./clean.ts'),
+  noise: () => import('./noise.ts'),
 };
 
 /** These go on when nobody reads their stdout any more. */

@@ -1,14 +1,19 @@
 /** `koala-bpf replay`: sessions against a build of the service, with nothing real behind it. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EnvironmentError, EXIT, UserError } from '../errors.ts';
 import { ROOTLESS } from '../kernel/invoker.ts';
+import { NoiseRules, parseNoise } from '../compare/index.ts';
 import { withoutBypassed } from '../replay/bypass.ts';
+import { load } from '../replay/load.ts';
+import { MATCH_STEPS, ON_MISS, type MatchStep, type OnMiss } from '../replay/played.ts';
 import type { ReplaySummary } from '../replay/replayed.ts';
-import { replay, type RunFacts } from '../replay/run.ts';
+import { replay, type Loaded, type RunFacts } from '../replay/run.ts';
 import { sessionLines, summaryLines } from '../report/replay.ts';
+import { Tally, type TallyCounts } from '../report/tally.ts';
 import { withJson, withQuiet } from './command.ts';
-import { durationFlag, quietMs } from './environment.ts';
+import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say, stdoutColours } from './output.ts';
 import { chosen, withChoice, type ChoiceFlags } from './replay-choice.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
@@ -17,20 +22,23 @@ import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './repla
 interface Flags extends TargetFlags, WorldFlags, ChoiceFlags {
   paths: string[];
   json: boolean;
-  onMiss: 'fail' | 'nearest' | 'passthrough';
-  match: 'equal' | 'sim';
-  threshold: number;
+  onMiss: OnMiss;
+  match: MatchStep | undefined;
+  threshold: string | undefined;
   concurrency: number | undefined;
+  warmUp: string[] | undefined;
+  ignore: string[] | undefined;
+  noise: string[] | undefined;
+  strict: boolean;
+  explain: boolean;
   startupTimeout: string;
   answerTimeout: string;
   allowIncomplete: boolean;
   quietAfter: string | undefined;
 }
 
-/** Similarity from which a recorded call may answer a live one that is not equal to it: koala's own default. */
-const DEFAULT_THRESHOLD = 0.7;
 /** The pause that ends an answer whose end its protocol can't tell. */
-const QUIET_MS = 100;
+export const QUIET_MS = 100;
 const MAX_CONCURRENCY = 1_000;
 /** The status of a run that a signal ended before every session was played. */
 const EXIT_INTERRUPTED = 130;
@@ -42,18 +50,23 @@ export const builder = (yargs: Argv): Argv<Flags> =>
   withChoice(withWorld(withTarget(withQuiet(withJson(yargs)))))
     .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'recordings (folders), or session files as `export --format json` makes them' })
     .option('on-miss', {
-      choices: ['fail', 'nearest', 'passthrough'] as const, default: 'fail' as const,
+      choices: ON_MISS, default: 'fail' as const,
       describe: 'what a call gets that nothing recorded answers: an error of its protocol, the nearest recorded answer, or the real one',
     })
     .option('match', {
-      choices: ['equal', 'sim'] as const, default: 'sim' as const,
-      describe: 'which recorded call may answer: one that is equal to its protocol, or also one as similar as --threshold',
+      choices: MATCH_STEPS,
+      describe: 'which other recorded call may answer where none is equal: none, the one with most pieces in common, or one as similar as --threshold (KOALA_REPLAYING_MATCH_STRATEGY; none)',
     })
-    .option('threshold', { type: 'number', default: DEFAULT_THRESHOLD, requiresArg: true, describe: 'the least similarity, 0 to 1' })
+    .option('threshold', { type: 'string', requiresArg: true, describe: 'the least similarity for --match sim and for pairs in the report, 0 to 1 (KOALA_REPLAYING_MATCH_THRESHOLD; 0.7)' })
     .option('concurrency', {
       type: 'number', requiresArg: true,
       describe: 'sessions that are played at a time, at most; by default the number of cores, 1 for fewer than 16. Always 1 where the kernel allows no probes',
     })
+    .option('warm-up', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'play this session before all others (repeatable): it fills what the process keeps' })
+    .option('ignore', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'a path that may differ (repeatable): response.body.$.createdAt, calls[*].request.headers.x, response.body.$..id' })
+    .option('noise', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'a file of rules for what may differ (repeatable), as `koala-bpf noise learn` writes it' })
+    .option('strict', { type: 'boolean', default: false, describe: 'no second run of what differs; what the process kept between sessions counts as a difference' })
+    .option('explain', { type: 'boolean', default: false, describe: 'say of every call why it got its answer, and which recorded calls were the nearest' })
     .option('startup-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long the service may take until it listens' })
     .option('answer-timeout', { type: 'string', default: '30s', requiresArg: true, describe: 'how long it may take to answer' })
     .option('allow-incomplete', { type: 'boolean', default: false, describe: 'also play sessions that are not proven complete' })
@@ -64,7 +77,7 @@ export const builder = (yargs: Argv): Argv<Flags> =>
  * Not root: the same again as root of a user namespace of our own, in which the kernel allows networks and firewalls to be
  * made. The service's files and rights stay the user's.
  */
-function rerunRootless(): number {
+export function rerunRootless(): number {
   const result = spawnSync('unshare', ['--user', '--map-root-user', '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
     stdio: 'inherit', env: { ...process.env, [ROOTLESS]: `${process.getuid?.()}:${process.getgid?.()}` },
   });
@@ -74,20 +87,42 @@ function rerunRootless(): number {
   return result.status;
 }
 
+/** `--ignore` and `--noise`. */
+function noiseRules(paths: readonly string[], files: readonly string[]): NoiseRules {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      throw new UserError(`Cannot read ${path}: there is no such file`);
+    }
+  };
+  return new NoiseRules([...paths.map((path) => ({ path })), ...files.flatMap((path) => parseNoise(read(path), path))]);
+}
+
+/** The sessions to play, those of `--warm-up` first, whether chosen otherwise or not; how many these are. */
+function withWarmUp(loaded: readonly Loaded[], paths: readonly string[], ids: readonly string[], quiet: number): { all: Loaded[]; warmUp: number } {
+  const first = ids.length === 0 ? [] : load(paths, ids, quiet);
+  const known = new Set(first.map(({ session }) => session.id));
+  return { all: [...first, ...loaded.filter(({ session }) => !known.has(session.id))], warmUp: first.length };
+}
+
 export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
-  const { threshold, match, onMiss, allowIncomplete, json, concurrency } = flags;
-  if (!(threshold >= 0 && threshold <= 1)) throw new UserError(`--threshold: ${threshold} is not a number from 0 to 1`);
+  const { onMiss, allowIncomplete, json, concurrency } = flags;
+  const { match, threshold } = matching(process.env, flags);
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY)) {
     throw new UserError(`--concurrency: ${concurrency} is not a whole number from 1 to ${MAX_CONCURRENCY}`);
   }
   const options = {
     ...targetOf(flags), moved: movedOf(flags.map), pace: paceOf(flags.latency, flags.chunks), match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
+    strict: flags.strict, explain: flags.explain, noise: noiseRules(flags.ignore ?? [], flags.noise ?? []), twice: flags.strict ? 'never' as const : 'different' as const,
     startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
     ...(concurrency === undefined ? {} : { concurrency }),
   };
   const bypassed = await bypassedOf(process.env, flags.bypass);
-  const all = chosen(flags.paths, flags, quietMs(process.env, flags.quietAfter));
-  const loaded = all.loaded.map((one) => ({ ...one, session: withoutBypassed(one.session, bypassed) }));
+  const quiet = quietMs(process.env, flags.quietAfter);
+  const { loaded: wanted, startup } = chosen(flags.paths, flags, quiet);
+  const { all, warmUp } = withWarmUp(wanted, flags.paths, flags.warmUp ?? [], quiet);
+  const loaded = all.map((one) => ({ ...one, session: withoutBypassed(one.session, bypassed) }));
   if (process.getuid?.() !== 0 && options.running === undefined && process.env[ROOTLESS] === undefined) {
     process.exitCode = rerunRootless();
     return;
@@ -105,30 +140,30 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   for (const signal of signals) process.on(signal, interrupt);
   const began = performance.now();
   const counts = { same: 0, different: 0, skipped: 0, error: 0 };
-  let ignored = 0;
+  const tally = new Tally();
   let facts: RunFacts = { concurrency: 0, tracker: 'none', serialised: 0, again: 0 };
   try {
     const note = (text: string): void => { say(`koala-bpf: ${text}`); };
-    for await (const replayed of replay(loaded, { ...options, bypassed, startup: all.startup, signal: stop.signal, note, facts: (told) => { facts = told; } })) {
+    for await (const replayed of replay(loaded, { ...options, bypassed, startup, warmUp, signal: stop.signal, note, facts: (told) => { facts = told; } })) {
       counts[replayed.verdict] += 1;
-      ignored += replayed.ignored;
-      print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours));
+      tally.add(replayed);
+      print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours, { explain: options.explain }));
     }
   } finally {
     for (const signal of signals) process.off(signal, interrupt);
   }
   const { same, different, skipped, error: errors } = counts;
   const summary: ReplaySummary = {
-    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, ...facts, wallMs: Math.round(performance.now() - began),
+    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, ...facts, ...tally.counts, wallMs: Math.round(performance.now() - began),
   };
-  print(json ? [JSON.stringify(summary)] : summaryLines(summary, ignored, colours));
+  print(json ? [JSON.stringify(summary)] : [...tally.lines(colours), ...summaryLines(summary, colours)]);
   process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary);
   if (stop.signal.aborted) say(`koala-bpf: interrupted; ${loaded.length - summary.sessions} of ${loaded.length} sessions were not played`);
   else if (process.exitCode === EXIT.environment) say('koala-bpf: nothing was compared');
 }
 
 /** 1 as soon as anything differs or could not be played; 3 when nothing was compared: that is no success. */
-export function exitOf({ same, different, errors }: Omit<ReplaySummary, keyof RunFacts>): number {
+export function exitOf({ same, different, errors }: Omit<ReplaySummary, keyof RunFacts | keyof TallyCounts>): number {
   if (different > 0 || errors > 0) return EXIT.different;
   return same > 0 ? EXIT.ok : EXIT.environment;
 }

@@ -3,6 +3,7 @@ import { asText, compareBytes, sameBytes } from './bytes.ts';
 import { keyed } from './difference.ts';
 import type { Differences } from './difference.ts';
 import { compareJson, parseJson } from './json.ts';
+import type { Json } from './json.ts';
 import { compareLines } from './lines.ts';
 
 /** Bodies beyond this are compared as bytes. */
@@ -41,6 +42,16 @@ export function compareBody(path: string, recorded: Body, live: Body, out: Diffe
   else compareLines(path, one, two, out);
 }
 
+/** A body as a value: equal for two bodies exactly where `compareBody` finds nothing. */
+export function bodyModel(body: Body): Json {
+  if (body.bytes.length === 0) return null;
+  const text = body.bytes.length > maxParsedBytes ? undefined : textOf(body);
+  if (text === undefined) return { base64: Buffer.from(body.bytes).toString('base64') };
+  const json = looksLikeJson(body.type, text) ? parseJson(text) : undefined;
+  if (json !== undefined) return { json };
+  return isForm(body.type) ? { form: pairsModel(text) } : { text };
+}
+
 /** Multipart boundaries are made up for each message: the same word stands for both. */
 function textOf({ bytes, type }: Body): string | undefined {
   const text = asText(bytes);
@@ -50,6 +61,20 @@ function textOf({ bytes, type }: Body): string | undefined {
 
 const looksLikeJson = (type: string | undefined, text: string): boolean => /[/+]json\b/i.test(type ?? '') || /^\s*[[{]/.test(text);
 const isForm = (type: string | undefined): boolean => /^application\/x-www-form-urlencoded\b/i.test(type ?? '');
+
+/** `a=1&b=2` as a value, the order of the names left out. */
+export function pairsModel(text: string): Json {
+  if (text === '') return {};
+  const pairs = new URLSearchParams(text);
+  const values = new Map<string, string[]>();
+  for (const [name, value] of pairs) {
+    if (name.includes('\ufffd') || value.includes('\ufffd')) return text;
+    const known = values.get(name);
+    if (known === undefined) values.set(name, [value]);
+    else known.push(value);
+  }
+  return Object.fromEntries(values);
+}
 
 /** `a=1&b=2`: by name, whatever the order of the names; several values of one name in theirs. */
 export function comparePairs(path: string, recorded: string, live: string, out: Differences): void {

@@ -18,8 +18,17 @@ export interface Noise {
 /** Differences beyond this are counted, not listed: a body that is another one altogether is no longer to be read line by line. */
 export const maxDifferences = 1000;
 
-/** Rules of the caller: the name of the rule that makes differences at `path` noise, or undefined. */
-export type Ignore = (path: string) => string | undefined;
+/** Rules of the caller: the name of the rule that makes a difference noise, or undefined. */
+export type Ignore = (difference: Difference) => string | undefined;
+
+/** How the lists at a path are compared: in any order, or each item with the one that has the same value at `key`. */
+export type ListRule = 'unordered' | { readonly key: string };
+
+export interface CompareOptions {
+  readonly ignore?: Ignore;
+  /** The rule for the list at `path`, if it has one. */
+  readonly list?: (path: string) => ListRule | undefined;
+}
 
 /** Collects differences; the one place where a difference becomes noise. */
 export class Differences {
@@ -28,13 +37,15 @@ export class Differences {
   /** Differences that are not listed. */
   more = 0;
   private readonly ignored: Ignore;
+  readonly listRule: (path: string) => ListRule | undefined;
 
-  constructor(ignored: Ignore = () => undefined) {
-    this.ignored = ignored;
+  constructor({ ignore = () => undefined, list = () => undefined }: CompareOptions = {}) {
+    this.ignored = ignore;
+    this.listRule = list;
   }
 
   add(difference: Difference): void {
-    const rule = this.ignored(difference.path);
+    const rule = this.ignored(difference);
     if (rule !== undefined) this.ignore(difference.path, rule);
     else if (this.found.length < maxDifferences) this.found.push(difference);
     else this.more++;

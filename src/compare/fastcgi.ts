@@ -1,12 +1,13 @@
 /** FastCGI: requests by parameters and body, answers as the CGI document they carry. */
 import { readPairs, readStreams } from '../protocols/fastcgi-records.ts';
-import { compareBody } from './body.ts';
-import { compareBytes } from './bytes.ts';
+import { bodyModel, compareBody } from './body.ts';
+import { compareBytes, shown } from './bytes.ts';
 import { keyed } from './difference.ts';
 import type { Differences } from './difference.ts';
 import { compareHeaders, VOLATILE } from './headers.ts';
 import { readResponse } from './http-message.ts';
 import type { Header, HttpMessage } from './http-message.ts';
+import type { Json } from './json.ts';
 
 const VOLATILE_PARAMS: ReadonlyMap<string, string> = new Map([
   ['REMOTE_PORT', 'the client\'s port, another one each time'],
@@ -16,6 +17,18 @@ const VOLATILE_PARAMS: ReadonlyMap<string, string> = new Map([
 
 const volatile = (name: string): string | undefined => VOLATILE_PARAMS.get(name)
   ?? (name.startsWith('HTTP_') ? VOLATILE.get(name.slice(5).toLowerCase().replaceAll('_', '-')) : undefined);
+
+/** The request as a value, what is volatile left out; undefined when it can't be read. */
+export function requestModel(bytes: Uint8Array): Json | undefined {
+  const { types, role, params, stdin, rest } = readStreams(bytes);
+  const pairs = readPairs(params);
+  const named = new Map(pairs);
+  if (named.size === 0 || named.size < pairs.length) return undefined;
+  return {
+    records: types.join(' '), role: role ?? null, params: Object.fromEntries(pairs.filter(([name]) => volatile(name) === undefined)),
+    body: bodyModel({ bytes: stdin, type: named.get('CONTENT_TYPE') }), rest: shown(rest),
+  };
+}
 
 export function compareRequests(part: string, recorded: Uint8Array, live: Uint8Array, out: Differences): boolean {
   const [a, b] = [readStreams(recorded), readStreams(live)];

@@ -6,6 +6,7 @@
 import { keyed } from './difference.ts';
 import type { Differences } from './difference.ts';
 import type { Header } from './http-message.ts';
+import type { Json } from './json.ts';
 
 /** Header to the reason why it differs between two right answers. */
 export const VOLATILE: ReadonlyMap<string, string> = new Map([
@@ -58,6 +59,15 @@ export function compareHeaders(path: string, recorded: readonly Header[], live: 
   }
 }
 
+/** The headers of a request as a value: what is volatile and the order of the names left out. */
+export function headersModel(headers: readonly Header[]): Json {
+  const values: Record<string, string> = {};
+  for (const [name, all] of byName(headers)) {
+    if (!VOLATILE.has(name)) values[name] = name === 'content-type' ? withoutBoundary(all.join(', ')) : all.join(', ');
+  }
+  return values;
+}
+
 type Dates = readonly [number, number];
 const dateOf = (headers: ReadonlyMap<string, string[]>, name: string): number => Date.parse(headers.get(name)?.[0] ?? '');
 
@@ -76,9 +86,10 @@ function relative(name: string, recorded: string | undefined, live: string | und
 
 /** A multipart boundary is made up for each message. */
 function sameType(recorded: string | undefined, live: string | undefined): boolean {
-  const plain = (value: string): string => value.replace(/;\s*boundary=("[^"]*"|[^;]*)/i, '');
-  return recorded !== undefined && live !== undefined && /^multipart\//i.test(recorded) && plain(recorded) === plain(live);
+  return recorded !== undefined && live !== undefined && withoutBoundary(recorded) === withoutBoundary(live);
 }
+
+const withoutBoundary = (type: string): string => (/^multipart\//i.test(type) ? type.replace(/;\s*boundary=("[^"]*"|[^;]*)/i, '') : type);
 
 interface Cookie { readonly value: string; readonly attributes: string; readonly expires: number }
 

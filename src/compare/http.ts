@@ -1,10 +1,11 @@
 /** HTTP requests and answers: what they mean, not how they were written down. */
-import { compareBody, comparePairs } from './body.ts';
-import { compareBytes } from './bytes.ts';
+import { bodyModel, compareBody, comparePairs, pairsModel } from './body.ts';
+import { compareBytes, shown } from './bytes.ts';
 import type { Differences } from './difference.ts';
-import { compareHeaders } from './headers.ts';
+import { compareHeaders, headersModel } from './headers.ts';
 import { readRequest, readResponse } from './http-message.ts';
 import type { HttpMessage } from './http-message.ts';
+import type { Json } from './json.ts';
 
 const headerOf = (message: HttpMessage, name: string): string | undefined => message.headers.find(([header]) => header === name)?.[1];
 
@@ -27,13 +28,25 @@ export function compareRequests(part: string, recorded: Uint8Array, live: Uint8A
   return true;
 }
 
-function compareTargets(part: string, recorded: string, live: string, out: Differences): void {
-  const split = (target: string): [string, string] => {
-    const mark = target.indexOf('?');
-    return mark < 0 ? [target, ''] : [target.slice(0, mark), target.slice(mark + 1)];
+/** The request as a value: equal for two requests exactly where `compareRequests` finds nothing; undefined when it can't be read. */
+export function requestModel(bytes: Uint8Array): Json | undefined {
+  const message = readRequest(bytes);
+  if (message === undefined) return undefined;
+  const [path, query] = splitTarget(message.start[1]);
+  return {
+    method: message.start[0], path, query: pairsModel(query), version: message.start[2], headers: headersModel(message.headers),
+    body: bodyModel({ bytes: message.body, type: headerOf(message, 'content-type') }), whole: message.whole, rest: message.rest.length === 0 ? null : shown(message.rest),
   };
-  const [path, query] = split(recorded);
-  const [livePath, liveQuery] = split(live);
+}
+
+function splitTarget(target: string): readonly [path: string, query: string] {
+  const mark = target.indexOf('?');
+  return mark < 0 ? [target, ''] : [target.slice(0, mark), target.slice(mark + 1)];
+}
+
+function compareTargets(part: string, recorded: string, live: string, out: Differences): void {
+  const [path, query] = splitTarget(recorded);
+  const [livePath, liveQuery] = splitTarget(live);
   out.value(`${part}.path`, path, livePath);
   if (query !== liveQuery) comparePairs(`${part}.query`, query, liveQuery, out);
 }

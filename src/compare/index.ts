@@ -4,16 +4,26 @@
  */
 import type { ProtocolName } from '../protocols/protocol.ts';
 import { compareBytes, sameBytes } from './bytes.ts';
+import { canonicalText } from './canonical-text.ts';
+import { requestModel } from './canonical.ts';
 import { Differences } from './difference.ts';
-import type { Difference, Ignore, Noise } from './difference.ts';
+import type { CompareOptions, Difference, Noise } from './difference.ts';
 import * as fastcgi from './fastcgi.ts';
 import * as http from './http.ts';
 import * as mysql from './mysql.ts';
 import * as postgresql from './postgresql.ts';
 import * as redis from './redis.ts';
 
+export { canonicalText, differingScalars } from './canonical-text.ts';
+export { requestModel } from './canonical.ts';
+export { driftBetween, isTimeText, kindsOf, maskedText, tokensOf } from './drift.ts';
+export type { Clocks, Pair } from './drift.ts';
+export type { Json } from './json.ts';
 export { maxDifferences } from './difference.ts';
-export type { Difference, Ignore, Noise } from './difference.ts';
+export type { CompareOptions, Difference, Ignore, ListRule, Noise } from './difference.ts';
+export { ASKED, isValue, NOISE_FORMAT, NoiseRules, parseNoise } from './noise-rules.ts';
+export type { NoiseFile, NoiseRule } from './noise-rules.ts';
+export { generalPath } from './path-pattern.ts';
 export { similarity } from './similarity.ts';
 
 export interface TalkBytes {
@@ -49,8 +59,8 @@ function compareRequest(recorded: Uint8Array, live: Uint8Array, protocol: Protoc
 }
 
 /** Request against request and answer against answer. Paths begin with `request` or `response`; `calls[3].` is the caller's to put before. */
-export function compareTalk(recorded: TalkBytes, live: TalkBytes, protocol: ProtocolName, options: { readonly ignore?: Ignore } = {}): TalkComparison {
-  const out = new Differences(options.ignore);
+export function compareTalk(recorded: TalkBytes, live: TalkBytes, protocol: ProtocolName, options: CompareOptions = {}): TalkComparison {
+  const out = new Differences(options);
   compareRequest(recorded.request, live.request, protocol, out);
   if (!sameBytes(recorded.response, live.response)) {
     const known = Object.hasOwn(BY_PROTOCOL, protocol) ? BY_PROTOCOL[protocol] : undefined;
@@ -62,7 +72,5 @@ export function compareTalk(recorded: TalkBytes, live: TalkBytes, protocol: Prot
 
 /** Whether two requests ask the same: equal bytes, or nothing differs but noise. */
 export function equalByProtocol(recorded: Uint8Array, live: Uint8Array, protocol: ProtocolName): boolean {
-  const out = new Differences();
-  compareRequest(recorded, live, protocol, out);
-  return out.found.length === 0;
+  return sameBytes(recorded, live) || canonicalText(requestModel(recorded, protocol)) === canonicalText(requestModel(live, protocol));
 }

@@ -4,25 +4,12 @@
  */
 import { isSafeNumber, parse as parseLossless } from 'lossless-json';
 import { keyed } from './difference.ts';
-import type { Differences } from './difference.ts';
+import { canonicalText } from './canonical-text.ts';
+import { Decimal } from './decimal.ts';
+import type { Differences, ListRule } from './difference.ts';
 
 /** Nesting beyond this is compared as text: the stack is not endless. */
 export const maxDepth = 512;
-
-/** A number that a double does not hold. `canonical` is the same for the same decimal, however written. */
-export class Decimal {
-  readonly text: string;
-  readonly canonical: string;
-
-  constructor(text: string) {
-    this.text = text;
-    this.canonical = canonicalDecimal(text);
-  }
-
-  toJSON(): string {
-    return this.text;
-  }
-}
 
 export type Json = null | boolean | number | string | Decimal | readonly Json[] | { readonly [key: string]: Json };
 
@@ -68,7 +55,9 @@ function keys(value: Json): number {
 /** Differences below `path`. An array that grew or shrank is aligned by its equal ends. */
 export function compareJson(path: string, recorded: Json, live: Json, out: Differences): void {
   if (isArray(recorded) && isArray(live)) {
-    compareArrays(path, recorded, live, out);
+    const rule = out.listRule(path);
+    if (rule === undefined) compareArrays(path, recorded, live, out);
+    else compareByRule(path, recorded, live, rule, out);
   } else if (isObject(recorded) && isObject(live)) {
     for (const key of Object.keys(recorded)) {
       if (Object.hasOwn(live, key)) compareJson(path + keyed(key), recorded[key]!, live[key]!, out);
@@ -98,6 +87,31 @@ function compareArrays(path: string, recorded: readonly Json[], live: readonly J
   }
 }
 
+/** Items find each other by their key, or by being equal; what is left over was removed or added. A changed order is noise. */
+function compareByRule(path: string, recorded: readonly Json[], live: readonly Json[], rule: ListRule, out: Differences): void {
+  const identity = (item: Json): string | undefined => {
+    if (rule === 'unordered') return canonicalText(item);
+    const key = isObject(item) && Object.hasOwn(item, rule.key) ? item[rule.key] : undefined;
+    return key === undefined ? undefined : canonicalText(key);
+  };
+  const waiting = new Map<string | undefined, number[]>();
+  live.forEach((item, at) => {
+    const key = identity(item);
+    waiting.set(key, [...waiting.get(key) ?? [], at]);
+  });
+  let moved = false;
+  recorded.forEach((item, at) => {
+    const other = waiting.get(identity(item))?.shift();
+    if (other === undefined) out.add({ path: `${path}[${at}]`, recorded: item, kind: 'removed' });
+    else {
+      moved ||= other !== at;
+      compareJson(`${path}[${at}]`, item, live[other]!, out);
+    }
+  });
+  for (const at of [...waiting.values()].flat().sort((a, b) => a - b)) out.add({ path: `${path}[${at}]`, live: live[at], kind: 'added' });
+  if (moved && recorded.length === live.length) out.ignore(path, rule === 'unordered' ? 'a list in any order' : `a list by ${rule.key}`);
+}
+
 export function sameJson(a: Json, b: Json): boolean {
   if (isArray(a)) return isArray(b) && a.length === b.length && a.every((item, at) => sameJson(item, b[at]!));
   if (!isObject(a)) return sameScalar(a, b);
@@ -112,14 +126,3 @@ function sameScalar(a: Json, b: Json): boolean {
 }
 
 const typeOf = (value: Json): string => (value === null ? 'null' : isArray(value) ? 'array' : value instanceof Decimal ? 'number' : typeof value);
-
-/** `-12.50e1` is `-125e0`: sign, significant digits, exponent of ten. */
-function canonicalDecimal(text: string): string {
-  const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
-  if (match === null) return text;
-  const fraction = match[3] ?? '';
-  const all = (match[2]! + fraction).replace(/^0+/, '');
-  const digits = all.replace(/0+$/, '');
-  if (digits === '') return '0';
-  return `${match[1]}${digits}e${BigInt(match[4] ?? 0) - BigInt(fraction.length) + BigInt(all.length - digits.length)}`;
-}

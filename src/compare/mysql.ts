@@ -67,6 +67,12 @@ function execution(packets: readonly Packet[]): Json[] | undefined {
   return parameters === undefined ? undefined : [{ statement, flags: execute.body[5]!, parameters: parameters as Json[] }];
 }
 
+/** The packets as a value; undefined when there is none. */
+export function requestModel(bytes: Uint8Array): Json | undefined {
+  const packets = modelsOf(bytes);
+  return packets.length === 0 ? undefined : packets;
+}
+
 export function compareRequests(part: string, recorded: Uint8Array, live: Uint8Array, out: Differences): boolean {
   const [a, b] = [modelsOf(recorded), modelsOf(live)];
   if (a.length === 0 || b.length === 0) return false;

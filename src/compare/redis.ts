@@ -22,6 +22,12 @@ export function compareRequests(part: string, recorded: Uint8Array, live: Uint8A
   return true;
 }
 
+/** The commands as a value; undefined when they can't be read whole. */
+export function requestModel(bytes: Uint8Array): Json | undefined {
+  const { commands, whole } = readCommands(bytes);
+  return whole && commands.length > 0 ? commands.map(([first, ...args]) => [name(first!), ...args.map(shown)]) : undefined;
+}
+
 function compareArguments(path: string, recorded: readonly Uint8Array[], live: readonly Uint8Array[], out: Differences): void {
   for (let at = 0; at < Math.max(recorded.length, live.length); at++) {
     const one = recorded[at];

@@ -1,13 +1,17 @@
 /**
  * The recorded calls of one session, each to be used once. Finding is separate from answering and from reporting: this only
- * says which recorded call a live request is, and how that was found.
+ * says which recorded call a live request is, and how that was found. Cheapest and surest first, each step by an index; the
+ * caller decides which steps are taken.
  */
-import { createHash } from 'node:crypto';
-import { canonicalDestination } from './destination.ts';
+import { canonicalText, differingScalars, driftBetween, type Clocks, type Json, type Pair } from '../compare/index.ts';
 import type { Chunk } from '../connections/account.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
+import { chunkScores } from './chunks.ts';
+import { canonicalDestination } from './destination.ts';
+import { MadeValues } from './made-values.ts';
 import { isAgreed } from './played.ts';
+import { keyOf, RequestIndex } from './request-index.ts';
 
 /** How requests are told apart; pure functions of their bytes. */
 export interface Judge {
@@ -33,6 +37,17 @@ export interface Found {
   readonly score: number;
 }
 
+export interface Drifted {
+  readonly call: RecordedCall;
+  /** The values in which it differs, where they were met first. */
+  readonly made: readonly Pair[];
+}
+
+/** So many calls that could be the same but for drift are looked at. */
+const MAX_DRIFT_CANDIDATES = 64;
+/** So many unused calls are looked at for the nearest one, in recorded order. */
+const MAX_COMPARED = 1_000;
+
 /** The bytes of chunks in order; holes are left out. */
 export function bytesOf(chunks: readonly Chunk[]): Uint8Array {
   const parts = chunks.flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : []));
@@ -45,37 +60,39 @@ export function neverConnected(talk: OutboundTalk): boolean {
     && ['refused', 'timeout', 'unreachable', 'failed'].includes(talk.end.kind);
 }
 
-/** Requests by their bytes; long ones by digest, so that a key stays small. */
-function keyOf(destination: string, request: Uint8Array): string {
-  const bytes = Buffer.from(request.buffer, request.byteOffset, request.byteLength);
-  const text = bytes.length <= 512 ? bytes.toString('latin1') : createHash('sha1').update(bytes).digest('base64');
-  return `${destination} ${bytes.length} ${text}`;
+/** The calls of a session that can be asked for. */
+export function callsOf(session: Session): RecordedCall[] {
+  return session.outbound.flatMap((talk, index) => (neverConnected(talk) || isAgreed(talk) ? [] : [{
+    index,
+    destination: canonicalDestination(talk.connection.remote),
+    protocol: talk.connection.protocol,
+    request: bytesOf(talk.request),
+    response: bytesOf(talk.response),
+    talk,
+  }]));
 }
 
 export class CallBook {
+  readonly session: Session;
   readonly calls: readonly RecordedCall[];
   readonly #judge: Judge;
   readonly #unused = new Set<RecordedCall>();
-  /** Unused calls by destination and exact request, in recorded order. */
-  readonly #exact = new Map<string, RecordedCall[]>();
+  readonly #byDestination = new Map<string, RequestIndex>();
+  readonly #made: MadeValues;
 
   constructor(session: Session, judge: Judge) {
+    this.session = session;
     this.#judge = judge;
-    this.calls = session.outbound.flatMap((talk, index) => (neverConnected(talk) || isAgreed(talk) ? [] : [{
-      index,
-      destination: canonicalDestination(talk.connection.remote),
-      protocol: talk.connection.protocol,
-      request: bytesOf(talk.request),
-      response: bytesOf(talk.response),
-      talk,
-    }]));
+    this.calls = callsOf(session);
+    const byDestination = new Map<string, RecordedCall[]>();
     for (const call of this.calls) {
       this.#unused.add(call);
-      const key = keyOf(call.destination, call.request);
-      const same = this.#exact.get(key);
-      if (same === undefined) this.#exact.set(key, [call]);
+      const same = byDestination.get(call.destination);
+      if (same === undefined) byDestination.set(call.destination, [call]);
       else same.push(call);
     }
+    for (const [destination, calls] of byDestination) this.#byDestination.set(destination, new RequestIndex(calls, (call) => !this.#unused.has(call)));
+    this.#made = new MadeValues(bytesOf(session.inbound.request), this.calls);
   }
 
   get unused(): Iterable<RecordedCall> {
@@ -84,41 +101,84 @@ export class CallBook {
 
   /** The first unused call with exactly these bytes. */
   exact(destination: string, request: Uint8Array): RecordedCall | undefined {
-    return this.#exact.get(keyOf(destination, request))?.find((call) => this.#unused.has(call));
+    return this.#byDestination.get(destination)?.exact(request);
   }
 
   /** The first unused call that is the same to its protocol. */
   equal(destination: string, request: Uint8Array): RecordedCall | undefined {
-    return this.#at(destination).find((call) => this.#judge.equal(call.request, request, call.protocol));
+    const index = this.#byDestination.get(destination);
+    return index?.equal(index.modelOf(request));
+  }
+
+  /**
+   * The unused call that is the same but for values that the service made itself. Values that were met before lead to their own
+   * call; else the first in recorded order whose differing values are all such, and contradict nothing.
+   */
+  drift(destination: string, request: Uint8Array, clocks: Clocks): Drifted | undefined {
+    const index = this.#byDestination.get(destination);
+    if (index === undefined) return undefined;
+    const model = index.modelOf(request);
+    const known = index.byKey(keyOf(canonicalText(model, (text) => this.#made.asRecorded(text))));
+    if (known !== undefined) return { call: known, made: [] };
+    for (const call of index.masked(model, MAX_DRIFT_CANDIDATES)) {
+      const pairs = driftPairs(index.modelOfCall(call), model, clocks);
+      if (pairs === undefined || !this.#made.allows(pairs, call.index)) continue;
+      return { call, made: pairs };
+    }
+    return undefined;
   }
 
   /** The unused call of this destination that is most like `request`; the earliest among equals. */
   nearest(destination: string, request: Uint8Array): Found | undefined {
     let best: Found | undefined;
-    for (const call of this.#at(destination)) {
+    for (const call of this.#unusedAt(destination, MAX_COMPARED)) {
       const score = this.#judge.similarity(call.request, request);
       if (best === undefined || score > best.score) best = { call, score };
     }
     return best;
   }
 
+  /** koala's `chunk`: the unused call in which most pieces of `request` stand, those after call `after` first. */
+  chunk(destination: string, request: Uint8Array, after: number | undefined): Found | undefined {
+    const unused = [...this.#unusedAt(destination, Infinity)];
+    const later = after === undefined ? unused : unused.filter(({ index }) => index > after);
+    return chunkScores(later, request, after === undefined) ?? (later.length < unused.length ? chunkScores(unused, request, false) : undefined);
+  }
+
   /** Whether an unused call's request begins with `bytes` and goes on. */
   goesOn(destination: string, bytes: Uint8Array): boolean {
-    return this.#at(destination).some(({ request }) => request.length > bytes.length
-      && Buffer.compare(request.subarray(0, bytes.length), bytes) === 0);
+    return this.#byDestination.get(destination)?.goesOn(bytes) ?? false;
   }
 
-  /** Whether a call that was used already is this very request, to the byte or to its protocol. */
+  /** Whether this very request was recorded, to the byte or to its protocol. Asked when no unused call is it: then it was made before. */
   repeats(destination: string, request: Uint8Array): boolean {
-    return this.calls.some((call) => !this.#unused.has(call) && call.destination === destination
-      && (Buffer.compare(call.request, request) === 0 || this.#judge.equal(call.request, request, call.protocol)));
+    const index = this.#byDestination.get(destination);
+    return index?.has(request, index.modelOf(request)) ?? false;
   }
 
-  use(call: RecordedCall): void {
+  /** `made`: values that the service made itself, as found by `drift`. */
+  use(call: RecordedCall, made: readonly Pair[] = []): void {
     this.#unused.delete(call);
+    this.#made.learn(made);
   }
 
-  #at(destination: string): RecordedCall[] {
-    return [...this.#unused].filter((call) => call.destination === destination);
+  #unusedAt(destination: string, most: number): RecordedCall[] {
+    const found: RecordedCall[] = [];
+    for (const call of this.#byDestination.get(destination)?.calls ?? []) {
+      if (found.length >= most) break;
+      if (this.#unused.has(call)) found.push(call);
+    }
+    return found;
   }
+}
+
+function driftPairs(recorded: Json, live: Json, clocks: Clocks): readonly Pair[] | undefined {
+  const pairs: Pair[] = [];
+  let holds = true;
+  differingScalars(recorded, live, (a, b) => {
+    const more = holds ? driftBetween(a, b, clocks) : undefined;
+    if (more === undefined) holds = false;
+    else pairs.push(...more);
+  });
+  return holds ? pairs : undefined;
 }

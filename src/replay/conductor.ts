@@ -2,6 +2,7 @@
  * Has a list of sessions played by whoever plays them, some of them ahead of time, and gives a verdict each, in the order of the
  * list. What differs though nobody can say whose difference it is (see doubts.ts) is played again, alone.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../bytes/address.ts';
 import type { Session } from '../sessions/session.ts';
 import { Doubts } from './doubts.ts';
@@ -25,7 +26,14 @@ export interface PlayedMessage {
   readonly oldest: number;
 }
 
+/** A session that differs is played again not sooner than this: clocks that count seconds move. */
+const SECOND_RUN_AFTER_MS = 1_100;
+
 export interface Stage {
+  /** Which sessions are played twice. */
+  readonly twice: 'never' | 'different' | 'always';
+  /** The verdict that two runs give. */
+  settle(first: Replayed, second: Replayed): Replayed;
   /** Where to play it, or the verdict on a session that can't be played. */
   place(session: Session): Promise<Address | Replayed>;
   send(tasks: readonly Task[]): void;
@@ -50,6 +58,9 @@ export class Conductor {
   /** Verdicts that may be another session's doing. */
   readonly #unsure = new Map<number, { readonly replayed: Replayed; readonly sut: Address }>();
   readonly #doubts = new Doubts();
+  /** First runs whose second one is to come, or is under way. */
+  readonly #firstRuns = new Map<number, { readonly replayed: Replayed; readonly sut: Address }>();
+  readonly #due: { readonly number: number; readonly atMs: number }[] = [];
   #sentBytes = 0;
   #next = 0;
   #first = 0;
@@ -77,6 +88,7 @@ export class Conductor {
         continue;
       }
       await this.#fill();
+      await this.#secondRuns(over);
       if (this.#sent.size === 0) continue;
       const message = await this.#stage.receive();
       if (over.aborted) return;
@@ -99,6 +111,21 @@ export class Conductor {
     if (tasks.length > 0) this.#stage.send(tasks);
   }
 
+  /** Sends those that are due; waits for the next one where nothing else is to be done. */
+  async #secondRuns(over: AbortSignal): Promise<void> {
+    const [next] = this.#due;
+    if (next === undefined) return;
+    if (this.#sent.size === 0) await sleep(Math.max(0, next.atMs - performance.now()), undefined, { signal: over }).catch(() => undefined);
+    if (over.aborted) return;
+    const nowMs = performance.now();
+    const tasks: Task[] = [];
+    while (this.#due[0] !== undefined && this.#due[0].atMs <= nowMs && this.#sent.size < MAX_SENT) {
+      const { number } = this.#due.shift() as { number: number };
+      tasks.push(this.#task(number, (this.#firstRuns.get(number) as { sut: Address }).sut, true));
+    }
+    if (tasks.length > 0) this.#stage.send(tasks);
+  }
+
   #task(number: number, sut: Address, again: boolean): Task {
     const session = this.#sessions[number] as Session;
     const bytes = sizeOf(session);
@@ -115,13 +142,20 @@ export class Conductor {
       this.#sent.delete(number);
       this.#sentBytes -= sent.bytes;
       const replayed = await this.#stage.judge(this.#sessions[number] as Session, played);
+      const first = this.#firstRuns.get(number);
+      if (first !== undefined) {
+        this.#firstRuns.delete(number);
+        this.#verdicts.set(number, this.#stage.settle(first.replayed, replayed));
+        continue;
+      }
       this.#unsure.set(number, { replayed, sut: sent.sut });
       if (sent.alone) {
         this.#decide(number);
         continue;
       }
-      // One without an answer says so whatever the others did: to wait for that again would be in vain.
-      const differs = replayed.verdict === 'different' || played.calls.some(({ ambiguous }) => ambiguous === true);
+      // One without an answer says so whatever the others did: to wait for that again would be in vain. What the process kept may be another's call.
+      const differs = replayed.verdict === 'different' || played.calls.some(({ ambiguous }) => ambiguous === true)
+        || replayed.calls.some(({ verdict }) => verdict === 'state' || verdict === 'cached');
       const unproven = played.calls.some(({ certainty }) => certainty !== undefined && certainty !== 'proven');
       this.#doubts.add({ number, began, ended, differs, unproven });
     }
@@ -140,14 +174,24 @@ export class Conductor {
     const known = this.#unsure.get(number);
     if (known === undefined) return;
     this.#unsure.delete(number);
-    this.#verdicts.set(number, known.replayed);
+    const { verdict } = known.replayed;
+    if (this.#stage.twice === 'never' || (verdict !== 'different' && !(this.#stage.twice === 'always' && verdict === 'same'))) {
+      this.#verdicts.set(number, known.replayed);
+      return;
+    }
+    this.#firstRuns.set(number, known);
+    this.#due.push({ number, atMs: performance.now() + SECOND_RUN_AFTER_MS });
   }
 
   #giveUp(): void {
-    for (const number of this.#sent.keys()) this.#verdicts.set(number, unplayed(this.#sessions[number] as Session, 'error', 'the replayer got stuck'));
+    for (const [number, { replayed }] of this.#firstRuns) this.#verdicts.set(number, replayed);
+    for (const number of this.#sent.keys()) if (!this.#firstRuns.has(number)) this.#verdicts.set(number, unplayed(this.#sessions[number] as Session, 'error', 'the replayer got stuck'));
     this.#sent.clear();
     this.#sentBytes = 0;
-    for (const number of [...this.#unsure.keys()]) this.#decide(number);
+    for (const [number, { replayed }] of this.#unsure) this.#verdicts.set(number, replayed);
+    this.#unsure.clear();
+    this.#firstRuns.clear();
+    this.#due.length = 0;
   }
 }
 

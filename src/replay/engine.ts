@@ -4,13 +4,15 @@
  * comes while none is in play (the SUT's start, its background threads) is answered from all sessions by content and consumes
  * nothing. No sockets here, only values and a clock.
  */
+import type { Clocks, Pair } from '../compare/index.ts';
 import { canonicalDestination } from './destination.ts';
-import { CallBook, type Judge, type RecordedCall } from './calls.ts';
+import { CallBook, type Found, type Judge, type RecordedCall } from './calls.ts';
 import { invented } from './invented.ts';
 import { loginOf } from './logins.ts';
 import { missAnswer } from './misses.ts';
 import { Play } from './play.ts';
-import type { How, IdleCall, LiveCall, World } from './played.ts';
+import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
+import { ProcessState } from './process-state.ts';
 import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
@@ -61,6 +63,8 @@ export class Engine {
   readonly #judge: Judge;
   readonly #knowledge: Knowledge;
   readonly #now: () => number;
+  readonly #wallMs: () => number;
+  readonly #state = new ProcessState();
   readonly #setups: readonly Setup[];
   readonly #setupsAt = new Map<string, Setup[]>();
   /** Every session's calls as one book, for what comes while no session is played; never used up. */
@@ -74,12 +78,13 @@ export class Engine {
   #provenInARow = 0;
   #evenAmbiguous = false;
 
-  /** `now`: milliseconds, monotonic. */
-  constructor(world: World, judge: Judge, knowledge: Knowledge, now: () => number) {
+  /** `now`: milliseconds, monotonic. `wallMs`: what the service's clock says, milliseconds since 1970. */
+  constructor(world: World, judge: Judge, knowledge: Knowledge, now: () => number, wallMs: () => number = Date.now) {
     this.#world = world;
     this.#judge = judge;
     this.#knowledge = knowledge;
     this.#now = now;
+    this.#wallMs = wallMs;
     this.#setups = world.prologues.map((prologue) => {
       const name = world.protocols[canonicalDestination(prologue.destination)] ?? 'unknown';
       return setupOf(prologue, name, knowledge.protocol(name));
@@ -97,6 +102,7 @@ export class Engine {
 
   /** What may be asked for while no session is played. */
   learn(session: Session): void {
+    this.#state.learn(session);
     this.#learnt.push(session);
     this.#all = undefined;
   }
@@ -108,9 +114,18 @@ export class Engine {
   }
 
   begin(session: Session): Play {
+    this.#state.learn(session);
     const play = new Play(session, this.#judge, this.#now());
     this.#plays.push(play);
     return play;
+  }
+
+  /** Recorded calls of the session that were not made, and need not be: the process keeps what another one fetched. */
+  cachedOf({ book, session, beganAt }: Play): NonNullable<Played['cached']> {
+    return [...book.unused].flatMap((call) => {
+      const kept = this.#state.keptFor(session, call, beganAt, this.#now());
+      return kept === undefined ? [] : [{ recorded: call.index, ...kept }];
+    });
   }
 
   /** Ends a session that is in play; its calls so far. */
@@ -194,6 +209,10 @@ export class Engine {
       this.#noteIdle(request, true);
       return this.#answerOf(background);
     }
+    for (const play of plays) {
+      const drift = play.book.drift(destination, bytes, this.#clocksOf(play, askedAt));
+      if (drift !== undefined) return this.#use(request, play, drift.call, 'drift', askedAt, undefined, drift.made);
+    }
     if (request.setup) return this.#invented(request);
     return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
   }
@@ -202,21 +221,47 @@ export class Engine {
     return this.#background?.exact(destination, bytes) ?? this.#background?.equal(destination, bytes);
   }
 
-  /** No recorded call of `plays` is this one: the nearest where that is asked for, else a miss. */
+  /** No recorded call of `plays` is this one: what another session kept, one like it where that is asked for, else a miss. */
   #unequal(request: Request, plays: readonly Play[], askedAt: number): Answer {
-    const { destination, bytes } = request;
+    const { destination, bytes, protocol } = request;
     // A call made once more than recorded must not take another call's answer, however alike the two are.
     const repeats = plays.find(({ book }) => book.repeats(destination, bytes));
-    if (repeats === undefined && (this.#world.match === 'sim' || this.#world.onMiss === 'nearest')) {
-      const nearest = nearestOf(plays, destination, bytes);
-      const similar = nearest !== undefined && nearest.score >= this.#world.threshold && this.#world.match === 'sim';
-      if (nearest !== undefined && (similar || this.#world.onMiss === 'nearest')) {
-        return this.#use(request, nearest.play, nearest.call, similar ? 'similar' : 'nearest', askedAt, nearest.score);
+    const play = repeats ?? (plays.length > 1 ? nearestOf(plays, destination, bytes)?.play : undefined) ?? plays[0];
+    if (play === undefined) return this.#miss(request);
+    if (repeats !== undefined) {
+      this.#note(request, play, 'none', askedAt, { repeated: true });
+      return this.#miss(request);
+    }
+    const kept = this.#state.answerFor(play.session, { destination, request: bytes, protocol }, askedAt);
+    if (kept !== undefined) {
+      this.#state.answered(play.session.id, kept.call, askedAt);
+      this.#note(request, play, 'state', askedAt, { kept: { session: kept.session, agoMs: kept.agoMs } });
+      return this.#answerOf(kept.call);
+    }
+    const like = this.#like(request, plays);
+    if (like !== undefined) return this.#use(request, like.play, like.call, like.how, askedAt, like.score);
+    this.#note(request, play, 'none', askedAt);
+    return this.#miss(request);
+  }
+
+  /** The recorded call that may answer although it is another one, where the user asked for that. */
+  #like({ destination, bytes }: Request, plays: readonly Play[]): (FoundIn & { readonly how: How }) | undefined {
+    const { match, onMiss, threshold } = this.#world;
+    if (match === 'chunk') {
+      for (const play of plays) {
+        const last = play.calls.findLast((call) => call.destination === destination && call.recorded !== undefined)?.recorded;
+        const found = play.book.chunk(destination, bytes, last);
+        if (found !== undefined) return { play, ...found, how: 'chunk' };
       }
     }
-    const play = repeats ?? nearestOf(plays, destination, bytes)?.play ?? plays[0];
-    if (play !== undefined) this.#note(request, play, 'none', askedAt, repeats === undefined ? {} : { repeated: true as const });
-    return this.#miss(request);
+    const nearest = match === 'sim' || onMiss === 'nearest' ? nearestOf(plays, destination, bytes) : undefined;
+    if (nearest !== undefined && match === 'sim' && nearest.score >= threshold) return { ...nearest, how: 'similar' };
+    return nearest !== undefined && onMiss === 'nearest' ? { ...nearest, how: 'nearest' } : undefined;
+  }
+
+  /** When the session began, by the service's clock: as recorded, and now. */
+  #clocksOf({ session, beganAt }: Play, nowMs: number): Clocks {
+    return { recordedMs: session.startedAtUs / 1000, liveMs: this.#wallMs() - (nowMs - beganAt) };
   }
 
   /** The sessions that may answer, in the order in which they are asked. */
@@ -226,25 +271,27 @@ export class Engine {
     return [owner.play, ...this.#plays.filter((play) => play !== owner.play)];
   }
 
-  #use(request: Request, play: Play, call: RecordedCall, how: How, askedAt: number, score?: number): Answer {
-    const ambiguous = this.#isAmbiguous(request, play, call, how);
-    if (ambiguous && how === 'equal') this.#evenAmbiguous = true;
-    play.book.use(call);
+  #use(request: Request, play: Play, call: RecordedCall, how: How, askedAt: number, score?: number, made: readonly Pair[] = []): Answer {
+    const ambiguous = this.#isAmbiguous(request, play, call, how, askedAt);
+    if (ambiguous && how !== 'exact') this.#evenAmbiguous = true;
+    play.book.use(call, made);
+    if (how === 'exact' || how === 'equal' || how === 'drift') this.#state.answered(play.session.id, call, askedAt);
     this.#note(request, play, how, askedAt, { recorded: call.index, ...(score === undefined ? {} : { score }), ...(ambiguous ? { ambiguous: true as const } : {}) });
     return this.#answerOf(call);
   }
 
   /** It can't be told whose call it is, and another session in play has another answer to it. */
-  #isAmbiguous({ destination, bytes, owner }: Request, play: Play, call: RecordedCall, how: How): boolean {
-    if (owner?.certainty === 'proven' || this.#plays.length < 2 || (how !== 'exact' && how !== 'equal')) return false;
+  #isAmbiguous({ destination, bytes, owner }: Request, play: Play, call: RecordedCall, how: How, askedAt: number): boolean {
+    if (owner?.certainty === 'proven' || this.#plays.length < 2 || (how !== 'exact' && how !== 'equal' && how !== 'drift')) return false;
     return this.#plays.some((other) => {
       if (other === play) return false;
-      const same = how === 'exact' ? other.book.exact(destination, bytes) : other.book.equal(destination, bytes);
+      const same = how === 'exact' ? other.book.exact(destination, bytes) : how === 'equal' ? other.book.equal(destination, bytes)
+        : other.book.drift(destination, bytes, this.#clocksOf(other, askedAt))?.call;
       return same !== undefined && Buffer.compare(same.response, call.response) !== 0;
     });
   }
 
-  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous'> = {}): void {
+  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept'> = {}): void {
     const { destination, protocol, bytes, owner } = request;
     const alone = this.#plays.length === 1;
     const certainty = owner?.certainty ?? 'unknown';
@@ -323,6 +370,7 @@ export class Engine {
     if (setup !== undefined) return { bytes: setup, then: 'keep' };
     const all = this.#allBooks();
     const call = all?.exact(destination, bytes) ?? all?.equal(destination, bytes);
+    if (call !== undefined) this.#state.answered('', call, this.#now());
     return call === undefined ? undefined : this.#answerOf(call);
   }
 
@@ -334,8 +382,10 @@ export class Engine {
   }
 }
 
-function nearestOf(plays: readonly Play[], destination: string, bytes: Uint8Array): { play: Play; call: RecordedCall; score: number } | undefined {
-  let best: { play: Play; call: RecordedCall; score: number } | undefined;
+type FoundIn = Found & { readonly play: Play };
+
+function nearestOf(plays: readonly Play[], destination: string, bytes: Uint8Array): FoundIn | undefined {
+  let best: FoundIn | undefined;
   for (const play of plays) {
     const found = play.book.nearest(destination, bytes);
     if (found !== undefined && (best === undefined || found.score > best.score)) best = { play, ...found };

@@ -15,8 +15,11 @@ const MAX_AMBIENT = 10_000;
 /** Reads every path in order; `ids` (unique prefixes are enough) keeps only those. `quietMs` as in `DerivationOptions`. */
 export function load(paths: readonly string[], ids: readonly string[], quietMs: number): Loaded[] {
   const all = paths.flatMap((path) => loadPath(path, quietMs));
-  return ids.length === 0 ? all : ids.flatMap((id) => named(all, id));
+  return ids.length === 0 ? all : chosen(all, ids);
 }
+
+/** Those that `ids` name; unique beginnings are enough. */
+export const chosen = (all: readonly Loaded[], ids: readonly string[]): Loaded[] => ids.flatMap((id) => named(all, id));
 
 function loadPath(path: string, quietMs: number): Loaded[] {
   const background = plainOf(path, quietMs);

@@ -69,7 +69,7 @@ function inPlainForm<T extends OutboundTalk | AmbientTalk>(talk: T, statements: 
 /** The calls of no session as a session's, so that they can be learnt: they answer the SUT's start, and what it does by itself. */
 export function ofNoSession(like: Session, ambient: readonly AmbientTalk[]): Session {
   const outbound = ambient.filter((talk) => !isAgreed(talk)).map((talk): OutboundTalk => ({ ...talk, attribution: 'elimination', certainty: 'likely' }));
-  return { ...like, outbound, prologues: [] };
+  return { ...like, id: '', outbound, prologues: [] };
 }
 
 /** One of each text: the one of which most is known. */

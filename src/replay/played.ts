@@ -4,11 +4,14 @@ import type { Bypassed } from './bypass.ts';
 import type { Moved } from './moved.ts';
 import type { Pace } from './pace.ts';
 import type { Certainty, OutboundTalk, Prologue, Talk } from '../sessions/session.ts';
+import type { KeptElsewhere } from './process-state.ts';
 import type { Prepared } from './statements/statements.ts';
 
-/** `equal`: only a call that is the same to the protocol is answered; `sim`: else the most similar one. */
-export type MatchStep = 'equal' | 'sim';
-export type OnMiss = 'fail' | 'nearest' | 'passthrough';
+/** The step after exact, equal and drift: `none`, koala's `chunk`, or `sim`, the most similar call from the threshold on. */
+export const MATCH_STEPS = ['none', 'chunk', 'sim'] as const;
+export type MatchStep = (typeof MATCH_STEPS)[number];
+export const ON_MISS = ['fail', 'nearest', 'passthrough'] as const;
+export type OnMiss = (typeof ON_MISS)[number];
 
 /** What holds for a whole run, derived from all its sessions. Can be sent to a worker. */
 export interface World {
@@ -39,8 +42,11 @@ export type PlainTalk = OutboundTalk & { readonly agreed?: true };
 
 export const isAgreed = (talk: Talk): boolean => (talk as Partial<PlainTalk>).agreed === true;
 
-/** How the answer of a live call was found. `none`: it was not. `refused`: it failed to connect, as recorded. */
-export type How = 'exact' | 'equal' | 'similar' | 'nearest' | 'none' | 'refused';
+/**
+ * How the answer of a live call was found. `drift`: equal but for values that the service made itself. `state`: another session
+ * had made it. `none`: it was not found. `refused`: it failed to connect, as recorded.
+ */
+export type How = 'exact' | 'equal' | 'drift' | 'state' | 'chunk' | 'similar' | 'nearest' | 'none' | 'refused';
 
 /** One request that the SUT sent to a dependency while a session was played. Set-up requests (logins, SET) are no calls. */
 export interface LiveCall {
@@ -52,8 +58,10 @@ export interface LiveCall {
   readonly recorded?: number;
   /** It was made before, and once more than recorded. */
   readonly repeated?: true;
-  /** 0..1, where the call was found by similarity. */
+  /** Where the call was found by likeness: 0..1; of `chunk` it can be more. */
   readonly score?: number;
+  /** `state`: whose call answered it. */
+  readonly kept?: KeptElsewhere;
   /** How sure it is that it was made for this session; absent: no other was in play, and nobody looked. `unknown`: found by content. */
   readonly certainty?: Certainty | 'unknown';
   /** Another session in play had another answer to the same call, and it was not proven whose it was. */
@@ -71,6 +79,8 @@ export interface Played {
   readonly response: Uint8Array;
   readonly responseEnd: ResponseEnd;
   readonly calls: readonly LiveCall[];
+  /** Recorded calls (indexes into `outbound`) that were not made, and need not have been: the process had what they fetch. */
+  readonly cached?: readonly (KeptElsewhere & { readonly recorded: number })[];
   readonly durationMs: number;
 }
 

@@ -8,7 +8,7 @@ import type { Play } from './play.ts';
 import type { LiveCall } from './played.ts';
 import { coarseDemands } from './demands.ts';
 import type { Result, Task } from './task.ts';
-import { isFarewell } from './verdict.ts';
+import { isFarewell } from './judge-calls.ts';
 
 /** Calls that were recorded after the response are waited for this long; others only until they can be taken for not made. */
 const AFTER_RESPONSE_MS = 2_000;
@@ -120,11 +120,12 @@ export class Player {
     const refused = met.flatMap(({ indexes, destination }) => indexes.map((recorded): LiveCall => ({
       destination, protocol: 'unknown', request: new Uint8Array(0), how: 'refused', recorded, beganMs: 0, endedMs: 0,
     })));
+    const cached = engine.cachedOf(play);
     const calls = [...engine.finish(play), ...refused];
     this.#schedule.done(turn);
     this.#began.delete(turn);
     const ended = this.#clock += 1;
-    this.#options.report({ number: task.number, began, ended, played: { session: task.session.id, response, responseEnd: end, calls, durationMs } });
+    this.#options.report({ number: task.number, began, ended, played: { session: task.session.id, response, responseEnd: end, calls, cached, durationMs } });
     this.#pump();
   }
 

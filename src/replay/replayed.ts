@@ -1,7 +1,19 @@
 /** The verdict on one session: the contract that scripts read (`replay --json`), documented in docs/replay.md. */
 import type { Difference, Noise } from '../compare/index.ts';
+import type { How } from './played.ts';
 
 export type { Difference, Noise };
+
+/** A recorded call that a live one could have been. */
+export interface Candidate {
+  /** Index into the session's `outbound`. */
+  readonly recorded: number;
+  readonly summary: string;
+  /** 0..1: how alike they are. */
+  readonly score: number;
+  /** It answered another call. */
+  readonly used?: true;
+}
 
 export interface ReplayedCall {
   readonly verdict: 'same' | 'different' | 'missing' | 'new' | 'reordered' | 'state' | 'cached';
@@ -20,6 +32,14 @@ export interface ReplayedCall {
   readonly differences: readonly Difference[];
   /** How many more differences there are than are listed; absent: none. */
   readonly more?: number;
+  /** How its answer was found; absent for a recorded call that was not made. */
+  readonly how?: How;
+  /** Why this recorded call, or none, in words. */
+  readonly because?: string;
+  /** Values in which it differs and that the service makes itself: `uuid`, `time`, … Counted as noise. */
+  readonly drift?: readonly { readonly path: string; readonly kind: string }[];
+  /** With `--explain`, where it was not found by what it asks: the recorded calls most like it. */
+  readonly candidates?: readonly Candidate[];
 }
 
 export interface Replayed {
@@ -31,6 +51,8 @@ export interface Replayed {
   readonly verdict: 'same' | 'different' | 'skipped' | 'error';
   /** Why it was skipped, or what went wrong. */
   readonly reason?: string;
+  /** It was played a second time, and differed in another way: in a status, a structure, or which calls it made. */
+  readonly flaky?: true;
   readonly durationMs: number;
   /** How many differences were left out as volatile. */
   readonly ignored: number;
@@ -54,5 +76,13 @@ export interface ReplaySummary {
   readonly serialised: number;
   /** Sessions that were played again, alone, since a difference might have been another session's. */
   readonly again: number;
+  /** Differences that were left out as noise; those of them where a rule asked for a pattern, a type or a range. */
+  readonly ignored: number;
+  readonly asked: number;
+  /** Calls answered as in another session; calls that were not made since the process had their answer. */
+  readonly state: number;
+  readonly cached: number;
+  /** Sessions that were played a second time and differed in another way. */
+  readonly flaky: number;
   readonly wallMs: number;
 }

@@ -6,6 +6,7 @@ import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import type { Probes } from '../kernel/probes.ts';
 import { startThread } from '../kernel/thread.ts';
+import type { NoiseRules } from '../compare/index.ts';
 import type { Session } from '../sessions/session.ts';
 import { sweep } from './clean.ts';
 import { RecordedClock, unreached } from './clock.ts';
@@ -25,7 +26,8 @@ import { processesOf, takeRunning, type Running } from './running.ts';
 import type { Prepared } from './statements/statements.ts';
 import { packedSession } from './task.ts';
 import { trackerSource } from './tracker.ts';
-import { judge, unplayed } from './verdict.ts';
+import { verdictOfTwo } from './second-run.ts';
+import { judge, sessionSummary, unplayed } from './verdict.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
 import { worldOf, type WorldOptions } from './world.ts';
 
@@ -64,6 +66,18 @@ export interface ReplayOptions extends WorldOptions {
   readonly allowIncomplete: boolean;
   /** Sessions played at a time; by default the number of cores, or one where there are few sessions. One, where the kernel can't be asked whose calls are whose. */
   readonly concurrency?: number;
+  /** So many of the first sessions are played before all others. */
+  readonly warmUp?: number;
+  /** What may differ, as the user declared it. */
+  readonly noise?: NoiseRules;
+  /** Which sessions are played a second time, to tell values that are others each time; default none. */
+  readonly twice?: 'never' | 'different' | 'always';
+  /** Told of each session that was played twice. */
+  readonly onTwice?: (first: Replayed, second: Replayed) => void;
+  /** What the process may have kept between sessions counts as a difference. */
+  readonly strict?: boolean;
+  /** Say which recorded calls each one was chosen among. */
+  readonly explain?: boolean;
   /** Told at the end how it was played. */
   readonly facts?: (facts: RunFacts) => void;
   /** Ends the run; what was judged until then has been yielded. */
@@ -80,7 +94,12 @@ export async function* replay(loaded: readonly Loaded[], options: ReplayOptions)
   const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), options);
   options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0 });
   try {
-    if (run !== undefined) yield* run.play(loaded);
+    if (run !== undefined) {
+      // Those that warm the process up are through before any other begins.
+      const warm = options.warmUp ?? 0;
+      yield* run.play(loaded.slice(0, warm));
+      yield* run.play(loaded.slice(warm));
+    }
     else for (const { session, file } of loaded) {
       yield { ...unplayed(session, 'skipped', whyNot(session, options.allowIncomplete) ?? ''), ...(file === undefined ? {} : { file }) };
     }
@@ -255,9 +274,15 @@ class Run {
         return message;
       },
       judge: (session, played) => this.#judge(session, played),
+      twice: this.#options.twice ?? 'never',
+      settle: (first, second) => {
+        this.#options.onTwice?.(first, second);
+        return first.verdict === 'different' ? verdictOfTwo(first, second, this.#options.strict === true) : first;
+      },
       note: (text) => { this.#options.note(text); },
     });
-    this.#again = () => conductor.again;
+    const before = this.#again();
+    this.#again = () => before + conductor.again;
     return conductor;
   }
 
@@ -276,7 +301,8 @@ class Run {
   }
 
   async #judge(session: Session, played: Played): Promise<Replayed> {
-    const replayed = judge(session, played, this.#world);
+    const { strict = false, explain = false, noise } = this.#options;
+    const replayed = judge(session, played, { threshold: this.#world.threshold, strict, explain, ...noise?.for(sessionSummary(session)) });
     const sut = replayed.verdict === 'error' ? sutOf(session, this.#options) : undefined;
     if (sut === undefined || await this.#listens(sut)) return replayed;
     return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#absence(sut)}` };

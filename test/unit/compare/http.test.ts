@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { compareTalk, equalByProtocol, maxDifferences } from '../../../src/compare/index.ts';
-import type { TalkComparison } from '../../../src/compare/index.ts';
+import type { Difference, TalkComparison } from '../../../src/compare/index.ts';
 
 const GET = Buffer.from('GET /a HTTP/1.1\r\nHost: x\r\n\r\n');
 type Headers = Readonly<Record<string, string>>;
@@ -196,7 +196,7 @@ describe('HTTP requests compared', () => {
     for (const other of [base.replace('q=1', 'q=2'), base.replace(': t', ': u'), base.replace('"a":1', '"a":2')]) assert.ok(!equalByProtocol(Buffer.from(base), Buffer.from(other), 'http'), other);
   });
   it('the caller\'s rules make differences noise, by path', () => {
-    const ignore = (path: string): string | undefined => (path === 'response.body.$.at' ? '--ignore' : undefined);
+    const ignore = ({ path }: Difference): string | undefined => (path === 'response.body.$.at' ? '--ignore' : undefined);
     const comparison = compareTalk({ request: GET, response: answer('{"at":1,"b":1}') }, { request: GET, response: answer('{"at":2,"b":1}') }, 'http', { ignore });
     assert.deepEqual(comparison, { verdict: 'same', differences: [], more: 0, ignored: 1, noise: [{ path: 'response.body.$.at', rule: '--ignore' }] });
   });

@@ -14,6 +14,7 @@ interface Script {
   /** What a session's play is like; `time`: the first time or a second one. */
   play(task: Task, time: number): { readonly verdict: Replayed['verdict']; readonly calls?: readonly LiveCall[] };
   readonly skip?: string;
+  readonly twice?: 'never' | 'different' | 'always';
   /** Answers come by so many, the last sent first. */
   readonly batch?: number;
 }
@@ -49,6 +50,8 @@ async function conducted(count: number, script: Script, over = new AbortControll
       return Promise.resolve({ results: results.reverse(), oldest: clock + 1 });
     },
     judge: (one) => Promise.resolve({ ...unplayed(one, 'error', ''), verdict: verdictOf.get(one.id) ?? 'error' }),
+    twice: script.twice ?? 'never',
+    settle: (first, second) => ({ ...first, verdict: second.verdict }),
     note: (text) => { notes.push(text); },
   });
   const verdicts: string[] = [];
@@ -69,6 +72,19 @@ describe('the conductor', () => {
     assert.equal(again, 4, 'the four that were in play together');
     assert.deepEqual(sent.filter(({ alone, first }) => alone && first).map(({ number }) => number).sort(), [4, 5, 6, 7]);
     assert.ok(verdicts.every((one) => one.endsWith(' same')));
+  });
+
+  it('plays what differs once more, alone and more than a second later, and gives the verdict of both, in order', async () => {
+    const began = performance.now();
+    const play: Script['play'] = ({ number }, time) => ({ verdict: number % 3 === 0 && time === 1 ? 'different' : 'same' });
+    const { verdicts, sent, again } = await conducted(9, { play, twice: 'different' });
+    assert.deepEqual(verdicts, Array.from({ length: 9 }, (_, n) => `s${n} same`));
+    assert.deepEqual(sent.slice(9).map(({ number, alone }) => [number, alone]).sort(), [[0, true], [3, true], [6, true]]);
+    assert.ok(performance.now() - began >= 1_000);
+    assert.equal(again, 0, 'these are not counted among those that were doubtful');
+    assert.deepEqual((await conducted(9, { play, twice: 'never' })).sent.length, 9);
+    assert.deepEqual((await conducted(3, { play: () => ({ verdict: 'same' }), twice: 'always' })).sent.length, 6);
+    assert.deepEqual((await conducted(3, { play: () => ({ verdict: 'error' }), twice: 'always' })).sent.length, 3);
   });
 
   it('keeps what differs again when alone, and what differed with every call proven', async () => {

@@ -38,7 +38,7 @@ describe('the engine', () => {
   });
 
   it('gives no answer twice', () => {
-    const engine = engineOf([one], { match: 'equal' });
+    const engine = engineOf([one], { match: 'none' });
     engine.begin(one);
     engine.ask(request(http, 'http', page('1')));
     assert.match(text(engine.ask(request(http, 'http', page('1'))).bytes), /^HTTP\/1\.1 502 /);
@@ -54,7 +54,7 @@ describe('the engine', () => {
       return engine.finish()[0]?.how;
     };
     assert.equal(how({ threshold: 0.5 }, changed), 'similar');
-    assert.equal(how({ match: 'equal' }, changed), 'none');
+    assert.equal(how({ match: 'none' }, changed), 'none');
     assert.equal(how({ threshold: 1 }, changed), 'none');
     assert.equal(how({ threshold: 1, onMiss: 'nearest' }, changed), 'nearest');
     assert.equal(how({}, 'DELETE /everything HTTP/1.0\r\n\r\n'), 'none');
@@ -123,6 +123,37 @@ describe('the engine', () => {
       answerTo(engine, page('of-a'));
       assert.equal(engine.trusted, false);
     });
+  });
+
+  it('answers a call whose id the service made itself, and none of another session that seems to be its own', () => {
+    const put = (id: string, item: number): string => `GET /put?id=${id}&item=${item} HTTP/1.1\r\nHost: api\r\n\r\n`;
+    const [a, b, c] = ['0b9f1f4e-3a55-4f0e-9d0b-1c2d3e4f5a6b', '7c1e2d3f-9b8a-4c6d-8e7f-a0b1c2d3e4f5', 'f1e2d3c4-5b6a-4788-9099-8a7b6c5d4e3f'];
+    const made = session({ request: get('/'), response: ok('x'), calls: [call({ to: http, protocol: 'http', request: put(a, 1), response: ok('1') }), call({ to: http, protocol: 'http', request: put(b, 2), response: ok('2') })] });
+    const engine = engineOf([made], { match: 'none' });
+    engine.begin(made);
+    assert.equal(text(engine.ask(request(http, 'http', put(c, 2))).bytes), ok('2'));
+    assert.match(text(engine.ask(request(http, 'http', put(c, 1))).bytes), /^HTTP\/1\.1 502 /, 'one id is not two');
+    assert.deepEqual(engine.finish().map(({ how, recorded }) => [how, recorded]), [['drift', 1], ['none', undefined]]);
+  });
+
+  it('answers what its session lacks as another session had it before, once, and says whose', () => {
+    const asks = session({ id: 'asks', request: get('/'), response: ok('x'), calls: [call({ to: http, protocol: 'http', request: page('1'), response: ok('kept') })] });
+    const base = session({ id: 'lacks', request: get('/'), response: ok('x') });
+    const lacks = { ...base, startedAtUs: base.startedAtUs + 5_000_000 };
+    const engine = engineOf([asks, lacks], { match: 'none' });
+    const play = engine.begin(lacks);
+    assert.equal(text(engine.ask(request(http, 'http', page('1'))).bytes), ok('kept'));
+    assert.match(text(engine.ask(request(http, 'http', page('1'))).bytes), /^HTTP\/1\.1 502 /, 'a cache would have had it by now');
+    assert.deepEqual(engine.finish(play).map(({ how, kept }) => [how, kept?.session]), [['state', 'asks'], ['none', undefined]]);
+    const later = engine.begin(asks);
+    assert.deepEqual(engine.cachedOf(later).map(({ recorded, session: whose }) => [recorded, whose]), [[0, 'lacks']]);
+  });
+
+  it('answers by pieces in common where chunk is asked for', () => {
+    const engine = engineOf([one], { match: 'chunk' });
+    engine.begin(one);
+    engine.ask(request(http, 'http', page('2').replace('service', 'gateway')));
+    assert.deepEqual(engine.finish().map(({ how, recorded }) => [how, recorded]), [['chunk', 1]]);
   });
 
   it('does not look at another destination, however equal the call', () => {

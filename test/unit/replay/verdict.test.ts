@@ -91,6 +91,32 @@ describe('the verdict on a session', () => {
     assert.ok(sessionLines({ ...judge(one, played(both), { threshold }), response }, pc.createColors(false)).length < 100);
   });
 
+  it('is the same where the process had kept or forgotten something, but not when asked to be strict', () => {
+    const kept = { session: 'other', agoMs: 1_000 };
+    const happened = played([both[0]!, live(get('/z'), 'state', undefined, { kept })], { cached: [{ recorded: 1, ...kept }] });
+    const apart = session({ request: get('/'), response: ok('{"a":1}'), calls: [one.outbound[0]!, call({ to: '10.0.0.6:80', protocol: 'http', request: get('/y'), response: ok('2'), atMs: 2 })] });
+    const { verdict, calls } = judge(apart, happened, { threshold });
+    assert.deepEqual([verdict, calls.map((each) => each.verdict)], ['same', ['same', 'state', 'cached']]);
+    assert.match(calls.map(({ because }) => because).join('; '), /session other had the answer 1\.0 s before, when recorded; session other got the same answer 1\.0 s before, in this run/);
+    assert.equal(judge(apart, happened, { threshold, strict: true }).verdict, 'different');
+  });
+
+  it('takes a call that another session answered, and a like one that was not made, for one that changed', () => {
+    const kept = { session: 'other', agoMs: 1_000 };
+    const happened = played([both[0]!, live(get('/y?v=2'), 'state', undefined, { kept })], { cached: [{ recorded: 1, ...kept }] });
+    const { verdict, calls } = judge(one, happened, { threshold });
+    assert.deepEqual([verdict, calls.map((each) => each.verdict), calls[1]?.differences.map(({ path }) => path)],
+      ['different', ['same', 'different'], ['calls[1].request.query.v']]);
+  });
+
+  it('names drift by its path and kind, and counts it as noise', () => {
+    const request = (id: string): string => `GET /x?q=1&id=${id} HTTP/1.1\r\nHost: service\r\n\r\n`;
+    const made = session({ request: get('/'), response: ok('1'), calls: [call({ to, protocol: 'http', request: request('0b9f1f4e-3a55-4f0e-9d0b-1c2d3e4f5a6b'), response: ok('1') })] });
+    const { verdict, calls, noise, ignored } = judge(made, played([live(request('7c1e2d3f-9b8a-4c6d-8e7f-a0b1c2d3e4f5'), 'drift', 0)], { response: bytes(ok('1')) }), { threshold });
+    const path = 'calls[0].request.query.id';
+    assert.deepEqual([verdict, calls[0]?.verdict, calls[0]?.drift, noise, ignored], ['same', 'same', [{ path, kind: 'uuid' }], [{ path, rule: 'made by the service: uuid' }], 1]);
+  });
+
   it('does not miss a goodbye', () => {
     const quit = session({ request: get('/'), response: ok('1'), calls: [call({ to: '10.0.0.6:6379', protocol: 'redis', request: '*1\r\n$4\r\nQUIT\r\n', response: '+OK\r\n' })] });
     assert.equal(judge(quit, played([], { response: bytes(ok('1')) }), { threshold }).verdict, 'same');

@@ -1,0 +1,131 @@
+/**
+ * Recorded calls found by what they ask: by their bytes, by what these mean to the protocol, and by that with the values masked
+ * that a service makes itself. Each index is made when it is first asked for, in one pass over the calls of one destination.
+ */
+import { createHash } from 'node:crypto';
+import { canonicalText, maskedText, requestModel, type Json } from '../compare/index.ts';
+import type { ProtocolName } from '../protocols/protocol.ts';
+import type { RecordedCall } from './calls.ts';
+
+/** Keys longer than this are kept as their digest. */
+const MAX_KEY_CHARS = 512;
+
+const shortened = (text: string): string => (text.length <= MAX_KEY_CHARS ? text : `${text.length} ${createHash('sha1').update(text).digest('base64')}`);
+
+/** A request by its bytes. */
+export function exactKey(request: Uint8Array): string {
+  const bytes = Buffer.from(request.buffer, request.byteOffset, request.byteLength);
+  return bytes.length <= MAX_KEY_CHARS ? bytes.toString('latin1') : `${bytes.length} ${createHash('sha1').update(bytes).digest('base64')}`;
+}
+
+/** A key of a request by what it asks, from its canonical text. */
+export const keyOf = shortened;
+const equalKey = (model: Json): string => shortened(canonicalText(model));
+const maskedKey = (model: Json): string => shortened(canonicalText(model, maskedText));
+
+/** Calls of one key in recorded order. */
+class Queue {
+  readonly calls: RecordedCall[] = [];
+  #used = 0;
+
+  /** Unused ones in recorded order, at most `most`. */
+  unused(isUsed: (call: RecordedCall) => boolean, most: number): RecordedCall[] {
+    while (this.#used < this.calls.length && isUsed(this.calls[this.#used]!)) this.#used += 1;
+    const found: RecordedCall[] = [];
+    for (let at = this.#used; at < this.calls.length && found.length < most; at += 1) {
+      if (!isUsed(this.calls[at]!)) found.push(this.calls[at]!);
+    }
+    return found;
+  }
+}
+
+type Kind = 'exact' | 'equal' | 'masked';
+
+/** The calls of one destination. */
+export class RequestIndex {
+  readonly calls: readonly RecordedCall[];
+  readonly #isUsed: (call: RecordedCall) => boolean;
+  readonly #queues: Partial<Record<Kind, Map<string, Queue>>> = {};
+  readonly #models = new Map<RecordedCall, Json>();
+  readonly #protocol: ProtocolName;
+  /** A request is asked for step by step: it is read once. */
+  #last: { readonly request: Uint8Array; readonly model: Json } | undefined;
+  /** By bytes, for beginnings. */
+  #sorted: readonly RecordedCall[] | undefined;
+
+  constructor(calls: readonly RecordedCall[], isUsed: (call: RecordedCall) => boolean) {
+    this.calls = calls;
+    this.#isUsed = isUsed;
+    this.#protocol = calls.find(({ protocol }) => protocol !== 'unknown')?.protocol ?? 'unknown';
+  }
+
+  exact(request: Uint8Array): RecordedCall | undefined {
+    return this.#find('exact', exactKey(request))?.unused(this.#isUsed, 1)[0];
+  }
+
+  equal(model: Json): RecordedCall | undefined {
+    return this.byKey(equalKey(model));
+  }
+
+  /** By `keyOf` the canonical text. */
+  byKey(key: string): RecordedCall | undefined {
+    return this.#find('equal', key)?.unused(this.#isUsed, 1)[0];
+  }
+
+  /** Unused calls that are equal but for values that a service makes itself, in recorded order. */
+  masked(model: Json, most: number): readonly RecordedCall[] {
+    return this.#find('masked', maskedKey(model))?.unused(this.#isUsed, most) ?? [];
+  }
+
+  /** Whether there is such a call, used or not. */
+  has(request: Uint8Array, model: Json): boolean {
+    return this.#find('exact', exactKey(request)) !== undefined || this.#find('equal', equalKey(model)) !== undefined;
+  }
+
+  /** What a live request asks, read as the recorded ones of its destination are. */
+  modelOf(request: Uint8Array): Json {
+    if (this.#last?.request !== request) this.#last = { request, model: requestModel(request, this.#protocol) };
+    return this.#last.model;
+  }
+
+  modelOfCall(call: RecordedCall): Json {
+    const known = this.#models.get(call);
+    if (known !== undefined) return known;
+    const model = requestModel(call.request, this.#protocol);
+    this.#models.set(call, model);
+    return model;
+  }
+
+  /** Whether an unused call's request begins with `bytes` and goes on. */
+  goesOn(bytes: Uint8Array): boolean {
+    this.#sorted ??= [...this.calls].sort((a, b) => Buffer.compare(a.request, b.request));
+    let from = 0;
+    let to = this.#sorted.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (Buffer.compare(this.#sorted[middle]!.request, bytes) < 0) from = middle + 1;
+      else to = middle;
+    }
+    for (let at = from; at < this.#sorted.length; at += 1) {
+      const call = this.#sorted[at]!;
+      if (call.request.length < bytes.length || Buffer.compare(call.request.subarray(0, bytes.length), bytes) !== 0) return false;
+      if (call.request.length > bytes.length && !this.#isUsed(call)) return true;
+    }
+    return false;
+  }
+
+  #find(kind: Kind, key: string): Queue | undefined {
+    return (this.#queues[kind] ??= this.#index(kind)).get(key);
+  }
+
+  #index(kind: Kind): Map<string, Queue> {
+    const queues = new Map<string, Queue>();
+    for (const call of this.calls) {
+      const key = kind === 'exact' ? exactKey(call.request) : kind === 'equal' ? equalKey(this.modelOfCall(call)) : maskedKey(this.modelOfCall(call));
+      let queue = queues.get(key);
+      if (queue === undefined) queues.set(key, queue = new Queue());
+      queue.calls.push(call);
+    }
+    return queues;
+  }
+}
