@@ -62,6 +62,11 @@ export class ClockHand {
     this.#offsetMs = offsetMs;
     write(this.#file, offsetMs);
   }
+
+  /** What time it is to the service, Unix ms: today's until it is set. */
+  now(nowMs = Date.now()): number {
+    return Number.isFinite(this.#offsetMs) ? nowMs + this.#offsetMs : nowMs;
+  }
 }
 
 export class RecordedClock {

@@ -79,13 +79,14 @@ const note = (text: string): void => {
   toMain({ kind: 'note', text });
 };
 
+const hand = clock === undefined ? undefined : new ClockHand(clock, concurrency === 1);
 const engine = new Engine(world, { equal: equalByProtocol, similarity }, {
   protocol: protocolNamed,
   recognise: (client, serverPort) => {
     const found = recognise(client, new Uint8Array(0), { serverPort });
     return found === 'more' || found === undefined ? undefined : found.name;
   },
-}, () => performance.now());
+}, () => performance.now(), () => hand?.now() ?? Date.now());
 const names = new Names(world.names, Object.keys(world.protocols), world.bypassed, world.moved);
 const real = new RealWorld(running !== undefined, toMain);
 const connections = new Set<OutboundConnection>();
@@ -107,7 +108,6 @@ function tell(): void {
   } satisfies FromWorker, pack.buffers);
 }
 
-const hand = clock === undefined ? undefined : new ClockHand(clock, concurrency === 1);
 const player = new Player({
   engine, concurrency, report, faultChain: running === undefined ? FAULT_CHAIN : chainOf(ourselves(), 'F'),
   client: ({ session: { inbound, startedAtUs }, responseBytes, sut }, dialled) => {

@@ -136,6 +136,20 @@ describe('the engine', () => {
     assert.deepEqual(engine.finish().map(({ how, recorded }) => [how, recorded]), [['drift', 1], ['none', undefined]]);
   });
 
+  it('takes a time for the service\'s own as far from the clock that it goes by as recorded', () => {
+    const at = (ms: number): string => `GET /put?at=${ms} HTTP/1.1\r\nHost: api\r\n\r\n`;
+    const recordedMs = 1_700_000_000_000;
+    const made = session({ request: get('/'), response: ok('x'), calls: [call({ to: http, protocol: 'http', request: at(recordedMs + 5), response: ok('1') })] });
+    const how = (wallMs: number, liveMs: number): string | undefined => {
+      const engine = new Engine(worldOf([made], { ...options, match: 'none' }), { equal: equalByProtocol, similarity }, { protocol: protocolNamed, recognise: () => undefined }, () => 0, () => wallMs);
+      engine.begin(made);
+      engine.ask(request(http, 'http', at(liveMs)));
+      return engine.finish()[0]?.how;
+    };
+    const [today, recorded] = [recordedMs + 86_400_123, recordedMs + 40];
+    assert.deepEqual([how(today, today + 7), how(recorded, recorded + 7), how(today, recorded), how(recorded, today)], ['drift', 'drift', 'none', 'none']);
+  });
+
   it('answers what its session lacks as another session had it before, once, and says whose', () => {
     const asks = session({ id: 'asks', request: get('/'), response: ok('x'), calls: [call({ to: http, protocol: 'http', request: page('1'), response: ok('kept') })] });
     const base = session({ id: 'lacks', request: get('/'), response: ok('x') });
