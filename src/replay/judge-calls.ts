@@ -43,6 +43,8 @@ export function judgeCalls(session: Session, played: Pick<Played, 'calls' | 'cac
   const done: { talk: OutboundTalk; live: LiveCall }[] = [];
   const noise: Noise[] = [];
   for (const call of played.calls) {
+    // Whether a connection is closed within the session that used it or the next is chance.
+    if (isFarewellRequest(call.request)) continue;
     const paired = pairOf(session, unused, call, options.threshold);
     const talk = paired === undefined ? undefined : session.outbound[paired.index];
     const explained = {
@@ -52,7 +54,6 @@ export function judgeCalls(session: Session, played: Pick<Played, 'calls' | 'cac
     const score = call.score ?? paired?.score;
     const base = { destination: call.destination, ...(call.certainty === undefined ? {} : { certainty: call.certainty }), ...(score === undefined ? {} : { score }) };
     if (paired === undefined || talk === undefined) {
-      if (isFarewellRequest(call.request)) continue;
       const verdict = call.how === 'state' ? 'state' : 'new';
       calls.push({ ...base, verdict, summary: summaryOf(call.request, NOTHING, call.protocol), differences: [], ...explained });
       continue;

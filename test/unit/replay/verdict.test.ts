@@ -53,6 +53,15 @@ describe('the verdict on a session', () => {
     assert.deepEqual(judge(one, played(calls), { threshold }).calls.map(({ verdict }) => verdict), ['same', 'new', 'missing']);
   });
 
+  it('takes the goodbye of a connection for no call: it may come in the next session, before what it was recorded after', () => {
+    const goodbye = call({ to, protocol: 'redis', request: 'QUIT\r\n', response: '+OK\r\n', atMs: 3 });
+    const { request, response } = { request: get('/'), response: ok('{"a":1}') };
+    const two = session({ request, response, calls: [call({ to, protocol: 'http', request: get('/x?q=1'), response: ok('1'), atMs: 1 }), goodbye] });
+    const early = [live('QUIT\r\n', 'exact', 1, { protocol: 'redis' }), live(get('/x?q=1'), 'exact', 0, { beganMs: 3, endedMs: 4 })];
+    const judged = judge(two, { ...played(early), session: two.id }, { threshold });
+    assert.deepEqual([judged.verdict, judged.calls.map(({ summary, verdict }) => `${summary} ${verdict}`)], ['same', ['GET /x?q=1 same']]);
+  });
+
   it('names calls of one thread that changed places, but not calls that overlapped', () => {
     const reversed = [live(get('/y'), 'exact', 1), live(get('/x?q=1'), 'exact', 0, { beganMs: 3, endedMs: 4 })];
     assert.deepEqual(judge(one, played(reversed), { threshold }).calls.map(({ verdict }) => verdict), ['same', 'reordered']);
