@@ -89,7 +89,11 @@ export class Conductor {
       }
       await this.#fill();
       await this.#secondRuns(over);
-      if (this.#sent.size === 0) continue;
+      if (this.#sent.size === 0) {
+        // Nothing comes any more that would tell: something that was given up is in play still.
+        if (this.#due.length === 0) this.#settleUnsure();
+        continue;
+      }
       const message = await this.#stage.receive();
       if (over.aborted) return;
       if (message === undefined) this.#giveUp();
@@ -138,7 +142,8 @@ export class Conductor {
   async #take({ results, oldest }: PlayedMessage): Promise<void> {
     for (const { number, began, ended, played } of results) {
       const sent = this.#sent.get(number);
-      if (sent === undefined) continue;
+      // What comes after it was given up may be of the list before this one.
+      if (sent === undefined || played.session !== this.#sessions[number]?.id) continue;
       this.#sent.delete(number);
       this.#sentBytes -= sent.bytes;
       const replayed = await this.#stage.judge(this.#sessions[number] as Session, played);
@@ -188,10 +193,14 @@ export class Conductor {
     for (const number of this.#sent.keys()) if (!this.#firstRuns.has(number)) this.#verdicts.set(number, unplayed(this.#sessions[number] as Session, 'error', 'the replayer got stuck'));
     this.#sent.clear();
     this.#sentBytes = 0;
-    for (const [number, { replayed }] of this.#unsure) this.#verdicts.set(number, replayed);
-    this.#unsure.clear();
+    this.#settleUnsure();
     this.#firstRuns.clear();
     this.#due.length = 0;
+  }
+
+  #settleUnsure(): void {
+    for (const [number, { replayed }] of this.#unsure) this.#verdicts.set(number, replayed);
+    this.#unsure.clear();
   }
 }
 

@@ -12,6 +12,8 @@ import type { Talk } from '../sessions/session.ts';
 const SHORT_QUIET_MS = 20;
 /** A client that had ended its side is imitated only after this long without an answer: many services give up on seeing it. */
 const HALF_CLOSE_MS = 200;
+/** An answer may be so much longer than the recorded one: more is not kept. */
+const MAX_LONGER_BYTES = 256 << 20;
 const CONNECT_AGAIN_MS = [5, 20, 100, 400];
 
 export interface Heard {
@@ -68,12 +70,15 @@ export async function playClient(
   let bytes = 0;
   const end = await new Promise<ResponseEnd>((resolve) => {
     let timer: NodeJS.Timeout | undefined;
+    /** Set once it is as long as recorded: what goes on from there (a stream of events) has this long to end. */
+    let last: NodeJS.Timeout | undefined;
     const wait = (ms: number, then: () => void): void => {
       clearTimeout(timer);
       timer = setTimeout(then, ms);
     };
     const done = (how: ResponseEnd): void => {
       clearTimeout(timer);
+      clearTimeout(last);
       resolve(how);
     };
     const waitForFirst = (): void => {
@@ -87,7 +92,9 @@ export async function playClient(
       parts.push(chunk);
       bytes += chunk.length;
       framer?.push('server', chunk, frames);
+      if (bytes >= recordedBytes) last ??= setTimeout(() => { done('timeout'); }, world.answerMs);
       if (isWhole()) done('message');
+      else if (bytes > recordedBytes + MAX_LONGER_BYTES) done('timeout');
       else if (isFramed()) wait(world.answerMs, () => { done('timeout'); });
       else wait(bytes >= recordedBytes ? SHORT_QUIET_MS : world.quietMs, () => { done('quiet'); });
     });

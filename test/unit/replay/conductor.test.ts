@@ -15,6 +15,10 @@ interface Script {
   play(task: Task, time: number): { readonly verdict: Replayed['verdict']; readonly calls?: readonly LiveCall[] };
   readonly skip?: string;
   readonly twice?: 'never' | 'different' | 'always';
+  /** Something that was given up is in play for ever. */
+  readonly stuck?: true;
+  /** Comes beside what was asked for: from a list before this one. */
+  readonly stale?: Result;
   /** Answers come by so many, the last sent first. */
   readonly batch?: number;
 }
@@ -47,7 +51,7 @@ async function conducted(count: number, script: Script, over = new AbortControll
           played: { session: task.session.id, response: new Uint8Array(0), responseEnd: 'message', calls, durationMs: 1 },
         };
       });
-      return Promise.resolve({ results: results.reverse(), oldest: clock + 1 });
+      return Promise.resolve({ results: [...(script.stale === undefined ? [] : [script.stale]), ...results.reverse()], oldest: script.stuck === true ? 0 : clock + 1 });
     },
     judge: (one) => Promise.resolve({ ...unplayed(one, 'error', ''), verdict: verdictOf.get(one.id) ?? 'error' }),
     twice: script.twice ?? 'never',
@@ -109,6 +113,17 @@ describe('the conductor', () => {
   it('calls an error what the player never answers', async () => {
     const { verdicts } = await conducted(3, { play: () => ({ verdict: 'same' }), batch: 0 });
     assert.deepEqual(verdicts, ['s0 error', 's1 error', 's2 error']);
+  });
+
+  it('gives the verdicts that it has when what was given up stays in play', async () => {
+    const { verdicts } = await conducted(3, { play: () => ({ verdict: 'same', calls: [unproven] }), stuck: true });
+    assert.deepEqual(verdicts, ['s0 same', 's1 same', 's2 same']);
+  });
+
+  it('takes no late result of another list for one of its own', async () => {
+    const stale: Result = { number: 0, began: 1, ended: 2, played: { session: 'other', response: new Uint8Array(0), responseEnd: 'message', calls: [], durationMs: 1 } };
+    const { verdicts } = await conducted(2, { play: () => ({ verdict: 'same' }), stale });
+    assert.deepEqual(verdicts, ['s0 same', 's1 same']);
   });
 
   it('ends when the run is over', async () => {
