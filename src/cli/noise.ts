@@ -61,8 +61,9 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const learner = new NoiseLearner();
   let compared = 0;
   const note = (text: string): void => { say(`koala-bpf: ${text}`); };
-  for await (const { verdict } of replay(loaded, { ...options, signal: stop.signal, note, onTwice: (first, second) => { learner.add(first, second); } })) {
-    if (verdict === 'same' || verdict === 'different') compared += 1;
+  for await (const replayed of replay(loaded, { ...options, signal: stop.signal, note, onTwice: (first, second) => { learner.add(first, second); } })) {
+    if (replayed.verdict === 'same' || replayed.verdict === 'different') compared += 1;
+    if (replayed.verdict === 'error') learner.failed(replayed);
   }
   if (stop.signal.aborted || compared === 0) {
     say(`koala-bpf: ${stop.signal.aborted ? 'interrupted' : 'nothing was compared'}; ${flags.out} is left as it was`);

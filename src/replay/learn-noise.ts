@@ -27,13 +27,21 @@ export class NoiseLearner {
   /** Two runs of one session against the build that was recorded. */
   add(first: Replayed, second: Replayed): void {
     const of = endpointOf(first.summary);
+    if (second.verdict === 'error') {
+      this.failed(second);
+      return;
+    }
     this.#compare(of, first.response.differences, second.response.differences);
     const others = new Map(second.calls.flatMap((call) => (call.recorded === undefined ? [] : [[call.recorded, call.differences] as const])));
     for (const { verdict, recorded, differences, summary } of first.calls) {
       if (verdict === 'different') this.#compare(of, differences, others.get(recorded ?? -1) ?? []);
       else if (verdict !== 'same' && verdict !== 'state' && verdict !== 'cached') this.#leave(`${of}: ${verdict} call ${summary}`);
     }
-    if (first.verdict === 'error') this.#leave(`${of}: ${first.reason ?? 'error'}`);
+  }
+
+  /** A session without an answer: nothing is learnt from it, and it is not passed over. */
+  failed({ summary, reason }: Replayed): void {
+    this.#leave(`${endpointOf(summary)}: ${reason ?? 'error'}`);
   }
 
   get learnt(): Learnt {

@@ -18,7 +18,8 @@ export interface Twice {
 /** The verdict that two runs of a session give; `first` differs. */
 export function verdictOfTwo(first: Replayed, second: Replayed, strict: boolean): Replayed {
   if (second.verdict === 'error' || second.verdict === 'skipped') return { ...first, flaky: true };
-  const response = split(first.response.differences, second.response.differences);
+  // Of a list that was cut short it can't be told what the other run has there.
+  const response = second.response.more === undefined ? split(first.response.differences, second.response.differences) : { left: [...first.response.differences], noise: [] };
   const others = new Map(second.calls.flatMap((call) => (call.recorded === undefined ? [] : [[call.recorded, call] as const])));
   const noise: Noise[] = [...response.noise];
   const calls = first.calls.map((call): ReplayedCall => {

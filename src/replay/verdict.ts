@@ -31,9 +31,10 @@ export type VerdictOptions = JudgeOptions & { readonly strict?: boolean };
 export function judge(session: Session, played: Played, options: VerdictOptions): Replayed {
   const recorded = { request: bytesOf(session.inbound.request), response: bytesOf(session.inbound.response) };
   const { calls, ignored: ignoredInCalls, noise } = judgeCalls(session, played, options);
-  const unanswered = played.response.length === 0 && recorded.response.length > 0;
+  // Who refuses heard no request: also where no answer was recorded there is nothing to compare.
+  const unanswered = played.response.length === 0 && (recorded.response.length > 0 || played.responseEnd === 'refused');
   if (unanswered && played.responseEnd in END_WORDS) {
-    return { ...unplayed(session, 'error', END_WORDS[played.responseEnd] ?? '', round(played.durationMs)), calls };
+    return { ...unplayed(session, 'error', END_WORDS[played.responseEnd] ?? '', round(played.durationMs)), response: { verdict: 'different', differences: [] }, calls };
   }
   const response = compareTalk(recorded, { request: recorded.request, response: played.response }, session.inbound.connection.protocol, options);
   const differences = [...response.differences, ...endDifferences(session, played)];

@@ -60,6 +60,11 @@ describe('a second run of a session', () => {
     assert.match(reason ?? '', /response\.status/);
   });
 
+  it('excuses nothing where its list of differences was cut short', () => {
+    const second = run([token('b')]);
+    assert.equal(verdictOfTwo(run([token('a')]), { ...second, response: { ...second.response, more: 7 } }, false).verdict, 'different');
+  });
+
   it('that has no answer is flaky', () => {
     assert.equal(verdictOfTwo(run([token('a')]), run([], [], { verdict: 'error', reason: 'reset' }), false).flaky, true);
   });
@@ -81,5 +86,13 @@ describe('noise that is learnt', () => {
       { path: 'response.body.$.token', of: 'POST /login', values: true, seen: 1, why: 'another value each time' },
     ]);
     assert.deepEqual([...left], [['GET /orders/*: response.status', 1], ['POST /login: missing call GET /x', 1]]);
+  });
+
+  it('is nothing of a session that had no answer, which is told apart', () => {
+    const learner = new NoiseLearner();
+    learner.add(run([token('a')]), run([], [], { verdict: 'error', reason: 'reset' }));
+    learner.failed(run([], [], { verdict: 'error', reason: 'refused' }));
+    assert.deepEqual(learner.learnt.rules, []);
+    assert.deepEqual([...learner.learnt.left], [['GET /orders/*: reset', 1], ['GET /orders/*: refused', 1]]);
   });
 });

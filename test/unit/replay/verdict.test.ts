@@ -77,6 +77,12 @@ describe('the verdict on a session', () => {
     }
   });
 
+  it('is an error when the service refuses, also where no answer was recorded', () => {
+    const silent = { ...one, inbound: { ...one.inbound, response: [] } };
+    const { verdict, response } = judge(silent, played(both, { response: new Uint8Array(0), responseEnd: 'refused' }), { threshold });
+    assert.deepEqual([verdict, response.verdict], ['error', 'different']);
+  });
+
   it('is different when the answer breaks off, even after the same bytes', () => {
     const { verdict, response } = judge(one, played(both, { responseEnd: 'reset' }), { threshold });
     assert.deepEqual([verdict, response.differences.map(({ path }) => path)], ['different', ['response.end']]);
