@@ -29,7 +29,8 @@ export class MadeValues {
   allows(pairs: readonly Pair[], index: number): boolean {
     return pairs.every(({ kind, recorded, live }) => {
       if (kind === 'time') return true;
-      if ((this.#given().get(plain(recorded)) ?? Infinity) <= index || this.#given().get(plain(live)) === 0) return false;
+      // A value just made stands in no recorded answer, early or late.
+      if ((this.#given().get(plain(recorded)) ?? Infinity) <= index || this.#given().has(plain(live))) return false;
       return (this.#liveOf.get(recorded) ?? live) === live && (this.#recordedOf.get(live) ?? recorded) === recorded;
     });
   }

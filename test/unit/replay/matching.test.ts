@@ -52,6 +52,12 @@ describe('matching inside a session', () => {
     assert.deepEqual(indexes(book, Array.from({ length: 6 }, (_, n) => post({ a: 1 }, `X-Request-Id: new${n}\r\n`))), [0, 1, 2, 3, 4, undefined]);
   });
 
+  it('does not take for made by the service what a recorded answer holds: it was passed on, and is another parameter', () => {
+    const [own, other] = [randomUUID(), randomUUID()];
+    const book = bookOf([get('/rows', 'api'), get(`/row?id=${own}`, 'api')], { responses: [ok(JSON.stringify([other])), ok('1')] });
+    assert.deepEqual(indexes(book, [get('/rows', 'api'), get(`/row?id=${other}`, 'api'), get(`/row?id=${randomUUID()}`, 'api')]), [0, undefined, 1]);
+  });
+
   it('finds a call again whose id the service makes itself, and nothing else may differ', () => {
     const book = bookOf([post({ id: randomUUID(), item: 7 })]);
     assert.equal(ask(book, post({ id: randomUUID(), item: 8 })), undefined);
