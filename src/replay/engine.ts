@@ -354,9 +354,9 @@ export class Engine {
   }
 
   #askIdle(request: Request): Answer {
-    const answer = this.#idleAnswer(request);
-    this.#noteIdle(request, answer !== undefined);
-    return answer ?? (request.setup ? this.#invented(request) : this.#miss(request));
+    const answer = this.#idleAnswer(request) ?? (request.setup ? this.#invented(request) : this.#miss(request));
+    this.#noteIdle(request, answer.missed !== true && answer !== SILENCE);
+    return answer;
   }
 
   #noteIdle(request: Request, answered: boolean): void {

@@ -25,6 +25,13 @@ describe('the recorded clock', () => {
     assert.equal(says(), '+1000.000');
   });
 
+  it('says what the service is told, and the real time before it was set', () => {
+    const hand = new ClockHand(join(folder, 'now'), true);
+    assert.equal(hand.now(5_000_000), 5_000_000);
+    hand.set(1_000_000, 5_000_000);
+    assert.equal(hand.now(5_000_700), 1_000_700);
+  });
+
   it('knows Go programs, which it can\'t reach, wherever their mark stands', () => {
     const file = join(folder, 'program');
     writeFileSync(file, Buffer.concat([Buffer.alloc((1 << 20) - 5), Buffer.from('\xff Go buildinf:', 'latin1'), Buffer.alloc(100)]));

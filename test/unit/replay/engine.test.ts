@@ -196,6 +196,12 @@ describe('the engine', () => {
     assert.match(text(engine.ask(request(redis, 'redis', 'GET a\r\n')).bytes), /^-ERR koala-bpf/);
   });
 
+  it('does not call a set-up request unanswered that it agrees to between sessions', () => {
+    const engine = engineOf([one]);
+    assert.equal(text(engine.ask(request(redis, 'redis', 'AUTH secret\r\n', { setup: true })).bytes), '+OK\r\n');
+    assert.deepEqual(engine.takeIdle().map(({ answered }) => answered), [true]);
+  });
+
   it('answers what is asked between sessions by content, using nothing up', () => {
     const engine = engineOf([one]);
     assert.equal(text(engine.ask(request(http, 'http', page('1'))).bytes), ok('1'));
