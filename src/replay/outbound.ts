@@ -163,8 +163,9 @@ export class OutboundConnection {
       this.#replies.add(() => { this.#say(settled); });
       return;
     }
-    if (setup) this.#real().setUp(request);
-    else if (isBypassedOperation(this.#options.world.bypassed, this.#protocol ?? 'unknown', request)) {
+    if (setup) {
+      if (this.#mayPassOn) this.#real().setUp(request);
+    } else if (isBypassedOperation(this.#options.world.bypassed, this.#protocol ?? 'unknown', request)) {
       this.#passOn(request, { bytes: new Uint8Array(0), then: 'reset' });
       return;
     }
@@ -202,6 +203,12 @@ export class OutboundConnection {
       if (answer?.ended === true || (answer === undefined && otherwise.then === 'fin')) this.#socket.end();
       if (answer === undefined && otherwise.then === 'reset') this.#reset();
     }, () => asked);
+  }
+
+  /** Some call may have to be asked of the real server, on a connection that is set up likewise. */
+  get #mayPassOn(): boolean {
+    const { onMiss, bypassed: { operations } } = this.#options.world;
+    return onMiss === 'passthrough' || operations.length > 0;
   }
 
   #real(): RealCalls {
