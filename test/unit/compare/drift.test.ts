@@ -51,6 +51,15 @@ describe('values that a service makes itself', () => {
     for (const [recorded, live] of pairs) assert.equal(kinds(recorded, live), undefined, `${recorded} ${live}`);
   });
 
+  it('are not words, though they came as binary parameters; what words hold may be', () => {
+    const binary = (text: string): string => `\\x${Buffer.from(text).toString('hex')}`;
+    assert.equal(kinds(binary('johnsmith'), binary('mary.jane')), undefined);
+    assert.equal(kinds(binary('johnsmi!'), binary('mary.jan')), undefined, 'eight bytes are a time only where they can be one');
+    assert.deepEqual(kinds(binary(randomUUID()), binary(randomUUID())), ['hex token']);
+    const time = (ms: number): string => { const bytes = Buffer.alloc(8); bytes.writeBigInt64BE(BigInt(ms - Date.UTC(2000, 0, 1)) * 1000n); return `\\x${bytes.toString('hex')}`; };
+    assert.deepEqual(kinds(time(RECORDED_MS), time(LIVE_MS)), ['hex token']);
+  });
+
   it('times are drift only where they are as far from now as recorded', () => {
     const from = (baseMs: number, ms: number): string => new Date(baseMs + ms).toISOString();
     const week = 7 * 86_400_000;
