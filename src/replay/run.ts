@@ -40,6 +40,8 @@ const DYING_MS = 2_000;
 const HIDE_EVERY_MS = 1_000;
 /** Fewer sessions than this are played before the probes are loaded. */
 const FEW = 16;
+/** Different calls between sessions that are told of, each once: something may ask all the time. */
+const MAX_NOTED_IDLE = 100;
 /** Beyond the worker's own bounds: it is stuck. */
 const WORKER_MS = 30_000;
 export interface Loaded {
@@ -146,6 +148,7 @@ class Run {
   readonly #inbox: Inbox<FromWorker>;
   /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
   #unplayable: ReadonlyMap<string, string> = new Map();
+  readonly #notedIdle = new Set<string>();
   #hiding: NodeJS.Timeout | undefined;
   #ended: Ended | undefined;
   #isDying = false;
@@ -335,7 +338,10 @@ class Run {
   }
 
   #noteIdle({ answered, destination, summary }: IdleCall): void {
-    if (!answered) this.#options.note(`between sessions the service asked ${destination} for ${summary}: nothing recorded answers that`);
+    const text = `between sessions the service asked ${destination} for ${summary}: nothing recorded answers that`;
+    if (answered || this.#notedIdle.has(text) || this.#notedIdle.size >= MAX_NOTED_IDLE) return;
+    this.#notedIdle.add(text);
+    this.#options.note(text);
   }
 
   #tell(message: ToWorker, moved: ArrayBuffer[] = []): void {
