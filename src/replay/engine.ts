@@ -6,13 +6,15 @@
  */
 import type { Clocks, Pair } from '../compare/index.ts';
 import { canonicalDestination } from './destination.ts';
-import { CallBook, type Found, type Judge, type RecordedCall } from './calls.ts';
+import { AnySession } from './any-session.ts';
+import { type Found, type Judge, type RecordedCall } from './calls.ts';
+import { endingOf, type Ending } from './ending.ts';
 import { invented } from './invented.ts';
-import { loginOf } from './logins.ts';
 import { missAnswer } from './misses.ts';
 import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
+import { SetupBook } from './setup-book.ts';
 import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
@@ -29,7 +31,7 @@ export interface Knowledge {
 export interface Answer {
   readonly bytes: Uint8Array;
   /** What happens to the connection after them. */
-  readonly then: 'keep' | 'fin' | 'reset';
+  readonly then: Ending;
   /** It is an error of ours: nothing recorded answers the request. */
   readonly missed?: true;
   /** The recorded call whose answer it is, for who keeps its pace. */
@@ -54,7 +56,6 @@ export interface Request {
 }
 
 const SILENCE: Answer = { bytes: new Uint8Array(0), then: 'keep' };
-const MAX_IDLE_CALLS = 1_000;
 /** So many calls, the last ones, whose session was proven: this service's ties can be relied on. */
 const TRUSTED_AFTER = 64;
 
@@ -65,16 +66,10 @@ export class Engine {
   readonly #now: () => number;
   readonly #wallMs: () => number;
   readonly #state = new ProcessState();
-  readonly #setups: readonly Setup[];
-  readonly #setupsAt = new Map<string, Setup[]>();
-  /** Every session's calls as one book, for what comes while no session is played; never used up. */
-  #all: CallBook | undefined;
-  /** The calls of no session, each of which the SUT may make once more while one is played: it starts, or has timers. */
-  #background: CallBook | undefined;
-  readonly #learnt: Session[] = [];
+  readonly #setups: SetupBook;
+  readonly #any: AnySession;
   /** In the order in which they began. */
   readonly #plays: Play[] = [];
-  #idle: IdleCall[] = [];
   #provenInARow = 0;
   #evenAmbiguous = false;
 
@@ -85,15 +80,11 @@ export class Engine {
     this.#knowledge = knowledge;
     this.#now = now;
     this.#wallMs = wallMs;
-    this.#setups = world.prologues.map((prologue) => {
+    this.#any = new AnySession(judge);
+    this.#setups = new SetupBook(world.prologues.map((prologue) => {
       const name = world.protocols[canonicalDestination(prologue.destination)] ?? 'unknown';
       return setupOf(prologue, name, knowledge.protocol(name));
-    });
-    for (const setup of this.#setups) {
-      const same = this.#setupsAt.get(setup.destination);
-      if (same === undefined) this.#setupsAt.set(setup.destination, [setup]);
-      else same.push(setup);
-    }
+    }), judge);
   }
 
   get knowledge(): Knowledge {
@@ -103,14 +94,13 @@ export class Engine {
   /** What may be asked for while no session is played. */
   learn(session: Session): void {
     this.#state.learn(session);
-    this.#learnt.push(session);
-    this.#all = undefined;
+    this.#any.learn(session);
   }
 
   /** What the SUT did by itself when it was recorded: as `learn`, and also asked for, once each, what no session in play answers. */
   learnBackground(session: Session): void {
     this.learn(session);
-    this.#background = new CallBook(session, this.#judge);
+    this.#any.learnBackground(session);
   }
 
   begin(session: Session): Play {
@@ -139,9 +129,7 @@ export class Engine {
 
   /** Calls made while no session was played, since last asked; bounded. */
   takeIdle(): readonly IdleCall[] {
-    const idle = this.#idle;
-    this.#idle = [];
-    return idle;
+    return this.#any.takeIdle();
   }
 
   /** Recorded calls of the sessions in play that nobody made yet. */
@@ -163,16 +151,9 @@ export class Engine {
     return this.#world.protocols[destination];
   }
 
-  /**
-   * The set-up to play on a new connection: the first recorded one of the destination, else one of the same protocol, else
-   * (every connection was older than the recorder) one that is made up.
-   */
+  /** The set-up to play on a new connection. */
   setupFor(destination: string): Setup | undefined {
-    const protocol = this.protocolOf(destination);
-    const recorded = this.#setups.find((setup) => setup.destination === destination)
-      ?? this.#setups.find((setup) => setup.protocol === protocol && setup.login !== undefined);
-    const login = protocol === undefined ? undefined : loginOf(protocol, undefined);
-    return recorded ?? (protocol === undefined || login === undefined ? undefined : { destination, protocol, pairs: [], login });
+    return this.#setups.newConnection(destination, this.protocolOf(destination));
   }
 
   /** The prepared statements of a new live connection, where its protocol has any. */
@@ -182,7 +163,7 @@ export class Engine {
 
   /** Whether `bytes` are exactly what some recorded request of the destination was, and none goes on from there. */
   isWhole(destination: string, bytes: Uint8Array): boolean {
-    const books = this.#plays.length === 0 ? [this.#allBooks() ?? []].flat() : this.#plays.map(({ book }) => book);
+    const books = this.#plays.length === 0 ? [this.#any.book ?? []].flat() : this.#plays.map(({ book }) => book);
     if (books.some((book) => book.goesOn(destination, bytes))) return false;
     return books.some((book) => book.exact(destination, bytes) !== undefined) || this.#setupAnswer(destination, bytes) !== undefined;
   }
@@ -203,9 +184,8 @@ export class Engine {
       const equal = play.book.equal(destination, bytes);
       if (equal !== undefined) return this.#use(request, play, equal, 'equal', askedAt);
     }
-    const background = owner?.certainty === 'proven' ? undefined : this.#backgroundCall(destination, bytes);
+    const background = owner?.certainty === 'proven' ? undefined : this.#any.takeBackground(destination, bytes);
     if (background !== undefined) {
-      this.#background?.use(background);
       this.#noteIdle(request, true);
       return this.#answerOf(background);
     }
@@ -215,10 +195,6 @@ export class Engine {
     }
     if (request.setup) return this.#invented(request);
     return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
-  }
-
-  #backgroundCall(destination: string, bytes: Uint8Array): RecordedCall | undefined {
-    return this.#background?.exact(destination, bytes) ?? this.#background?.equal(destination, bytes);
   }
 
   /** No recorded call of `plays` is this one: what another session kept, one like it where that is asked for, else a miss. */
@@ -305,46 +281,11 @@ export class Engine {
 
   /** The recorded answer, and the connection's end where that was a part of it. */
   #answerOf(call: RecordedCall): Answer {
-    return { bytes: call.response, then: this.#afterwards(call), talk: call.talk };
-  }
-
-  #afterwards({ response, request, protocol, talk }: RecordedCall): Answer['then'] {
-    if (talk.end?.kind !== 'reset' && protocol === 'fastcgi' && closesAfter(request)) return 'fin';
-    if (talk.end?.by !== 'remote' || (talk.end.kind !== 'fin' && talk.end.kind !== 'reset')) return 'keep';
-    const then = talk.end.kind === 'reset' ? 'reset' : 'fin';
-    return this.#isWholeAnswer(protocol, request, response) ? 'keep' : then;
-  }
-
-  /** An end that came after a whole answer (an idle time-out, say) is none of this answer's business. */
-  #isWholeAnswer(name: ProtocolName, request: Uint8Array, response: Uint8Array): boolean {
-    const framer = this.#knowledge.protocol(name)?.framer();
-    if (framer === undefined || response.length === 0) return false;
-    const frames: Parameters<typeof framer.push>[2] = [];
-    framer.push('client', request, frames);
-    framer.push('server', response, frames);
-    const asked = frames.filter(({ role }) => role === 'request').length;
-    const whole = frames.filter(({ role }) => role === 'response').length >= asked;
-    const closes = name === 'http' && /^connection:[^\r\n]*\bclose\b/im.test(headOf(response));
-    return framer.sure && asked > 0 && whole && !closes;
+    return { bytes: call.response, then: endingOf(call, (name) => this.#knowledge.protocol(name)), talk: call.talk };
   }
 
   #setupAnswer(destination: string, bytes: Uint8Array): Uint8Array | undefined {
-    const protocol = this.protocolOf(destination);
-    const setups = this.#setupsAt.get(destination) ?? [];
-    for (const same of [Buffer.compare, undefined]) {
-      for (const setup of setups) {
-        const pair = setup.pairs.find(({ request }) => (same === undefined
-          ? protocol !== undefined && this.#judge.equal(request, bytes, protocol) : same(request, bytes) === 0));
-        if (pair !== undefined) return pair.response;
-      }
-    }
-    return undefined;
-  }
-
-  #allBooks(): CallBook | undefined {
-    const [first] = this.#learnt;
-    if (first === undefined) return undefined;
-    return (this.#all ??= new CallBook({ ...first, outbound: this.#learnt.flatMap((session) => session.outbound) }, this.#judge));
+    return this.#setups.answer(destination, bytes, this.protocolOf(destination));
   }
 
   /** A set-up request of a connection whose set-up was not recorded: agreed to. */
@@ -360,16 +301,14 @@ export class Engine {
   }
 
   #noteIdle(request: Request, answered: boolean): void {
-    if (this.#idle.length >= MAX_IDLE_CALLS) return;
     const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
-    this.#idle.push({ destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered });
+    this.#any.note({ destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered });
   }
 
   #idleAnswer({ destination, bytes }: Request): Answer | undefined {
     const setup = this.#setupAnswer(destination, bytes);
     if (setup !== undefined) return { bytes: setup, then: 'keep' };
-    const all = this.#allBooks();
-    const call = all?.exact(destination, bytes) ?? all?.equal(destination, bytes);
+    const call = this.#any.find(destination, bytes);
     if (call !== undefined) this.#state.answered('', call, this.#now());
     return call === undefined ? undefined : this.#answerOf(call);
   }
@@ -391,14 +330,4 @@ function nearestOf(plays: readonly Play[], destination: string, bytes: Uint8Arra
     if (found !== undefined && (best === undefined || found.score > best.score)) best = { play, ...found };
   }
   return best;
-}
-
-/** FastCGI 1.0, section 5.1: without FCGI_KEEP_CONN in FCGI_BEGIN_REQUEST the application closes after the answer, and clients wait for that. */
-function closesAfter(request: Uint8Array): boolean {
-  return request[1] === 1 && ((request[10] ?? 0) & 1) === 0;
-}
-
-function headOf(message: Uint8Array): string {
-  const text = Buffer.from(message.buffer, message.byteOffset, Math.min(message.byteLength, 64 << 10)).toString('latin1');
-  return text.slice(0, Math.max(0, text.search(/\r?\n\r?\n/)));
 }
