@@ -1,8 +1,7 @@
 /** A replay from end to end: confine the SUT, wait until it listens, have the sessions played, judge them, undo everything. */
 import { availableParallelism } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
-import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
+import { parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import type { Probes } from '../kernel/probes.ts';
 import { startThread } from '../kernel/thread.ts';
@@ -10,7 +9,7 @@ import type { NoiseRules } from '../compare/index.ts';
 import type { Session } from '../sessions/session.ts';
 import { sweep } from './clean.ts';
 import { RecordedClock, unreached } from './clock.ts';
-import { confine, type Confinement, type Ended } from './confine.ts';
+import { confine, type Confinement } from './confine.ts';
 import { Conductor } from './conductor.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
@@ -20,6 +19,7 @@ import { dialReal } from './passthrough.ts';
 import { ofNoSession, type Plain } from './plain.ts';
 import { socketPath, whyNot } from './playable.ts';
 import type { IdleCall, Played, World } from './played.ts';
+import { Presence } from './presence.ts';
 import { startProbes } from './probes.ts';
 import type { Replayed, ReplaySummary } from './replayed.ts';
 import { processesOf, takeRunning, type Running } from './running.ts';
@@ -33,9 +33,6 @@ import { worldOf, type WorldOptions } from './world.ts';
 
 /** So many sessions' calls can be asked for while the SUT starts. */
 const MAX_LEARNT = 1_000;
-const LOOK_EVERY_MS = 10;
-/** So long may a service that listens no more take to end: its status says more. */
-const DYING_MS = 2_000;
 /** How often sockets that began to listen on the host since are looked for. */
 const HIDE_EVERY_MS = 1_000;
 /** Fewer sessions than this are played before the probes are loaded. */
@@ -119,8 +116,6 @@ function backgroundOf(loaded: readonly Loaded[], startup: readonly Plain[]): Pic
   return { ambient: all.flatMap(({ ambient }) => ambient), prepared };
 }
 
-const exitText = ({ status }: Ended): string => (status === undefined ? '' : ` (exit ${status})`);
-
 function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
 }
@@ -146,12 +141,11 @@ class Run {
   readonly #concurrency: number;
   readonly #clock: RecordedClock | undefined;
   readonly #inbox: Inbox<FromWorker>;
+  readonly #presence: Presence;
   /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
   #unplayable: ReadonlyMap<string, string> = new Map();
   readonly #notedIdle = new Set<string>();
   #hiding: NodeJS.Timeout | undefined;
-  #ended: Ended | undefined;
-  #isDying = false;
   #serialised = 0;
   #again = (): number => 0;
 
@@ -169,10 +163,8 @@ class Run {
       if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
       return message.kind !== 'note' && message.kind !== 'dial';
     });
-    void parts.confinement.ended.then((ended) => {
-      this.#ended = ended;
-      this.#tell({ kind: 'ended' });
-    });
+    this.#presence = new Presence(parts.confinement);
+    void parts.confinement.ended.then(() => { this.#tell({ kind: 'ended' }); });
   }
 
   get facts(): RunFacts {
@@ -225,7 +217,7 @@ class Run {
       confinement.start(up.listening);
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);
-      if (sut !== undefined) await run.#untilListening(sut);
+      if (sut !== undefined) await run.#presence.untilListening(sut, options, () => run.#idleSoFar());
       if (clock !== undefined) for (const line of unreached(confinement.pid)) options.note(line);
       return run;
     } catch (error) {
@@ -299,7 +291,7 @@ class Run {
     const sut = sutOf(session, this.#options);
     if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
     // Others may go on when its first process has ended (daemons).
-    if (this.#ended !== undefined && !await this.#listens(sut)) return unplayed(session, 'error', this.#absence(sut));
+    if (this.#presence.hasEnded && !await this.#presence.listens(sut)) return unplayed(session, 'error', this.#presence.absence(sut));
     return sut;
   }
 
@@ -307,25 +299,8 @@ class Run {
     const { strict = false, explain = false, noise } = this.#options;
     const replayed = judge(session, played, { threshold: this.#world.threshold, strict, explain, ...noise?.for(sessionSummary(session)) });
     const sut = replayed.verdict === 'error' ? sutOf(session, this.#options) : undefined;
-    if (sut === undefined || await this.#listens(sut)) return replayed;
-    return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#absence(sut)}` };
-  }
-
-  /** Why nobody listens. */
-  #absence(sut: Address): string {
-    return this.#ended === undefined ? `nothing listens on ${formatAddress(sut)}` : `the service has ended${exitText(this.#ended)}`;
-  }
-
-  /** Waits for its end once where it does not: a service that is about to end stops listening first. */
-  async #listens(sut: Address): Promise<boolean> {
-    if (this.#confinement.listening(sut.port)) {
-      this.#isDying = false;
-      return true;
-    }
-    if (this.#isDying) return false;
-    this.#isDying = true;
-    await Promise.race([this.#confinement.ended, sleep(DYING_MS)]);
-    return this.#confinement.listening(sut.port);
+    if (sut === undefined || await this.#presence.listens(sut)) return replayed;
+    return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#presence.absence(sut)}` };
   }
 
   async end(): Promise<void> {
@@ -348,27 +323,9 @@ class Run {
     this.#worker.postMessage(message, moved);
   }
 
-  async #untilListening(sut: Address): Promise<void> {
-    const { startupMs, signal } = this.#options;
-    const until = performance.now() + startupMs;
-    while (!this.#confinement.listening(sut.port)) {
-      if (signal.aborted) return;
-      if (this.#ended?.status === 127 || this.#ended?.status === 126) {
-        throw new EnvironmentError(`Cannot start ${this.#options.command[0] ?? ''}: it is not an executable command`);
-      }
-      if (this.#ended !== undefined) throw await this.#neverUp(`ended${exitText(this.#ended)} before it listened on port ${sut.port}`);
-      if (performance.now() > until) throw await this.#neverUp(`did not listen on port ${sut.port} within ${startupMs / 1000} s`);
-      await sleep(LOOK_EVERY_MS);
-    }
-  }
-
-  /** What the SUT wanted while it started and did not get is the likeliest reason. */
-  async #neverUp(how: string): Promise<Error> {
+  /** What the SUT asked for while it started. */
+  async #idleSoFar(): Promise<readonly IdleCall[]> {
     this.#tell({ kind: 'idle' });
-    const message = await this.#inbox.take('idle', 1_000);
-    const missed = message?.idle.filter(({ answered }) => !answered) ?? [];
-    const asked = missed.slice(0, 3).map(({ destination, summary }) => `${destination} for ${summary}`).join(', ');
-    return new EnvironmentError(`The service ${how}${asked === '' ? '' : `; it asked ${asked}, which nothing recorded answers`}`,
-      'see its own output above; --sut names its port, --startup-timeout how long it may take');
+    return (await this.#inbox.take('idle', 1_000))?.idle ?? [];
   }
 }
