@@ -31,20 +31,26 @@ enum {
 #define TCP(sk) ((const struct tcp_sock *)(sk))
 #define FAMILY(sk) LOAD(SOCK(sk), __sk_common.skc_family)
 
-#ifdef KOALA_DIRECT
-#define LOAD_TCP(sk, field) (CAST(sk, struct tcp_sock)->field)
-#else
-#define LOAD_TCP(sk, field) BPF_CORE_READ(TCP(sk), field)
-#endif
-
 static __always_inline __u32 write_sequence(const struct sock *sk)
 {
-	return LOAD_TCP(sk, write_seq);
+#ifdef KOALA_DIRECT
+	const struct tcp_sock *tcp = bpf_skc_to_tcp_sock((void *)sk);
+
+	return tcp ? tcp->write_seq : 0;
+#else
+	return BPF_CORE_READ(TCP(sk), write_seq);
+#endif
 }
 
 static __always_inline __u32 copied_sequence(const struct sock *sk)
 {
-	return LOAD_TCP(sk, copied_seq);
+#ifdef KOALA_DIRECT
+	const struct tcp_sock *tcp = bpf_skc_to_tcp_sock((void *)sk);
+
+	return tcp ? tcp->copied_seq : 0;
+#else
+	return BPF_CORE_READ(TCP(sk), copied_seq);
+#endif
 }
 
 /*

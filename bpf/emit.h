@@ -152,16 +152,7 @@ EMIT_CLASSES(bpf_probe_read_kernel)
 /* The `index`th of an array of iovecs in the kernel's memory. */
 static __always_inline bool read_iovec(struct iovec_user *vec, __u64 base, __u32 index)
 {
-	__u64 at = base + index * sizeof(*vec);
-#ifdef KOALA_DIRECT
-	const struct iovec *there = CAST(at, struct iovec);
-
-	vec->iov_base = there->iov_base;
-	vec->iov_len = there->iov_len;
-	return true;
-#else
-	return !bpf_probe_read_kernel(vec, sizeof(*vec), (void *)at);
-#endif
+	return !bpf_probe_read_kernel(vec, sizeof(*vec), (void *)(base + index * sizeof(*vec)));
 }
 
 /* The memory of a run of pages; 0: not known. A struct bio_vec: the page, and where an iovec has its length, length and offset. */

@@ -29,9 +29,10 @@
  */
 #ifdef KOALA_DIRECT
 #define LOAD(pointer, field) ((pointer)->field)
-/* What lies at an address, for plain loads as well (6.2). Costs nothing: the verifier turns it into a move. */
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
-#define CAST(pointer, type) ((const type *)bpf_rdonly_cast((const void *)(pointer), bpf_core_type_id_kernel(type)))
+/*
+ * Wanted beside it: bpf_rdonly_cast (6.2), for what only lies at an address. But libbpf looks a kernel function up in the modules'
+ * BTF too, which takes CAP_SYS_ADMIN, and gives the whole object up without it where the kernel lacks the function, weak or not.
+ */
 #else
 #define LOAD(pointer, field) BPF_CORE_READ(pointer, field)
 #endif

@@ -56,11 +56,11 @@ static __always_inline const struct pt_regs *registers_of(struct task_struct *ta
 static __always_inline bool is_socket_of(const struct task_struct *task, unsigned long fd, const struct sock *sk)
 {
 	const struct fdtable *table = task->files->fdt;
-	__u64 file = (__u64)sk->sk_socket->file;
+	__u64 file = (__u64)sk->sk_socket->file, there = 0;
 
-	if (!file || fd >= table->max_fds)
+	if (!file || fd >= table->max_fds || bpf_probe_read_kernel(&there, sizeof(there), table->fd + fd))
 		return false;
-	return (__u64)CAST(table->fd + fd, struct hlist_head)->first == file;
+	return there == file;
 }
 
 static __always_inline void pieces_of_user_message(struct call *call, const void *message)

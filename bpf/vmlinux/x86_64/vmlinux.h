@@ -184,11 +184,6 @@ struct unix_sock {
 	struct sock *peer;
 };
 
-struct iovec {
-	void *iov_base;
-	unsigned long iov_len;
-};
-
 /* ≥6.4: the iovec pointer is __iov; 6.0 brought ITER_UBUF (ubuf). Commits de4f5fed3f23, fcb14cb1bdac. */
 struct iov_iter {
 	u8 iter_type;
@@ -230,10 +225,6 @@ struct fdtable {
 };
 
 /* Any pointer in memory, for loads through CAST. */
-struct hlist_head {
-	struct hlist_node *first;
-};
-
 struct files_struct {
 	struct fdtable *fdt;
 };
