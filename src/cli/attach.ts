@@ -1,26 +1,24 @@
 /** `koala-bpf attach`: records until told to stop, or until those it watches are gone. Derives nothing. */
 import { basename, resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { EnvironmentError, EXIT, UserError } from '../errors.ts';
-import { invoker } from '../kernel/invoker.ts';
-import { LoadError } from '../kernel/libbpf.ts';
-import { processFacts, seesFirstPidNamespace } from '../kernel/processes.ts';
-import type { ProbeName } from '../kernel/backends.ts';
+import { EXIT, UserError } from '../errors.ts';
+import { processFacts } from '../kernel/processes.ts';
+import { beginWatching } from '../record/begin.ts';
 import { startHeld } from '../record/child.ts';
 import type { HeldChild } from '../record/child.ts';
 import { followNewcomers } from '../record/newcomers.ts';
-import { Recorder } from '../record/recorder.ts';
-import type { RecordedSummary } from '../record/recorder.ts';
-import { checkTargets, currentTargets } from '../record/targets.ts';
+import type { RecordedSummary, Recorder } from '../record/recorder.ts';
+import { checkTargets } from '../record/targets.ts';
 import type { Targets } from '../record/targets.ts';
-import { saveVerifierLog } from '../record/verifier-log.ts';
-import { counted, size } from '../report/text.ts';
+import { size } from '../report/text.ts';
 import { withJson } from './command.ts';
-import { bypasses, durationFlag, sizeFlag } from './environment.ts';
+import { durationFlag } from './environment.ts';
 import { ProgressLine, say } from './output.ts';
+import { recordedJson, recordedLines } from './recorded.ts';
+import { checkRights, recorderOptions, startRecorder, type RecorderFlags } from './recorder-options.ts';
 import { Signals } from './signals.ts';
 
-interface Flags {
+interface Flags extends RecorderFlags {
   pid: string[] | undefined;
   unit: string[] | undefined;
   exe: string[] | undefined;
@@ -28,15 +26,7 @@ interface Flags {
   port: string[] | undefined;
   all: boolean | undefined;
   out: string | undefined;
-  probe: string;
   duration: string | undefined;
-  ringBytes: string;
-  maxConnections: number;
-  maxMessage: string | undefined;
-  maxDisk: string | undefined;
-  minFree: string | undefined;
-  segmentBytes: string;
-  bypass: string[] | undefined;
   json: boolean;
 }
 
@@ -48,9 +38,6 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_COMMAND = 15;
 /** How long CMD may take to end after the signal that ends the recording. */
 const CHILD_GRACE_MS = 3000;
-/** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
-const MIN_RING_BYTES = 4096;
-const MAX_RING_BYTES = 1 << 30;
 
 const USAGE = '$0 attach (--pid N | --port P | --unit U | --exe PATH | --cgroup PATH)… | --all | -- CMD…';
 
@@ -92,11 +79,11 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   const signals = new Signals(child);
   let recorder: Recorder;
   try {
-    recorder = await Recorder.start(options);
+    recorder = await startRecorder(options);
   } catch (error) {
     signals.close();
     child?.kill('SIGKILL');
-    throw error instanceof LoadError ? new EnvironmentError(saveVerifierLog(error)) : error;
+    throw error;
   }
   signals.started(recorder);
   try {
@@ -120,20 +107,15 @@ interface Run {
 async function record(recorder: Recorder, run: Run): Promise<void> {
   const { targets, child, signals } = run;
   const startedMs = performance.now();
-  const chosen = currentTargets(targets);
   const held = child === undefined ? [] : [processFacts(child.tgid) ?? { tgid: child.tgid, parent: process.pid, command: 'sh' }];
-  recorder.watch([...chosen, ...held]);
-  // Children born while /proc was read are known to the kernel side; those born just before are not.
-  const late = currentTargets(targets).filter(({ tgid }) => !recorder.probes.isWatched(tgid));
-  recorder.watch(late);
-  recorder.probes.findExisting();
+  const chosen = beginWatching(recorder, targets, held);
   if (targets.pids.length > 0 && !recorder.anyWatched()) {
     await recorder.stop();
     throw new UserError(`--pid ${targets.pids.join(', ')}: the process ended while koala-bpf was attaching`);
   }
   // Held, it is a shell still; who reads wants to know what it will be.
   const named = held.map(({ tgid }) => ({ tgid, command: basename(run.program ?? '').slice(0, MAX_COMMAND) }));
-  announce(recorder, run, [...chosen, ...late, ...named]);
+  announce(recorder, run, [...chosen, ...named]);
   child?.release();
   let exitStatus: number | undefined;
   let notRun: unknown;
@@ -218,15 +200,10 @@ function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { t
 function sayEnd(summary: RecordedSummary, { flags, dir }: Run, startedMs: number, exitStatus: number | undefined): void {
   const durationMs = Math.round(performance.now() - startedMs);
   if (flags.json) {
-    const { connections, bytes, lost, lostEvents } = summary;
-    const lossy = Object.keys(lostEvents).length > 0;
-    print({ event: 'summary', dir, connections, bytes, lost, ...(lossy && { lostEvents }), durationMs, ...(exitStatus === undefined ? {} : { exitStatus }) });
+    print({ event: 'summary', ...recordedJson(summary, dir), durationMs, ...(exitStatus === undefined ? {} : { exitStatus }) });
     return;
   }
-  say(`koala-bpf: ${counted(summary.connections, 'connection')}, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`);
-  const causes = Object.entries(summary.lost.byCause);
-  say(causes.length === 0 ? '  lost: nothing'
-    : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lostEvents[cause] ?? 0} times`}`).join(', ')})`);
+  for (const line of recordedLines(summary, dir, durationMs)) say(line);
   if (exitStatus !== undefined) say(`  the command ended with status ${exitStatus}`);
   say(`  see it: koala-bpf ls ${dir}`);
 }
@@ -240,40 +217,6 @@ function check(flags: Flags, cmd: readonly string[]): Targets {
     || targets.pids.length + targets.ports.length + targets.cgroups.length + targets.executables.length > 0;
   if (!some) throw new UserError('attach: say whom: --pid N, --port P, --unit U, --exe PATH, --cgroup PATH, --all, or -- CMD');
   return targets;
-}
-
-function recorderOptions(flags: Flags, targets: Targets, dir: string) {
-  const owner = invoker();
-  const ringBytes = 2 ** Math.ceil(Math.log2(Math.max(MIN_RING_BYTES, sizeFlag('ring-bytes', flags.ringBytes))));
-  if (ringBytes > MAX_RING_BYTES) throw new UserError(`--ring-bytes ${flags.ringBytes}: at most 1GiB`);
-  if (!Number.isInteger(flags.maxConnections) || flags.maxConnections < 1 || flags.maxConnections > 10_000_000) {
-    throw new UserError(`--max-connections ${flags.maxConnections}: a number from 1 to 10000000`);
-  }
-  const maxMessageBytes = flags.maxMessage === undefined ? undefined : sizeFlag('max-message', flags.maxMessage);
-  if (maxMessageBytes === 0) throw new UserError('--max-message 0: at least 1 byte; leave it out to keep all');
-  return {
-    probe: flags.probe as ProbeName | 'auto', ringBytes, maxConnections: flags.maxConnections,
-    maxMessageBytes: maxMessageBytes ?? 0,
-    watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
-    filters: process.argv.slice(2),
-    writer: {
-      dir, segmentBytes: sizeFlag('segment-bytes', flags.segmentBytes), bypass: bypasses(process.env, flags.bypass),
-      ...(owner && { owner: { uid: owner.uid, gid: owner.gid } }),
-      ...(flags.maxDisk !== undefined && { maxDiskBytes: sizeFlag('max-disk', flags.maxDisk) }),
-      ...(flags.minFree !== undefined && { minFreeBytes: sizeFlag('min-free', flags.minFree) }),
-    },
-  };
-}
-
-function checkRights(): void {
-  if (process.geteuid?.() !== 0) {
-    throw new EnvironmentError('Recording needs root (BPF programs are loaded into the kernel)', 'run it with sudo');
-  }
-  if (!seesFirstPidNamespace()) {
-    throw new EnvironmentError(
-      'koala-bpf runs in a pid namespace of its own, and the kernel tells process ids of the first one',
-      'start the container with the host\'s pids (docker run --pid=host, hostPID: true)');
-  }
 }
 
 /** `./koala-20261123T140000`, UTC. */

@@ -16,10 +16,11 @@ import { withJson, withQuiet } from './command.ts';
 import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say, stdoutColours } from './output.ts';
 import { chosen, withChoice, type ChoiceFlags } from './replay-choice.ts';
+import { recordTo, ReplayRecording, withRecord, type RecordFlags } from './replay-record.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
 import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './replay-world.ts';
 
-interface Flags extends TargetFlags, WorldFlags, ChoiceFlags {
+interface Flags extends TargetFlags, WorldFlags, ChoiceFlags, RecordFlags {
   paths: string[];
   json: boolean;
   onMiss: OnMiss;
@@ -47,7 +48,7 @@ export const command = 'replay <paths..>';
 export const describe = 'play sessions against a build of the service, nothing real behind it';
 
 export const builder = (yargs: Argv): Argv<Flags> =>
-  withChoice(withWorld(withTarget(withQuiet(withJson(yargs)))))
+  withRecord(withChoice(withWorld(withTarget(withQuiet(withJson(yargs))))))
     .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'recordings (folders), or session files as `export --format json` makes them' })
     .option('on-miss', {
       choices: ON_MISS, default: 'fail' as const,
@@ -118,6 +119,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
     startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
     ...(concurrency === undefined ? {} : { concurrency }),
   };
+  const recordingDir = recordTo(flags, options.running !== undefined);
   const bypassed = await bypassedOf(process.env, flags.bypass);
   const quiet = quietMs(process.env, flags.quietAfter);
   const { loaded: wanted, startup } = chosen(flags.paths, flags, quiet);
@@ -135,28 +137,41 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
     lines.end();
   };
   const stop = new AbortController();
-  const interrupt = (): void => { stop.abort(); };
+  let recording: ReplayRecording | undefined;
+  const interrupt = (): void => {
+    if (stop.signal.aborted) recording?.abandon();
+    stop.abort();
+  };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, interrupt);
   const began = performance.now();
   const counts = { same: 0, different: 0, skipped: 0, error: 0 };
   const tally = new Tally();
   let facts: RunFacts = { concurrency: 0, tracker: 'none', serialised: 0, again: 0 };
+  let stopped: Awaited<ReturnType<ReplayRecording['stop']>> | undefined;
+  let wallMs = 0;
   try {
+    recording = recordingDir === undefined ? undefined : await ReplayRecording.start(recordingDir);
+    const beforeStart = (pid: number): void => { recording?.begin(pid); };
     const note = (text: string): void => { say(`koala-bpf: ${text}`); };
-    for await (const replayed of replay(loaded, { ...options, bypassed, startup, warmUp, signal: stop.signal, note, facts: (told) => { facts = told; } })) {
+    for await (const replayed of replay(loaded, { ...options, bypassed, startup, warmUp, signal: stop.signal, note, beforeStart, facts: (told) => { facts = told; } })) {
       counts[replayed.verdict] += 1;
       tally.add(replayed);
       print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours, { explain: options.explain }));
     }
   } finally {
+    wallMs = Math.round(performance.now() - began);
+    stopped = await recording?.stop();
+    for (const line of stopped?.recorded?.lines ?? []) say(line);
     for (const signal of signals) process.off(signal, interrupt);
   }
   const { same, different, skipped, error: errors } = counts;
   const summary: ReplaySummary = {
-    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, ...facts, ...tally.counts, wallMs: Math.round(performance.now() - began),
+    event: 'summary', sessions: same + different + skipped + errors, same, different, skipped, errors, ...facts, ...tally.counts, wallMs,
+    ...(stopped?.recorded === undefined ? {} : { recording: stopped.recorded.json }),
   };
   print(json ? [JSON.stringify(summary)] : [...tally.lines(colours), ...summaryLines(summary, colours)]);
+  if (stopped?.failure !== undefined) throw stopped.failure;
   process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary);
   if (stop.signal.aborted) say(`koala-bpf: interrupted; ${loaded.length - summary.sessions} of ${loaded.length} sessions were not played`);
   else if (process.exitCode === EXIT.environment) say('koala-bpf: nothing was compared');

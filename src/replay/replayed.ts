@@ -85,4 +85,13 @@ export interface ReplaySummary {
   /** Sessions that were played a second time and differed in another way. */
   readonly flaky: number;
   readonly wallMs: number;
+  /** Where the replay itself was recorded, and what (`--record`): as the summary of `attach --json`. */
+  readonly recording?: {
+    readonly dir: string;
+    readonly connections: number;
+    readonly bytes: number;
+    readonly lost: { readonly bytes: number; readonly byCause: Readonly<Record<string, number>> };
+    /** How often, by cause. */
+    readonly lostEvents?: Readonly<Record<string, number>>;
+  };
 }

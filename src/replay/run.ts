@@ -77,6 +77,8 @@ export interface ReplayOptions extends WorldOptions {
   readonly strict?: boolean;
   /** Say which recorded calls each one was chosen among. */
   readonly explain?: boolean;
+  /** Told, before the service begins or is redirected, of a process that it will descend from, or of one of its own. */
+  readonly beforeStart?: (pid: number) => void;
   /** Told at the end how it was played. */
   readonly facts?: (facts: RunFacts) => void;
   /** Ends the run; what was judged until then has been yielded. */
@@ -214,6 +216,7 @@ class Run {
       else run.#unplayable = new Map(paths.map((path) => [path, 'unix sockets of a service that runs already are not confined; let replay start it: -- CMD']));
       // With their descendants, from before the service's first instruction.
       for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
+      options.beforeStart?.(confinement.pid);
       confinement.start(up.listening);
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);

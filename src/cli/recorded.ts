@@ -1,0 +1,25 @@
+/** How it is told what was recorded, to scripts and to people. */
+import type { RecordedSummary } from '../record/recorder.ts';
+import { counted, size } from '../report/text.ts';
+
+export interface RecordedJson {
+  readonly dir: string;
+  readonly connections: number;
+  readonly bytes: number;
+  readonly lost: RecordedSummary['lost'];
+  readonly lostEvents?: RecordedSummary['lostEvents'];
+}
+
+export function recordedJson({ connections, bytes, lost, lostEvents }: RecordedSummary, dir: string): RecordedJson {
+  return { dir, connections, bytes, lost, ...(Object.keys(lostEvents).length > 0 && { lostEvents }) };
+}
+
+/** Two lines: what lies where, what was lost. */
+export function recordedLines(summary: RecordedSummary, dir: string, durationMs: number): string[] {
+  const causes = Object.entries(summary.lost.byCause);
+  return [
+    `koala-bpf: ${counted(summary.connections, 'connection')}, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`,
+    causes.length === 0 ? '  lost: nothing'
+      : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lostEvents[cause] ?? 0} times`}`).join(', ')})`,
+  ];
+}

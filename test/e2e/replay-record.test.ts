@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { sessionJson } from '../../src/sessions/json.ts';
+import { call, get, ok } from '../unit/replay/build.ts';
+import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
+import { allSaid } from './replay/fixed-point.ts';
+import { cannotReplay, hostState, planned, planRequest, PORT, processesWith, SERVICE, THREADS, type Step } from './replay/stage.ts';
+import { Clients } from './services/client.ts';
+import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
+import { redisServer } from './services/dependency.ts';
+import { gunicorn } from './services/gunicorn.ts';
+import { ridMaker } from './services/rid.ts';
+
+const COUNT = 40;
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** The header that gunicorn makes itself. */
+const DATE = /(?<=\r\nDate: )[^\r]*/;
+
+interface ReplaySummaryJson {
+  readonly sessions: number;
+  readonly same: number;
+  readonly concurrency: number;
+  readonly tracker: string;
+  readonly recording?: { readonly dir: string; readonly connections: number; readonly bytes: number; readonly lost: { readonly bytes: number } };
+}
+
+/** Replays, all sessions must be the same, and gives the summary. */
+async function replayed(dir: string, flags: readonly string[], command: readonly string[]): Promise<ReplaySummaryJson> {
+  const { exit, stdout, stderr } = await koala(['replay', dir, '--json', ...flags, '--', ...command], 120_000);
+  const differing = stdout.filter((line) => !line.includes('"verdict":"same"') || line.includes('"verdict":"different"'));
+  assert.equal(exit, 0, `${differing.slice(0, 3).join('\n').slice(0, 3_000)}\n${stderr.slice(-2_000)}`);
+  return JSON.parse(stdout.at(-1) ?? '') as ReplaySummaryJson;
+}
+
+/**
+ * `dir` is replayed and recorded at once; the recording holds the same sessions, and can itself be replayed. `command` starts the
+ * service, whose dependencies are gone.
+ */
+async function proveFixedPoint(dir: string, concurrency: number, command: readonly string[], own?: RegExp): Promise<void> {
+  const again = `${dir}-${concurrency}`;
+  const first = await replayed(dir, ['--concurrency', String(concurrency), '--record', again], command);
+  assert.equal(first.concurrency, concurrency);
+  assert.equal(first.tracker === 'none', concurrency === 1);
+  assert.equal(first.recording?.dir, again);
+  assert.equal(first.recording.lost.bytes, 0);
+  assert.equal(statSync(again).mode & 0o777, 0o700);
+  const [originals, copies] = [(await exported(dir)).sessions, (await exported(again)).sessions];
+  assert.equal(first.same, originals.length);
+  assert.equal(copies.length, originals.length);
+  const [one, other] = [allSaid(originals, own), allSaid(copies, own)];
+  assert.ok(one.every(({ state, calls }) => state === 'complete' && calls.length > 0 && calls.some(({ tie }) => tie.startsWith('proven'))), JSON.stringify(one[0]).slice(0, 2_000));
+  for (const [n, said] of one.entries()) assert.deepEqual(other[n], said);
+  const second = await replayed(again, ['--concurrency', String(concurrency)], command);
+  assert.equal(second.same, originals.length);
+  assert.equal(second.recording, undefined);
+}
+
+/** Answers each request with a number that grows, as long as the last one. */
+async function counter(): Promise<{ readonly to: string; stop(): void }> {
+  const sockets = new Set<Socket>();
+  let count = 1_000;
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => { /* the service ended */ });
+    socket.on('data', () => { socket.write(ok(`count ${count += 1}`)); });
+  });
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  return {
+    to: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+async function until(is: () => Promise<boolean>): Promise<void> {
+  for (let look = 0; look < 1_500; look += 1) {
+    if (await is()) return;
+    await sleep(20);
+  }
+  throw new Error('it did not happen within 30 s');
+}
+
+describe('replay --record', function () {
+  this.timeout(240_000);
+  let folder = '';
+  let before = '';
+
+  beforeEach(async function () {
+    const why = cannotReplay() ?? await whyNotRecordable();
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    folder = temporaryDir('fixed-point');
+    before = hostState();
+  });
+
+  afterEach(function () {
+    if (this.currentTest?.isPending() === true) return;
+    removeDir(folder);
+    assert.equal(hostState(), before, 'the host is as it was');
+    assert.deepEqual([...processesWith(SERVICE), ...processesWith(THREADS)], [], 'no process of the service is left');
+  });
+
+  it('records sessions that equal the replayed ones in bytes and ties, and replay the same again: threads with HTTP and Redis, 1 and 4 at a time', async () => {
+    const dir = join(folder, 'rec');
+    const [http, redis, port] = [await counter(), await redisServer(), await freePort()];
+    const command = ['python3', THREADS, String(port), '6', '3'];
+    let recorder: Recorder | undefined;
+    const clients = new Clients(port, 4, { keepAlive: false });
+    try {
+      recorder = await Recorder.run(command, dir);
+      await until(() => accepts(port));
+      const to = { keep: 'pool', redis: `127.0.0.1:${redis.port}` };
+      const ridAt = ridMaker();
+      const asked = Array.from({ length: COUNT }, (_, n) => {
+        const rid = ridAt(n);
+        const steps: Step[] = [
+          { to: http.to, send: get(`/count/${rid}`, 'api'), read: ok('count 1000').length, keep: to.keep },
+          { to: to.redis, send: `SET ${rid} ${rid}\r\n`, read: 5, keep: to.keep },
+          { to: to.redis, send: `GET ${rid}\r\n`, read: 5 + rid.length + 2, keep: to.keep },
+          { to: http.to, send: get('/the-same', 'api'), read: ok('count 1000').length },
+        ];
+        return { rid, target: planRequest(steps).split(' ')[1] ?? '' };
+      });
+      await clients.send(asked);
+      clients.close();
+      await recorder.stop();
+      http.stop();
+      await redis.stop();
+      for (const concurrency of [1, 4]) await proveFixedPoint(dir, concurrency, command);
+    } finally {
+      recorder?.kill();
+      clients.close();
+      http.stop();
+      await redis.stop();
+    }
+  });
+
+  it('records sessions that equal the replayed ones in bytes and ties, and replay the same again: gunicorn with HTTP, PostgreSQL and Redis, 1 and 4 at a time', async () => {
+    const dir = join(folder, 'rec');
+    let service: Awaited<ReturnType<typeof gunicorn>> | undefined = await gunicorn({ worker: 'gthread', sql: 'tcp' });
+    const clients = new Clients(service.port, 4, { keepAlive: service.keepAlive });
+    let recorder: Recorder | undefined;
+    let restored: string | undefined;
+    try {
+      const { ask, parts } = service;
+      const pid = parts[0]?.pid ?? 0;
+      const words = (file: string): string[] => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0').filter((word) => word !== '');
+      const [line, environment] = [words('cmdline'), words('environ')];
+      const temporary = line[line.indexOf('--worker-tmp-dir') + 1] ?? '';
+      const command = ['env', '-i', '-C', dirname(temporary), ...environment, ...line];
+      recorder = await Recorder.attach([pid], dir);
+      const ridAt = ridMaker();
+      await clients.send(Array.from({ length: COUNT }, (_, n) => ask(ridAt(n), n)));
+      await sleep(300);
+      clients.close();
+      await recorder.stop();
+      // Its own folder goes with it; the same service is to be started again.
+      execFileSync('cp', ['-a', temporary, join(folder, 'kept')]);
+      await service.stop();
+      service = undefined;
+      renameSync(join(folder, 'kept'), temporary);
+      restored = temporary;
+      for (const concurrency of [1, 4]) await proveFixedPoint(dir, concurrency, command, DATE);
+    } finally {
+      recorder?.kill();
+      clients.close();
+      await service?.stop();
+      if (restored !== undefined) removeDir(restored);
+    }
+  });
+
+  /** A file of one session that the event loop beside the tests can be asked for. */
+  function sessionFile(): string {
+    const request = get('/a', 'api');
+    const step = { to: '10.20.30.40:80', send: request, read: ok('one').length };
+    const one = planned([step], [ok('one')], [call({ to: step.to, protocol: 'http', request, response: ok('one') })]);
+    const file = join(folder, 'session.ndjson');
+    writeFileSync(file, `${JSON.stringify(sessionJson(one))}\n`);
+    return file;
+  }
+  const service = ['--', process.execPath, SERVICE, String(PORT)];
+
+  it('records the service from its start and nothing of the replayer, says where on stderr, and goes on in a recording of ours', async () => {
+    const [file, dir] = [sessionFile(), join(folder, 'rec')];
+    for (const round of [1, 2]) {
+      const { exit, stdout, stderr } = await koala(['replay', file, '--record', dir, ...service]);
+      assert.equal(exit, 0, stderr);
+      assert.ok(stderr.includes(`koala-bpf ls ${dir}`), stderr);
+      assert.ok(!stdout.join('\n').includes(dir), 'stdout is for the verdicts');
+      const { sessions, ambient } = await exported(dir);
+      assert.deepEqual(sessions.map(({ outbound }) => outbound.map(({ connection }) => connection.remote)), Array(round).fill(['10.20.30.40:80']));
+      assert.deepEqual(ambient, []);
+      const ends = (await koalaOk(['connections', dir, '--json'])).map((line) => (JSON.parse(line) as { role: string }).role).sort();
+      assert.deepEqual(ends, [...Array<string>(round).fill('inbound'), ...Array<string>(round).fill('outbound')], 'the client\'s and the proxy\'s ends are not recorded');
+    }
+  });
+
+  it('refuses a foreign folder, the recording it replays and a service that runs already with 2, and starts nothing', async () => {
+    const file = sessionFile();
+    const foreign = join(folder, 'foreign');
+    execFileSync('mkdir', [foreign]);
+    writeFileSync(join(foreign, 'letter.txt'), 'dear');
+    const started = join(folder, 'started');
+    const refusals: [string[], RegExp][] = [
+      [[file, '--record', foreign, '--', 'touch', started], /foreign is no recording: it holds "letter\.txt"/],
+      [[file, '--record', file, '--', 'touch', started], /that is the recording that is replayed/],
+      [[file, '--record', join(folder, 'rec'), '--pid', '1'], /--record is for a service that replay starts/],
+    ];
+    for (const [args, reason] of refusals) {
+      const { exit, stderr } = await koala(['replay', ...args]);
+      assert.equal(exit, 2, stderr);
+      assert.match(stderr, reason);
+    }
+    assert.deepEqual([existsSync(started), existsSync(join(folder, 'rec'))], [false, false]);
+  });
+
+  it('is refused with 3 to an ordinary user, before anything is played', function () {
+    const file = sessionFile();
+    chmodSync(folder, 0o755);
+    const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
+    if (spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), 'test', '-r', MAIN, '-a', '-r', file]).status !== 0) {
+      console.log('      skipped: the checkout lies below a folder that others may not enter');
+      this.skip();
+    }
+    const { status, stdout, stderr } = spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), process.execPath, '--import', 'tsx', MAIN, 'replay', file, '--record', join(folder, 'rec'), ...service],
+      { encoding: 'utf8', timeout: 60_000 });
+    assert.equal(status, 3, stderr);
+    assert.equal(stdout, '');
+    assert.match(stderr, /Recording needs root/);
+  });
+
+  it('makes a folder that belongs to the user who called', async function () {
+    const [file, dir] = [sessionFile(), join(folder, 'rec')];
+    chmodSync(folder, 0o755);
+    if (spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', '--', 'test', '-r', SERVICE]).status !== 0) {
+      console.log('      skipped: the checkout lies below a folder that others may not enter');
+      this.skip();
+    }
+    const environment = { ...process.env, SUDO_UID: '65534', SUDO_GID: '65534', SUDO_USER: 'nobody' };
+    const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', MAIN, 'replay', file, '--record', dir, ...service], { encoding: 'utf8', timeout: 60_000, env: environment });
+    assert.equal(status, 0, stderr);
+    assert.deepEqual([statSync(dir).uid, statSync(dir).gid, statSync(dir).mode & 0o777], [65_534, 65_534, 0o700]);
+    assert.equal((await exported(dir)).sessions.length, 1);
+  });
+});
