@@ -5,9 +5,10 @@ export interface Said {
   readonly request: string;
   readonly response: string;
   readonly listener: string;
+  /** Its address; the port may be another, where that was taken. */
   readonly client: string;
   readonly state: string;
-  readonly ties: SessionJson['ties'];
+  readonly unattributed: number;
   readonly calls: readonly SaidCall[];
 }
 
@@ -16,9 +17,9 @@ interface SaidCall {
   readonly protocol: string;
   readonly request: string;
   readonly response: string;
-  /** Only where it is proven: what is likely may have been likelier another time. */
-  readonly tie: string;
+  readonly attribution: string;
   readonly afterResponse: boolean;
+  readonly certainty: string;
 }
 
 /** `own`: what the service makes anew each time and puts into its answers; it becomes one and the same. */
@@ -26,18 +27,28 @@ export function said({ inbound, outbound, certificate, ties }: SessionJson, own?
   const response = bytesOf(inbound.response).toString('latin1');
   return {
     request: bytesOf(inbound.request).toString('latin1'), response: own === undefined ? response : response.replace(own, '(own)'),
-    listener: inbound.connection.local, client: inbound.connection.remote, state: certificate.state, ties, calls: outbound.map(saidCall),
+    listener: inbound.connection.local, client: inbound.connection.remote.replace(/:\d+$/, ''), state: certificate.state, unattributed: ties.unknown, calls: outbound.map(saidCall),
   };
 }
 
-function saidCall({ connection, request, response, attribution, certainty, afterResponse = false }: OutboundJson): SaidCall {
+function saidCall({ connection, request, response, attribution, certainty, afterResponse }: OutboundJson): SaidCall {
   return {
     destination: connection.remote, protocol: connection.protocol, request: bytesOf(request).toString('latin1'), response: bytesOf(response).toString('latin1'),
-    tie: certainty === 'proven' ? `proven by ${attribution}` : certainty, afterResponse,
+    attribution, certainty, afterResponse: afterResponse ?? false,
   };
 }
 
 /** By what was asked, so that two recordings' sessions stand at the same place. */
 export function allSaid(sessions: readonly SessionJson[], own?: RegExp): Said[] {
   return sessions.map((one) => said(one, own)).sort((a, b) => (a.request < b.request ? -1 : 1));
+}
+
+/** The same without by what, and how surely, each call is tied to it. */
+export function withoutEvidence(said: Said): Omit<Said, 'calls'> & { readonly calls: readonly Omit<SaidCall, 'attribution' | 'certainty'>[] } {
+  return { ...said, calls: said.calls.map(({ attribution: _, certainty: __, ...call }) => call) };
+}
+
+/** How many calls were proven in `original` and are not, or by other evidence, in `copy`, of the same session. */
+export function lessProven(original: Said, copy: Said | undefined): number {
+  return original.calls.filter(({ certainty, attribution }, n) => certainty === 'proven' && (copy?.calls[n]?.certainty !== 'proven' || copy.calls[n].attribution !== attribution)).length;
 }
