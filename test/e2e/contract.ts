@@ -22,6 +22,7 @@ export interface OutboundJson extends TalkJson {
 export interface SessionJson {
   readonly format: 'koala-bpf/session@1';
   readonly id: string;
+  readonly startedAt: string;
   readonly process: { readonly tgid: number; readonly command: string };
   readonly inbound: TalkJson;
   readonly outbound: readonly OutboundJson[];

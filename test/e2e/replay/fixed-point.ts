@@ -2,6 +2,7 @@
 import { bytesOf, type OutboundJson, type SessionJson } from '../contract.ts';
 
 export interface Said {
+  readonly startedAt: string;
   readonly request: string;
   readonly response: string;
   readonly listener: string;
@@ -23,10 +24,10 @@ interface SaidCall {
 }
 
 /** `own`: what the service makes anew each time and puts into its answers; it becomes one and the same. */
-export function said({ inbound, outbound, certificate, ties }: SessionJson, own?: RegExp): Said {
+export function said({ startedAt, inbound, outbound, certificate, ties }: SessionJson, own?: RegExp): Said {
   const response = bytesOf(inbound.response).toString('latin1');
   return {
-    request: bytesOf(inbound.request).toString('latin1'), response: own === undefined ? response : response.replace(own, '(own)'),
+    startedAt, request: bytesOf(inbound.request).toString('latin1'), response: own === undefined ? response : response.replace(own, '(own)'),
     listener: inbound.connection.local, client: inbound.connection.remote.replace(/:\d+$/, ''), state: certificate.state, unattributed: ties.unknown, calls: outbound.map(saidCall),
   };
 }
@@ -43,9 +44,9 @@ export function allSaid(sessions: readonly SessionJson[], own?: RegExp): Said[] 
   return sessions.map((one) => said(one, own)).sort((a, b) => (a.request < b.request ? -1 : 1));
 }
 
-/** The same without by what, and how surely, each call is tied to it. */
-export function withoutEvidence(said: Said): Omit<Said, 'calls'> & { readonly calls: readonly Omit<SaidCall, 'attribution' | 'certainty'>[] } {
-  return { ...said, calls: said.calls.map(({ attribution: _, certainty: __, ...call }) => call) };
+/** The same without when it was, and by what, and how surely, each call is tied to it. */
+export function withoutEvidence({ startedAt: _, ...said }: Said): Omit<Said, 'calls' | 'startedAt'> & { readonly calls: readonly Omit<SaidCall, 'attribution' | 'certainty'>[] } {
+  return { ...said, calls: said.calls.map(({ attribution: __, certainty: ___, ...call }) => call) };
 }
 
 /** How many calls were proven in `original` and are not, or by other evidence, in `copy`, of the same session. */
