@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
   doctor: () => import('./doctor.ts'),
   ls: () => import('./ls.ts'),
   show: () => import('./show.ts'),
+  explain: () => import('./explain.ts'),
   connections: () => import('./connections.ts'),
   events: () => import('./events.ts'),
   export: () => import('./export.ts'),

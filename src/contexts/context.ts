@@ -67,6 +67,11 @@ export class Context<J extends Job> {
     return this.#acted;
   }
 
+  /** It read for several sessions before it acted. */
+  get ambiguous(): boolean {
+    return this.#several;
+  }
+
   /** The session it woke up for, where that is not ambiguous. */
   get resumed(): J | undefined {
     const job = this.#last;
@@ -88,7 +93,17 @@ export class Context<J extends Job> {
 
   /** At `atUs` it is about to do something. Whoever does nothing for so long has gone to sleep, and something unseen (a timer) woke it. */
   rouse(atUs: number): void {
-    if (atUs - this.#wokeAtUs > maxTurnUs) this.#acted = true;
+    if (this.slept(atUs)) this.#acted = true;
+  }
+
+  /** What it read last is too long ago, at `atUs`, for what it does now to follow from that. */
+  slept(atUs: number): boolean {
+    return atUs - this.#wokeAtUs > maxTurnUs;
+  }
+
+  /** It has read something after `atUs`. */
+  wokeSince(atUs: number): boolean {
+    return this.#wokeAtUs > atUs;
   }
 
   /** It wrote or connected: what it reads from now on is a new wake-up. */

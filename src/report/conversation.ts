@@ -1,6 +1,7 @@
 /** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
 import { protocolNamed } from '../protocols/index.ts';
 import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+import { lostWords } from './certificate-words.ts';
 import { counted, duration, hexdump, localTime, oneLine, readableText, size, textLines } from './text.ts';
 
 /** How lines are painted; identity functions for plain text. */
@@ -53,7 +54,7 @@ function* certificateLines(session: Session, paint: Paint): Generator<string> {
   const calls = `${counted(session.outbound.length, 'call')}${tied.length > 0 ? ` (${tied.join(', ')})` : ''}`;
   yield `  ${calls}; ${certificate.state === 'complete' ? paint.green('complete: every byte is here') : paint.yellow(certificate.state)}`;
   for (const lost of certificate.lost) {
-    yield paint.yellow(`  ! ${size(lost.bytes)} of connection ${lost.connection} ${lost.direction} @${lost.from} are missing: ${lost.cause}`);
+    yield paint.yellow(`  ! ${lostWords(lost)}`);
   }
   for (const unseen of certificate.unseen) {
     yield paint.yellow(`  ! out of sight: ${unseen.count} ${unseen.kind}${unseen.detail === undefined ? '' : ` (${oneLine(unseen.detail)})`}`);

@@ -7,6 +7,7 @@ import type { Connection } from '../connections/connection.ts';
 import { Connections } from '../connections/connections.ts';
 import type { StreamEvent } from '../connections/connections.ts';
 import type { CloseEvent, Event, OpenEvent } from '../events/event.ts';
+import { fallenBecause } from '../contexts/reasons.ts';
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
@@ -33,6 +34,8 @@ export interface DerivationOptions {
   readonly maxTalkBytes?: number;
   /** The recorder says within this time that it lost something: so long a finished session waits. 250. */
   readonly lossReportMs?: number;
+  /** Calls tell what speaks for and against their tie, ambient talks why they have none. */
+  readonly reasons?: boolean;
   /** Instead of the protocols that are built in. */
   readonly recognise?: Recognise;
 }
@@ -72,6 +75,7 @@ export class Derivation {
     this.#weaver = new Weaver({
       recordingId: options.recordingId,
       quietMs: options.quietMs ?? 5_000,
+      reasons: options.reasons === true,
       ledger: this.#connections.ledger,
       processes: this.#processes,
       onOver: (session) => {
@@ -209,15 +213,16 @@ export class Derivation {
   }
 
   #give(session: OpenSession, ended: boolean): void {
-    const { onSession, onAmbient } = this.#options;
+    const { onSession, onAmbient, reasons = false } = this.#options;
     for (const call of session.takeFallen()) {
       session.process.unattributed += 1;
       call.connection.sessions -= 1;
       call.candidates = [session.id];
+      if (reasons) call.whyNot = fallenBecause(call.tie);
       onAmbient?.(ambientTalk(call));
     }
     if (onSession === undefined) return;
-    onSession(finishedSession(session, this.#prologues, this.#connections.ledger, ended));
+    onSession(finishedSession(session, this.#prologues, this.#connections.ledger, ended, reasons));
   }
 
   #own(): void {

@@ -1,5 +1,6 @@
 /** An open session, as it is given out. */
 import { attributionOf } from '../contexts/contexts.ts';
+import { reasonsOf } from '../contexts/reasons.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Mutable } from '../talks/open-talk.ts';
 import { certify } from './certificate.ts';
@@ -14,15 +15,15 @@ const NO_SETUPS: readonly Spoken[] = [];
 const NO_CALLS: readonly OutboundTalk[] = [];
 const NO_PROLOGUES: readonly Prologue[] = [];
 
-/** `ended`: the recording ended before the session did. */
-export function finishedSession(session: OpenSession, prologues: Prologues, ledger: LossLedger, ended: boolean): Session {
+/** `ended`: the recording ended before the session did. `reasons`: each call tells what speaks for and against its tie. */
+export function finishedSession(session: OpenSession, prologues: Prologues, ledger: LossLedger, ended: boolean, reasons: boolean): Session {
   const { talk, process } = session;
   const calls = session.calls.every(isCalled) ? session.calls : session.calls.filter(isCalled);
   if (calls.length > 1) calls.sort((a, b) => a.beganSeq - b.beganSeq);
   const setUp = prologues.connectionsOf(talk, calls, session.opened);
   const setups = setUp.length === 0 ? NO_SETUPS : setUp.flatMap((connection) => prologues.setupsOf(connection));
   const certificate = certify(session, calls, setups, ledger, ended);
-  const outbound = calls.length === 0 ? NO_CALLS : outboundOf(session, calls, ledger);
+  const outbound = calls.length === 0 ? NO_CALLS : outboundOf(session, calls, ledger, reasons);
   let proven = 0;
   for (const call of outbound) if (call.certainty === 'proven') proven += 1;
   return {
@@ -41,7 +42,11 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
 }
 
 export function ambientTalk(talk: Spoken): AmbientTalk {
-  return { ...talk.finished(), ambient: true, tgid: talk.begunTgid, startedAtUs: talk.begunAtUs, candidates: talk.candidates };
+  const { whyNot } = talk;
+  return {
+    ...talk.finished(), ambient: true, tgid: talk.begunTgid, startedAtUs: talk.begunAtUs, candidates: talk.candidates,
+    ...(whyNot === undefined ? {} : { whyNot }),
+  };
 }
 
 function isCalled(call: Spoken): boolean {
@@ -53,7 +58,7 @@ function unattributedOf({ unseen }: Certificate): number {
   return 0;
 }
 
-function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger): OutboundTalk[] {
+function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger, reasons: boolean): OutboundTalk[] {
   const { talk } = session;
   if (calls.length === 0) return [];
   const job = jobFacts(session, ledger);
@@ -61,12 +66,19 @@ function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: Loss
     const tie = call.tie as NonNullable<typeof call.tie>;
     const afterResponse = talk.responded && call.beganSeq > talk.answerSeq;
     const byOneThread = call.byOneThread && !call.connection.guessed;
-    const { attribution, certainty } = attributionOf(tie, { byOneThread, afterResponse }, job);
+    const facts = { byOneThread, afterResponse };
+    const { attribution, certainty } = attributionOf(tie, facts, job);
     const outbound = call.finished() as Mutable<OutboundTalk>;
     outbound.attribution = attribution;
     outbound.certainty = certainty;
     if (afterResponse) outbound.afterResponse = true;
     if (tie.alternatives.length > 0) outbound.alternatives = tie.alternatives.map((other) => other.id);
+    if (reasons) {
+      const { guessed } = call.connection;
+      outbound.reasons = reasonsOf(tie, facts, job, {
+        discipline: session.discipline, paused: session.paused, openLost: guessed, opened: session.opened?.includes(call.connection) === true,
+      });
+    }
     return outbound;
   });
 }

@@ -3,12 +3,14 @@
  * is made and read by `src/sessions/json.ts` and documented in `docs/json.md`.
  */
 import type { Chunk } from '../connections/account.ts';
+import type { TieReasons, WhyNot } from '../contexts/reasons.ts';
 import type { Attribution, Certainty } from '../contexts/tie.ts';
 import type { Cause, Direction } from '../events/event.ts';
 import type { Talk } from '../talks/talk.ts';
 
 // Each stands in the folder that makes it, so that folders above this one can name it (DESIGN: layout).
 export type { Chunk, ConnectionAccount, StreamAccount } from '../connections/account.ts';
+export type { Doubt, Support, TieReasons, WhyNot } from '../contexts/reasons.ts';
 export type { Attribution, Certainty } from '../contexts/tie.ts';
 export type { ProtocolName } from '../protocols/protocol.ts';
 export type { Talk, TalkConnection, TalkEnd } from '../talks/talk.ts';
@@ -18,6 +20,8 @@ export interface OutboundTalk extends Talk {
   readonly certainty: Certainty;
   readonly afterResponse?: true;
   readonly alternatives?: readonly string[];
+  /** Only where they were asked for (`DerivationOptions.reasons`); not part of its JSON. */
+  readonly reasons?: TieReasons;
 }
 
 /** Everything on an outbound connection before its first call: greeting, auth, SET, PREPARE. */
@@ -73,4 +77,6 @@ export interface AmbientTalk extends Talk {
   readonly startedAtUs: number;
   /** Ids of the sessions that were open in its process when it began. */
   readonly candidates: readonly string[];
+  /** Only where it was asked for (`DerivationOptions.reasons`); not part of its JSON. */
+  readonly whyNot?: readonly WhyNot[];
 }

@@ -1,5 +1,6 @@
 /** A talk with what is known of who made it: one class for both sides of a service. */
 import type { Tie } from '../contexts/contexts.ts';
+import type { WhyNot } from '../contexts/reasons.ts';
 import { OpenTalk } from '../talks/open-talk.ts';
 import type { OpenSession } from './open-session.ts';
 
@@ -12,6 +13,8 @@ export class Spoken extends OpenTalk {
   tie: Tie<OpenSession> | undefined;
   /** Outbound, not tied: ids of the sessions that were open when it began. */
   candidates: readonly string[] = NONE;
+  /** Outbound, not tied: why, where that was asked for. */
+  whyNot: readonly WhyNot[] | undefined;
   /** Outbound: it has no tie, and may still turn out to be no call. */
   undecided = false;
   /** Outbound: a call that was seen in packets before anyone said whose it was. */

@@ -13,6 +13,8 @@ import type { Connection } from '../connections/connection.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import { Contexts } from '../contexts/contexts.ts';
 import type { Tie } from '../contexts/contexts.ts';
+import { whyNot } from '../contexts/reasons.ts';
+import type { WhyNot } from '../contexts/reasons.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
@@ -28,6 +30,8 @@ const maxLingering = 200_000;
 export interface WeaverOptions {
   readonly recordingId: string;
   readonly quietMs: number;
+  /** Calls without a tie are to say why. */
+  readonly reasons: boolean;
   readonly ledger: LossLedger;
   readonly processes: Processes;
   /** Over in every respect. */
@@ -50,7 +54,7 @@ export class Weaver implements TalkSink<Spoken> {
   readonly #holding = new Holding<OpenSession>((context) => this.contexts.accept(context));
   #lingers = 0;
   /** Outbound connections on which nothing was said yet, and what their connect was tied to. */
-  readonly #born = new WeakMap<Connection, { tie: Tie<OpenSession> | undefined; tid: number }>();
+  readonly #born = new WeakMap<Connection, { tie: Tie<OpenSession> | undefined; tid: number; whyNot: readonly WhyNot[] | undefined }>();
 
   constructor(options: WeaverOptions) {
     this.#options = options;
@@ -63,7 +67,7 @@ export class Weaver implements TalkSink<Spoken> {
     const context = this.contexts.of(tid, tgid);
     if (connection.open.learnt === 'accept') return this.#holding.accepted(context, connection);
     const tie = this.contexts.tie(context, this.#options.processes.of(tgid).only);
-    this.#born.set(connection, { tie, tid });
+    this.#born.set(connection, { tie, tid, whyNot: tie === undefined ? this.#whyNot(context, tgid) : undefined });
     if (tie !== undefined) (tie.job.opened ??= []).push(connection);
     context.act();
   }
@@ -221,7 +225,13 @@ export class Weaver implements TalkSink<Spoken> {
     this.#check(session);
   }
 
+  /** Undefined where nobody asks. */
+  #whyNot(context: ReturnType<Contexts<OpenSession>['of']>, tgid: number): readonly WhyNot[] | undefined {
+    return this.#options.reasons ? whyNot(context, this.nowUs, this.#options.processes.of(tgid).unanswered) : undefined;
+  }
+
   #unattributed(talk: Spoken): void {
+    if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : ['session-over'];
     talk.nameless = false;
     talk.tie?.job.drop(talk);
     talk.tie = undefined;
@@ -232,7 +242,10 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   #calls(talk: Spoken, atUs: number, tid: number, tgid: number): void {
-    if (tid === 0) return this.#undecided(talk);
+    if (tid === 0) {
+      if (this.#options.reasons) talk.whyNot ??= ['no-thread'];
+      return this.#undecided(talk);
+    }
     const first = talk.writerTid === 0 || (talk.request.empty && !talk.connection.egress.waiting);
     talk.wroteBy(tid);
     const context = this.contexts.of(tid, tgid);
@@ -255,9 +268,15 @@ export class Weaver implements TalkSink<Spoken> {
     talk.beganSeq = this.seq;
     talk.tie?.job.drop(talk);
     const { only, unanswered } = this.#options.processes.of(talk.begunTgid);
+    const born = this.#options.reasons ? this.#born.get(talk.connection) : undefined;
     talk.idle = unanswered.size === 0;
     talk.tie = this.#bornTie(talk, context, only) ?? this.contexts.tie(context, only);
-    if (talk.tie === undefined) return this.#undecided(talk);
+    if (talk.tie === undefined) {
+      // Whoever connected for it by what it had read last was asked then.
+      const asked = born?.tid === context.tid && !context.wokeSince(talk.connection.open.atUs);
+      talk.whyNot = asked ? born.whyNot : this.#whyNot(context, talk.begunTgid);
+      return this.#undecided(talk);
+    }
     if (this.loose.delete(talk)) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     talk.tie.job.add(talk);
   }

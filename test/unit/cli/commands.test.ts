@@ -62,6 +62,35 @@ describe('reading commands', function () {
     deepEqual(jsonLines(koala(['export', dir, id, '--format', 'json']).stdout)[0], shown);
   });
 
+  it('explain tells what speaks for and against each call, and --json has the keys of the contract', () => {
+    const [row] = jsonLines(koala(['ls', dir, '--json', '--grep', 'orders/1']).stdout);
+    const id = String(row?.['id']);
+    const { stdout, stderr, status } = koala(['explain', dir, id.slice(0, 8)]);
+    equal(status, 0, stderr);
+    equal(stderr, '');
+    const order = [
+      `session ${id}  GET /orders/1  503`, 'call 127.0.0.1:9000  GET /stock/1  503  [+', 'tied by thread, likely',
+      'for      thread 6 had read this session\'s request', 'against  too few requests overlapped', 'complete, because',
+    ];
+    const places = order.map((text) => stdout.indexOf(text));
+    ok(places.every((place, at) => place >= 0 && (at === 0 || place > (places[at - 1] ?? 0))), stdout);
+    ok(!stdout.includes('\x1b'));
+    const explained = jsonLines(koala(['explain', dir, id, '--json']).stdout);
+    equal(explained.length, 1);
+    const [explanation] = explained;
+    deepEqual(keys(explanation), ['calls', 'certificate', 'durationMs', 'format', 'id', 'inbound', 'process', 'startedAt', 'status', 'summary', 'untied']);
+    const [call] = explanation?.['calls'] as Record<string, unknown>[];
+    deepEqual(keys(call), ['against', 'alternatives', 'atUs', 'attribution', 'certainty', 'connection', 'for', 'status', 'summary']);
+    deepEqual((call?.['against'] as { kind: string }[]).map(({ kind }) => kind), ['not-seen-enough']);
+    deepEqual(keys(explanation?.['certificate']), ['reasons', 'state']);
+    const [shown] = jsonLines(koala(['show', dir, id, '--json']).stdout);
+    deepEqual(['id', 'startedAt', 'durationMs', 'process'].map((key) => explanation?.[key]), ['id', 'startedAt', 'durationMs', 'process'].map((key) => shown?.[key]));
+    const evil = String(jsonLines(koala(['ls', dir, '--json']).stdout)[3]?.['id']);
+    const harmless = koala(['explain', dir, evil]).stdout;
+    match(harmless, /GET \/evil/);
+    ok(!harmless.includes('\x1b'));
+  });
+
   it('connections accounts for every byte', () => {
     const rows = jsonLines(koala(['connections', dir, '--json']).stdout);
     equal(rows.length, 8);
@@ -122,6 +151,9 @@ describe('reading commands', function () {
       [['connections', empty], /is empty/],
       [['events', newer], /format 9.*newer koala-bpf/],
       [['show', dir, 'ffffffffffff'], /no session "ffffffffffff"/],
+      [['explain', dir, 'ffffffffffff'], /no session "ffffffffffff"/],
+      [['explain', '/nonexistent', 'ff'], /\/nonexistent: no such recording/],
+      [['explain', dir], /Not enough|argument/],
       [['export', dir, 'ffffffffffff', '--format', 'json'], /no session "ffffffffffff"/],
       [['export', dir, '--format', 'docx'], /docx/],
       [['ls', dir, '--since', 'whenever'], /--since: "whenever"/],

@@ -1,0 +1,107 @@
+/**
+ * What speaks for a tie and what against it, by name, from the facts that decide it. Made only for who asks (`koala-bpf
+ * explain`): `proves` answers the same question without a list. Words for the names: src/report/reason-words.ts.
+ */
+import { evidenceOf } from './contexts.ts';
+import type { Tie } from './contexts.ts';
+import type { Context, Job } from './context.ts';
+import type { Discipline } from './discipline.ts';
+import type { CallFacts, JobFacts } from './evidence.ts';
+
+export type Support =
+  | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
+  | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+
+export type Doubt =
+  | 'never-proven' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
+  | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
+
+/** Why a call has no tie. */
+export type WhyNot =
+  | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read'
+  | 'read-unknown' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself';
+
+export interface TieReasons {
+  readonly for: readonly Support[];
+  /** Empty where it is proven. */
+  readonly against: readonly Doubt[];
+}
+
+/** What `proves` does not ask, but a person does. */
+export interface MoreFacts<J extends Job> {
+  /** Of the session's listener. */
+  readonly discipline: Discipline<J>;
+  /** The recorder was away while the session was open. */
+  readonly paused: boolean;
+  /** The call's connection: its open was lost. */
+  readonly openLost: boolean;
+  /** The call's connection was opened for the session. */
+  readonly opened: boolean;
+}
+
+/** Of a tie that holds. */
+export function reasonsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): TieReasons {
+  return { for: supportOf(tie, call, job, more), against: doubtsOf(tie, call, job, more) };
+}
+
+function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): Support[] {
+  const { attribution } = evidenceOf(tie) ?? tie.evidence;
+  const found: Support[] = [];
+  if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
+  if (attribution === 'continuation') found.push('first-after-answer', 'only-one-to-act');
+  if (attribution === 'elimination') found.push('only-unanswered', 'not-by-itself');
+  if (more.opened) found.push('opened-for-it');
+  if (call.byOneThread) found.push('call-by-one-thread');
+  if (attribution !== 'thread') return found;
+  if (job.byOneThread) found.push('session-by-one-thread');
+  if (job.blocking) found.push('one-at-a-time');
+  return found;
+}
+
+function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): Doubt[] {
+  const { context } = tie;
+  const found: Doubt[] = [];
+  const byThread = (evidenceOf(tie) ?? tie.evidence).attribution === 'thread';
+  if (!byThread) found.push('never-proven');
+  if (context.loops) found.push(context.loop ? 'event-loop' : 'holds-several');
+  // Only where its thread is what ties it does it matter how threads take requests.
+  if (byThread && !job.blocking) {
+    if (!more.discipline.loop) found.push('not-seen-enough');
+    else if (!context.loop) found.push('listener-loops');
+  }
+  if (byThread && job.moves) found.push('work-moves');
+  if (byThread && !job.byOneThread) found.push('request-by-several');
+  if (more.openLost) found.push('open-lost');
+  else if (byThread && !call.byOneThread) found.push('call-by-several');
+  if (job.pipelined) found.push('pipelined');
+  if (call.afterResponse) found.push('after-response');
+  if (job.lossy) found.push(more.paused ? 'recorder-away' : 'events-lost');
+  if (tie.alternatives.length > 0) found.push('alternatives');
+  return found;
+}
+
+/** Of a call that `context` begins at `atUs`, after nothing was found to tie it to. `unanswered`: sessions of its process, answered ones among them. */
+export function whyNot<J extends Job>(context: Context<J>, atUs: number, unanswered: Iterable<J>): WhyNot[] {
+  const found: WhyNot[] = [];
+  if (!context.loop) found.push(context.reading === undefined ? 'no-request' : 'request-over');
+  // A loop goes by what it read last, whichever that was; a thread that reads no requests may go on with an answer.
+  if (context.loop || context.woke === 'answer') found.push(...notWoken(context, atUs));
+  if (!context.loop) return found;
+  let waiting = 0;
+  for (const job of unanswered) if (!job.answered) waiting += 1;
+  if (waiting !== 1) found.push(waiting === 0 ? 'none-unanswered' : 'several-unanswered');
+  return found;
+}
+
+function notWoken<J extends Job>(context: Context<J>, atUs: number): WhyNot[] {
+  if (context.woke === undefined) return ['read-nothing'];
+  if (context.slept(atUs)) return ['slept'];
+  if (context.acted) return ['acted-before'];
+  if (context.ambiguous) return ['several-read'];
+  return context.resumed === undefined ? ['read-unknown'] : context.woke === 'answer' ? ['others-may-act'] : [];
+}
+
+/** Of a call that was thought to be a session's, until that was given out. */
+export function fallenBecause<J extends Job>(tie: Tie<J> | undefined): WhyNot[] {
+  return [tie !== undefined && evidenceOf(tie) === undefined ? 'turned-out-loop' : 'by-itself'];
+}

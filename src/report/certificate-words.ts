@@ -1,0 +1,42 @@
+/** In words, why a session is complete or not. The kinds: docs/derivation.md. */
+import type { Certificate, LostBytes, Unseen } from '../sessions/session.ts';
+import { counted, oneLine, size } from './text.ts';
+
+export interface Reason {
+  readonly kind: string;
+  readonly words: string;
+}
+
+export const lostWords = ({ bytes, connection, direction, from, cause }: LostBytes): string =>
+  `${size(bytes)} of connection ${connection} ${direction} @${from} are missing: ${cause}`;
+
+/** One line an item; never empty. */
+export function certificateReasons({ state, lost, unseen }: Certificate): Reason[] {
+  const reasons = [
+    ...(state === 'open' ? [{ kind: 'open', words: 'the recording ended before the session did, or nobody can say that it had ended' }] : []),
+    ...lost.map((one) => ({ kind: 'bytes', words: lostWords(one) })),
+    ...unseen.map((one) => ({ kind: one.kind, words: unseenWords(one) })),
+  ];
+  return reasons.length > 0 ? reasons : [
+    { kind: 'bytes', words: 'no byte of its talks and of its connections\' set-up is missing' },
+    { kind: 'unseen', words: 'every call that its process made up to its answer is tied to a session, and nothing else was out of sight: no TLS, no datagrams but DNS, no loss, no pause' },
+  ];
+}
+
+function unseenWords({ kind, count, detail }: Unseen): string {
+  const of = detail === undefined || detail === '' ? '' : ` (${oneLine(detail)})`;
+  const connections = counted(count, 'connection');
+  switch (kind) {
+    case 'tls': return `${connections} of it spoke TLS, whose plain text was not seen${of}`;
+    case 'http2': return `${connections} of it spoke HTTP/2, whose requests are not told apart yet${of}`;
+    case 'udp': return `its process sent or received ${counted(count, 'datagram')} before it had answered: whose they were is not known${of}`;
+    case 'quic': return `its process sent or received ${counted(count, 'QUIC datagram')} before it had answered: whose they were is not known${of}`;
+    case 'unattributed': return `${counted(count, 'call')} that its process made before it had answered ${count === 1 ? 'is' : 'are'} tied to no session, or to more than one: it may have been this one's`;
+    case 'seen-late': return `the recorder met ${connections} of it in mid-stream, where what came before matters${of}`;
+    case 'unframed': return `on ${connections} of it nobody can say for sure where its talk begins or ends${of}`;
+    case 'lost': return `${counted(count, 'event')} ${count === 1 ? 'was' : 'were'} lost while it was open, and may have been of it`;
+    case 'pause': return 'the recorder was away while it was open';
+    case 'unsettled': return `it was given out before ${connections} of it proved that all was sent: too many sessions waited${of}`;
+    default: return `out of sight: ${count} ${kind}${of}`;
+  }
+}

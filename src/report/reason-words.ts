@@ -1,0 +1,70 @@
+/** In words, what speaks for and against a tie, and why a call has none. The names: src/contexts/reasons.ts. */
+import type { Chunk, Doubt, OutboundTalk, Session, Support, Talk, WhyNot } from '../sessions/session.ts';
+
+type Call = Pick<OutboundTalk, 'request' | 'response'>;
+
+export function supportWords(kind: Support, call: Call, { inbound }: Session): string {
+  const wrote = threads(call.request);
+  switch (kind) {
+    case 'reads-request': return `${wrote} had read this session's request, and none after it`;
+    case 'first-after-request': return `to make this call, or to connect for it, was the first thing that ${wrote} did after it read this session's request, within a millisecond`;
+    case 'first-after-answer': return `to make this call, or to connect for it, was the first thing that ${wrote} did after it read the answer of a call of this session, within a millisecond`;
+    case 'only-one-to-act': return 'no other session of the process was without an answer then, and this one waited for nothing else';
+    case 'only-unanswered': return 'no other session of the process was without an answer then';
+    case 'not-by-itself': return 'the process was not seen to make such calls while no request waited';
+    case 'opened-for-it': return 'its connection was opened for this session';
+    case 'call-by-one-thread': return call.response.length > 0 ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
+    case 'session-by-one-thread': return inbound.response.length > 0 ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
+    case 'one-at-a-time': return 'the threads of its listener were seen to take one request at a time';
+  }
+}
+
+export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribution'>, { inbound }: Session): string {
+  const wrote = threads(call.request);
+  switch (kind) {
+    case 'never-proven': return call.attribution === 'elimination'
+      ? 'work left over from another session, or a timer\'s, would look the same: such a tie is never proven'
+      : 'a pool may write another session\'s queued call in the wake of this answer: such a tie is never proven';
+    case 'event-loop': return `${wrote} is an event loop: it was seen to read another request, or to work for another session, while the request it had read had no answer`;
+    case 'holds-several': return `${wrote} reads requests from several connections that it accepted and holds, as an event loop does`;
+    case 'listener-loops': return 'another thread of its listener was seen to be an event loop';
+    case 'not-seen-enough': return 'too few requests overlapped to tell whether the threads of its listener take one request at a time';
+    case 'work-moves': return 'in this process, work was seen to move between threads';
+    case 'events-lost': return 'events were lost while the session was open: the thread may have done what nobody saw';
+    case 'recorder-away': return 'the recorder was away while the session was open: the thread may have done what nobody saw';
+    case 'pipelined': return 'requests were pipelined: the one ahead of it, or this one, had no answer when the next came';
+    case 'request-by-several': return `${threads(inbound.request)} read the request, ${threads(inbound.response)} wrote the response`;
+    case 'call-by-several': return `${wrote} wrote it, ${threads(call.response)} read its answer`;
+    case 'open-lost': return 'the opening of its connection was lost: who took part is not known';
+    case 'after-response': return 'it began after the response was out: it may be somebody else\'s work';
+    case 'alternatives': return 'another session may have made it as well';
+  }
+}
+
+export function whyNotWords(kind: WhyNot, call: Call): string {
+  const wrote = threads(call.request);
+  switch (kind) {
+    case 'no-thread': return 'it was seen in packets only: which thread sent it is not known';
+    case 'role-unknown': return 'the opening of its connection was lost: it may be no call at all';
+    case 'session-over': return 'the session that it seemed to be of was over before it was known to be a call';
+    case 'no-request': return `${wrote} had no request in hand`;
+    case 'request-over': return `the session whose request ${wrote} had read last was over`;
+    case 'read-nothing': return `${wrote} had read nothing yet that it could follow from`;
+    case 'slept': return `${wrote} did nothing for more than a millisecond after what it read last: a timer may have woken it`;
+    case 'acted-before': return `${wrote} had done something else since what it read last`;
+    case 'several-read': return `${wrote}, an event loop, had read for several sessions before it acted`;
+    case 'read-unknown': return `what ${wrote} had read last was of no session that was open`;
+    case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
+    case 'several-unanswered': return 'several sessions of the process were without an answer';
+    case 'none-unanswered': return 'no session of the process was without an answer';
+    case 'turned-out-loop': return `${wrote} turned out to be an event loop, and this was not the first thing that it did after it read the request`;
+    case 'by-itself': return 'the process makes such calls also while no request waits';
+  }
+}
+
+/** The threads that moved these chunks: "thread 7", "threads 7, 8". */
+export function threads(chunks: Talk['request']): string {
+  const tids = [...new Set(chunks.map((chunk: Chunk) => chunk.tid).filter((tid) => tid !== 0))];
+  if (tids.length === 0) return 'a thread that nobody saw';
+  return `${tids.length === 1 ? 'thread' : 'threads'} ${tids.join(', ')}`;
+}
