@@ -2,7 +2,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
 import { explain, explainUntied, mayBeOf } from '../report/explanation.ts';
-import type { Name, UntiedExplained } from '../report/explanation.ts';
+import type { Untied } from '../report/explanation.ts';
 import { explanationLines } from '../report/explanation-lines.ts';
 import { Derivation } from '../sessions/derivation.ts';
 import type { Session } from '../sessions/session.ts';
@@ -33,13 +33,12 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   const { recording, index } = openIndex(flags.DIR, flags.quietAfter);
   try {
     const wanted = index.find(flags.ID);
-    const name = naming(index);
-    const untied: UntiedExplained[] = [];
+    const untied: Untied[] = [];
     let session: Session | undefined;
     const derivation = new Derivation({
       recordingId: recording.id, quietMs: quietMs(process.env, flags.quietAfter), reasons: true,
       onSession: (one) => { if (one.id === wanted.id) session = one; },
-      onAmbient: (talk) => { if (mayBeOf(talk, wanted)) untied.push(explainUntied(talk, wanted, name)); },
+      onAmbient: (talk) => { if (mayBeOf(talk, wanted)) untied.push(explainUntied(talk, wanted)); },
     });
     const total = recording.segments().reduce((sum, segment) => sum + segment.bytes, 0);
     const progress = new ProgressLine();
@@ -50,7 +49,12 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
     }
     derivation.finish(recording.status().endedOrderly);
     if (session === undefined) throw new UserError(`session ${wanted.id} is gone from ${flags.DIR} since it was listed; is it still being recorded, or were segments removed?`);
-    const explanation = explain(session, untied, name);
+    const ids = [...session.outbound, ...untied].flatMap((call) => ('candidates' in call ? call.candidates : call.alternatives ?? []));
+    const summaries = summariesOf(index, new Set(ids));
+    const explanation = explain(session, untied, (id) => {
+      const summary = summaries.get(id);
+      return summary === undefined ? { id } : { id, summary };
+    });
     const lines = new Lines();
     if (flags.json) lines.print(JSON.stringify(explanation));
     else for (const line of explanationLines(explanation, session.startedAtUs, stdoutColours())) lines.print(line);
@@ -60,21 +64,13 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   }
 }
 
-/** A look-up goes through the whole list: each id is looked up once. */
-function naming(index: SessionIndex): Name {
-  const known = new Map<string, string | undefined>();
-  return (id) => {
-    if (!known.has(id)) known.set(id, summaryOf(index, id));
-    const summary = known.get(id);
-    return summary === undefined ? { id } : { id, summary };
-  };
-}
-
-function summaryOf(index: SessionIndex, id: string): string | undefined {
-  try {
-    return index.find(id).summaryText;
-  } catch (error) {
-    if (error instanceof UserError) return undefined;
-    throw error;
+/** In one go through the list. */
+function summariesOf(index: SessionIndex, ids: ReadonlySet<string>): Map<string, string> {
+  const found = new Map<string, string>();
+  if (ids.size === 0) return found;
+  for (const { id, summaryText } of index.list()) {
+    if (ids.has(id)) found.set(id, summaryText);
+    if (found.size === ids.size) break;
   }
+  return found;
 }

@@ -54,9 +54,11 @@ export interface Explanation extends Said {
   readonly certificate: Pick<Certificate, 'state'> & { readonly reasons: readonly Reason[] };
 }
 
-/** Of a session whose bytes need not be at hand. */
+/** What is known of a session before it is derived. */
 export type Span = Pick<Session, 'id' | 'startedAtUs' | 'durationMs'> & { readonly tgid: number };
 export type Name = (id: string) => Named;
+/** Before its candidates have names: they may be sessions that are still to come. */
+export type Untied = Omit<UntiedExplained, 'candidates'> & { readonly candidates: readonly string[] };
 
 /** As many candidates as a derivation names: of such a call others may be left out. */
 const CANDIDATES_NAMED = 16;
@@ -67,20 +69,24 @@ export function mayBeOf(talk: AmbientTalk, { id, tgid, startedAtUs, durationMs }
   return talk.candidates.length >= CANDIDATES_NAMED && talk.tgid === tgid && talk.startedAtUs >= startedAtUs && talk.startedAtUs <= startedAtUs + durationMs * 1000;
 }
 
-export function explainUntied(talk: AmbientTalk, { startedAtUs }: Span, name: Name): UntiedExplained {
+/** Without the talk's bytes: there may be many. */
+export function explainUntied(talk: AmbientTalk, { startedAtUs }: Span): Untied {
   return {
     connection: talk.connection,
     atUs: Math.round(talk.startedAtUs - startedAtUs),
     ...said(talk),
-    candidates: talk.candidates.map(name),
+    candidates: talk.candidates,
     whyNot: (talk.whyNot ?? []).map((kind) => ({ kind, words: whyNotWords(kind, talk) })),
   };
 }
 
-/** `untied`: in the order of their beginning or not. */
-export function explain(session: Session, untied: readonly UntiedExplained[], name: Name): Explanation {
+/** Of a session that was derived with `reasons`. */
+export function explain(session: Session, untied: readonly Untied[], name: Name): Explanation {
   const answeredUs = session.inbound.response.at(-1)?.atUs;
-  const after = (one: UntiedExplained): boolean => answeredUs !== undefined && session.startedAtUs + one.atUs > answeredUs;
+  const named = (one: Untied): UntiedExplained => {
+    const after = answeredUs !== undefined && session.startedAtUs + one.atUs > answeredUs;
+    return { ...one, ...(after ? { afterResponse: true } : {}), candidates: one.candidates.map(name) };
+  };
   const { certificate } = session;
   return {
     format: 'koala-bpf/explanation@1',
@@ -91,7 +97,7 @@ export function explain(session: Session, untied: readonly UntiedExplained[], na
     ...said(session.inbound),
     inbound: { connection: session.inbound.connection },
     calls: session.outbound.map((call) => explainCall(call, session, name)),
-    untied: [...untied].sort((a, b) => a.atUs - b.atUs).map((one) => (after(one) ? { ...one, afterResponse: true } : one)),
+    untied: [...untied].sort((a, b) => a.atUs - b.atUs).map(named),
     certificate: { state: certificate.state, reasons: certificateReasons(certificate) },
   };
 }

@@ -13,8 +13,8 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'only-unanswered': return 'no other session of the process was without an answer then';
     case 'not-by-itself': return 'the process was not seen to make such calls while no request waited';
     case 'opened-for-it': return 'its connection was opened for this session';
-    case 'call-by-one-thread': return call.response.length > 0 ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
-    case 'session-by-one-thread': return inbound.response.length > 0 ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
+    case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
+    case 'session-by-one-thread': return seen(inbound.response) ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
     case 'one-at-a-time': return 'the threads of its listener were seen to take one request at a time';
   }
 }
@@ -33,8 +33,8 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'events-lost': return 'events were lost while the session was open: the thread may have done what nobody saw';
     case 'recorder-away': return 'the recorder was away while the session was open: the thread may have done what nobody saw';
     case 'pipelined': return 'requests were pipelined: the one ahead of it, or this one, had no answer when the next came';
-    case 'request-by-several': return `${threads(inbound.request)} read the request, ${threads(inbound.response)} wrote the response`;
-    case 'call-by-several': return `${wrote} wrote it, ${threads(call.response)} read its answer`;
+    case 'request-by-several': return `${threads(inbound.request)} read the request${seen(inbound.response) ? `, ${threads(inbound.response)} wrote the response` : ''}`;
+    case 'call-by-several': return seen(call.response) ? `${wrote} wrote it, ${threads(call.response)} read its answer` : `${wrote} wrote it`;
     case 'open-lost': return 'the opening of its connection was lost: who took part is not known';
     case 'after-response': return 'it began after the response was out: it may be somebody else\'s work';
     case 'alternatives': return 'another session may have made it as well';
@@ -62,8 +62,11 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
   }
 }
 
+/** What packets carried (sendfile) was moved by nobody that is known. */
+const seen = (chunks: Talk['request']): boolean => chunks.some((chunk: Chunk) => chunk.tid !== 0);
+
 /** The threads that moved these chunks: "thread 7", "threads 7, 8". */
-export function threads(chunks: Talk['request']): string {
+function threads(chunks: Talk['request']): string {
   const tids = [...new Set(chunks.map((chunk: Chunk) => chunk.tid).filter((tid) => tid !== 0))];
   if (tids.length === 0) return 'a thread that nobody saw';
   return `${tids.length === 1 ? 'thread' : 'threads'} ${tids.join(', ')}`;

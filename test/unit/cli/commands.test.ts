@@ -4,7 +4,7 @@ import { closeSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, writ
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { FakeClock, removeTemporaryFolders, temporaryFolder, writer } from '../store/recordings.ts';
-import { session, Streams } from '../store/traffic.ts';
+import { open, session, Streams } from '../store/traffic.ts';
 import { jsonLines, koala } from './run.ts';
 
 describe('reading commands', function () {
@@ -89,6 +89,29 @@ describe('reading commands', function () {
     const harmless = koala(['explain', dir, evil]).stdout;
     match(harmless, /GET \/evil/);
     ok(!harmless.includes('\x1b'));
+  });
+
+  it('explain names the calls that no session has, and whose they may be', () => {
+    const apart = join(temporaryFolder(), 'rec');
+    const clock = new FakeClock();
+    const to = writer(apart, clock);
+    const streams = new Streams();
+    const [at, said] = [clock.monotonicNs, 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx'];
+    for (const number of [1, 2]) {
+      open(to, number, 'inbound', at);
+      streams.said(to, number, 'ingress', `GET /${number} HTTP/1.1\r\nhost: x\r\n\r\n`, at + BigInt(number) * 1_000n, 10 + number);
+    }
+    open(to, 3, 'outbound', at + 4_000n);
+    streams.said(to, 3, 'egress', 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n', at + 5_000n, 20);
+    streams.said(to, 3, 'ingress', said, at + 6_000n, 20);
+    for (const number of [1, 2]) streams.said(to, number, 'egress', said, at + 7_000n, 10 + number);
+    for (const number of [1, 2, 3]) streams.close(to, number, at + 8_000n);
+    to.close();
+    const [first, second] = jsonLines(koala(['ls', apart, '--json']).stdout).map((row) => String(row['id']));
+    const { stdout, status, stderr } = koala(['explain', apart, String(first)]);
+    equal(status, 0, stderr);
+    match(stdout, /\n {2}no call is tied to it\n\n {2}1 call of its process is tied to no session, and may be its own\n\n {2}untied 127\.0\.0\.1:9000 {2}GET \/metrics {2}200 /);
+    ok(stdout.includes(`\n    why      thread 20 had no request in hand\n    or of    ${second}  GET /2\n\n  incomplete, because\n    1 call that its process made`), stdout);
   });
 
   it('connections accounts for every byte', () => {

@@ -18,7 +18,7 @@ function explained({ sessions, ambient }: Findings, path = '/1'): Explanation {
     return { id, summary: named === undefined ? '?' : textOf(named.inbound.request).split(' HTTP')[0] ?? '' };
   };
   const span = { ...session, tgid: session.process.tgid };
-  return explain(session, ambient.filter((talk) => mayBeOf(talk, span)).map((talk) => explainUntied(talk, span, name)), name);
+  return explain(session, ambient.filter((talk) => mayBeOf(talk, span)).map((talk) => explainUntied(talk, span)), name);
 }
 
 const of = (scene: Scene, path?: string): Explanation => explained(scene.derive({ reasons: true }), path);
@@ -153,6 +153,13 @@ describe('an explanation', () => {
     const lines = block(linesOf(explanation), 'call');
     assert.equal(lines[1], 'tied by thread, likely, after the response');
     assert.deepEqual(lines.filter((line) => line.startsWith('against')), ['against it began after the response was out: it may be somebody else\'s work']);
+  });
+
+  it('claims of no thread what only packets showed', () => {
+    const scene = new Scene().workers().accept(1, 1).connect(11, 7).read(1, 7, GET('/1')).write(11, 7, GET('/up')).read(11, 7, OK('u'));
+    scene.packet(1, 0, OK('x')).close(11).close(1);
+    const words = of(scene).calls[0]?.for.map((one) => one.words) ?? [];
+    assert.ok(words.includes('thread 7 read the request'), words.join('\n'));
   });
 
   it('marks a call without a tie that began after the response: completeness does not depend on it', () => {
