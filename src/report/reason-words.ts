@@ -25,7 +25,7 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'never-proven': return call.attribution === 'elimination'
       ? 'work left over from another session, or a timer\'s, would look the same: such a tie is never proven'
       : 'a pool may write another session\'s queued call in the wake of this answer: such a tie is never proven';
-    case 'event-loop': return `${wrote} is an event loop: it was seen to read another request, or to work for another session, while the request it had read had no answer`;
+    case 'event-loop': return `${wrote} is an event loop: it was seen to accept a connection, to read another request or to work for another session while the request it had read had no answer`;
     case 'holds-several': return `${wrote} reads requests from several connections that it accepted and holds, as an event loop does`;
     case 'listener-loops': return 'another thread of its listener was seen to be an event loop';
     case 'not-seen-enough': return 'too few requests overlapped to tell whether the threads of its listener take one request at a time';

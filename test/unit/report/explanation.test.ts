@@ -67,7 +67,7 @@ describe('an explanation', () => {
     assert.deepEqual([call?.attribution, call?.certainty], ['thread', 'likely']);
     assert.deepEqual(kinds(call?.for ?? []), ['first-after-request', 'call-by-one-thread', 'session-by-one-thread']);
     assert.deepEqual(kinds(call?.against ?? []), ['event-loop']);
-    assert.match(call?.against[0]?.words ?? '', /^thread 7 is an event loop: it was seen to read another request, /);
+    assert.match(call?.against[0]?.words ?? '', /^thread 7 is an event loop: it was seen to accept a connection, to read another request /);
   });
 
   it('names the other session that a call may be of, with its summary', () => {
