@@ -11,7 +11,8 @@ import type { Session } from '../sessions/session.ts';
 
 /** In a namespace of the SUT's own. */
 export const FAULT_CHAIN = 'KOALA-FAULT';
-const COMMAND_MS = 5_000;
+/** A busy host may hold the lock of its rules for long. */
+const COMMAND_MS = 20_000;
 
 interface Fault {
   readonly destination: string;
