@@ -93,7 +93,7 @@ const words = { pass: '', fail: '**failed**: ', skip: 'skipped: ' } as const;
 function cell(results: readonly Result[], backend: string): string {
   const shown = results.filter((result) => result.backend === backend)
     .map(({ test, result, shown: what }) => `${test}: ${words[result]}${what.replaceAll('|', '\\|')}`);
-  return shown.length === 0 ? 'not run' : shown.join('<br>');
+  return shown.length === 0 ? 'not run' : [...new Set(shown)].join('<br>');
 }
 
 function byVersion(a: string, b: string): number {
