@@ -1,4 +1,5 @@
 /** What executes, and what it is known to be working on. Threads here; goroutines and virtual threads are contexts too. */
+import type { Birth } from './born.ts';
 import type { Discipline } from './discipline.ts';
 
 /** A session, as far as contexts know it. */
@@ -29,6 +30,10 @@ export class Context<J extends Job> {
   juggles = false;
   /** The session whose request it read last. */
   reading: J | undefined;
+  /** It was started for a session, and has taken no other work since. */
+  birth: Birth<J> | undefined;
+  /** It is no more. */
+  ended = false;
   /** The listener that this came from. */
   discipline: Discipline<J> | undefined;
   /** Connections that it accepted and that are open. */
@@ -89,6 +94,7 @@ export class Context<J extends Job> {
     this.#woke = by;
     this.#wokeAtUs = atUs;
     this.#last = job;
+    if (this.birth !== undefined && this.birth.job !== job) this.birth = undefined;
   }
 
   /** At `atUs` it is about to do something. Whoever does nothing for so long has gone to sleep, and something unseen (a timer) woke it. */
@@ -112,7 +118,7 @@ export class Context<J extends Job> {
   }
 
   forget(): void {
-    this.reading = undefined;
+    this.reading = this.birth = undefined;
     this.#last = this.#woke = undefined;
     this.#several = false;
   }

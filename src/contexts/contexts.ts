@@ -1,30 +1,21 @@
 /** Who is working for whom: told what each thread reads and writes, asked at each call whose it is. */
+import { Birth, born } from './born.ts';
 import { Context } from './context.ts';
 import type { Job } from './context.ts';
 import { continuation } from './continuation.ts';
 import { elimination } from './elimination.ts';
-import type { CallFacts, Evidence, JobFacts } from './evidence.ts';
+import type { Evidence } from './evidence.ts';
 import type { Discipline } from './discipline.ts';
 import { thread } from './thread.ts';
-import type { Attribution, Certainty } from './tie.ts';
+import type { Tie } from './tie.ts';
 
 /** Strongest first. */
-const KINDS: readonly Evidence[] = [thread, continuation, elimination];
+const KINDS: readonly Evidence[] = [thread, born, continuation, elimination];
 
 /** Threads held at a time. Past that the one first seen is forgotten (its exit was lost). */
 export const maxContexts = 131_072;
 
 const NONE: readonly never[] = [];
-
-export interface Tie<J extends Job> {
-  readonly job: J;
-  readonly evidence: Evidence;
-  readonly context: Context<J>;
-  /** What would say the same of an event loop, should the context turn out to be one. */
-  readonly inLoop: Evidence | undefined;
-  /** Others that it might have been. */
-  readonly alternatives: readonly J[];
-}
 
 export class Contexts<J extends Job> {
   readonly #contexts = new Map<number, Context<J>>();
@@ -106,9 +97,28 @@ export class Contexts<J extends Job> {
     context.rouse(this.#now());
     for (const evidence of KINDS) {
       const job = evidence.find(context, context.loop, only);
-      if (job !== undefined) return { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only), alternatives: NONE };
+      if (job === undefined) continue;
+      const tie = { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only), alternatives: NONE };
+      if (evidence !== born || context.birth === undefined) return tie;
+      const otherwise = continuation.find(context, false, only) === job ? { otherwise: continuation } : {};
+      return { ...tie, birth: context.birth, ...otherwise };
     }
     return undefined;
+  }
+
+  /** `creator` starts thread `tid` of `tgid` (another process: its first), which works for the same session, if for any. */
+  bear(creator: Context<J>, only: J | undefined, tid: number, tgid: number): Birth<J> | undefined {
+    this.exitThread(tid);
+    const tie = this.tie(creator, only);
+    if (tie === undefined) return undefined;
+    const child = this.of(tid, tgid);
+    return (child.birth = new Birth(tie, child));
+  }
+
+  /** A process has become another program. */
+  executed(tgid: number): void {
+    const birth = this.#contexts.get(tgid)?.birth;
+    if (birth !== undefined) birth.executed = true;
   }
 
   exitThread(tid: number): void {
@@ -121,6 +131,7 @@ export class Contexts<J extends Job> {
     const { reading } = context;
     context.discipline?.left(context);
     context.forget();
+    context.ended = true;
     if (reading !== undefined) this.#onMovedOn(reading, tid);
   }
 
@@ -154,15 +165,4 @@ export class Contexts<J extends Job> {
     this.exitThread(oldest.tid);
     return context;
   }
-}
-
-/** Judged when the session closes, by what the context has turned out to be. Undefined: the tie does not hold. */
-export function evidenceOf<J extends Job>(tie: Tie<J>): Evidence | undefined {
-  return tie.context.loops ? tie.inLoop : tie.evidence;
-}
-
-/** Of a tie that holds. */
-export function attributionOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts): { attribution: Attribution; certainty: Certainty } {
-  const { attribution, proves } = evidenceOf(tie) ?? tie.evidence;
-  return { attribution, certainty: tie.alternatives.length === 0 && proves(tie.context, call, job) ? 'proven' : 'likely' };
 }

@@ -7,6 +7,7 @@
  *   two event loops, two connections   each may get one, for a while: 1/2 at each turn, 1/10,000 after 14
  *   eight workers, sixteen clients     seven are busy whenever the eighth takes one: 1/10,000 after 5
  */
+import { Starts } from './born.ts';
 import type { Context, Job } from './context.ts';
 
 /** −ln of the chance that is small enough: 1 in 10,000. */
@@ -21,6 +22,8 @@ export class Discipline<J extends Job> {
   loop = false;
   /** Requests of one connection were read by different threads: a pool, in which holding several open says nothing. */
   handsOver = false;
+  /** What its sessions start. */
+  readonly starts = new Starts();
   readonly #readers = new Map<number, Context<J>>();
   #brief = 0;
   #evidence = 0;

@@ -1,5 +1,6 @@
 /** A kind of evidence: how a call made by a context can be tied to a session. One kind, one file. */
 import type { Context, Job } from './context.ts';
+import type { Tie } from './tie.ts';
 import type { Attribution } from './tie.ts';
 
 /** What is known of a call when its session closes. */
@@ -32,5 +33,5 @@ export interface Evidence {
    */
   find<J extends Job>(context: Context<J>, inLoop: boolean, only: J | undefined): J | undefined;
   /** Judged when the session closes, from everything known by then. */
-  proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts): boolean;
+  proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts, tie: Tie<J>): boolean;
 }

@@ -2,24 +2,26 @@
  * What speaks for a tie and what against it, by name, from the facts that decide it. Made only for who asks (`koala-bpf
  * explain`): `proves` answers the same question without a list. Words for the names: src/report/reason-words.ts.
  */
-import { evidenceOf } from './contexts.ts';
-import type { Tie } from './contexts.ts';
+import { born } from './born.ts';
+import type { Birth } from './born.ts';
+import { evidenceOf } from './tie.ts';
+import type { Tie } from './tie.ts';
 import type { Context, Job } from './context.ts';
 import type { Discipline } from './discipline.ts';
 import type { CallFacts, JobFacts } from './evidence.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
-  | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
+  | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
 
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read'
-  | 'read-unknown' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself';
+  | 'read-unknown' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell';
 
 export interface TieReasons {
   readonly for: readonly Support[];
@@ -48,6 +50,7 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   const { attribution } = evidenceOf(tie) ?? tie.evidence;
   const found: Support[] = [];
   if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
+  if (attribution === 'born') found.push('started-for-it', 'ended-by-then', ...(tie.birth?.executed === true ? ['another-program' as const] : tie.birth?.isOneShot === true ? ['starts-end' as const] : []));
   if (attribution === 'continuation') found.push('first-after-answer', 'only-one-to-act');
   if (attribution === 'elimination') found.push('only-unanswered', 'not-by-itself');
   if (more.opened) found.push('opened-for-it');
@@ -61,7 +64,9 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
 function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): Doubt[] {
   const { context } = tie;
   const found: Doubt[] = [];
-  const byThread = (evidenceOf(tie) ?? tie.evidence).attribution === 'thread';
+  const evidence = evidenceOf(tie) ?? tie.evidence;
+  if (evidence === born && tie.birth !== undefined) return bornDoubts(tie, tie.birth, call, job, more);
+  const byThread = evidence.attribution === 'thread';
   if (!byThread) found.push('never-proven');
   if (context.loops) found.push(context.loop ? 'event-loop' : 'holds-several');
   // Only where its thread is what ties it does it matter how threads take requests.
@@ -78,6 +83,20 @@ function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, mo
   if (job.lossy) found.push(more.paused ? 'recorder-away' : 'events-lost');
   if (tie.alternatives.length > 0) found.push('alternatives');
   return found;
+}
+
+/** The tie of its starter is what it rests on. */
+function bornDoubts<J extends Job>(tie: Tie<J>, birth: Birth<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): Doubt[] {
+  const { creator } = birth;
+  const sure = creator.alternatives.length === 0 && evidenceOf(creator)?.proves(creator.context, { byOneThread: true, afterResponse: false }, job, creator) === true;
+  return [
+    ...(sure ? [] : ['starter-unsure' as const]),
+    ...(birth.isOneShot ? [] : ['starts-unknown' as const]),
+    ...(tie.context.loops ? [tie.context.loop ? 'event-loop' as const : 'holds-several' as const] : []),
+    ...(more.openLost ? ['open-lost' as const] : call.byOneThread ? [] : ['call-by-several' as const]),
+    ...(call.afterResponse ? ['after-response' as const] : []),
+    ...(tie.alternatives.length > 0 ? ['alternatives' as const] : []),
+  ];
 }
 
 /** Of a call that `context` begins at `atUs`, after nothing was found to tie it to. `unanswered`: sessions of its process, answered ones among them. */
@@ -103,5 +122,7 @@ function notWoken<J extends Job>(context: Context<J>, atUs: number): WhyNot[] {
 
 /** Of a call that was thought to be a session's, until that was given out. */
 export function fallenBecause<J extends Job>(tie: Tie<J> | undefined): WhyNot[] {
-  return [tie !== undefined && evidenceOf(tie) === undefined ? 'turned-out-loop' : 'by-itself'];
+  if (tie === undefined || evidenceOf(tie) !== undefined) return ['by-itself'];
+  if (tie.birth === undefined || tie.context.loops) return ['turned-out-loop'];
+  return [tie.context.ended ? 'starter-fell' : 'outlived'];
 }

@@ -12,6 +12,10 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'only-one-to-act': return 'no other session of the process was without an answer then, and this one waited for nothing else';
     case 'only-unanswered': return 'no other session of the process was without an answer then';
     case 'not-by-itself': return 'the process was not seen to make such calls while no request waited';
+    case 'started-for-it': return `${wrote} was started by a thread (or process) that worked for this session then`;
+    case 'ended-by-then': return 'it was over when the session had closed: a pool\'s worker would have waited for more';
+    case 'another-program': return 'it is a process that became another program';
+    case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
     case 'opened-for-it': return 'its connection was opened for this session';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
     case 'session-by-one-thread': return seen(inbound.response) ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
@@ -32,6 +36,8 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'work-moves': return 'in this process, work was seen to move between threads';
     case 'events-lost': return 'events were lost while the session was open: the thread may have done what nobody saw';
     case 'recorder-away': return 'the recorder was away while the session was open: the thread may have done what nobody saw';
+    case 'starter-unsure': return 'that whoever started it worked for this session is not proven itself';
+    case 'starts-unknown': return 'too little was seen of what sessions here start to rule a pool out, or some of it lived on';
     case 'pipelined': return 'requests were pipelined: the one ahead of it, or this one, had no answer when the next came';
     case 'request-by-several': return `${threads(inbound.request)} read the request${seen(inbound.response) ? `, ${threads(inbound.response)} wrote the response` : ''}`;
     case 'call-by-several': return seen(call.response) ? `${wrote} wrote it, ${threads(call.response)} read its answer` : `${wrote} wrote it`;
@@ -58,6 +64,8 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';
     case 'turned-out-loop': return `${wrote} turned out to be an event loop, and this was not the first thing that it did after it read the request`;
+    case 'outlived': return `${wrote} was started for the session and lived on after it: a pool's worker, which may work for anybody`;
+    case 'starter-fell': return `whoever started ${wrote} turned out to work for nobody that is known`;
     case 'by-itself': return 'the process makes such calls also while no request waits';
   }
 }

@@ -112,6 +112,8 @@ export class Derivation {
       case 'process':
         this.#processes.event(event);
         if (event.what === 'seen') this.#nameOlder(event.tgid);
+        else if (event.what === 'thread' || event.what === 'fork') weaver.started(event.tid, event.tgid, event.childTid, event.childTgid);
+        else if (event.what === 'exec') weaver.contexts.executed(event.tgid);
         else if (event.what === 'exit') weaver.contexts.exitProcess(event.tgid);
         else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
         break;
@@ -204,6 +206,7 @@ export class Derivation {
       const inDoubt = first.calls.length > 0 && !first.discipline.decided && first.lastAtUs > nowUs - maxDoubtUs;
       if (inDoubt && this.#waiting.length - this.#waitingFrom <= maxInDoubt) break;
       this.#waitingFrom += 1;
+      for (const { starts, child } of first.births ?? []) starts?.saw(child.ended);
       this.#give(first, false);
     }
     if (this.#waitingFrom > 4_096 && this.#waitingFrom * 2 > this.#waiting.length) {

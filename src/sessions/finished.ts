@@ -1,5 +1,5 @@
 /** An open session, as it is given out. */
-import { attributionOf } from '../contexts/contexts.ts';
+import { attributionOf } from '../contexts/tie.ts';
 import { reasonsOf } from '../contexts/reasons.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Mutable } from '../talks/open-talk.ts';

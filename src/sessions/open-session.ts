@@ -1,9 +1,10 @@
 /** A session while it goes on: its inbound talk, the calls tied to it so far, and what it will be judged by. */
 import type { Connection } from '../connections/connection.ts';
+import type { Birth } from '../contexts/born.ts';
 import type { Job } from '../contexts/context.ts';
 import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
-import { evidenceOf } from '../contexts/contexts.ts';
+import { evidenceOf } from '../contexts/tie.ts';
 import { elimination } from '../contexts/elimination.ts';
 import type { Discipline } from '../contexts/discipline.ts';
 import type { OutOfSight, Process } from './processes.ts';
@@ -21,6 +22,8 @@ export class OpenSession implements Job {
   calls: Spoken[] = NONE;
   /** Connections that were opened for it. */
   opened: Connection[] | undefined;
+  /** Threads and processes that were started for it. */
+  births: Birth<OpenSession>[] | undefined;
   /** How the threads behind its listener take requests. */
   readonly discipline: Discipline<OpenSession>;
   /** Calls that were thought to be its own, until their thread turned out to be an event loop. */

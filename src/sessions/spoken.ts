@@ -1,5 +1,5 @@
 /** A talk with what is known of who made it: one class for both sides of a service. */
-import type { Tie } from '../contexts/contexts.ts';
+import type { Tie } from '../contexts/tie.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
 import { OpenTalk } from '../talks/open-talk.ts';
 import type { OpenSession } from './open-session.ts';

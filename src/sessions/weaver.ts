@@ -12,7 +12,7 @@
 import type { Connection } from '../connections/connection.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import { Contexts } from '../contexts/contexts.ts';
-import type { Tie } from '../contexts/contexts.ts';
+import type { Tie } from '../contexts/tie.ts';
 import { whyNot } from '../contexts/reasons.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
@@ -70,6 +70,16 @@ export class Weaver implements TalkSink<Spoken> {
     this.#born.set(connection, { tie, tid, whyNot: tie === undefined ? this.#whyNot(context, tgid) : undefined });
     if (tie !== undefined) (tie.job.opened ??= []).push(connection);
     context.act();
+  }
+
+  /** Thread `tid` of `tgid` starts another one, or a process. */
+  started(tid: number, tgid: number, childTid: number, childTgid: number): void {
+    const { processes } = this.#options;
+    const birth = this.contexts.bear(this.contexts.of(tid, tgid), processes.of(tgid).only, childTid, childTgid);
+    if (birth === undefined) return;
+    (birth.job.births ??= []).push(birth);
+    // What it resolves is the session's to know.
+    if (childTgid !== tgid) processes.of(childTgid).names = processes.of(tgid).names;
   }
 
   /** A connection was closed by this side, or is over. */
@@ -185,6 +195,7 @@ export class Weaver implements TalkSink<Spoken> {
     this.open.delete(session);
     session.process.sessions.delete(session);
     session.process.unanswered.delete(session);
+    for (const { child } of session.births ?? []) if (child.birth?.job === session) child.birth = undefined;
   }
 
   #asked(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { Context } from '../../../src/contexts/context.ts';
 import type { Job } from '../../../src/contexts/context.ts';
-import { attributionOf } from '../../../src/contexts/contexts.ts';
-import type { Tie } from '../../../src/contexts/contexts.ts';
+import { attributionOf } from '../../../src/contexts/tie.ts';
+import type { Tie } from '../../../src/contexts/tie.ts';
+import { Birth, born } from '../../../src/contexts/born.ts';
 import { continuation } from '../../../src/contexts/continuation.ts';
 import { Discipline } from '../../../src/contexts/discipline.ts';
 import { elimination } from '../../../src/contexts/elimination.ts';
@@ -13,19 +14,24 @@ const JOB: Job = { answered: false, gone: false, isOnlyOneToAct: true };
 
 describe('reasons', () => {
   it('speak against a tie exactly where it is not proven, whatever the facts', () => {
-    const names = ['loop', 'juggles', 'loopSeen', 'callByOne', 'afterResponse', 'jobByOne', 'blocking', 'pipelined', 'moves', 'lossy', 'paused', 'openLost', 'disputed'] as const;
-    let proven = 0;
-    for (const evidence of [thread, continuation, elimination]) {
+    const names = ['loop', 'juggles', 'loopSeen', 'callByOne', 'afterResponse', 'jobByOne', 'blocking', 'pipelined', 'moves', 'lossy', 'paused', 'openLost', 'disputed', 'executed', 'creatorLoop'] as const;
+    for (const evidence of [thread, born, continuation, elimination]) {
+      let proven = 0;
       for (let bits = 0; bits < 1 << names.length; bits += 1) {
         const on = (name: (typeof names)[number]): boolean => (bits & (1 << names.indexOf(name))) !== 0;
         // As they can't be: a discipline that saw a loop is not blocking, nor does a call of an unknown opener have one thread.
-        if ((on('loopSeen') && on('blocking')) || (on('loop') && !on('loopSeen')) || (on('openLost') && on('callByOne')) || (on('paused') && !on('lossy'))) continue;
+        if ((on('loopSeen') && on('blocking')) || (on('loop') && !on('loopSeen')) || (on('openLost') && on('callByOne')) || (on('paused') && !on('lossy')) || (evidence !== born && (on('executed') || on('creatorLoop')))) continue;
         const context = new Context<Job>(7, 5);
         context.loop = on('loop');
         context.juggles = on('juggles');
         const discipline = new Discipline<Job>();
         discipline.loop = on('loopSeen');
-        const tie: Tie<Job> = { job: JOB, evidence, inLoop: evidence, context, alternatives: on('disputed') ? [JOB] : [] };
+        const creator = new Context<Job>(8, 5);
+        creator.loop = on('creatorLoop');
+        context.ended = true;
+        const birth = new Birth<Job>({ job: JOB, evidence: thread, inLoop: thread, context: creator, alternatives: [] }, context);
+        birth.executed = on('executed');
+        const tie: Tie<Job> = { job: JOB, evidence, inLoop: evidence, context, alternatives: on('disputed') ? [JOB] : [], ...(evidence === born ? { birth } : {}) };
         const call = { byOneThread: on('callByOne'), afterResponse: on('afterResponse') };
         const job = { byOneThread: on('jobByOne'), blocking: on('blocking'), pipelined: on('pipelined'), moves: on('moves'), lossy: on('lossy') };
         const { certainty } = attributionOf(tie, call, job);
@@ -34,7 +40,7 @@ describe('reasons', () => {
         assert.equal(against.length === 0, certainty === 'proven', `${evidence.attribution} ${names.filter(on).join(' ')}: ${against.join(' ')}`);
         assert.ok(support.length > 0);
       }
+      assert.equal(proven > 0, evidence === thread || evidence === born, evidence.attribution);
     }
-    assert.ok(proven > 0);
   });
 });
