@@ -11,6 +11,7 @@ import { nginxProxy } from './services/nginx.ts';
 import { nodeService, REFRESH_RID } from './services/node.ts';
 import { php } from './services/php.ts';
 import type { Service } from './services/service.ts';
+import { started } from './services/started.ts';
 
 const REQUESTS = 320;
 const CLIENTS = 16;
@@ -22,6 +23,8 @@ interface Scenario {
   readonly warm?: true;
   /** Holds a part that takes one request a thread (or process) at a time: 100% is asked of it. */
   readonly threadPerRequest?: true;
+  /** Every call is tied, rightly, however sure. */
+  readonly everyCall?: true;
   readonly clients?: number;
   readonly background?: readonly string[];
 }
@@ -32,6 +35,9 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'gunicorn sync, 4 processes, with psycopg2 by a unix socket', make: () => gunicorn({ worker: 'sync', sql: 'unix' }), threadPerRequest: true },
   { name: 'php-fpm behind nginx by TCP, with MariaDB by its unix socket', make: () => php('tcp'), threadPerRequest: true },
   { name: 'php-fpm behind nginx by a unix socket, with MariaDB by its unix socket', make: () => php('unix'), threadPerRequest: true },
+  { name: 'gunicorn gthread, whose handlers start threads that call, and run curl', make: () => started('threads'), everyCall: true },
+  { name: 'gunicorn gthread, whose handlers run curl', make: () => started('curl'), everyCall: true },
+  { name: 'gunicorn gthread, whose handlers hand their calls to a pool that was made in one of their requests', make: () => started('pool') },
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService() },
@@ -39,7 +45,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID] },
 ];
 
-for (const { name, make, warm, threadPerRequest, clients = CLIENTS, background = [] } of SCENARIOS) {
+for (const { name, make, warm, threadPerRequest, everyCall, clients = CLIENTS, background = [] } of SCENARIOS) {
   describe(name, function () {
     this.timeout(180_000);
     let result: ScenarioResult;
@@ -120,6 +126,14 @@ for (const { name, make, warm, threadPerRequest, clients = CLIENTS, background =
       const parts = result.parts.filter(({ part }) => part.discipline === 'thread-per-request');
       assert.equal(parts.length, 1);
       for (const each of parts) assertThreadPerRequest(each);
+    });
+
+    if (everyCall) it('ties every call, rightly, and some as proven', () => {
+      for (const { part, score } of result.parts) {
+        assert.deepEqual({ right: score.right, wrong: score.wrong, unattributed: score.unattributed }, { right: score.calls, wrong: 0, unattributed: 0 },
+          `${part.name}\n${score.examples.join('\n')}`);
+        assert.ok(byCertainty(score, 'proven').right > 0);
+      }
     });
 
     if (threadPerRequest) it('ties the words that carry no id (a database\'s greeting, COM_QUIT) to no other session than their connection\'s', () => {

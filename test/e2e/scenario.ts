@@ -62,7 +62,8 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
     const parts = service.parts.map((part, index): PartResult => {
       const mine = families[index]!;
       const own = sessions.filter((session) => mine.has(session.process.tgid));
-      const rest = ambient.filter((talk) => mine.has(talk.tgid));
+      // Of programs that a part ran, and that are over, nobody can say whose they were, unless there is one part only.
+      const rest = ambient.filter((talk) => mine.has(talk.tgid) || families.length === 1);
       return { part, sessions: own, ambient: rest, truths: truths[index]!, score: score(own, rest, truths[index]!, options.background) };
     });
     const front = `127.0.0.1:${service.port}`;
