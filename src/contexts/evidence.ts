@@ -25,13 +25,18 @@ export interface JobFacts {
   readonly lossy: boolean;
 }
 
-export interface Evidence {
+/** What a tie rests on. */
+export interface Ground {
   readonly attribution: Attribution;
+  /** Judged when the session closes, from everything known by then. */
+  proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts, tie: Tie<J>): boolean;
+}
+
+/** Asked when a call begins. What is asked when it is over: `Hindsight`. */
+export interface Evidence extends Ground {
   /**
    * The session that `context` works for right now, as far as this kind can tell. `inLoop`: so that it holds of an event loop
    * too. `only`: the one session of its process that has no answer; undefined where there are several, or none.
    */
   find<J extends Job>(context: Context<J>, inLoop: boolean, only: J | undefined): J | undefined;
-  /** Judged when the session closes, from everything known by then. */
-  proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts, tie: Tie<J>): boolean;
 }

@@ -1,7 +1,7 @@
 /** How a call was tied to its session, and how sure that is. */
 import type { Birth } from './born.ts';
 import type { Context, Job } from './context.ts';
-import type { CallFacts, Evidence, JobFacts } from './evidence.ts';
+import type { CallFacts, Evidence, Ground, JobFacts } from './evidence.ts';
 
 export type Attribution =
   | 'thread' | 'born' | 'goroutine' | 'virtual-thread' | 'helper' | 'delegation' | 'trace' | 'handed-over'
@@ -10,10 +10,10 @@ export type Certainty = 'proven' | 'likely';
 
 export interface Tie<J extends Job> {
   readonly job: J;
-  readonly evidence: Evidence;
+  readonly evidence: Ground;
   readonly context: Context<J>;
   /** What would say the same of an event loop, should the context turn out to be one. */
-  readonly inLoop: Evidence | undefined;
+  readonly inLoop: Ground | undefined;
   /** Of `born`: what it rests on, and what would say the same without it. */
   readonly birth?: Birth<J>;
   readonly otherwise?: Evidence;
@@ -25,7 +25,7 @@ export interface Tie<J extends Job> {
  * Judged when the session closes, by what the context has turned out to be; `early`: before that. Undefined: the tie does
  * not hold.
  */
-export function evidenceOf<J extends Job>(tie: Tie<J>, early = false): Evidence | undefined {
+export function evidenceOf<J extends Job>(tie: Tie<J>, early = false): Ground | undefined {
   const found = tie.context.loops ? tie.inLoop : tie.evidence;
   return found?.attribution === 'born' && tie.birth?.holds(early) !== true ? tie.otherwise : found;
 }

@@ -16,6 +16,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'ended-by-then': return 'it was over when the session had closed: a pool\'s worker would have waited for more';
     case 'another-program': return 'it is a process that became another program';
     case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
+    case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
     case 'opened-for-it': return 'its connection was opened for this session';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
     case 'session-by-one-thread': return seen(inbound.response) ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
@@ -26,9 +27,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
 export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribution'>, { inbound }: Session): string {
   const wrote = threads(call.request);
   switch (kind) {
-    case 'never-proven': return call.attribution === 'elimination'
-      ? 'work left over from another session, or a timer\'s, would look the same: such a tie is never proven'
-      : 'a pool may write another session\'s queued call in the wake of this answer: such a tie is never proven';
+    case 'never-proven': return `${neverProven(call.attribution)}: such a tie is never proven`;
     case 'event-loop': return `${wrote} is an event loop: it was seen to accept a connection, to read another request or to work for another session while the request it had read had no answer`;
     case 'holds-several': return `${wrote} reads requests from several connections that it accepted and holds, as an event loop does`;
     case 'listener-loops': return 'another thread of its listener was seen to be an event loop';
@@ -45,6 +44,12 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'after-response': return 'it began after the response was out: it may be somebody else\'s work';
     case 'alternatives': return 'another session may have made it as well';
   }
+}
+
+function neverProven(attribution: OutboundTalk['attribution']): string {
+  if (attribution === 'elimination') return 'work left over from another session, or a timer\'s, would look the same';
+  if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
+  return 'a pool may write another session\'s queued call in the wake of this answer';
 }
 
 export function whyNotWords(kind: WhyNot, call: Call): string {

@@ -44,7 +44,7 @@ function isPlain(talk: Spoken): boolean {
 function nothingUnseen(session: OpenSession, ledger: LossLedger): boolean {
   const { before, after } = session;
   return !session.late && !session.paused && !session.forced && ledger.events === session.lossBefore && after !== undefined
-    && session.fallen === 0 && after.udp === before.udp && after.quic === before.quic && after.unattributed === before.unattributed;
+    && after.udp === before.udp && after.quic === before.quic && session.unattributed === 0;
 }
 
 function lostOf(talk: Spoken): LostBytes[] {
@@ -67,12 +67,13 @@ function tlsOf(talks: readonly Spoken[]): Unseen[] {
 }
 
 /** What its process did meanwhile that may have been for this session. */
-function countedOf({ before, after, process, fallen }: OpenSession): Unseen[] {
+function countedOf(session: OpenSession): Unseen[] {
+  const { before, after, process } = session;
   const now = after ?? process.outOfSight();
   const counted: Unseen[] = [
     { kind: 'udp', count: now.udp - before.udp, detail: process.udpDetail },
     { kind: 'quic', count: now.quic - before.quic, detail: process.quicDetail },
-    { kind: 'unattributed', count: now.unattributed - before.unattributed + fallen },
+    { kind: 'unattributed', count: session.unattributed },
   ];
   return counted.filter((one) => one.count > 0);
 }

@@ -7,7 +7,6 @@ import type { Connection } from '../connections/connection.ts';
 import { Connections } from '../connections/connections.ts';
 import type { StreamEvent } from '../connections/connections.ts';
 import type { CloseEvent, Event, OpenEvent } from '../events/event.ts';
-import { fallenBecause } from '../contexts/reasons.ts';
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
@@ -15,6 +14,8 @@ import { endedWhole } from './ending.ts';
 import { ambientTalk, finishedSession } from './finished.ts';
 import type { OpenSession } from './open-session.ts';
 import { ownerOf, type Owner } from './owner.ts';
+import { Late } from './late.ts';
+import { Leaving } from './leaving.ts';
 import { Processes } from './processes.ts';
 import { Prologues } from './prologues.ts';
 import type { AmbientTalk, Session } from './session.ts';
@@ -45,9 +46,6 @@ const maxTalkPieces = 262_144;
 /** What is still open is copied out of the recording's blocks after so many events or bytes, so that it doesn't keep the blocks. */
 const ownEveryEvents = 65_536;
 const ownEveryBytes = 16 << 20;
-/** So long, and while no more wait, a finished session waits for what tells workers from an event loop. */
-const maxDoubtUs = 2_000_000;
-const maxInDoubt = 4_096;
 
 export class Derivation {
   readonly #options: DerivationOptions;
@@ -55,11 +53,15 @@ export class Derivation {
   readonly #processes = new Processes();
   readonly #weaver: Weaver;
   readonly #prologues = new Prologues((connection) => cutterOf(connection).setups);
+  readonly #late: Late;
+  readonly #leaving: Leaving;
   readonly #lossReportUs: number;
-  #waiting: OpenSession[] = [];
-  #waitingFrom = 0;
   #events = 0;
   #bytes = 0;
+  /** All bytes that it was given. */
+  #given = 0;
+  /** Losses after that (Unix µs) will not be reported. */
+  #toldUs = Infinity;
   #pauses = false;
   #finished = false;
 
@@ -72,18 +74,20 @@ export class Derivation {
       onAccount: (account) => options.onConnection?.(account),
       sink: (connection) => new Cutter<Spoken>(connection, this.#weaver, limits),
     });
+    const onAmbient = (talk: Spoken): void => options.onAmbient?.(ambientTalk(talk));
     this.#weaver = new Weaver({
       recordingId: options.recordingId,
       quietMs: options.quietMs ?? 5_000,
       reasons: options.reasons === true,
       ledger: this.#connections.ledger,
       processes: this.#processes,
-      onOver: (session) => {
-        session.lastAtUs = this.#weaver.nowUs;
-        this.#waiting.push(session);
-      },
-      onAmbient: (talk) => options.onAmbient?.(ambientTalk(talk)),
+      onOver: (session) => this.#leaving.add(session, this.#weaver.nowUs, this.#given),
+      onSettled: (session) => this.#leaving.add(session, this.#weaver.nowUs, this.#given),
+      onUntied: (talk) => this.#late.add(talk, this.#weaver.nowUs),
+      onAmbient,
     });
+    this.#late = new Late({ ledger: this.#connections.ledger, reasons: options.reasons === true, onAmbient });
+    this.#leaving = new Leaving(this.#late, this.#lossReportUs, (session) => this.#give(session, session.lastAtUs > this.#toldUs));
   }
 
   /** Events in the order of the ring. */
@@ -130,10 +134,14 @@ export class Derivation {
         break;
     }
     this.#events += 1;
-    if (event.kind === 'data') this.#bytes += event.bytes.length;
+    if (event.kind === 'data') {
+      this.#bytes += event.bytes.length;
+      this.#given += event.bytes.length;
+    }
     if (this.#events >= ownEveryEvents || this.#bytes >= ownEveryBytes) this.#own();
     weaver.tick();
-    if (this.#waiting.length > this.#waitingFrom) this.#giveOut();
+    this.#late.tick(weaver.nowUs);
+    if (!this.#leaving.empty) this.#leaving.giveOut(weaver.nowUs, this.#given);
   }
 
   /** The recording ends here. `orderly`: the recorder was stopped and drained everything that had happened. Gives out all that is open. */
@@ -142,17 +150,20 @@ export class Derivation {
     this.#finished = true;
     const unfinished = [...this.#weaver.open];
     this.#connections.finish();
-    for (const talk of [...this.#weaver.loose]) this.#options.onAmbient?.(ambientTalk(talk));
     const { nowUs } = this.#weaver;
-    const toldUs = nowUs - this.#lossReportUs;
-    for (const session of this.#waiting.slice(this.#waitingFrom)) this.#give(session, !orderly && session.lastAtUs > toldUs);
-    this.#waiting = [];
+    for (const talk of [...this.#weaver.loose]) this.#late.add(talk, nowUs);
+    for (const session of unfinished) this.#late.fell(session);
+    for (const session of unfinished) this.#late.settle(session);
+    // Losses of the last moments may not have been reported.
+    if (!orderly) this.#toldUs = nowUs - this.#lossReportUs;
+    this.#leaving.finish();
     const quietUs = (this.#options.quietMs ?? 5_000) * 1000;
     for (const session of unfinished) {
       session.gone = true;
       if (!session.talk.empty) this.#give(session, !orderly || !endedWhole(session, nowUs - quietUs));
     }
     this.#weaver.open.clear();
+    this.#late.finish();
   }
 
   /** Whose call the bytes at `position` of an outbound connection are, by what is known now; `unseen`: no event has told of them yet. */
@@ -197,33 +208,8 @@ export class Derivation {
     this.#weaver.pause();
   }
 
-  #giveOut(): void {
-    const { nowUs } = this.#weaver;
-    const until = nowUs - this.#lossReportUs;
-    while (this.#waitingFrom < this.#waiting.length) {
-      const first = this.#waiting[this.#waitingFrom] as OpenSession;
-      if (first.lastAtUs > until) break;
-      const inDoubt = first.calls.length > 0 && !first.discipline.decided && first.lastAtUs > nowUs - maxDoubtUs;
-      if (inDoubt && this.#waiting.length - this.#waitingFrom <= maxInDoubt) break;
-      this.#waitingFrom += 1;
-      for (const { starts, child } of first.births ?? []) starts?.saw(child.ended);
-      this.#give(first, false);
-    }
-    if (this.#waitingFrom > 4_096 && this.#waitingFrom * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#waitingFrom);
-      this.#waitingFrom = 0;
-    }
-  }
-
   #give(session: OpenSession, ended: boolean): void {
-    const { onSession, onAmbient, reasons = false } = this.#options;
-    for (const call of session.takeFallen()) {
-      session.process.unattributed += 1;
-      call.connection.sessions -= 1;
-      call.candidates = [session.id];
-      if (reasons) call.whyNot = fallenBecause(call.tie);
-      onAmbient?.(ambientTalk(call));
-    }
+    const { onSession, reasons = false } = this.#options;
     if (onSession === undefined) return;
     onSession(finishedSession(session, this.#prologues, this.#connections.ledger, ended, reasons));
   }
@@ -235,7 +221,7 @@ export class Derivation {
       connection.ingress.own(owned);
       cutterOf(connection).own(owned, isGone);
     }
-    for (const session of this.#weaver.open) {
+    for (const session of [...this.#weaver.open, ...this.#leaving.aside]) {
       for (const talk of [session.talk, ...session.calls]) {
         talk.request.own(owned);
         talk.response.own(owned);

@@ -5,7 +5,7 @@ import type { LossLedger } from '../connections/loss.ts';
 import type { Mutable } from '../talks/open-talk.ts';
 import { certify } from './certificate.ts';
 import type { OpenSession } from './open-session.ts';
-import { jobFacts } from './owner.ts';
+import { callFacts, jobFacts } from './owner.ts';
 import type { Prologues } from './prologues.ts';
 import type { AmbientTalk, Certificate, OutboundTalk, Prologue, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
@@ -59,19 +59,15 @@ function unattributedOf({ unseen }: Certificate): number {
 }
 
 function outboundOf(session: OpenSession, calls: readonly Spoken[], ledger: LossLedger, reasons: boolean): OutboundTalk[] {
-  const { talk } = session;
-  if (calls.length === 0) return [];
   const job = jobFacts(session, ledger);
   return calls.map((call) => {
     const tie = call.tie as NonNullable<typeof call.tie>;
-    const afterResponse = talk.responded && call.beganSeq > talk.answerSeq;
-    const byOneThread = call.byOneThread && !call.connection.guessed;
-    const facts = { byOneThread, afterResponse };
+    const facts = callFacts(call, session);
     const { attribution, certainty } = attributionOf(tie, facts, job);
     const outbound = call.finished() as Mutable<OutboundTalk>;
     outbound.attribution = attribution;
     outbound.certainty = certainty;
-    if (afterResponse) outbound.afterResponse = true;
+    if (facts.afterResponse) outbound.afterResponse = true;
     if (tie.alternatives.length > 0) outbound.alternatives = tie.alternatives.map((other) => other.id);
     if (reasons) {
       const { guessed } = call.connection;

@@ -7,6 +7,7 @@ import type { NameTable } from './names.ts';
 import { evidenceOf } from '../contexts/tie.ts';
 import { elimination } from '../contexts/elimination.ts';
 import type { Discipline } from '../contexts/discipline.ts';
+import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
 
@@ -28,9 +29,14 @@ export class OpenSession implements Job {
   readonly discipline: Discipline<OpenSession>;
   /** Calls that were thought to be its own, until their thread turned out to be an event loop. */
   fallen = 0;
+  /** Calls of its process that counted as unattributed for it, and were tied after all. */
+  resolved = 0;
   /** Counters at its beginning, and when its response was last added to. */
   readonly before: OutOfSight;
   after: OutOfSight | undefined;
+  /** Number of the event at which that was, and of the one at which it was over in every respect (0: it is not). */
+  lookSeq = 0;
+  overSeq = 0;
   /** Names that its process had resolved by then. */
   names: NameTable;
   readonly lossBefore: number;
@@ -44,6 +50,10 @@ export class OpenSession implements Job {
   released = false;
   /** The recorder was away while it was open. */
   paused = false;
+  /** A call was tied to it when it was over, of which it is not known yet whether all that was sent was taken. */
+  aside = false;
+  /** KiB of bytes that the derivation had been given when it was over. */
+  overKiB = 0;
   /** Given out before its talks were settled: too many sessions waited. */
   forced = false;
   /** It waits to be given out; nothing can be tied to it any more. */
@@ -54,6 +64,9 @@ export class OpenSession implements Job {
   lingers = false;
   previous: OpenSession | undefined;
   next: OpenSession | undefined;
+  // The list of sessions of its process that are not given out.
+  ahead: OpenSession | undefined;
+  behind: OpenSession | undefined;
   readonly #recordingId: string;
   #id: string | undefined;
 
@@ -90,8 +103,9 @@ export class OpenSession implements Job {
   }
 
   /** Its response goes on: what its process did up to here may matter to it. */
-  look(): void {
+  look(seq: number): void {
     this.after = this.process.outOfSight();
+    this.lookSeq = seq;
     this.names = this.process.names.table;
   }
 
@@ -109,15 +123,30 @@ export class OpenSession implements Job {
     return true;
   }
 
-  /** Takes out the calls whose tie does not hold of what their thread has turned out to be. */
-  takeFallen(): readonly Spoken[] {
-    if (this.calls.length === 0 || !this.calls.some(isFallen)) return NONE;
-    const fallen = this.calls.filter(isFallen);
+  /** Calls that were tied to nobody while it went on, but those that were tied later. */
+  get unattributed(): number {
+    return (this.after ?? this.process.outOfSight()).unattributed - this.before.unattributed + this.fallen - this.resolved;
+  }
+
+  /** `call`, which had no tie, counts as unattributed for it. */
+  counts({ sinceSeq, countedSeq }: InDoubt): boolean {
+    return countedSeq > this.talk.beganSeq && (this.after === undefined || sinceSeq <= this.lookSeq);
+  }
+
+  /** It may have made `call`, which began while it was open. */
+  wasOpenAt(call: Spoken): boolean {
+    return this.talk.beganSeq < call.beganSeq && (this.overSeq === 0 || call.beganSeq < this.overSeq);
+  }
+
+  /** Takes out the calls whose tie does not hold of what their thread has turned out to be. `early`: what was started for it may not have ended yet. */
+  takeFallen(early: boolean): readonly Spoken[] {
+    if (this.calls.length === 0 || !this.calls.some((call) => isFallen(call, early))) return NONE;
+    const fallen = this.calls.filter((call) => isFallen(call, early));
     for (const call of fallen) {
       this.drop(call);
       this.process.background.saw(call);
     }
-    this.fallen = fallen.length;
+    this.fallen += fallen.length;
     return fallen;
   }
 
@@ -135,8 +164,8 @@ export class OpenSession implements Job {
   }
 }
 
-function isFallen(call: Spoken): boolean {
+function isFallen(call: Spoken, early: boolean): boolean {
   if (!call.called || call.tie === undefined) return false;
-  const evidence = evidenceOf(call.tie);
+  const evidence = evidenceOf(call.tie, early);
   return evidence === undefined || (evidence === elimination && call.tie.job.process.background.has(call));
 }

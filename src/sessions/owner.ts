@@ -1,7 +1,7 @@
 /** Asked early, while a session goes on: whose call it is that an outbound connection carries, and how sure that is by now. */
 import type { LossLedger } from '../connections/loss.ts';
 import { attributionOf, evidenceOf } from '../contexts/tie.ts';
-import type { JobFacts } from '../contexts/evidence.ts';
+import type { CallFacts, JobFacts } from '../contexts/evidence.ts';
 import type { Certainty } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Spoken } from './spoken.ts';
@@ -24,12 +24,15 @@ export function jobFacts(session: OpenSession, ledger: LossLedger): JobFacts {
   };
 }
 
+export function callFacts(call: Spoken, { talk }: OpenSession): CallFacts {
+  return { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: talk.responded && call.beganSeq > talk.answerSeq };
+}
+
 /** The best answer so far; undefined where nothing ties the call. */
 export function ownerOf(call: Spoken | undefined, ledger: LossLedger): Owner | undefined {
   const tie = call?.tie;
   if (call === undefined || tie === undefined || evidenceOf(tie, true) === undefined) return undefined;
   const { job } = tie;
-  const facts = { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: job.talk.responded && call.beganSeq > job.talk.answerSeq };
-  const { certainty } = attributionOf(tie, facts, jobFacts(job, ledger), true);
+  const { certainty } = attributionOf(tie, callFacts(call, job), jobFacts(job, ledger), true);
   return { client: job.talk.connection.remote, position: job.talk.request.from, certainty };
 }

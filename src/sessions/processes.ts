@@ -1,8 +1,11 @@
 /** What sessions share with the other sessions of their process. */
 import type { Connection } from '../connections/connection.ts';
 import { Discipline } from '../contexts/discipline.ts';
+import type { Hindsight } from '../contexts/hindsight.ts';
+import { hindsights } from '../contexts/hindsights.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
 import { Background } from './background.ts';
+import { Held } from './held.ts';
 import { isDns, Names } from './names.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Spoken } from './spoken.ts';
@@ -28,6 +31,13 @@ export class Process {
   readonly background = new Background();
   /** Outbound talks of no session that have no answer. */
   readonly strays = new Set<Spoken>();
+  /** Sessions that are not given out, in the order in which they began. */
+  readonly held = new Held();
+  /** Outbound talks of no session that are not decided, in the order in which they began; and those of which that is not the order: a tie that fell, or that something speaks against. */
+  readonly untied = new Set<Spoken>();
+  readonly contested = new Set<Spoken>();
+  /** Number of the event at which the last session was over in every respect. */
+  lastOverSeq = 0;
   /** Calls that could be tied to no session. */
   unattributed = 0;
   /** Outbound talks without a tie of which it is not known yet whether they are calls. */
@@ -40,6 +50,7 @@ export class Process {
   moves = false;
 
   readonly #disciplines: Disciplines;
+  #hindsights: readonly Hindsight<OpenSession>[] | undefined;
   #listener: string | number | undefined;
   #discipline: Discipline<OpenSession> | undefined;
   #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0 };
@@ -56,6 +67,22 @@ export class Process {
   get only(): OpenSession | undefined {
     if (this.unanswered.size !== 1) return undefined;
     for (const session of this.unanswered) return session.answered ? undefined : session;
+    return undefined;
+  }
+
+  /** What is known when whole talks are looked at. */
+  get hindsights(): readonly Hindsight<OpenSession>[] {
+    return (this.#hindsights ??= hindsights());
+  }
+
+  /** A session that is not given out may have made `call`. */
+  mayHaveMade(call: Spoken): boolean {
+    return this.lastOverSeq > call.beganSeq ? !this.held.empty : (this.oldest?.talk.beganSeq ?? Infinity) < call.beganSeq;
+  }
+
+  /** The session that has been open longest. */
+  get oldest(): OpenSession | undefined {
+    if (this.sessions.size > 0) for (const session of this.sessions) return session;
     return undefined;
   }
 

@@ -2,6 +2,7 @@
 import type { Tie } from '../contexts/tie.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
 import { OpenTalk } from '../talks/open-talk.ts';
+import type { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
 
 const NONE: readonly string[] = [];
@@ -21,6 +22,8 @@ export class Spoken extends OpenTalk {
   nameless = false;
   /** Outbound: no request of its process waited for an answer when it began. */
   idle = false;
+  /** Outbound: it is not decided whose it is. */
+  doubt: InDoubt | undefined;
   /** Outbound: another session that went on with it. */
   disputant: OpenSession | undefined;
   /** Outbound: it is in its session's list, or was given out. */

@@ -20,6 +20,7 @@ import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
 import { OpenSession } from './open-session.ts';
 import type { Processes } from './processes.ts';
+import { InDoubt } from './in-doubt.ts';
 import { Spoken } from './spoken.ts';
 
 /** Sessions named as candidates or alternatives. */
@@ -36,8 +37,12 @@ export interface WeaverOptions {
   readonly processes: Processes;
   /** Over in every respect. */
   readonly onOver: (session: OpenSession) => void;
-  /** An outbound talk of no session is over. */
+  /** A talk of no session is over. */
   readonly onAmbient: (talk: Spoken) => void;
+  /** An outbound talk is over that is tied to no session, or to one that it says it is not of. */
+  readonly onUntied: (talk: Spoken) => void;
+  /** A session that was over, and got another call, is settled again. */
+  readonly onSettled: (session: OpenSession) => void;
 }
 
 export class Weaver implements TalkSink<Spoken> {
@@ -102,6 +107,7 @@ export class Weaver implements TalkSink<Spoken> {
     connection.sessions += 1;
     connection.work = session;
     process.sessions.add(session);
+    process.held.add(session);
     process.unanswered.add(session);
     this.open.add(session);
     return talk;
@@ -144,11 +150,11 @@ export class Weaver implements TalkSink<Spoken> {
     this.loose.delete(talk);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     if (talk.setup) return this.#noCall(talk);
-    if (talk.placed) return;
+    if (talk.placed) return talk.tie !== undefined && isContested(talk, talk.tie.job) ? this.#options.onUntied(talk) : undefined;
     if (talk.nameless) this.#unattributed(talk);
     this.#decided(talk);
     talk.placed = true;
-    this.#options.onAmbient(talk);
+    this.#options.onUntied(talk);
   }
 
   isAwaited(talk: Spoken): boolean {
@@ -157,7 +163,9 @@ export class Weaver implements TalkSink<Spoken> {
 
   settled(talk: Spoken): void {
     const session = talk.session ?? talk.tie?.job;
-    if (session !== undefined) this.#check(session);
+    if (session === undefined) return;
+    if (session.aside && session.settled) this.#options.onSettled(session);
+    else this.#check(session);
   }
 
   dropped(talk: Spoken): void {
@@ -168,6 +176,7 @@ export class Weaver implements TalkSink<Spoken> {
     if (session === undefined) return;
     talk.connection.sessions -= 1;
     this.#leave(session);
+    session.process.held.remove(session);
   }
 
   /** Time has come to `nowUs`: sessions that were quiet long enough have ended. */
@@ -221,7 +230,7 @@ export class Weaver implements TalkSink<Spoken> {
     talk.answerSeq = this.seq;
     if (!session.gone) this.#linger(session, this.nowUs);
     session.process.unanswered.delete(session);
-    session.look();
+    session.look(this.seq);
     talk.wroteBy(tid);
     if (tid === 0) return;
     if (talk.readerTid !== 0 && talk.readerTid !== tid) session.process.moves = true;
@@ -231,6 +240,7 @@ export class Weaver implements TalkSink<Spoken> {
   /** A talk is in its session's list from its first byte on, so that the session waits until it is known what it is. */
   #noCall(talk: Spoken): void {
     this.#decided(talk);
+    talk.doubt?.home.untied.delete(talk);
     const session = talk.tie?.job;
     if (session === undefined || !session.drop(talk)) return;
     this.#check(session);
@@ -244,9 +254,14 @@ export class Weaver implements TalkSink<Spoken> {
   #unattributed(talk: Spoken): void {
     if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : ['session-over'];
     talk.nameless = false;
-    talk.tie?.job.drop(talk);
-    talk.tie = undefined;
     const process = this.#options.processes.of(talk.begunTgid);
+    if (talk.tie !== undefined) {
+      talk.tie.job.drop(talk);
+      talk.tie = undefined;
+      process.contested.add(talk);
+      talk.doubt = new InDoubt(process, this.seq);
+    }
+    if (talk.doubt !== undefined) talk.doubt.countedSeq = this.seq;
     process.unattributed += 1;
     process.background.saw(talk);
     if (!talk.over && !talk.responded) process.strays.add(talk);
@@ -288,7 +303,11 @@ export class Weaver implements TalkSink<Spoken> {
       talk.whyNot = asked ? born.whyNot : this.#whyNot(context, talk.begunTgid);
       return this.#undecided(talk);
     }
-    if (this.loose.delete(talk)) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
+    if (this.loose.delete(talk)) {
+      this.#options.processes.of(talk.begunTgid).strays.delete(talk);
+      talk.doubt?.home.untied.delete(talk);
+      talk.doubt = undefined;
+    }
     talk.tie.job.add(talk);
   }
 
@@ -297,6 +316,9 @@ export class Weaver implements TalkSink<Spoken> {
     const process = this.#options.processes.of(talk.begunTgid);
     talk.undecided = true;
     process.strays.add(talk);
+    talk.doubt?.home.untied.delete(talk);
+    process.untied.add(talk);
+    talk.doubt = new InDoubt(process, this.seq);
     process.undecided += 1;
     talk.candidates = candidatesOf(process.sessions);
     this.loose.add(talk);
@@ -345,7 +367,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   #inboundOver(session: OpenSession): void {
     session.process.unanswered.delete(session);
-    if (session.after === undefined) session.look();
+    if (session.after === undefined) session.look(this.seq);
     if (!session.talk.over) return;
     const behind = session.followedBy;
     if (behind !== undefined && !behind.gone) {
@@ -389,6 +411,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   #give(session: OpenSession): void {
     this.#leave(session);
+    session.overSeq = session.process.lastOverSeq = this.seq;
     this.#options.onOver(session);
   }
 
@@ -402,6 +425,12 @@ export class Weaver implements TalkSink<Spoken> {
     this.#lingers -= 1;
     this.#lingering.remove(session);
   }
+}
+
+/** It names a request, and not that of the session that it is tied to. */
+function isContested(call: Spoken, { talk }: OpenSession): boolean {
+  const { ids } = call.marks;
+  return ids.length > 0 && !ids.some((id) => talk.marks.ids.includes(id));
 }
 
 function candidatesOf(sessions: ReadonlySet<OpenSession>): string[] {

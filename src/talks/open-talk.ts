@@ -2,6 +2,8 @@
 import type { Connection } from '../connections/connection.ts';
 import type { ConnectionEnd } from '../connections/sink.ts';
 import type { Protocol } from '../protocols/protocol.ts';
+import { traceMarks } from '../protocols/trace-marks.ts';
+import type { TraceMarks } from '../protocols/trace-marks.ts';
 import { Run } from './run.ts';
 import type { Talk } from './talk.ts';
 
@@ -43,6 +45,8 @@ export class OpenTalk {
   /** Egress from this position on is the next talk's. Undefined: not known yet. */
   cutAt: number | undefined;
 
+  marked: TraceMarks | undefined;
+
   constructor(connection: Connection, inbound: boolean, atUs: number, tgid: number) {
     this.connection = connection;
     this.inbound = inbound;
@@ -60,6 +64,11 @@ export class OpenTalk {
 
   get empty(): boolean {
     return this.request.empty && this.response.empty;
+  }
+
+  /** Which request it says that it is for. Read once: asked for when its request is whole. */
+  get marks(): TraceMarks {
+    return (this.marked ??= traceMarks(this.protocol?.name ?? 'unknown', this.request));
   }
 
   /** Built field by field: this runs once a talk, and spreads cost more than all the rest of it. */

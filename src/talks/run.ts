@@ -11,6 +11,7 @@ export interface RunLimits {
 }
 
 const NONE: readonly Piece[] = [];
+const NOTHING = new Uint8Array(0);
 
 export class Run {
   // Nearly every run is one piece, and most of what waits to be given out are runs: an array for each would double them.
@@ -49,6 +50,37 @@ export class Run {
   /** Something is missing in it. */
   get holed(): boolean {
     return this.holes > 0;
+  }
+
+  /** The first bytes, at most `max`, up to the first hole. Borrowed. */
+  head(max: number): Uint8Array {
+    const first = this.only ?? this.many?.[0];
+    if (first?.bytes === undefined) return NOTHING;
+    if (first.length >= max || this.many === undefined) return first.bytes.length <= max ? first.bytes : first.bytes.subarray(0, max);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (const { bytes } of this.many) {
+      if (bytes === undefined || length >= max) break;
+      parts.push(bytes);
+      length += bytes.length;
+    }
+    return Buffer.concat(parts, Math.min(length, max));
+  }
+
+  /** The last bytes, at most `max`, back to the last hole. Borrowed. */
+  tail(max: number): Uint8Array {
+    const { last } = this;
+    if (last?.bytes === undefined) return NOTHING;
+    if (last.length >= max || this.many === undefined) return last.bytes.length <= max ? last.bytes : last.bytes.subarray(last.bytes.length - max);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (let at = this.many.length - 1; at >= 0 && length < max; at -= 1) {
+      const bytes = this.many[at]?.bytes;
+      if (bytes === undefined) break;
+      parts.unshift(bytes);
+      length += bytes.length;
+    }
+    return Buffer.concat(parts).subarray(Math.max(0, length - max));
   }
 
   add(piece: Piece, limits: RunLimits): void {

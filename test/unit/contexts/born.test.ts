@@ -67,7 +67,7 @@ describe('born', () => {
     call(scene, 13, 31, '/of-nobody');
     const { sessions, ambient } = scene.derive();
     assert.deepEqual(told(sessions), ['/1: ', '/2: ']);
-    assert.deepEqual(ambient.map((talk) => path(talk.request)), ['/up11', '/of-2', '/of-nobody']);
+    assert.deepEqual(ambient.sort((a, b) => a.startedAtUs - b.startedAtUs).map((talk) => path(talk.request)), ['/up11', '/of-2', '/of-nobody']);
     assert.equal(besides(sessions)[0]!.certificate.state, 'incomplete');
   });
 

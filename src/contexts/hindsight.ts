@@ -1,0 +1,27 @@
+/**
+ * A kind of evidence that looks at whole talks: asked of a call that nothing tied when it began, or whose tie it may refute,
+ * once the sessions that were open then are over. One kind, one file; an instance for each process, so that it may learn.
+ */
+import type { OpenTalk } from '../talks/open-talk.ts';
+import type { Job } from './context.ts';
+import type { Ground } from './evidence.ts';
+
+/** A session as it is looked back at. */
+export interface Past extends Job {
+  readonly talk: OpenTalk;
+  /** Calls tied to it so far. */
+  readonly calls: readonly OpenTalk[];
+}
+
+export interface Verdict<J extends Past> {
+  readonly job: J;
+  /** Others that it might have been. */
+  readonly alternatives: readonly J[];
+}
+
+export interface Hindsight<J extends Past> extends Ground {
+  /** It is stronger than ties that are not proven: what contradicts it gives way. */
+  readonly refutes: boolean;
+  /** `candidates`: sessions of its process that were open when `call` began. */
+  find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined;
+}

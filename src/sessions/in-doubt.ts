@@ -1,0 +1,20 @@
+/** What is kept of an outbound talk while it is not decided whose it is. */
+import type { OpenSession } from './open-session.ts';
+import type { Process } from './processes.ts';
+
+export class InDoubt {
+  readonly home: Process;
+  /** Number of the event since which it has no tie, and of the one at which it was known to be a call. */
+  readonly sinceSeq: number;
+  countedSeq = 0;
+  /** Since when it is over, Unix µs. */
+  overAtUs = 0;
+  /** The session that it was tied to, until its thread turned out to be a loop, or the like. */
+  readonly fellFrom: OpenSession | undefined;
+
+  constructor(home: Process, sinceSeq: number, fellFrom?: OpenSession) {
+    this.home = home;
+    this.sinceSeq = sinceSeq;
+    this.fellFrom = fellFrom;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Calls that nothing tied when they began, whose tie fell, or that something speaks against. They wait until the sessions that
+ * may have made them are over, and so do these; then the kinds of evidence that look at whole talks decide, strongest first.
+ * Bounded in number, bytes and time: past that a call is decided by what is known.
+ */
+import { Context } from '../contexts/context.ts';
+import type { Hindsight, Verdict } from '../contexts/hindsight.ts';
+import { fallenBecause } from '../contexts/reasons.ts';
+import { attributionOf } from '../contexts/tie.ts';
+import type { LossLedger } from '../connections/loss.ts';
+import { InDoubt } from './in-doubt.ts';
+import type { OpenSession } from './open-session.ts';
+import { callFacts, jobFacts } from './owner.ts';
+import type { Spoken } from './spoken.ts';
+
+const maxWaitUs = 2_000_000;
+const maxCalls = 16_384;
+const maxBytes = 64 << 20;
+/** What is tied may tell of what is not: so often the rest is looked at again. */
+const maxRounds = 3;
+
+export interface LateOptions {
+  readonly ledger: LossLedger;
+  readonly reasons: boolean;
+  /** It is of no session, and over. */
+  readonly onAmbient: (call: Spoken) => void;
+}
+
+export class Late {
+  readonly #options: LateOptions;
+  /** Over, and not decided, the one that was over first in front. */
+  readonly #over = new Set<Spoken>();
+  #bytes = 0;
+
+  constructor(options: LateOptions) {
+    this.#options = options;
+  }
+
+  /** `call` is over: it has no tie, or one that it contradicts. */
+  add(call: Spoken, nowUs: number): void {
+    if (call.tie !== undefined) {
+      call.doubt = new InDoubt(call.tie.job.process, 0);
+      call.doubt.home.contested.add(call);
+    } else if (call.doubt?.home.mayHaveMade(call) !== true) return this.#ambient(call);
+    call.doubt.overAtUs = nowUs;
+    this.#over.add(call);
+    this.#bytes += sizeOf(call);
+  }
+
+  /** Time has come to `nowUs`: what waited too long is decided. */
+  tick(nowUs: number): void {
+    while (this.#over.size > 0) {
+      const first = firstOf(this.#over);
+      if ((first.doubt?.overAtUs ?? 0) + maxWaitUs > nowUs && this.#over.size <= maxCalls && this.#bytes <= maxBytes) return;
+      this.#decide([first]);
+    }
+  }
+
+  /** What `session`, which is over, waits for: a call that may be its own, or a session that was open with it. */
+  blocker(session: OpenSession): Spoken | OpenSession | undefined {
+    const { process } = session;
+    if (process.untied.size + process.contested.size === 0) return undefined;
+    let last = 0;
+    for (const call of concerning(session)) {
+      if (!call.over) return call;
+      if (call.beganSeq > last) last = call.beganSeq;
+    }
+    const { oldest } = process;
+    return oldest !== undefined && oldest.talk.beganSeq < last ? oldest : undefined;
+  }
+
+  /** Whose the calls are that may be of `session`, which waits no longer. */
+  settle(session: OpenSession): void {
+    const { process } = session;
+    if (process.untied.size + process.contested.size === 0) return;
+    const calls = [...concerning(session)];
+    // What was sent last on a connection is not looked at before something shows that it was taken.
+    for (const call of calls) if (!call.over) call.connection.egress.flush();
+    if (calls.length > 0) this.#decide(calls.filter((call) => call.doubt !== undefined));
+  }
+
+  /** Takes out the calls of `session` whose tie does not hold: they may be anybody's. `early`: it has only just closed. */
+  fell(session: OpenSession, early = false): void {
+    for (const call of session.takeFallen(early)) {
+      const { process } = session;
+      process.unattributed += 1;
+      call.connection.sessions -= 1;
+      call.candidates = [session.id];
+      if (this.#options.reasons) call.whyNot = fallenBecause(call.tie);
+      call.tie = undefined;
+      call.doubt = new InDoubt(process, 0, session);
+      process.contested.add(call);
+    }
+  }
+
+  /** Nothing more will come. */
+  finish(): void {
+    for (const call of [...this.#over]) this.#decide([call]);
+  }
+
+  #decide(calls: readonly Spoken[]): void {
+    let open = calls;
+    for (let round = 0; round < maxRounds && open.length > 0; round += 1) {
+      const left = open.filter((call) => !this.#judge(call));
+      if (left.length === open.length) break;
+      open = left;
+    }
+    for (const call of calls) this.#done(call);
+  }
+
+  /** False: nothing is known of it. */
+  #judge(call: Spoken): boolean {
+    const { doubt } = call;
+    if (doubt === undefined) return false;
+    const candidates = candidatesOf(call, doubt);
+    for (const kind of doubt.home.hindsights) {
+      if (call.tie !== undefined && !kind.refutes) continue;
+      const verdict = kind.find(call, candidates);
+      if (verdict === undefined) continue;
+      if (call.tie === undefined) this.#tie(call, doubt, kind, verdict);
+      else if (verdict.job !== call.tie.job) this.#refute(call, kind, verdict.job);
+      return true;
+    }
+    return false;
+  }
+
+  #tie(call: Spoken, doubt: InDoubt, kind: Hindsight<OpenSession>, { job, alternatives }: Verdict<OpenSession>): void {
+    const { home, fellFrom } = doubt;
+    if (fellFrom !== undefined) fellFrom.fallen -= 1;
+    else for (const session of home.held) if (session.counts(doubt)) session.resolved += 1;
+    call.connection.sessions += 1;
+    this.#give(call, job, kind, alternatives);
+  }
+
+  /** `job` seems to have made it, and not the session that it is tied to. What is proven stays. */
+  #refute(call: Spoken, kind: Hindsight<OpenSession>, job: OpenSession): void {
+    const tie = call.tie as NonNullable<typeof call.tie>;
+    const { certainty } = attributionOf(tie, callFacts(call, tie.job), jobFacts(tie.job, this.#options.ledger));
+    if (certainty === 'proven') {
+      call.tie = { ...tie, alternatives: [job] };
+      return;
+    }
+    tie.job.drop(call);
+    this.#give(call, job, kind, [tie.job]);
+  }
+
+  #give(call: Spoken, job: OpenSession, kind: Hindsight<OpenSession>, alternatives: readonly OpenSession[]): void {
+    const context = call.tie?.context ?? new Context<OpenSession>(call.writerTid, call.begunTgid);
+    call.tie = { job, evidence: kind, inLoop: kind, context, alternatives };
+    call.whyNot = undefined;
+    job.add(call);
+    if (!job.settled) job.aside = job.gone;
+  }
+
+  /** It is decided. */
+  #done(call: Spoken): void {
+    if (this.#over.delete(call)) this.#bytes -= sizeOf(call);
+    if (call.tie === undefined && call.over) return this.#ambient(call);
+    this.#forget(call);
+  }
+
+  #ambient(call: Spoken): void {
+    this.#forget(call);
+    this.#options.onAmbient(call);
+  }
+
+  #forget(call: Spoken): void {
+    call.doubt?.home.untied.delete(call);
+    call.doubt?.home.contested.delete(call);
+    call.doubt = undefined;
+  }
+}
+
+/** Undecided calls that began while `session` was open. */
+function* concerning(session: OpenSession): Generator<Spoken> {
+  const { process, overSeq } = session;
+  for (const call of process.untied) {
+    if (overSeq !== 0 && call.beganSeq > overSeq) break;
+    if (session.wasOpenAt(call)) yield call;
+  }
+  for (const call of process.contested) if (session.wasOpenAt(call)) yield call;
+}
+
+/** Sessions that are not given out and were open when `call` began. */
+function candidatesOf(call: Spoken, { home }: InDoubt): OpenSession[] {
+  const found: OpenSession[] = [];
+  for (const session of home.held) {
+    if (session.talk.beganSeq >= call.beganSeq) break;
+    if (session.wasOpenAt(call)) found.push(session);
+  }
+  return found;
+}
+
+const sizeOf = (call: Spoken): number => call.request.kept + call.response.kept;
+
+function firstOf<T>(set: ReadonlySet<T>): T {
+  for (const first of set) return first;
+  throw new Error('empty');
+}

@@ -1,0 +1,116 @@
+/**
+ * Sessions that are over in every respect, in the order in which they came to be. They wait to be given out, for
+ *
+ *   the recorder's next report of losses
+ *   what tells workers from an event loop, where that matters for their calls
+ *   calls of their process that may be theirs, and the sessions that may have made these too
+ *
+ * the last two bounded in time, in number, and in the bytes that came since (what waits keeps them in memory).
+ */
+import type { Late } from './late.ts';
+import type { OpenSession } from './open-session.ts';
+import type { Spoken } from './spoken.ts';
+
+const maxDoubtUs = 2_000_000;
+const maxInDoubt = 4_096;
+const maxInDoubtKiB = 64 << 10;
+
+export class Leaving {
+  readonly #late: Late;
+  readonly #lossReportUs: number;
+  readonly #onGive: (session: OpenSession) => void;
+  #waiting: OpenSession[] = [];
+  #from = 0;
+  /** Over, but a call that was tied to them since isn't settled. */
+  readonly aside = new Set<OpenSession>();
+  /** Those of which it was not known, when they were over, whether the ties of their calls hold. */
+  readonly #inDoubt = new Set<OpenSession>();
+  /** What the first one was found to wait for. */
+  #blocker: Spoken | OpenSession | undefined;
+
+  constructor(late: Late, lossReportUs: number, onGive: (session: OpenSession) => void) {
+    this.#late = late;
+    this.#lossReportUs = lossReportUs;
+    this.#onGive = onGive;
+  }
+
+  /** `bytes`: what the derivation has been given so far. */
+  add(session: OpenSession, nowUs: number, bytes: number): void {
+    session.lastAtUs = nowUs;
+    session.overKiB = Math.floor(bytes / 1024);
+    this.aside.delete(session);
+    session.aside = false;
+    if (session.calls.length > 0) {
+      if (session.discipline.decided) this.#late.fell(session, true);
+      else this.#inDoubt.add(session);
+    }
+    this.#waiting.push(session);
+  }
+
+  get empty(): boolean {
+    return this.#waiting.length === this.#from;
+  }
+
+  /** Over and not given out. */
+  *all(): Generator<OpenSession> {
+    for (let at = this.#from; at < this.#waiting.length; at += 1) yield this.#waiting[at] as OpenSession;
+    yield* this.aside;
+  }
+
+  /** Gives out what need not wait any longer. */
+  giveOut(nowUs: number, bytes: number): void {
+    const until = nowUs - this.#lossReportUs;
+    while (this.#from < this.#waiting.length) {
+      const first = this.#waiting[this.#from] as OpenSession;
+      if (first.lastAtUs > until) break;
+      const mayWait = first.lastAtUs > nowUs - maxDoubtUs && this.#waiting.length - this.#from <= maxInDoubt && first.overKiB > bytes / 1024 - maxInDoubtKiB;
+      if (mayWait && this.#waits(first)) break;
+      this.#from += 1;
+      this.#blocker = undefined;
+      for (const { starts, child } of first.births ?? []) starts?.saw(child.ended);
+      this.#late.fell(first);
+      this.#late.settle(first);
+      if (first.aside) this.aside.add(first);
+      else this.#give(first);
+    }
+    if (this.#from > 4_096 && this.#from * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#from);
+      this.#from = 0;
+    }
+  }
+
+  /** The recording ends: gives out all. */
+  finish(): void {
+    const all = [...this.all()];
+    for (const session of all) this.#late.fell(session);
+    for (const session of all) this.#late.settle(session);
+    for (const session of all) this.#give(session);
+    this.#waiting = [];
+    this.#from = 0;
+  }
+
+  #waits(first: OpenSession): boolean {
+    if (first.calls.length > 0 && !first.discipline.decided) return true;
+    const known = this.#blocker;
+    if (known !== undefined && ('gone' in known ? !known.gone : !known.over)) return true;
+    this.#judge();
+    this.#late.fell(first);
+    this.#blocker = this.#late.blocker(first);
+    return this.#blocker !== undefined;
+  }
+
+  /** What shows of how threads take requests shows for all that wait. */
+  #judge(): void {
+    for (const session of this.#inDoubt) {
+      if (!session.discipline.decided) continue;
+      this.#inDoubt.delete(session);
+      this.#late.fell(session, true);
+    }
+  }
+
+  #give(session: OpenSession): void {
+    session.process.held.remove(session);
+    if (session.calls.length > 0) this.#inDoubt.delete(session);
+    this.#onGive(session);
+  }
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
+import type { Findings } from '../sessions/scene.ts';
+
+const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
+const told = ({ sessions }: Findings): string[] => besides(sessions).map(({ inbound, outbound, certificate }) =>
+  `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}; ${certificate.state}`);
+const strays = ({ ambient }: Findings): string[] => ambient.map((talk) => path(textOf(talk.request)));
+
+/** With a trace id that is all the same digit. */
+const marked = (target: string, digit: string | number, span = '1'): string =>
+  `GET ${target} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${String(digit).repeat(32)}-${span.repeat(16)}-01\r\n\r\n`;
+
+/** An event loop that reads two requests before it acts: nothing but what they carry tells whose its calls are. */
+const both = (one: string, two: string): Scene => new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, one).read(2, 7, two);
+const answered = (scene: Scene): Scene => {
+  scene.read(11, 7, OK('u')).read(12, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+  for (const connection of [1, 2, 11, 12]) scene.close(connection);
+  return scene;
+};
+
+describe('a trace id', () => {
+  it('ties a call to the one session that has it, and that session and the others are complete then', () => {
+    const scene = answered(both(marked('/1', 1), marked('/2', 2)).write(11, 7, marked('/up2', 2)).write(12, 7, marked('/up1', 1)));
+    const wanted = ['/1: /up1 trace likely; complete', '/2: /up2 trace likely; complete'];
+    assert.deepEqual(told(scene.derive()), wanted);
+    assert.deepEqual(told(scene.pass(SECOND).pass(SECOND).derive()), wanted, 'not at the end of the recording, but when they had waited');
+  });
+
+  it('ties no call that it names two sessions for: both count it', () => {
+    const found = answered(both(marked('/1', 1), marked('/2', 1)).write(11, 7, marked('/up', 1)).write(12, 7, marked('/up', 1))).derive();
+    assert.deepEqual([told(found), strays(found)], [['/1: ; incomplete', '/2: ; incomplete'], ['/up', '/up']]);
+  });
+
+  it('ties no call to a session that was over before, or began after', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/0')).read(2, 7, GET('/0')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+    scene.read(1, 7, marked('/1', 1)).write(1, 7, OK('x')).read(1, 7, GET('/2')).read(2, 7, GET('/3')).wait(10_000).write(11, 7, marked('/old', 1)).read(11, 7, OK('u'));
+    scene.write(12, 7, marked('/new', 4)).read(12, 7, OK('u')).write(1, 7, OK('x')).read(1, 7, marked('/4', 4)).write(1, 7, OK('x')).write(2, 7, OK('x'));
+    for (const connection of [1, 2, 11, 12]) scene.close(connection);
+    assert.deepEqual(strays(scene.derive()), ['/old', '/new']);
+  });
+
+  it('is stronger than what an event loop read last; that session is named as the alternative', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, marked('/1', 1)).write(11, 7, marked('/up1', 1)).read(2, 7, marked('/2', 2));
+    // It was queued for a connection, and is written in the wake of another request.
+    scene.write(12, 7, marked('/queued1', 1));
+    const found = answered(scene).derive();
+    assert.deepEqual(told(found), ['/1: /up1 thread likely, /queued1 trace likely; complete', '/2: ; complete']);
+    assert.deepEqual(found.sessions[0]!.outbound[1]!.alternatives, [found.sessions[1]!.id]);
+  });
+
+  it('does not move a call that its thread proves: the other session is named, and it is likely', () => {
+    const scene = new Scene().workers();
+    for (const n of [1, 2]) scene.accept(n, 1).connect(10 + n, 20 + n).read(n, 20 + n, marked(`/${n}`, n));
+    scene.write(11, 21, marked('/up', 2)).read(11, 21, OK('u')).write(12, 22, marked('/up', 2)).read(12, 22, OK('u'));
+    for (const n of [1, 2]) scene.write(n, 20 + n, OK('x')).close(n).close(10 + n);
+    const found = scene.derive();
+    assert.deepEqual(told(found), ['/1: /up thread likely; complete', '/2: /up thread proven; complete']);
+    assert.deepEqual(besides(found.sessions)[0]!.outbound[0]!.alternatives, [besides(found.sessions)[1]!.id]);
+  });
+
+  it('that the service gave itself is of the session whose other call carries it', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).connect(13, 7);
+    scene.read(1, 7, GET('/1')).write(11, 7, marked('/first', 5)).read(2, 7, GET('/2')).wait(5_000).write(12, 7, marked('/second', 5)).read(12, 7, OK('u'));
+    assert.deepEqual(told(answered(scene).derive())[0], '/1: /first thread likely, /second trace likely; complete');
+  });
+
+  it('stands in an SQL comment as well', () => {
+    const query = (text: string): string => {
+      const size = Buffer.alloc(4);
+      size.writeUInt32BE(text.length + 5);
+      return `Q${size.toString('latin1')}${text}\0`;
+    };
+    const comment = `/*traceparent='00-${'2'.repeat(32)}-${'b'.repeat(16)}-01'*/`;
+    const startup = Buffer.from('\0\0\0\x12\0\x03\0\0user\0me\0\0\0').toString('latin1');
+    const ready = 'Z\0\0\0\x05I';
+    const sql = { remote: { host: '10.0.0.2', port: 5432 } };
+    const scene = new Scene().connect(11, 7, sql).write(11, 7, startup).read(11, 7, `R\0\0\0\x08\0\0\0\0${ready}`).accept(1, 7).accept(2, 7).connect(12, 7);
+    scene.read(1, 7, marked('/1', 1)).read(2, 7, marked('/2', 2)).write(11, 7, query(`SELECT 1 ${comment}`)).read(11, 7, `C\0\0\0\x0dSELECT 1\0${ready}`);
+    scene.write(1, 7, OK('x')).write(2, 7, OK('x'));
+    for (const connection of [1, 2, 11, 12]) scene.close(connection);
+    assert.deepEqual(scene.derive().sessions.map(({ outbound }) => outbound.map((call) => call.attribution)), [[], ['trace']]);
+  });
+});

@@ -1,0 +1,78 @@
+/** Calls that are decided late, and the sessions that wait for them. */
+import assert from 'node:assert/strict';
+import { Derivation } from '../../../src/sessions/derivation.ts';
+import type { Session } from '../../../src/sessions/session.ts';
+import { GET, OK, Scene, SECOND, textOf } from './scene.ts';
+
+const marked = (target: string, digit: string | number): string =>
+  `GET ${target} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${String(digit).repeat(32)}-${'a'.repeat(16)}-01\r\n\r\n`;
+const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
+const told = ({ inbound, outbound, certificate }: Session): string =>
+  `${path(textOf(inbound.request))}: ${outbound.map((call) => path(textOf(call.request))).join(' ')}; ${certificate.state}`;
+
+/** What was given out before the recording ended, in the order in which it was. */
+function streamed(scene: Scene): { sessions: string[]; ambient: string[]; atEnd: string[] } {
+  const found: { sessions: string[]; ambient: string[]; atEnd: string[] } = { sessions: [], ambient: [], atEnd: [] };
+  let ended = false;
+  const derivation = new Derivation({
+    recordingId: 'test',
+    onSession: (session) => found[ended ? 'atEnd' : 'sessions'].push(told(session)),
+    onAmbient: (talk) => found[ended ? 'atEnd' : 'ambient'].push(path(textOf(talk.request))),
+  });
+  for (const event of scene.events) derivation.push(event);
+  ended = true;
+  derivation.finish(true);
+  return found;
+}
+
+/** Two requests are read by a loop before it acts; `/up2` is written first. */
+const undecided = (scene = new Scene()): Scene => scene.accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, marked('/1', 1)).read(2, 7, marked('/2', 2))
+  .write(11, 7, marked('/up2', 2)).write(12, 7, marked('/up1', 1)).read(11, 7, OK('u')).read(12, 7, OK('u'));
+/** The loop has something else to do then, so that its sessions are over. */
+const next = (scene: Scene): Scene => scene.accept(9, 7).read(9, 7, GET('/next'));
+
+describe('a call without a tie', () => {
+  it('is decided when the sessions that were open with it are over, and these wait until then', () => {
+    const scene = next(undecided().write(1, 7, OK('x')).close(11).close(12)).pass(SECOND);
+    assert.deepEqual(streamed(scene), { sessions: [], ambient: [], atEnd: ['/1: /up1; complete', '/2: /up2; open', '/next: ; open'] });
+    scene.write(2, 7, OK('x')).close(1).close(2).pass(0.3 * SECOND);
+    assert.deepEqual(streamed(scene), { sessions: ['/1: /up1; complete', '/2: /up2; complete'], ambient: [], atEnd: ['/next: ; open'] });
+  });
+
+  it('does not hold back a session for more than two seconds, however long another goes on', () => {
+    const scene = next(undecided(new Scene().accept(3, 7).read(3, 7, GET('/long'))).write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2).close(11).close(12));
+    assert.deepEqual(streamed(scene.pass(1.5 * SECOND)).sessions, []);
+    assert.deepEqual(streamed(scene.pass(0.6 * SECOND)), { sessions: ['/1: /up1; complete', '/2: /up2; complete'], ambient: [], atEnd: ['/long: ; open', '/next: ; open'] });
+  });
+
+  it('that nothing decides is of no session two seconds after it was over, and counts for all that were open with it', () => {
+    const scene = new Scene().connect(11, 7).accept(3, 7).read(3, 7, GET('/long')).accept(1, 7).read(1, 7, GET('/1')).wait(5_000).write(11, 7, GET('/whose')).read(11, 7, OK('u'));
+    next(scene.write(1, 7, OK('x')).close(1).close(11));
+    assert.deepEqual(streamed(scene.pass(1.5 * SECOND)), { sessions: [], ambient: [], atEnd: ['/whose', '/1: ; incomplete', '/long: ; open', '/next: ; open'] });
+    assert.deepEqual(streamed(scene.pass(0.6 * SECOND)), { sessions: ['/1: ; incomplete'], ambient: ['/whose'], atEnd: ['/long: ; open', '/next: ; open'] });
+  });
+
+  it('makes its session wait until all that it sent is known to have been taken', () => {
+    const scene = next(undecided().write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2).close(11)).pass(3 * SECOND);
+    assert.deepEqual(streamed(scene), { sessions: ['/2: /up2; complete'], ambient: [], atEnd: ['/1: /up1; complete', '/next: ; open'] });
+    assert.deepEqual(streamed(scene.close(12).pass(0.3 * SECOND)), { sessions: ['/2: /up2; complete', '/1: /up1; complete'], ambient: [], atEnd: ['/next: ; open'] });
+  });
+
+  it('without an answer is waited for, but for no longer than two seconds', () => {
+    const scene = new Scene().connect(11, 7).accept(1, 7).accept(2, 7).read(1, 7, marked('/1', 1)).read(2, 7, marked('/2', 2)).write(11, 7, marked('/up2', 2));
+    next(scene.write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2)).pass(1.5 * SECOND);
+    assert.deepEqual(streamed(scene).sessions, []);
+    assert.deepEqual(streamed(scene.pass(0.6 * SECOND)).sessions, ['/1: ; complete']);
+    assert.deepEqual(streamed(scene.read(11, 7, OK('u')).close(11).pass(SECOND)).sessions, ['/1: ; complete', '/2: /up2; complete']);
+  });
+
+  it('holds back nobody of another process, nor who was over before it began', () => {
+    const scene = new Scene().accept(5, 7).read(5, 7, GET('/before')).write(5, 7, OK('x')).close(5);
+    undecided(scene).pass(SECOND);
+    assert.deepEqual(streamed(scene).sessions, ['/before: ; complete']);
+  });
+
+  it('of a process without sessions is given out at once', () => {
+    assert.deepEqual(streamed(new Scene().connect(11, 7).write(11, 7, GET('/timer')).read(11, 7, OK('u'))).ambient, ['/timer']);
+  });
+});
