@@ -19,8 +19,17 @@ export interface Job {
 const maxTurnUs = 1_000;
 
 export class Context<J extends Job> {
+  /** Of a virtual thread: a number that no thread has. */
   readonly tid: number;
   readonly tgid: number;
+  /** Of a virtual thread: as its process calls it. Else empty. */
+  readonly name: string;
+  /** It said that it works for this one. */
+  delegate: Context<J> | undefined;
+  /** It said that what it does is of no session. */
+  excluded = false;
+  /** A virtual thread that got its name after its request was read. */
+  namedLate = false;
   /**
    * It works for several sessions at a time: it was seen reading another's request or answer while the one it read had no
    * answer. Once an event loop, always one: what its thread says proves nothing.
@@ -47,9 +56,21 @@ export class Context<J extends Job> {
   #wokeAtUs = 0;
   #acted = true;
 
-  constructor(tid: number, tgid: number) {
+  constructor(tid: number, tgid: number, name = '') {
     this.tid = tid;
     this.tgid = tgid;
+    this.name = name;
+  }
+
+  get virtual(): boolean {
+    return this.name !== '';
+  }
+
+  /** Whom it works for in the end: itself, unless it said otherwise. */
+  get actor(): Context<J> {
+    let actor: Context<J> = this; // eslint-disable-line @typescript-eslint/no-this-alias
+    for (let next = actor.delegate; next !== undefined && !next.ended; next = actor.delegate) actor = next;
+    return actor;
   }
 
   get loops(): boolean {
@@ -81,6 +102,12 @@ export class Context<J extends Job> {
   get resumed(): J | undefined {
     const job = this.#last;
     return !this.#several && job !== undefined && !job.gone ? job : undefined;
+  }
+
+  /** The session whose request it has just read, or is at: what a name that it takes now stands for. */
+  get atHand(): J | undefined {
+    if (this.loops) return this.#woke === 'request' && !this.#acted ? this.resumed : undefined;
+    return this.busy ? this.reading : undefined;
   }
 
   /** The session it seems to act for, however weak the evidence. */

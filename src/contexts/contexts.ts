@@ -7,10 +7,18 @@ import { elimination } from './elimination.ts';
 import type { Evidence } from './evidence.ts';
 import type { Discipline } from './discipline.ts';
 import { thread } from './thread.ts';
+import { delegation } from './delegation.ts';
+import { helper } from './helper.ts';
+import type { Refusal } from './helper-datagram.ts';
 import type { Tie } from './tie.ts';
+import { virtualThread } from './virtual-thread.ts';
+import { isVirtual, VirtualThreads } from './virtual-threads.ts';
 
 /** Strongest first. */
 const KINDS: readonly Evidence[] = [thread, born, continuation, elimination];
+/** Of a virtual thread, and of a thread that works for another. */
+const OF_VIRTUAL: readonly Evidence[] = [virtualThread, helper, born, continuation];
+const OF_DELEGATE: readonly Evidence[] = [delegation, born];
 
 /** Threads held at a time. Past that the one first seen is forgotten (its exit was lost). */
 export const maxContexts = 131_072;
@@ -19,6 +27,7 @@ const NONE: readonly never[] = [];
 
 export class Contexts<J extends Job> {
   readonly #contexts = new Map<number, Context<J>>();
+  readonly #virtual = new VirtualThreads<J>();
   readonly #ofProcess = new Map<number, Set<number>>();
   readonly #onMovedOn: (job: J, tid: number) => void;
   readonly #now: () => number;
@@ -32,11 +41,25 @@ export class Contexts<J extends Job> {
     this.#now = now;
   }
 
+  /** By whose number it was told (`Context.tid`). */
+  known(tid: number): Context<J> | undefined {
+    return isVirtual(tid) ? this.#virtual.byNumber(tid) : this.#contexts.get(tid);
+  }
+
+  /** Whom thread `tid` works for: itself, unless it said otherwise. */
   of(tid: number, tgid: number): Context<J> {
+    const own = this.own(tid, tgid);
+    return own.delegate === undefined ? own : own.actor;
+  }
+
+  own(tid: number, tgid: number): Context<J> {
     const known = this.#contexts.get(tid);
     if (known !== undefined) return known;
     const context = new Context<J>(tid, tgid);
     this.#contexts.set(tid, context);
+    // Somebody said that it works for this thread before that one did anything: it is no virtual one.
+    const meant = this.#virtual.find(tgid, String(tid));
+    if (meant !== undefined && meant.reading === undefined) meant.delegate = context;
     const others = this.#ofProcess.get(tgid);
     if (others === undefined) this.#ofProcess.set(tgid, new Set([tid]));
     else others.add(tid);
@@ -60,12 +83,9 @@ export class Contexts<J extends Job> {
       if (context.busy) this.#isLoop(context);
       if (before !== undefined) {
         context.reading = undefined;
-        this.#onMovedOn(before, context.tid);
+        this.#onMovedOn(before, context.virtual ? 0 : context.tid);
       }
-      context.discipline = discipline;
-      if (context.loop) discipline.loop = true;
-      if (fresh) context.connections += 1;
-      discipline.take(context, fresh);
+      if (!context.virtual) this.#takes(context, discipline, fresh);
     }
     if (juggles) context.juggles = true;
     context.reading = job;
@@ -80,25 +100,33 @@ export class Contexts<J extends Job> {
     context.wake(undefined, 'request', this.#now());
   }
 
-  /** Bytes of an answer were read; `job`: whose call it answers, where that is known. */
-  readAnswer(context: Context<J>, job: J | undefined): void {
-    if (job !== undefined && context.reading !== job && context.busy) this.#isLoop(context);
+  /**
+   * Bytes of an answer were read; `job`: whose call it answers, where that is known. `forAnother`: by a thread that said it
+   * works for `context`, and may have forgotten to say that it does no more.
+   */
+  readAnswer(context: Context<J>, job: J | undefined, forAnother: boolean): void {
+    if (!forAnother && job !== undefined && context.reading !== job && context.busy) this.#isLoop(context);
     context.wake(job, 'answer', this.#now());
   }
 
   /** Bytes of `job`'s response were written. */
-  respond(context: Context<J>, job: J): void {
-    if (context.reading !== job && context.busy) this.#isLoop(context);
+  respond(context: Context<J>, job: J, forAnother: boolean): void {
+    if (!forAnother && context.reading !== job && context.busy) this.#isLoop(context);
     context.act();
   }
 
-  /** The best answer so far to whose call it is that `context` begins. `only`: the one session of its process that has no answer. */
-  tie(context: Context<J>, only: J | undefined): Tie<J> | undefined {
+  /**
+   * The best answer so far to whose call it is that `context` begins. `only`: the one session of its process that has no answer.
+   * `forAnother`: it is made by a thread that said it works for `context`.
+   */
+  tie(context: Context<J>, only: J | undefined, forAnother = false): Tie<J> | undefined {
+    if (context.excluded) return undefined;
     context.rouse(this.#now());
-    for (const evidence of KINDS) {
+    const kinds = context.virtual ? OF_VIRTUAL : forAnother ? OF_DELEGATE : KINDS;
+    for (const evidence of kinds) {
       const job = evidence.find(context, context.loop, only);
       if (job === undefined) continue;
-      const tie = { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only), alternatives: NONE };
+      const tie = { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only, kinds), alternatives: NONE };
       if (evidence !== born || context.birth === undefined) return tie;
       const otherwise = continuation.find(context, false, only) === job ? { otherwise: continuation } : {};
       return { ...tie, birth: context.birth, ...otherwise };
@@ -111,8 +139,50 @@ export class Contexts<J extends Job> {
     this.exitThread(tid);
     const tie = this.tie(creator, only);
     if (tie === undefined) return undefined;
-    const child = this.of(tid, tgid);
+    const child = this.own(tid, tgid);
     return (child.birth = new Birth(tie, child));
+  }
+
+  /**
+   * `own` works for whom its process calls `name` from here on: a thread of that process, or a virtual thread; `0`, and itself:
+   * for nobody else any more.
+   */
+  delegate(own: Context<J>, name: string): Refusal | undefined {
+    if (name === '0' || name === String(own.tid)) {
+      own.delegate = undefined;
+      return undefined;
+    }
+    const known = this.#named(own.tgid, name);
+    for (let next = known; next !== undefined; next = next.delegate) if (next === own) return 'cycle';
+    const named = known ?? this.#virtual.make(own.tgid, name);
+    if (named === undefined) return 'too-many';
+    const atHand = own.actor === own ? own.atHand : undefined;
+    own.delegate = named;
+    if (!named.virtual || named.delegate !== undefined || named.busy || atHand === undefined) return undefined;
+    if (named.reading !== undefined && named.reading !== atHand) this.#onMovedOn(named.reading, 0);
+    named.reading = atHand;
+    named.namedLate = true;
+    if (own.reading === atHand) own.reading = undefined;
+    own.act();
+    return undefined;
+  }
+
+  /** Whom `name` means in its process; undefined: nobody that is known. */
+  #named(tgid: number, name: string): Context<J> | undefined {
+    const virtual = this.#virtual.find(tgid, name);
+    if (virtual !== undefined) return virtual;
+    const thread = this.#contexts.get(Number(name));
+    return thread?.tgid === tgid ? thread : undefined;
+  }
+
+  /** `context` (`name`: whom `context`'s process calls so) is done with its session, which is returned. */
+  shutDown(context: Context<J>, name: string): J | undefined | Refusal {
+    const meant = name === '0' ? context.actor : this.#named(context.tgid, name);
+    if (meant === undefined) return 'unknown-id';
+    const { reading } = meant;
+    meant.forget();
+    if (meant.virtual) this.#virtual.end(meant);
+    return reading;
   }
 
   /** A process has become another program. */
@@ -137,13 +207,20 @@ export class Contexts<J extends Job> {
 
   exitProcess(tgid: number): void {
     for (const tid of [...(this.#ofProcess.get(tgid) ?? [])]) this.exitThread(tid);
+    for (const context of this.#virtual.of(tgid)) {
+      const { reading } = context;
+      context.forget();
+      this.#virtual.end(context);
+      if (reading !== undefined) this.#onMovedOn(reading, 0);
+    }
   }
 
   /** The recorder was away: whatever a thread did meanwhile, it may work for somebody else now. */
   pause(): void {
-    for (const context of this.#contexts.values()) {
+    for (const context of [...this.#contexts.values(), ...this.#virtual.all()]) {
       const { reading } = context;
       context.forget();
+      context.delegate = undefined;
       if (reading !== undefined) this.#onMovedOn(reading, 0);
     }
   }
@@ -152,8 +229,15 @@ export class Contexts<J extends Job> {
     return this.#contexts.size;
   }
 
-  #inLoop(context: Context<J>, job: J, only: J | undefined): Evidence | undefined {
-    return context.discipline?.blocking === true ? undefined : KINDS.find((evidence) => evidence.find(context, true, only) === job);
+  #takes(context: Context<J>, discipline: Discipline<J>, fresh: boolean): void {
+    context.discipline = discipline;
+    if (context.loop) discipline.loop = true;
+    if (fresh) context.connections += 1;
+    discipline.take(context, fresh);
+  }
+
+  #inLoop(context: Context<J>, job: J, only: J | undefined, kinds: readonly Evidence[]): Evidence | undefined {
+    return context.discipline?.blocking === true ? undefined : kinds.find((evidence) => evidence.find(context, true, only) === job);
   }
 
   #isLoop(context: Context<J>): void {

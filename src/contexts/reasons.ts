@@ -12,16 +12,16 @@ import type { CallFacts, JobFacts } from './evidence.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'same-trace' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'same-trace' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
-  | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
+  | 'name-shared' | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
 
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read'
-  | 'read-unknown' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell';
+  | 'read-unknown' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread';
 
 export interface TieReasons {
   readonly for: readonly Support[];
@@ -50,6 +50,9 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   const { attribution } = evidenceOf(tie) ?? tie.evidence;
   const found: Support[] = [];
   if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
+  if (attribution === 'virtual-thread') found.push('virtual-thread');
+  if (attribution === 'helper') found.push('named-late');
+  if (attribution === 'delegation') found.push('delegated');
   if (attribution === 'born') found.push('started-for-it', 'ended-by-then', ...(tie.birth?.executed === true ? ['another-program' as const] : tie.birth?.isOneShot === true ? ['starts-end' as const] : []));
   if (attribution === 'continuation') found.push('first-after-answer', 'only-one-to-act');
   if (attribution === 'elimination') found.push('only-unanswered', 'not-by-itself');
@@ -67,9 +70,11 @@ function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, mo
   const found: Doubt[] = [];
   const evidence = evidenceOf(tie) ?? tie.evidence;
   if (evidence === born && tie.birth !== undefined) return bornDoubts(tie, tie.birth, call, job, more);
-  const byThread = evidence.attribution === 'thread';
-  if (!byThread) found.push('never-proven');
-  if (context.loops) found.push(context.loop ? 'event-loop' : 'holds-several');
+  const byThread = evidence.attribution === 'thread' || evidence.attribution === 'delegation';
+  const byName = evidence.attribution === 'virtual-thread';
+  if (!byThread && !byName) found.push('never-proven');
+  if (context.virtual && context.loop) found.push('name-shared');
+  else if (context.loops) found.push(context.loop ? 'event-loop' : 'holds-several');
   // Only where its thread is what ties it does it matter how threads take requests.
   if (byThread && !job.blocking) {
     if (!more.discipline.loop) found.push('not-seen-enough');
@@ -78,7 +83,7 @@ function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, mo
   if (byThread && job.moves) found.push('work-moves');
   if (byThread && !job.byOneThread) found.push('request-by-several');
   if (more.openLost) found.push('open-lost');
-  else if (byThread && !call.byOneThread) found.push('call-by-several');
+  else if ((byThread || byName) && !call.byOneThread) found.push('call-by-several');
   if (job.pipelined) found.push('pipelined');
   if (call.afterResponse) found.push('after-response');
   if (job.lossy) found.push(more.paused ? 'recorder-away' : 'events-lost');
@@ -102,6 +107,8 @@ function bornDoubts<J extends Job>(tie: Tie<J>, birth: Birth<J>, call: CallFacts
 
 /** Of a call that `context` begins at `atUs`, after nothing was found to tie it to. `unanswered`: sessions of its process, answered ones among them. */
 export function whyNot<J extends Job>(context: Context<J>, atUs: number, unanswered: Iterable<J>): WhyNot[] {
+  if (context.excluded) return ['excluded'];
+  if (context.virtual && context.reading === undefined) return ['name-unread'];
   const found: WhyNot[] = [];
   if (!context.loop) found.push(context.reading === undefined ? 'no-request' : 'request-over');
   // A loop goes by what it read last, whichever that was; a thread that reads no requests may go on with an answer.

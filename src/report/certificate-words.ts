@@ -31,6 +31,7 @@ function unseenWords({ kind, count, detail }: Unseen): string {
     case 'http2': return `${connections} of it spoke HTTP/2, whose requests are not told apart yet${of}`;
     case 'udp': return `its process sent or received ${counted(count, 'datagram')} before it had answered: whose they were is not known${of}`;
     case 'quic': return `its process sent or received ${counted(count, 'QUIC datagram')} before it had answered: whose they were is not known${of}`;
+    case 'helper': return `its process sent ${counted(count, 'helper datagram')} before it had answered that had no effect${of}: what they meant to say is not known`;
     case 'unattributed': return `${counted(count, 'call')} that its process made before it had answered ${count === 1 ? 'is' : 'are'} tied to no session, or to more than one: ${count === 1 ? 'it' : 'they'} may have been this one's`;
     case 'seen-late': return `the recorder met ${connections} of it in mid-stream, where what came before matters${of}`;
     case 'unframed': return `on ${connections} of it nobody can say for sure where its talk begins or ends${of}`;

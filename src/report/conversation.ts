@@ -1,6 +1,6 @@
 /** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
 import { protocolNamed } from '../protocols/index.ts';
-import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
 import { lostWords } from './certificate-words.ts';
 import { counted, duration, hexdump, localTime, oneLine, readableText, size, textLines } from './text.ts';
 
@@ -25,6 +25,7 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
   yield `  from ${inbound.connection.remote} to ${inbound.connection.local}, ${inbound.connection.protocol}, connection ${inbound.connection.id}`;
   yield* certificateLines(session, paint);
   for (const [name, addresses] of Object.entries(session.names)) yield paint.dim(`  ${oneLine(name)} was ${addresses.join(', ')}`);
+  for (const [key, value] of Object.entries(session.traceHeader ?? {})) yield paint.dim(`  trace header ${oneLine(key)}: ${oneLine(value)}`);
   for (const prologue of session.prologues) yield* prologueLines(prologue, session, me, paint);
 
   // The caller's turn, then what it caused, each in its own block by the time it began, then the answer.
@@ -32,6 +33,7 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
     { atUs: session.startedAtUs, lines: side(inbound.request, 'client', me, true, session, paint) },
     ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
   ];
+  for (const told of session.told ?? []) turns.push({ atUs: told.atUs, lines: toldLines(told, session, paint) });
   if (inbound.response.length > 0) {
     turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, paint), answer: true });
   }
@@ -83,6 +85,13 @@ function* call(talk: OutboundTalk, session: Session, me: string, paint: Paint): 
   for (const line of side(talk.request, me, connection.remote, true, session, paint)) yield `  ${line}`;
   for (const line of side(talk.response, connection.remote, me, false, session, paint)) yield `  ${line}`;
   if (talk.end !== undefined) yield `    ${endText(talk.end, talk)}`;
+}
+
+/** What the service said of itself, by a helper datagram. */
+function* toldLines({ command, atUs, tid, bytes }: Told, session: Session, paint: Paint): Generator<string> {
+  yield '';
+  yield `  ${paint.bold(command)}  ${paint.dim(`+${((atUs - session.startedAtUs) / 1000).toFixed(3)} ms, tid ${tid}`)}`;
+  for (const line of chunkLines({ atUs, tid, bytes })) yield `    ${line}`;
 }
 
 function* side(chunks: readonly Chunk[], from: string, to: string, asks: boolean, session: Session, paint: Paint): Generator<string> {

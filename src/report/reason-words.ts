@@ -12,6 +12,9 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'only-one-to-act': return 'no other session of the process was without an answer then, and this one waited for nothing else';
     case 'only-unanswered': return 'no other session of the process was without an answer then';
     case 'not-by-itself': return 'the process was not seen to make such calls while no request waited';
+    case 'virtual-thread': return `${wrote} worked for a virtual thread then, as the service said, under whose name this session's request was read`;
+    case 'named-late': return `${wrote} worked for a virtual thread then, which got its name when this session's request had just been read`;
+    case 'delegated': return `${wrote} worked for the thread that had read this session's request, as the service said`;
     case 'started-for-it': return `${wrote} was started by a thread (or process) that worked for this session then`;
     case 'ended-by-then': return 'it was over when the session had closed: a pool\'s worker would have waited for more';
     case 'another-program': return 'it is a process that became another program';
@@ -35,6 +38,7 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'work-moves': return 'in this process, work was seen to move between threads';
     case 'events-lost': return 'events were lost while the session was open: the thread may have done what nobody saw';
     case 'recorder-away': return 'the recorder was away while the session was open: the thread may have done what nobody saw';
+    case 'name-shared': return 'under the same name a request was read while another one had no answer';
     case 'starter-unsure': return 'that whoever started it worked for this session is not proven itself';
     case 'starts-unknown': return 'too little was seen of what sessions here start to rule a pool out, or some of it lived on';
     case 'pipelined': return 'requests were pipelined: the one ahead of it, or this one, had no answer when the next came';
@@ -48,6 +52,7 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
 
 function neverProven(attribution: OutboundTalk['attribution']): string {
   if (attribution === 'elimination') return 'work left over from another session, or a timer\'s, would look the same';
+  if (attribution === 'helper') return 'which request the name was given for is a guess';
   if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
   return 'a pool may write another session\'s queued call in the wake of this answer';
 }
@@ -69,6 +74,8 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';
     case 'turned-out-loop': return `${wrote} turned out to be an event loop, and this was not the first thing that it did after it read the request`;
+    case 'excluded': return `${wrote} had said that what it does is of no session`;
+    case 'name-unread': return `${wrote} worked for a virtual thread then, as the service said, under whose name no request was read`;
     case 'outlived': return `${wrote} was started for the session and lived on after it: a pool's worker, which may work for anybody`;
     case 'starter-fell': return `whoever started ${wrote} turned out to work for nobody that is known`;
     case 'by-itself': return 'the process makes such calls also while no request waits';

@@ -44,7 +44,7 @@ function isPlain(talk: Spoken): boolean {
 function nothingUnseen(session: OpenSession, ledger: LossLedger): boolean {
   const { before, after } = session;
   return !session.late && !session.paused && !session.forced && ledger.events === session.lossBefore && after !== undefined
-    && after.udp === before.udp && after.quic === before.quic && session.unattributed === 0;
+    && after.udp === before.udp && after.quic === before.quic && after.refused === before.refused && session.unattributed === 0;
 }
 
 function lostOf(talk: Spoken): LostBytes[] {
@@ -73,6 +73,7 @@ function countedOf(session: OpenSession): Unseen[] {
   const counted: Unseen[] = [
     { kind: 'udp', count: now.udp - before.udp, detail: process.udpDetail },
     { kind: 'quic', count: now.quic - before.quic, detail: process.quicDetail },
+    { kind: 'helper', count: now.refused - before.refused, detail: [...process.refusals].sort().join(', ') },
     { kind: 'unattributed', count: session.unattributed },
   ];
   return counted.filter((one) => one.count > 0);

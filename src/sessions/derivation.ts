@@ -20,6 +20,7 @@ import { Processes } from './processes.ts';
 import { Prologues } from './prologues.ts';
 import type { AmbientTalk, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
+import { Listener } from './told.ts';
 import { Weaver } from './weaver.ts';
 
 export interface DerivationOptions {
@@ -52,6 +53,7 @@ export class Derivation {
   readonly #connections: Connections;
   readonly #processes = new Processes();
   readonly #weaver: Weaver;
+  readonly #listener: Listener;
   readonly #prologues = new Prologues((connection) => cutterOf(connection).setups);
   readonly #late: Late;
   readonly #leaving: Leaving;
@@ -88,6 +90,7 @@ export class Derivation {
     });
     this.#late = new Late({ ledger: this.#connections.ledger, reasons: options.reasons === true, onAmbient });
     this.#leaving = new Leaving(this.#late, this.#lossReportUs, (session) => this.#give(session, session.lastAtUs > this.#toldUs));
+    this.#listener = new Listener(this.#weaver.contexts, this.#processes, (session) => this.#weaver.shutDown(session));
   }
 
   /** Events in the order of the ring. */
@@ -131,10 +134,11 @@ export class Derivation {
         this.#pauses = true;
         break;
       case 'helper':
+        this.#listener.hear(event);
         break;
     }
     this.#events += 1;
-    if (event.kind === 'data') {
+    if (event.kind === 'data' || event.kind === 'helper') {
       this.#bytes += event.bytes.length;
       this.#given += event.bytes.length;
     }
@@ -222,6 +226,7 @@ export class Derivation {
       cutterOf(connection).own(owned, isGone);
     }
     for (const session of [...this.#weaver.open, ...this.#leaving.aside]) {
+      session.told = session.told?.map((told) => ({ ...told, bytes: owned(told.bytes) }));
       for (const talk of [session.talk, ...session.calls]) {
         talk.request.own(owned);
         talk.response.own(owned);

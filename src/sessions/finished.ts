@@ -37,6 +37,8 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
     ties: { proven, likely: outbound.length - proven, unknown: unattributedOf(certificate) },
     prologues: setUp.length === 0 ? NO_PROLOGUES : setUp.map((connection) => prologues.of(connection)),
     names: session.names,
+    ...(session.told === undefined ? {} : { told: session.told }),
+    ...(session.traceHeader === undefined ? {} : { traceHeader: Object.fromEntries(session.traceHeader) }),
     certificate,
   };
 }

@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { Cause } from '../events/event.ts';
-import type { Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd } from './session.ts';
+import type { Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
 
 const FORMAT = /^koala-bpf\/session@(\d+)$/;
 const VERSION = 1;
@@ -18,6 +18,7 @@ const ATTRIBUTIONS = [
   'thread', 'born', 'goroutine', 'virtual-thread', 'helper', 'delegation', 'trace', 'handed-over', 'continuation', 'elimination',
   'content', 'pattern', 'runtime',
 ] as const;
+const TOLD = ['read-storage', 'call-function', 'return-function'] as const;
 const RFC3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -100,6 +101,8 @@ export function sessionFromJson(json: unknown): Session {
     ties: { proven: ties.at('proven').count, likely: ties.at('likely').count, unknown: ties.at('unknown').count },
     prologues: place.at('prologues').list((prologue) => prologueOf(prologue, startedAtUs)),
     names: namesOf(place.at('names')),
+    ...(place.has('told') ? { told: place.at('told').list((told) => toldOf(told, startedAtUs)) } : {}),
+    ...(place.has('traceHeader') ? { traceHeader: headersOf(place.at('traceHeader')) } : {}),
     certificate: certificateOf(place.at('certificate')),
   };
 }
@@ -156,6 +159,16 @@ function chunkOf(place: Place, startedAtUs: number): Chunk {
   if (kinds.length !== 1) throw place.wrong('one of "text", "base64" and "gap" in it');
   if (kinds[0] === 'gap') return { atUs, tid, gap: place.at('gap').count, cause: place.at('cause').string as Cause };
   return { atUs, tid, bytes: kinds[0] === 'text' ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+}
+
+function toldOf(place: Place, startedAtUs: number): Told {
+  const at = { command: place.at('command').oneOf(TOLD), atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count };
+  if (place.has('text') === place.has('base64')) throw place.wrong('either "text" or "base64" in it');
+  return { ...at, bytes: place.has('text') ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+}
+
+function headersOf(place: Place): Record<string, string> {
+  return Object.fromEntries(Object.keys(place.object).map((key) => [key, place.at(key).string]));
 }
 
 function utf8Of(place: Place): Uint8Array {

@@ -5,7 +5,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Cause, Direction } from '../events/event.ts';
-import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Session, Talk, TalkConnection, TalkEnd } from './session.ts';
+import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { ToldCommand } from './told.ts';
 
 export { sessionFromJson } from './json-read.ts';
 
@@ -23,6 +24,8 @@ export interface TalkJson {
   end?: TalkEnd;
 }
 
+export type ToldJson = { command: ToldCommand; atUs: number; tid: number } & ({ text: string } | { base64: string });
+
 export type OutboundTalkJson = TalkJson & { attribution: Attribution; certainty: Certainty; afterResponse?: true; alternatives?: readonly string[] };
 
 export interface SessionJson {
@@ -37,6 +40,8 @@ export interface SessionJson {
   ties: Session['ties'];
   prologues: { connection: string; destination: string; chunks: (ChunkJson & { direction: Direction })[] }[];
   names: Session['names'];
+  told?: ToldJson[];
+  traceHeader?: Readonly<Record<string, string>>;
   certificate: Certificate;
 }
 
@@ -45,7 +50,7 @@ export type AmbientJson = { ambient: true; tgid: number; startedAt: string; cand
 export type ConnectionJson = Omit<ConnectionAccount, 'openedAtUs' | 'closedAtUs'> & { openedAt: string; closedAt?: string };
 
 /** What `ls --json` prints of a session: no bytes. */
-export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'certificate'> & {
+export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'traceHeader' | 'certificate'> & {
   summary: string;
   status?: string;
   inbound: { connection: TalkConnection; end?: TalkEnd };
@@ -71,6 +76,8 @@ export function sessionJson(session: Session): SessionJson {
       connection, destination, chunks: chunks.map((chunk) => ({ ...chunkJson(chunk, startedAtUs), direction: chunk.direction })),
     })),
     names: session.names,
+    ...(session.told === undefined ? {} : { told: session.told.map((told) => toldJson(told, startedAtUs)) }),
+    ...(session.traceHeader === undefined ? {} : { traceHeader: session.traceHeader }),
     certificate: session.certificate,
   };
 }
@@ -126,7 +133,14 @@ function talkJson(talk: Talk, startedAtUs: number): TalkJson {
 
 function chunkJson(chunk: Chunk, startedAtUs: number): ChunkJson {
   const facts = { atUs: Math.round(chunk.atUs) - Math.round(startedAtUs), tid: chunk.tid };
-  if ('gap' in chunk) return { ...facts, gap: chunk.gap, cause: chunk.cause };
-  const bytes = Buffer.from(chunk.bytes.buffer, chunk.bytes.byteOffset, chunk.bytes.byteLength);
-  return isUtf8(bytes) ? { ...facts, text: bytes.toString('utf8') } : { ...facts, base64: bytes.toString('base64') };
+  return 'gap' in chunk ? { ...facts, gap: chunk.gap, cause: chunk.cause } : { ...facts, ...bytesJson(chunk.bytes) };
+}
+
+function toldJson({ command, atUs, tid, bytes }: Told, startedAtUs: number): ToldJson {
+  return { command, atUs: Math.round(atUs) - Math.round(startedAtUs), tid, ...bytesJson(bytes) };
+}
+
+function bytesJson(some: Uint8Array): { text: string } | { base64: string } {
+  const bytes = Buffer.from(some.buffer, some.byteOffset, some.byteLength);
+  return isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') };
 }

@@ -10,6 +10,7 @@ import type { Discipline } from '../contexts/discipline.ts';
 import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
+import type { Told } from './told.ts';
 
 /** Sessions and calls without an answer that are looked at to find who else might have acted. More are ambiguous anyway. */
 const maxLookedAt = 16;
@@ -25,6 +26,10 @@ export class OpenSession implements Job {
   opened: Connection[] | undefined;
   /** Threads and processes that were started for it. */
   births: Birth<OpenSession>[] | undefined;
+  /** What its service said while it worked for it. */
+  told: Told[] | undefined;
+  toldBytes = 0;
+  traceHeader: Map<string, string> | undefined;
   /** How the threads behind its listener take requests. */
   readonly discipline: Discipline<OpenSession>;
   /** Calls that were thought to be its own, until their thread turned out to be an event loop. */

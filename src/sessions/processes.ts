@@ -1,5 +1,6 @@
 /** What sessions share with the other sessions of their process. */
 import type { Connection } from '../connections/connection.ts';
+import type { Refusal } from '../contexts/helper-datagram.ts';
 import { Discipline } from '../contexts/discipline.ts';
 import type { Hindsight } from '../contexts/hindsight.ts';
 import { hindsights } from '../contexts/hindsights.ts';
@@ -19,6 +20,8 @@ export interface OutOfSight {
   readonly unattributed: number;
   readonly udp: number;
   readonly quic: number;
+  /** Helper datagrams without effect. */
+  readonly refused: number;
 }
 
 export class Process {
@@ -46,6 +49,8 @@ export class Process {
   quic = 0;
   udpDetail = '';
   quicDetail = '';
+  refused = 0;
+  readonly refusals = new Set<Refusal>();
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
@@ -53,7 +58,7 @@ export class Process {
   #hindsights: readonly Hindsight<OpenSession>[] | undefined;
   #listener: string | number | undefined;
   #discipline: Discipline<OpenSession> | undefined;
-  #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0 };
+  #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0, refused: 0 };
   #shown: { readonly tgid: number; readonly command: string };
 
   constructor(tgid: number, command: string, disciplines: Disciplines) {
@@ -90,8 +95,8 @@ export class Process {
   outOfSight(): OutOfSight {
     const unattributed = this.unattributed + this.undecided;
     const last = this.#outOfSight;
-    if (last.unattributed === unattributed && last.udp === this.udp && last.quic === this.quic) return last;
-    return (this.#outOfSight = { unattributed, udp: this.udp, quic: this.quic });
+    if (last.unattributed === unattributed && last.udp === this.udp && last.quic === this.quic && last.refused === this.refused) return last;
+    return (this.#outOfSight = { unattributed, udp: this.udp, quic: this.quic, refused: this.refused });
   }
 
   /** What sessions show of it, shared while it runs the same command. */
@@ -106,6 +111,11 @@ export class Process {
     if (this.#discipline !== undefined && this.#listener === listener) return this.#discipline;
     this.#listener = listener;
     return (this.#discipline = this.#disciplines.of(`${netns} ${listener}`, this.tgid));
+  }
+
+  refuse(why: Refusal): void {
+    this.refused += 1;
+    this.refusals.add(why);
   }
 
   datagram(event: UdpEvent): void {

@@ -7,12 +7,14 @@ import type { TieReasons, WhyNot } from '../contexts/reasons.ts';
 import type { Attribution, Certainty } from '../contexts/tie.ts';
 import type { Cause, Direction } from '../events/event.ts';
 import type { Talk } from '../talks/talk.ts';
+import type { Told } from './told.ts';
 
 // Each stands in the folder that makes it, so that folders above this one can name it (DESIGN: layout).
 export type { Chunk, ConnectionAccount, StreamAccount } from '../connections/account.ts';
 export type { Doubt, Support, TieReasons, WhyNot } from '../contexts/reasons.ts';
 export type { Attribution, Certainty } from '../contexts/tie.ts';
 export type { ProtocolName } from '../protocols/protocol.ts';
+export type { Told } from './told.ts';
 export type { Talk, TalkConnection, TalkEnd } from '../talks/talk.ts';
 
 export interface OutboundTalk extends Talk {
@@ -67,6 +69,9 @@ export interface Session {
   readonly prologues: readonly Prologue[];
   /** Host name to addresses, as the process resolved them (DNS seen in the recording). */
   readonly names: Readonly<Record<string, readonly string[]>>;
+  /** What the service said by helper datagrams while it worked for it (docs/helpers.md). Absent: nothing. */
+  readonly told?: readonly Told[];
+  readonly traceHeader?: Readonly<Record<string, string>>;
   readonly certificate: Certificate;
 }
 

@@ -24,6 +24,8 @@ export class Spoken extends OpenTalk {
   idle = false;
   /** Outbound: it is not decided whose it is. */
   doubt: InDoubt | undefined;
+  /** Outbound: who made it said that it is of no session. */
+  excluded = false;
   /** Outbound: another session that went on with it. */
   disputant: OpenSession | undefined;
   /** Outbound: it is in its session's list, or was given out. */

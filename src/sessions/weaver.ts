@@ -11,8 +11,10 @@
  */
 import type { Connection } from '../connections/connection.ts';
 import type { LossLedger } from '../connections/loss.ts';
+import type { Context } from '../contexts/context.ts';
 import { Contexts } from '../contexts/contexts.ts';
 import type { Tie } from '../contexts/tie.ts';
+import { isVirtual } from '../contexts/virtual-threads.ts';
 import { whyNot } from '../contexts/reasons.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
@@ -69,10 +71,11 @@ export class Weaver implements TalkSink<Spoken> {
   /** A connection was opened by `tid`: what its first call is tied to, where the thread juggles several sessions. */
   connected(connection: Connection): void {
     const { tid, tgid } = connection.open;
-    const context = this.contexts.of(tid, tgid);
-    if (connection.open.learnt === 'accept') return this.#holding.accepted(context, connection);
-    const tie = this.contexts.tie(context, this.#options.processes.of(tgid).only);
-    this.#born.set(connection, { tie, tid, whyNot: tie === undefined ? this.#whyNot(context, tgid) : undefined });
+    const own = this.contexts.own(tid, tgid);
+    if (connection.open.learnt === 'accept') return this.#holding.accepted(own, connection);
+    const context = own.actor;
+    const tie = this.contexts.tie(context, this.#options.processes.of(tgid).only, context !== own);
+    this.#born.set(connection, { tie, tid: context.tid, whyNot: tie === undefined ? this.#whyNot(context, tgid) : undefined });
     if (tie !== undefined) (tie.job.opened ??= []).push(connection);
     context.act();
   }
@@ -89,7 +92,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   /** A connection was closed by this side, or is over. */
   disconnected(connection: Connection): void {
-    if (connection.held) this.#holding.ended(this.contexts.of(connection.openerTid, connection.open.tgid), connection);
+    if (connection.held) this.#holding.ended(this.contexts.own(connection.openerTid, connection.open.tgid), connection);
   }
 
   opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tgid: number): Spoken {
@@ -209,13 +212,14 @@ export class Weaver implements TalkSink<Spoken> {
 
   #asked(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
     const begins = talk.readerTid === 0;
-    talk.readBy(tid);
-    const context = this.contexts.of(tid, tgid);
+    const context = this.#reader(tid, tgid, session, begins);
+    if (begins && context.excluded) return this.#exclude(session, talk);
+    talk.readBy(context.tid);
     const { reading } = context;
     const { connection } = talk;
     const before = connection.readerTid;
     connection.readerTid = tid;
-    if (begins && before !== 0 && before !== tid && !session.pipelined) session.discipline.handsOver = true;
+    if (begins && before !== 0 && before !== tid && !session.pipelined && !context.virtual) session.discipline.handsOver = true;
     if (session.pipelined && reading !== undefined && reading !== session && reading.talk.connection === talk.connection && !reading.talk.over) {
       let ahead = reading;
       while (ahead.followedBy !== undefined && ahead.followedBy !== session) ahead = ahead.followedBy;
@@ -226,15 +230,38 @@ export class Weaver implements TalkSink<Spoken> {
     this.contexts.readRequest(context, session, session.discipline, before !== tid, this.#holding.juggles(context, connection));
   }
 
+  /**
+   * Who reads a request. A thread that works for another one and takes up a request of its own works for itself again; as
+   * does one whose virtual thread is still at work, or got its name after its request had been read, as this one's may.
+   */
+  #reader(tid: number, tgid: number, session: OpenSession, begins: boolean): Context<OpenSession> {
+    const own = this.contexts.own(tid, tgid);
+    const { actor } = own;
+    if (!begins || actor === own || actor.reading === session) return actor;
+    if (actor.virtual && !actor.namedLate && !actor.busy) return actor;
+    own.delegate = undefined;
+    return own;
+  }
+
+  /** Who reads it said that it is nobody's. */
+  #exclude(session: OpenSession, talk: Spoken): void {
+    talk.session = undefined;
+    talk.connection.sessions -= 1;
+    this.#leave(session);
+    session.process.held.remove(session);
+  }
+
   #responds(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
     if (!session.gone) this.#linger(session, this.nowUs);
     session.process.unanswered.delete(session);
     session.look(this.seq);
-    talk.wroteBy(tid);
     if (tid === 0) return;
-    if (talk.readerTid !== 0 && talk.readerTid !== tid) session.process.moves = true;
-    this.contexts.respond(this.contexts.of(tid, tgid), session);
+    const own = this.contexts.own(tid, tgid);
+    const { actor } = own;
+    talk.wroteBy(actor.tid);
+    if (moved(talk.readerTid, actor.tid)) session.process.moves = true;
+    this.contexts.respond(actor, session, actor !== own);
   }
 
   /** A talk is in its session's list from its first byte on, so that the session waits until it is known what it is. */
@@ -247,7 +274,7 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   /** Undefined where nobody asks. */
-  #whyNot(context: ReturnType<Contexts<OpenSession>['of']>, tgid: number): readonly WhyNot[] | undefined {
+  #whyNot(context: Context<OpenSession>, tgid: number): readonly WhyNot[] | undefined {
     return this.#options.reasons ? whyNot(context, this.nowUs, this.#options.processes.of(tgid).unanswered) : undefined;
   }
 
@@ -255,6 +282,11 @@ export class Weaver implements TalkSink<Spoken> {
     if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : ['session-over'];
     talk.nameless = false;
     const process = this.#options.processes.of(talk.begunTgid);
+    if (talk.excluded) {
+      talk.tie?.job.drop(talk);
+      talk.tie = undefined;
+      return;
+    }
     if (talk.tie !== undefined) {
       talk.tie.job.drop(talk);
       talk.tie = undefined;
@@ -273,11 +305,12 @@ export class Weaver implements TalkSink<Spoken> {
       return this.#undecided(talk);
     }
     const first = talk.writerTid === 0 || (talk.request.empty && !talk.connection.egress.waiting);
-    talk.wroteBy(tid);
-    const context = this.contexts.of(tid, tgid);
+    const own = this.contexts.own(tid, tgid);
+    const context = own.actor;
+    talk.wroteBy(context.tid);
     // What this thread sent before has been taken: it is in another call now.
     if (first) context.reading?.talk.connection.egress.flush();
-    if (first) this.#tie(talk, context);
+    if (first) this.#tie(talk, context, context !== own);
     else this.#disputed(talk, context.suspect);
     context.act();
     if (talk.nameless) {
@@ -289,14 +322,15 @@ export class Weaver implements TalkSink<Spoken> {
     if (session.lingers) this.#linger(session, atUs);
   }
 
-  #tie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>): void {
+  #tie(talk: Spoken, context: Context<OpenSession>, forAnother: boolean): void {
     this.#decided(talk);
     talk.beganSeq = this.seq;
     talk.tie?.job.drop(talk);
     const { only, unanswered } = this.#options.processes.of(talk.begunTgid);
     const born = this.#options.reasons ? this.#born.get(talk.connection) : undefined;
     talk.idle = unanswered.size === 0;
-    talk.tie = this.#bornTie(talk, context, only) ?? this.contexts.tie(context, only);
+    talk.excluded = context.excluded;
+    talk.tie = this.#bornTie(talk, context, only, forAnother) ?? this.contexts.tie(context, only, forAnother);
     if (talk.tie === undefined) {
       // Whoever connected for it by what it had read last was asked then.
       const asked = born?.tid === context.tid && !context.wokeSince(talk.connection.open.atUs);
@@ -313,6 +347,10 @@ export class Weaver implements TalkSink<Spoken> {
 
   #undecided(talk: Spoken): void {
     if (talk.undecided) return;
+    if (talk.excluded) {
+      this.loose.add(talk);
+      return;
+    }
     const process = this.#options.processes.of(talk.begunTgid);
     talk.undecided = true;
     process.strays.add(talk);
@@ -325,13 +363,13 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   /** The first call of a connection that a loop opened is of the session it was opened for. */
-  #bornTie(talk: Spoken, context: ReturnType<Contexts<OpenSession>['of']>, only: OpenSession | undefined): Tie<OpenSession> | undefined {
+  #bornTie(talk: Spoken, context: Context<OpenSession>, only: OpenSession | undefined, forAnother: boolean): Tie<OpenSession> | undefined {
     const born = this.#born.get(talk.connection);
     if (born === undefined) return undefined;
     this.#born.delete(talk.connection);
     const { tie } = born;
-    if (tie === undefined || tie.job.gone) return undefined;
-    if (!context.loop && context.tid === born.tid) return this.contexts.tie(context, only) ?? tie;
+    if (tie === undefined || tie.job.gone || context.excluded) return undefined;
+    if (!context.loop && context.tid === born.tid) return this.contexts.tie(context, only, forAnother) ?? tie;
     if (context.tid !== born.tid) return undefined;
     const now = context.suspect;
     return now === undefined || now.gone || now === tie.job ? tie : { ...tie, alternatives: [now] };
@@ -348,12 +386,13 @@ export class Weaver implements TalkSink<Spoken> {
 
   #answered(talk: Spoken, atUs: number, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
-    talk.readBy(tid);
+    const own = this.contexts.own(tid, tgid);
+    const context = own.actor;
+    talk.readBy(context.tid);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
-    const context = this.contexts.of(tid, tgid);
-    if (talk.writerTid !== 0 && talk.writerTid !== tid && talk.tie !== undefined) talk.tie.job.process.moves = true;
+    if (talk.tie !== undefined && moved(talk.writerTid, context.tid)) talk.tie.job.process.moves = true;
     const session = talk.tie?.job ?? this.#born.get(talk.connection)?.tie?.job;
-    if (!talk.connection.isGuess) this.contexts.readAnswer(context, session?.gone === true ? undefined : session);
+    if (!talk.connection.isGuess) this.contexts.readAnswer(context, session?.gone === true ? undefined : session, context !== own);
     if (session === undefined || session.gone) return;
     if (session.lingers) this.#linger(session, atUs);
   }
@@ -372,11 +411,16 @@ export class Weaver implements TalkSink<Spoken> {
     const behind = session.followedBy;
     if (behind !== undefined && !behind.gone) {
       session.followedBy = undefined;
-      const context = this.contexts.of(session.talk.readerTid, session.talk.begunTgid);
-      if (context.reading === session) this.contexts.readRequest(context, behind, behind.discipline, false, false);
+      const context = this.contexts.known(session.talk.readerTid);
+      if (context?.reading === session) this.contexts.readRequest(context, behind, behind.discipline, false, false);
     }
     if (!session.gone) this.#linger(session, this.nowUs);
     this.#check(session);
+  }
+
+  /** The thread that works for it said that it is done with it. */
+  shutDown(session: OpenSession): void {
+    if (!session.gone) this.#release(session, 0);
   }
 
   /** `tid`: the thread that read its request and does something else by now, so that what it had sent was taken; else 0. */
@@ -393,8 +437,8 @@ export class Weaver implements TalkSink<Spoken> {
     talk.connection.egress.flush();
     if (!talk.over && talk.framed && !crowded) return this.#linger(session, this.nowUs);
     this.#unlinger(session);
-    const context = this.contexts.of(talk.readerTid, talk.begunTgid);
-    if (context.reading === session) context.reading = undefined;
+    const context = this.contexts.known(talk.readerTid);
+    if (context?.reading === session) context.reading = undefined;
     this.#release(session, 0);
     if (crowded && talk.over && !session.gone) this.#force(session);
   }
@@ -431,6 +475,11 @@ export class Weaver implements TalkSink<Spoken> {
 function isContested(call: Spoken, { talk }: OpenSession): boolean {
   const { ids } = call.marks;
   return ids.length > 0 && !ids.some((id) => talk.marks.ids.includes(id));
+}
+
+/** Two threads had a hand in one talk, and neither said for whom. */
+function moved(before: number, now: number): boolean {
+  return before !== 0 && before !== now && !isVirtual(before) && !isVirtual(now);
 }
 
 function candidatesOf(sessions: ReadonlySet<OpenSession>): string[] {

@@ -4,7 +4,7 @@
  */
 import { PackReader, PackWriter } from '../bytes/pack.ts';
 import { CorruptError } from '../errors.ts';
-import type { Attribution, Certainty, Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+import type { Attribution, Certainty, Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
 import type { BlockCache } from './block-cache.ts';
 import type { BlockPlace, Recording } from './recording.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
@@ -59,8 +59,14 @@ export class RecipeWriter {
       pack.unsigned(length);
     }
     const { lost, unseen } = session.certificate;
-    const rare = { names: session.names, lost, unseen };
-    pack.text(Object.keys(session.names).length + lost.length + unseen.length === 0 ? '' : JSON.stringify(rare));
+    const { names, traceHeader, told = [] } = session;
+    const rare = { names, lost, unseen, traceHeader };
+    pack.text(Object.keys(names).length + lost.length + unseen.length === 0 && traceHeader === undefined ? '' : JSON.stringify(rare));
+    pack.unsigned(told.length);
+    for (const one of told) {
+      pack.text(one.command);
+      this.#chunk(one);
+    }
     return pack.take();
   }
 
@@ -164,11 +170,13 @@ class RecipeReader {
     const outbound = Array.from({ length: pack.unsigned() }, () => this.#call(pack));
     const places = Array.from({ length: pack.unsigned() }, () => ({ offset: pack.unsigned(), length: pack.unsigned() }));
     const rare = pack.text();
-    const { names, lost, unseen } = rare === '' ? { names: {}, lost: [], unseen: [] } :
-      JSON.parse(rare) as Pick<Session, 'names'> & Pick<Certificate, 'lost' | 'unseen'>;
+    const { names, lost, unseen, traceHeader } = (rare === '' ? { names: {}, lost: [], unseen: [] } :
+      JSON.parse(rare)) as Pick<Session, 'names' | 'traceHeader'> & Pick<Certificate, 'lost' | 'unseen'>;
+    const told = Array.from({ length: pack.unsigned() }, () => this.#told(pack)).filter((one) => one !== undefined);
     const prologues = places.map((place) => this.#prologue(place));
     return {
       id, startedAtUs, durationMs, entry, process: { tgid, command: commandText }, inbound, outbound, ties, prologues, names,
+      ...(told.length === 0 ? {} : { told }), ...(traceHeader === undefined ? {} : { traceHeader }),
       certificate: this.#certificate({ state, lost, unseen }),
     };
   }
@@ -226,6 +234,13 @@ class RecipeReader {
       this.#rotten += length;
       return { atUs, tid, gap: length, cause: 'corrupt' };
     }
+  }
+
+  /** Undefined: bytes are not asked for, or are there no more. */
+  #told(pack: PackReader): Told | undefined {
+    const command = pack.text() as Told['command'];
+    const chunk = this.#chunk(pack);
+    return chunk === undefined || 'gap' in chunk ? undefined : { command, ...chunk };
   }
 
   #prologue(place: BlobPlace): Prologue {

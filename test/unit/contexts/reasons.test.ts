@@ -5,6 +5,9 @@ import { attributionOf } from '../../../src/contexts/tie.ts';
 import type { Tie } from '../../../src/contexts/tie.ts';
 import { Birth, born } from '../../../src/contexts/born.ts';
 import { continuation } from '../../../src/contexts/continuation.ts';
+import { delegation } from '../../../src/contexts/delegation.ts';
+import { helper } from '../../../src/contexts/helper.ts';
+import { virtualThread } from '../../../src/contexts/virtual-thread.ts';
 import { Discipline } from '../../../src/contexts/discipline.ts';
 import { elimination } from '../../../src/contexts/elimination.ts';
 import { reasonsOf } from '../../../src/contexts/reasons.ts';
@@ -15,13 +18,15 @@ const JOB: Job = { answered: false, gone: false, isOnlyOneToAct: true };
 describe('reasons', () => {
   it('speak against a tie exactly where it is not proven, whatever the facts', () => {
     const names = ['loop', 'juggles', 'loopSeen', 'callByOne', 'afterResponse', 'jobByOne', 'blocking', 'pipelined', 'moves', 'lossy', 'paused', 'openLost', 'disputed', 'executed', 'creatorLoop'] as const;
-    for (const evidence of [thread, born, continuation, elimination]) {
+    for (const evidence of [thread, born, virtualThread, helper, delegation, continuation, elimination]) {
       let proven = 0;
       for (let bits = 0; bits < 1 << names.length; bits += 1) {
         const on = (name: (typeof names)[number]): boolean => (bits & (1 << names.indexOf(name))) !== 0;
         // As they can't be: a discipline that saw a loop is not blocking, nor does a call of an unknown opener have one thread.
         if ((on('loopSeen') && on('blocking')) || (on('loop') && !on('loopSeen')) || (on('openLost') && on('callByOne')) || (on('paused') && !on('lossy')) || (evidence !== born && (on('executed') || on('creatorLoop')))) continue;
-        const context = new Context<Job>(7, 5);
+        const named = evidence === virtualThread || evidence === helper;
+        if (named && on('juggles')) continue;
+        const context = new Context<Job>(7, 5, named ? '7' : '');
         context.loop = on('loop');
         context.juggles = on('juggles');
         const discipline = new Discipline<Job>();
@@ -40,7 +45,7 @@ describe('reasons', () => {
         assert.equal(against.length === 0, certainty === 'proven', `${evidence.attribution} ${names.filter(on).join(' ')}: ${against.join(' ')}`);
         assert.ok(support.length > 0);
       }
-      assert.equal(proven > 0, evidence === thread || evidence === born, evidence.attribution);
+      assert.equal(proven > 0, [thread, born, virtualThread, delegation].includes(evidence), evidence.attribution);
     }
   });
 });

@@ -53,6 +53,17 @@ describe('session JSON', () => {
       ['format', 'id', 'startedAt', 'durationMs', 'entry', 'process', 'inbound', 'outbound', 'ties', 'prologues', 'names', 'certificate']);
   });
 
+  it('reads back what the service told by helper datagrams, and names what a person broke in it', () => {
+    const told = { command: 'read-storage', atUs: SESSION.startedAtUs + 40, tid: 7, bytes: bytesOf('k: \xff') } as const;
+    const session: Session = { ...SESSION, told: [told, { ...told, bytes: bytesOf('k: v') }], traceHeader: { ti: 'abc' } };
+    const json = sessionJson(session);
+    assert.deepEqual(json.told, [{ command: 'read-storage', atUs: 40, tid: 7, base64: 'azog/w==' }, { command: 'read-storage', atUs: 40, tid: 7, text: 'k: v' }]);
+    const { told: read, traceHeader } = sessionFromJson(JSON.parse(JSON.stringify(json)));
+    assert.deepEqual([read?.map((one) => ({ ...one, bytes: new Uint8Array(one.bytes) })), traceHeader], [session.told, session.traceHeader]);
+    assert.throws(() => sessionFromJson({ ...json, told: [{ ...json.told![0], command: 'dance' }] }), new UserError('Cannot read session: told[0].command is "dance"; expected "read-storage", "call-function", "return-function"'));
+    assert.throws(() => sessionFromJson({ ...json, told: [{ command: 'read-storage', atUs: 0, tid: 1 }] }), /told\[0\].*"text" or "base64"/);
+  });
+
   it('reads back a derived session with calls and a prologue', () => {
     const { sessions } = new Scene().accept(1).read(1, 7, GET('/')).connect(2, 7).read(2, 7, 'hello, who is there\n').write(2, 7, 'me\n').read(2, 7, 'ok\n')
       .close(2).write(1, 7, OK('x')).close(1).derive();

@@ -3,7 +3,7 @@ import { Derivation } from '../../../src/sessions/derivation.ts';
 import type { DerivationOptions } from '../../../src/sessions/derivation.ts';
 import type { AmbientTalk, Chunk, ConnectionAccount, Session } from '../../../src/sessions/session.ts';
 import type {
-  AcceptedEvent, Cause, CloseEvent, DataEvent, Direction, Event, GapEvent, IntentEvent, LostEvent, OpenEvent, ProcessEvent, SentEvent, UdpEvent,
+  AcceptedEvent, Cause, CloseEvent, DataEvent, Direction, Event, GapEvent, HelperEvent, IntentEvent, LostEvent, OpenEvent, ProcessEvent, SentEvent, UdpEvent,
 } from '../../../src/events/event.ts';
 
 export const SECOND = 1_000_000;
@@ -150,6 +150,11 @@ export class Scene {
       length: bytes.length, bytes,
     };
     return this.add(event);
+  }
+
+  /** A datagram to 127.127.127.127:127: `body` follows the command and its newline. */
+  helper(tid: number, command: string, { flags = 0, body = '', ...more }: { flags?: number; body?: string } & Partial<HelperEvent> = {}): this {
+    return this.add({ ...this.#base, kind: 'helper', tid, flags, bytes: bytesOf(`to-koala!${command}\n${body}`), ...more });
   }
 
   pause(resumedAfterUs: number): this {

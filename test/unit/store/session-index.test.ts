@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as layout from '../../../src/events/layout.ts';
 import { UserError } from '../../../src/errors.ts';
 import { Derivation } from '../../../src/sessions/derivation.ts';
 import { sessionJson, sessionRowJson } from '../../../src/sessions/json.ts';
@@ -11,8 +12,8 @@ import { openSessionIndex } from '../../../src/store/session-index.ts';
 import type { SessionFilter, SessionIndex } from '../../../src/store/session-index.ts';
 import { sortedOrder } from '../../../src/store/session-rows.ts';
 import { summariseTalk } from '../../../src/store/session-summary.ts';
-import { FakeClock, removeTemporaryFolders, START_NS, temporaryFolder, writer } from './recordings.ts';
-import { open, session, Streams } from './traffic.ts';
+import { FakeClock, removeTemporaryFolders, put, START_NS, temporaryFolder, writer } from './recordings.ts';
+import { open, session, Streams, WEB } from './traffic.ts';
 
 const MS = 1_000_000n;
 
@@ -62,6 +63,10 @@ describe('session index', () => {
     for (let round = 0; round < 3; round++) {
       streams.said(to, 901, 'ingress', 'POST /photo HTTP/1.1\r\ncontent-length: 4\r\n\r\n', atNs + 3n * MS);
       streams.said(to, 901, 'ingress', Uint8Array.of(0, 255, 128, 1), atNs + 3n * MS + 1234n);
+      for (const told of ['read-storage\nuser: 7', 'set-trace-header-key\nti\n1']) {
+        const payload = new TextEncoder().encode(`to-koala!${told}`);
+        put(to, { kind: layout.SAMPLE_HELPER, direction: layout.DIRECTION_EGRESS, connection: 0, atNs: atNs + 3n * MS + 2000n, ...WEB, position: BigInt(payload.length), length: 0n, payload });
+      }
       streams.said(to, 902, 'egress', '*2\r\n$3\r\nGET\r\n$1\r\na\r\n', atNs + 4n * MS);
       streams.said(to, 902, 'ingress', '$1\r\nb\r\n', atNs + 5n * MS);
       streams.said(to, 901, 'egress', 'HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n', atNs + 6n * MS);
@@ -82,6 +87,7 @@ describe('session index', () => {
     ok(expected.length >= 53);
     ok(expected.some((each) => each.prologues.length > 0), 'no session with a prologue to compare');
     ok(expected.some((each) => each.certificate.lost.length > 0), 'no session with a loss to compare');
+    ok(expected.some((each) => each.told !== undefined && each.traceHeader !== undefined), 'no session that was told anything');
     deepEqual([...made.list()].map((row) => sessionJson(made.load(row))), expected.map(sessionJson));
     deepEqual(
       [...made.list()].map((row) => made.line(row)),
