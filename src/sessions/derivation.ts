@@ -166,7 +166,7 @@ export class Derivation {
       session.gone = true;
       if (!session.talk.empty) this.#give(session, !orderly || !endedWhole(session, nowUs - quietUs));
     }
-    this.#weaver.open.clear();
+    for (const session of unfinished) this.#weaver.open.delete(session);
     this.#late.finish();
   }
 

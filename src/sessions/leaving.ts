@@ -19,7 +19,8 @@ export class Leaving {
   readonly #late: Late;
   readonly #lossReportUs: number;
   readonly #onGive: (session: OpenSession) => void;
-  #waiting: OpenSession[] = [];
+  /** From `#from` on. What was given out is not kept, for every collection would copy it. */
+  #waiting: (OpenSession | undefined)[] = [];
   #from = 0;
   /** Over, but a call that was tied to them since isn't settled. */
   readonly aside = new Set<OpenSession>();
@@ -65,6 +66,7 @@ export class Leaving {
       if (first.lastAtUs > until) break;
       const mayWait = first.lastAtUs > nowUs - maxDoubtUs && this.#waiting.length - this.#from <= maxInDoubt && first.overKiB > bytes / 1024 - maxInDoubtKiB;
       if (mayWait && this.#waits(first)) break;
+      this.#waiting[this.#from] = undefined;
       this.#from += 1;
       this.#blocker = undefined;
       for (const { starts, child } of first.births ?? []) starts?.saw(child.ended);

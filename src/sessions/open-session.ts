@@ -9,6 +9,7 @@ import { elimination } from '../contexts/elimination.ts';
 import type { Discipline } from '../contexts/discipline.ts';
 import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
+import type { Seat, Seated } from './roster.ts';
 import type { Spoken } from './spoken.ts';
 import type { Told } from './told.ts';
 
@@ -17,7 +18,10 @@ const maxLookedAt = 16;
 
 const NONE: Spoken[] = [];
 
-export class OpenSession implements Job {
+/** Whose seats are which. */
+export const SEATS = { open: 0, ofProcess: 1, unanswered: 2 } as const;
+
+export class OpenSession implements Job, Seated<OpenSession> {
   readonly talk: Spoken;
   readonly process: Process;
   /** Calls tied to it, and talks that may turn out to be calls. */
@@ -72,6 +76,8 @@ export class OpenSession implements Job {
   // The list of sessions of its process that are not given out.
   ahead: OpenSession | undefined;
   behind: OpenSession | undefined;
+  /** In the rosters of the weaver, of its process, and of those of its process that have no answer. */
+  readonly seats: (Seat<OpenSession> | undefined)[] = [undefined, undefined, undefined];
   readonly #recordingId: string;
   #id: string | undefined;
 

@@ -8,7 +8,9 @@ import type { ProcessEvent, UdpEvent } from '../events/event.ts';
 import { Background } from './background.ts';
 import { Held } from './held.ts';
 import { isDns, Names } from './names.ts';
+import { SEATS } from './open-session.ts';
 import type { OpenSession } from './open-session.ts';
+import { Roster } from './roster.ts';
 import type { Spoken } from './spoken.ts';
 
 /** Processes held at a time. Past that the one first seen is forgotten. */
@@ -28,9 +30,9 @@ export class Process {
   readonly tgid: number;
   command: string;
   names = new Names();
-  readonly sessions = new Set<OpenSession>();
+  readonly sessions = new Roster<OpenSession>(SEATS.ofProcess);
   /** Those of which no response has begun. */
-  readonly unanswered = new Set<OpenSession>();
+  readonly unanswered = new Roster<OpenSession>(SEATS.unanswered);
   readonly background = new Background();
   /** Outbound talks of no session that have no answer. */
   readonly strays = new Set<Spoken>();
@@ -70,9 +72,8 @@ export class Process {
 
   /** The one session that has no answer; undefined where there are several, or none. */
   get only(): OpenSession | undefined {
-    if (this.unanswered.size !== 1) return undefined;
-    for (const session of this.unanswered) return session.answered ? undefined : session;
-    return undefined;
+    const { first, size } = this.unanswered;
+    return size === 1 && first?.answered === false ? first : undefined;
   }
 
   /** What is known when whole talks are looked at. */
@@ -87,8 +88,7 @@ export class Process {
 
   /** The session that has been open longest. */
   get oldest(): OpenSession | undefined {
-    if (this.sessions.size > 0) for (const session of this.sessions) return session;
-    return undefined;
+    return this.sessions.first;
   }
 
   /** The same object as long as nothing has changed. */

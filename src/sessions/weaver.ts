@@ -20,9 +20,10 @@ import type { WhyNot } from '../contexts/reasons.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
-import { OpenSession } from './open-session.ts';
+import { OpenSession, SEATS } from './open-session.ts';
 import type { Processes } from './processes.ts';
 import { InDoubt } from './in-doubt.ts';
+import { Roster } from './roster.ts';
 import { Spoken } from './spoken.ts';
 
 /** Sessions named as candidates or alternatives. */
@@ -50,7 +51,7 @@ export interface WeaverOptions {
 export class Weaver implements TalkSink<Spoken> {
   readonly contexts: Contexts<OpenSession>;
   /** Sessions that are not given out. */
-  readonly open = new Set<OpenSession>();
+  readonly open = new Roster<OpenSession>(SEATS.open);
   /** Outbound talks of no session that are not over. */
   readonly loose = new Set<Spoken>();
   /** Number of the event at hand, and its time. */
@@ -482,7 +483,7 @@ function moved(before: number, now: number): boolean {
   return before !== 0 && before !== now && !isVirtual(before) && !isVirtual(now);
 }
 
-function candidatesOf(sessions: ReadonlySet<OpenSession>): string[] {
+function candidatesOf(sessions: Iterable<OpenSession>): string[] {
   const ids: string[] = [];
   for (const session of sessions) {
     if (ids.length >= maxCandidates) break;
