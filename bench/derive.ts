@@ -2,9 +2,10 @@
  * How many talks a second are derived on one core, and whether memory stays flat. Synthetic traffic: threads that serve
  * keep-alive HTTP, alone (`plain`) or with a call to an HTTP upstream and one to Redis each (`calls`), or an event loop with
  * 64 requests on their way (`loop`). Only the derivation is timed, not the making of the events,
- * in CPU time of the whole process (with its garbage collection), so that a busy machine doesn't show.
+ * in CPU time of the whole process (with its garbage collection), so that a busy machine doesn't show. It looks ahead as the index
+ * does when a recording is read (src/store/outlook.ts); `--live`: as who derives while it is recorded, and can't.
  *
- *   node --import tsx bench/derive.ts [--sessions N] [--shape plain|calls|loop] [--json]
+ *   node --expose-gc --import tsx bench/derive.ts [--sessions N] [--shape plain|calls|loop] [--live] [--json]
  */
 import { Derivation } from '../src/sessions/derivation.ts';
 import type { DataEvent, Direction, Event, OpenEvent } from '../src/events/event.ts';
@@ -106,6 +107,7 @@ function run(name: string, shape: Shape, wanted: number): Result {
   let complete = 0;
   const derivation = new Derivation({
     recordingId: 'bench',
+    ...(process.argv.includes('--live') ? {} : { quietUntilUs: (wantedUs: number) => wantedUs }),
     onSession: (session) => {
       sessions += 1;
       if (session.certificate.state === 'complete') complete += 1;

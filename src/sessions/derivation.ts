@@ -36,6 +36,11 @@ export interface DerivationOptions {
   readonly maxTalkBytes?: number;
   /** The recorder says within this time that it lost something: so long a finished session waits. 250. */
   readonly lossReportMs?: number;
+  /**
+   * Looks ahead, as far as that time: the time of an event up to which, in the order of events, no loss and no pause is reported. What
+   * is over then need not wait for a report. Without it, it does.
+   */
+  readonly quietUntilUs?: (wantedUs: number) => number;
   /** Calls tell what speaks for and against their tie, ambient talks why they have none. */
   readonly reasons?: boolean;
   /** Instead of the protocols that are built in. */
@@ -89,7 +94,8 @@ export class Derivation {
       onAmbient,
     });
     this.#late = new Late({ ledger: this.#connections.ledger, reasons: options.reasons === true, onAmbient });
-    this.#leaving = new Leaving(this.#late, this.#lossReportUs, (session) => this.#give(session, session.lastAtUs > this.#toldUs));
+    this.#leaving = new Leaving(this.#late, this.#lossReportUs, (session) => this.#give(session, session.lastAtUs > this.#toldUs),
+      (atUs) => this.#weaver.alone && options.quietUntilUs !== undefined && options.quietUntilUs(atUs) >= atUs);
     this.#listener = new Listener(this.#weaver.contexts, this.#processes, (session) => this.#weaver.shutDown(session));
   }
 
@@ -134,6 +140,7 @@ export class Derivation {
         this.#pauses = true;
         break;
       case 'helper':
+        weaver.alone = false;
         this.#listener.hear(event);
         break;
     }

@@ -19,6 +19,7 @@ export class Leaving {
   readonly #late: Late;
   readonly #lossReportUs: number;
   readonly #onGive: (session: OpenSession) => void;
+  readonly #mayLeave: (atUs: number) => boolean;
   /** From `#from` on. What was given out is not kept, for every collection would copy it. */
   #waiting: (OpenSession | undefined)[] = [];
   #from = 0;
@@ -29,10 +30,12 @@ export class Leaving {
   /** What the first one was found to wait for. */
   #blocker: Spoken | OpenSession | undefined;
 
-  constructor(late: Late, lossReportUs: number, onGive: (session: OpenSession) => void) {
+  /** `mayLeave`: whether it is known by now that nothing is reported up to `atUs`, and nobody can be tied to what is over. */
+  constructor(late: Late, lossReportUs: number, onGive: (session: OpenSession) => void, mayLeave: (atUs: number) => boolean) {
     this.#late = late;
     this.#lossReportUs = lossReportUs;
     this.#onGive = onGive;
+    this.#mayLeave = mayLeave;
   }
 
   /** `bytes`: what the derivation has been given so far. */
@@ -63,7 +66,7 @@ export class Leaving {
     const until = nowUs - this.#lossReportUs;
     while (this.#from < this.#waiting.length) {
       const first = this.#waiting[this.#from] as OpenSession;
-      if (first.lastAtUs > until) break;
+      if (first.lastAtUs > until && !this.#mayLeave(first.lastAtUs + this.#lossReportUs)) break;
       const mayWait = first.lastAtUs > nowUs - maxDoubtUs && this.#waiting.length - this.#from <= maxInDoubt && first.overKiB > bytes / 1024 - maxInDoubtKiB;
       if (mayWait && this.#waits(first)) break;
       this.#waiting[this.#from] = undefined;

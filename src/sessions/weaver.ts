@@ -52,6 +52,8 @@ export class Weaver implements TalkSink<Spoken> {
   readonly contexts: Contexts<OpenSession>;
   /** Sessions that are not given out. */
   readonly open = new Roster<OpenSession>(SEATS.open);
+  /** Nobody was seen to call anybody, nor to speak of sessions: what is over is nobody's candidate any more. */
+  alone = true;
   /** Outbound talks of no session that are not over. */
   readonly loose = new Set<Spoken>();
   /** Number of the event at hand, and its time. */
@@ -74,6 +76,7 @@ export class Weaver implements TalkSink<Spoken> {
     const { tid, tgid } = connection.open;
     const own = this.contexts.own(tid, tgid);
     if (connection.open.learnt === 'accept') return this.#holding.accepted(own, connection);
+    this.alone = false;
     const context = own.actor;
     const tie = this.contexts.tie(context, this.#options.processes.of(tgid).only, context !== own);
     this.#born.set(connection, { tie, tid: context.tid, whyNot: tie === undefined ? this.#whyNot(context, tgid) : undefined });
@@ -99,6 +102,7 @@ export class Weaver implements TalkSink<Spoken> {
   opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tgid: number): Spoken {
     const talk = new Spoken(connection, inbound, atUs, tgid);
     talk.beganSeq = this.seq;
+    if (!inbound || connection.isGuess) this.alone = false;
     if (!inbound || opening === 'greeting' || opening === 'push') return talk;
     if (connection.isGuess) {
       this.#options.processes.of(tgid).unattributed += 1;

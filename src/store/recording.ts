@@ -13,6 +13,7 @@ import { BLOCK_HAS_HEADER, BLOCK_IS_SNAPSHOT, FORMAT_VERSION } from './format.ts
 import { decodeHeader, uuidText } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { isRecorderAlive } from './lock.ts';
+import { Outlook } from './outlook.ts';
 
 /** Where a block lies. */
 export interface BlockPlace {
@@ -139,6 +140,11 @@ export class Recording {
     } finally {
       this.#status = source.finish();
     }
+  }
+
+  /** Looks ahead of whoever reads all events. To be closed. */
+  outlook(): Outlook {
+    return new Outlook(this.dir);
   }
 
   #source(options: ReadOptions): EventSource {

@@ -88,6 +88,7 @@ function buildApart(recording: Recording, options: IndexOptions): SessionIndex {
 
 function build(recording: Recording, path: string, options: IndexOptions, owner: { uid: number; gid: number } | undefined): void {
   const writer = new IndexWriter(path, owner);
+  const outlook = recording.outlook();
   try {
     // Before reading: what grows meanwhile makes the next reader look again.
     const segments = recording.segments().map(({ sequence, bytes }) => [sequence, bytes] as const);
@@ -95,6 +96,7 @@ function build(recording: Recording, path: string, options: IndexOptions, owner:
     const recipes = new RecipeWriter(recording, writer);
     const derivation = new Derivation({
       recordingId: recording.id, quietMs: options.quietMs, onSession: (session) => writeSession(writer, recipes, session),
+      quietUntilUs: (wantedUs) => outlook.until(wantedUs),
     });
     for (const event of recording.events({ onProgress: (done) => options.onProgress?.(done, total) })) derivation.push(event);
     const status = recording.status();
@@ -104,6 +106,8 @@ function build(recording: Recording, path: string, options: IndexOptions, owner:
   } catch (error) {
     writer.abandon();
     throw error;
+  } finally {
+    outlook.close();
   }
 }
 
