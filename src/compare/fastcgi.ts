@@ -5,8 +5,8 @@ import { compareBytes, shown } from './bytes.ts';
 import { keyed } from './difference.ts';
 import type { Differences } from './difference.ts';
 import { compareHeaders, VOLATILE } from './headers.ts';
-import { readResponse } from './http-message.ts';
-import type { Header, HttpMessage } from './http-message.ts';
+import { readResponse } from '../protocols/http-message.ts';
+import type { Header, HttpMessage } from '../protocols/http-message.ts';
 import type { Json } from './json.ts';
 
 const VOLATILE_PARAMS: ReadonlyMap<string, string> = new Map([

@@ -5,7 +5,7 @@
  */
 import { keyed } from './difference.ts';
 import type { Differences } from './difference.ts';
-import type { Header } from './http-message.ts';
+import type { Header } from '../protocols/http-message.ts';
 import type { Json } from './json.ts';
 
 /** Header to the reason why it differs between two right answers. */

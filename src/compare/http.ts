@@ -3,8 +3,8 @@ import { bodyModel, compareBody, comparePairs, pairsModel } from './body.ts';
 import { compareBytes, shown } from './bytes.ts';
 import type { Differences } from './difference.ts';
 import { compareHeaders, headersModel } from './headers.ts';
-import { readRequest, readResponse } from './http-message.ts';
-import type { HttpMessage } from './http-message.ts';
+import { readRequest, readResponse } from '../protocols/http-message.ts';
+import type { HttpMessage } from '../protocols/http-message.ts';
 import type { Json } from './json.ts';
 
 const headerOf = (message: HttpMessage, name: string): string | undefined => message.headers.find(([header]) => header === name)?.[1];

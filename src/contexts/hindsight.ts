@@ -11,6 +11,8 @@ export interface Past extends Job {
   readonly talk: OpenTalk;
   /** Calls tied to it so far. */
   readonly calls: readonly OpenTalk[];
+  /** Those of them that nothing speaks against, or that were judged. */
+  readonly sure: readonly OpenTalk[];
 }
 
 export interface Verdict<J extends Past> {
@@ -24,4 +26,12 @@ export interface Hindsight<J extends Past> extends Ground {
   readonly refutes: boolean;
   /** `candidates`: sessions of its process that were open when `call` began. */
   find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined;
+  /** Of `candidates`, those that it may be of. */
+  narrow?(call: OpenTalk, candidates: readonly J[]): readonly J[];
+  /** `call` is over, and will be asked about. */
+  see?(call: OpenTalk): void;
+  /** Nothing more will be asked about `call`. */
+  decided?(call: OpenTalk): void;
+  /** Nothing more will be asked of `job`. */
+  forget?(job: J): void;
 }

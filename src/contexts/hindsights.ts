@@ -1,7 +1,9 @@
 /** The kinds of evidence that look back, strongest first, made anew for each process. */
+import { Content } from './content.ts';
 import type { Hindsight, Past } from './hindsight.ts';
 import { Trace } from './trace.ts';
 
-export function hindsights<J extends Past>(): readonly Hindsight<J>[] {
-  return [new Trace<J>()];
+/** `hide`: takes out of a text what content must not be judged by. */
+export function hindsights<J extends Past>(hide: ((text: string) => string) | undefined): readonly Hindsight<J>[] {
+  return [new Trace<J>(), new Content<J>(hide)];
 }

@@ -21,11 +21,25 @@ export class Trace<J extends Past> implements Hindsight<J> {
     const { ids } = call.marks;
     if (ids.length === 0) return undefined;
     for (const id of ids) {
-      const asked = candidates.filter((job) => job.talk.marks.ids.includes(id));
-      const found = asked.length > 0 ? asked : candidates.filter((job) => job.calls.some((other) => other !== call && other.marks.ids.includes(id)));
+      const found = named(id, call, candidates);
       if (found.length === 1) return { job: found[0] as J, alternatives: [] };
       if (found.length > 1) return undefined;
     }
     return undefined;
   }
+
+  /** Several may have the same id: then it is of one of them. */
+  narrow(call: OpenTalk, candidates: readonly J[]): readonly J[] {
+    for (const id of call.marks.ids) {
+      const found = named(id, call, candidates);
+      if (found.length > 0) return found;
+    }
+    return candidates;
+  }
+}
+
+/** Those whose request has `id`; where there is none, those whose calls have. */
+function named<J extends Past>(id: string, call: OpenTalk, candidates: readonly J[]): readonly J[] {
+  const asked = candidates.filter((job) => job.talk.marks.ids.includes(id));
+  return asked.length > 0 ? asked : candidates.filter((job) => job.calls.some((other) => other !== call && other.marks.ids.includes(id)));
 }

@@ -20,6 +20,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'another-program': return 'it is a process that became another program';
     case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
+    case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and of no other that was open when it began';
     case 'opened-for-it': return 'its connection was opened for this session';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
     case 'session-by-one-thread': return seen(inbound.response) ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
@@ -54,6 +55,7 @@ function neverProven(attribution: OutboundTalk['attribution']): string {
   if (attribution === 'elimination') return 'work left over from another session, or a timer\'s, would look the same';
   if (attribution === 'helper') return 'which request the name was given for is a guess';
   if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
+  if (attribution === 'content') return 'two requests may be about the same thing';
   return 'a pool may write another session\'s queued call in the wake of this answer';
 }
 

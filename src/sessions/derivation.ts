@@ -43,6 +43,8 @@ export interface DerivationOptions {
   readonly quietUntilUs?: (wantedUs: number) => number;
   /** Calls tell what speaks for and against their tie, ambient talks why they have none. */
   readonly reasons?: boolean;
+  /** Takes out of a text what calls must not be tied by (to measure how well they are without it). */
+  readonly hide?: (text: string) => string;
   /** Instead of the protocols that are built in. */
   readonly recognise?: Recognise;
 }
@@ -56,7 +58,7 @@ const ownEveryBytes = 16 << 20;
 export class Derivation {
   readonly #options: DerivationOptions;
   readonly #connections: Connections;
-  readonly #processes = new Processes();
+  readonly #processes: Processes;
   readonly #weaver: Weaver;
   readonly #listener: Listener;
   readonly #prologues = new Prologues((connection) => cutterOf(connection).setups);
@@ -74,6 +76,7 @@ export class Derivation {
 
   constructor(options: DerivationOptions) {
     this.#options = options;
+    this.#processes = new Processes(options.hide);
     this.#lossReportUs = (options.lossReportMs ?? 250) * 1000;
     const limits = { maxBytes: options.maxTalkBytes ?? 64 << 20, maxPieces: maxTalkPieces, recognise: options.recognise ?? recognise };
     this.#connections = new Connections({

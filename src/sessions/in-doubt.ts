@@ -7,6 +7,8 @@ export class InDoubt {
   /** Number of the event since which it has no tie, and of the one at which it was known to be a call. */
   readonly sinceSeq: number;
   countedSeq = 0;
+  /** Some evidence has said whose it is. */
+  judged = false;
   /** Since when it is over, Unix µs. */
   overAtUs = 0;
   /** The session that it was tied to, until its thread turned out to be a loop, or the like. */

@@ -19,6 +19,8 @@ const maxBytes = 64 << 20;
 /** What is tied may tell of what is not: so often the rest is looked at again. */
 const maxRounds = 3;
 
+const NONE: readonly never[] = [];
+
 export interface LateOptions {
   readonly ledger: LossLedger;
   readonly reasons: boolean;
@@ -43,6 +45,7 @@ export class Late {
       call.doubt.home.contested.add(call);
     } else if (call.doubt?.home.mayHaveMade(call) !== true) return this.#ambient(call);
     call.doubt.overAtUs = nowUs;
+    for (const kind of call.doubt.home.hindsights) kind.see?.(call);
     this.#over.add(call);
     this.#bytes += sizeOf(call);
   }
@@ -112,11 +115,15 @@ export class Late {
   #judge(call: Spoken): boolean {
     const { doubt } = call;
     if (doubt === undefined) return false;
-    const candidates = candidatesOf(call, doubt);
+    let candidates: readonly OpenSession[] = candidatesOf(call, doubt);
     for (const kind of doubt.home.hindsights) {
       if (call.tie !== undefined && !kind.refutes) continue;
       const verdict = kind.find(call, candidates);
-      if (verdict === undefined) continue;
+      if (verdict === undefined) {
+        candidates = kind.narrow?.(call, candidates) ?? candidates;
+        continue;
+      }
+      doubt.judged = true;
       if (call.tie === undefined) this.#tie(call, doubt, kind, verdict);
       else if (verdict.job !== call.tie.job) this.#refute(call, kind, verdict.job);
       return true;
@@ -165,6 +172,7 @@ export class Late {
   }
 
   #forget(call: Spoken): void {
+    for (const kind of call.doubt?.home.hindsights ?? NONE) kind.decided?.(call);
     call.doubt?.home.untied.delete(call);
     call.doubt?.home.contested.delete(call);
     call.doubt = undefined;

@@ -114,7 +114,7 @@ export class Leaving {
   }
 
   #give(session: OpenSession): void {
-    session.process.held.remove(session);
+    session.process.given(session);
     if (session.calls.length > 0) this.#inDoubt.delete(session);
     this.#onGive(session);
   }

@@ -134,6 +134,10 @@ export class OpenSession implements Job, Seated<OpenSession> {
     return true;
   }
 
+  get sure(): readonly Spoken[] {
+    return this.calls.some(isUnsure) ? this.calls.filter((call) => !isUnsure(call)) : this.calls;
+  }
+
   /** Calls that were tied to nobody while it went on, but those that were tied later. */
   get unattributed(): number {
     return (this.after ?? this.process.outOfSight()).unattributed - this.before.unattributed + this.fallen - this.resolved;
@@ -173,6 +177,10 @@ export class OpenSession implements Job, Seated<OpenSession> {
     for (const call of this.calls) if (!call.over && !call.responded) return true;
     return false;
   }
+}
+
+function isUnsure({ doubt }: Spoken): boolean {
+  return doubt !== undefined && !doubt.judged;
 }
 
 function isFallen(call: Spoken, early: boolean): boolean {

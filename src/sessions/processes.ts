@@ -16,6 +16,7 @@ import type { Spoken } from './spoken.ts';
 /** Processes held at a time. Past that the one first seen is forgotten. */
 const maxProcesses = 65_536;
 const QUIC_PORT = 443;
+const NONE: readonly never[] = [];
 
 /** Counters that only grow: a session subtracts what they were when it opened. */
 export interface OutOfSight {
@@ -57,14 +58,16 @@ export class Process {
   moves = false;
 
   readonly #disciplines: Disciplines;
+  readonly #hide: ((text: string) => string) | undefined;
   #hindsights: readonly Hindsight<OpenSession>[] | undefined;
   #listener: string | number | undefined;
   #discipline: Discipline<OpenSession> | undefined;
   #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0, refused: 0 };
   #shown: { readonly tgid: number; readonly command: string };
 
-  constructor(tgid: number, command: string, disciplines: Disciplines) {
+  constructor(tgid: number, command: string, disciplines: Disciplines, hide: ((text: string) => string) | undefined) {
     this.#disciplines = disciplines;
+    this.#hide = hide;
     this.tgid = tgid;
     this.command = command;
     this.#shown = { tgid, command };
@@ -78,7 +81,13 @@ export class Process {
 
   /** What is known when whole talks are looked at. */
   get hindsights(): readonly Hindsight<OpenSession>[] {
-    return (this.#hindsights ??= hindsights());
+    return (this.#hindsights ??= hindsights(this.#hide));
+  }
+
+  /** `session` is given out. */
+  given(session: OpenSession): void {
+    this.held.remove(session);
+    for (const kind of this.#hindsights ?? NONE) kind.forget?.(session);
   }
 
   /** A session that is not given out may have made `call`. */
@@ -159,6 +168,12 @@ class Disciplines {
 export class Processes {
   readonly #disciplines = new Disciplines();
   readonly #processes = new Map<number, Process>();
+  readonly #hide: ((text: string) => string) | undefined;
+
+  /** `hide`: takes out of a text what calls must not be tied by. */
+  constructor(hide?: (text: string) => string) {
+    this.#hide = hide;
+  }
 
   of(tgid: number, command = ''): Process {
     const known = this.#processes.get(tgid);
@@ -166,7 +181,7 @@ export class Processes {
       if (known.command === '' && command !== '') known.command = command;
       return known;
     }
-    const process = new Process(tgid, command, this.#disciplines);
+    const process = new Process(tgid, command, this.#disciplines, this.#hide);
     this.#processes.set(tgid, process);
     if (this.#processes.size > maxProcesses) for (const oldest of this.#processes.keys()) { this.#forget(oldest); break; }
     return process;

@@ -158,7 +158,7 @@ export class Weaver implements TalkSink<Spoken> {
     this.loose.delete(talk);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     if (talk.setup) return this.#noCall(talk);
-    if (talk.placed) return talk.tie !== undefined && isContested(talk, talk.tie.job) ? this.#options.onUntied(talk) : undefined;
+    if (talk.placed) return talk.tie !== undefined && isContested(talk, talk.tie) ? this.#options.onUntied(talk) : undefined;
     if (talk.nameless) this.#unattributed(talk);
     this.#decided(talk);
     talk.placed = true;
@@ -476,10 +476,11 @@ export class Weaver implements TalkSink<Spoken> {
   }
 }
 
-/** It names a request, and not that of the session that it is tied to. */
-function isContested(call: Spoken, { talk }: OpenSession): boolean {
+/** It names a request, and not that of the session that it is tied to; or a loop made it, where others are without a tie: these were queued, so it may have been. */
+function isContested(call: Spoken, { context, job }: Tie<OpenSession>): boolean {
   const { ids } = call.marks;
-  return ids.length > 0 && !ids.some((id) => talk.marks.ids.includes(id));
+  if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
+  return context.loops && job.process.untied.size > 0;
 }
 
 /** Two threads had a hand in one talk, and neither said for whom. */

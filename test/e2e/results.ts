@@ -17,6 +17,8 @@ export interface Result {
   readonly discipline: 'thread-per-request' | 'event-loop';
   /** Whether the connections were older than the recorder. */
   readonly warm: boolean;
+  /** The ids in the calls were hidden from what ties them. */
+  readonly hidden?: true;
   readonly kernel: string;
   readonly clients: number;
   readonly sessions: number;
@@ -28,21 +30,21 @@ export interface Result {
   readonly rows: readonly Row[];
 }
 
-export function resultOf(service: string, discipline: Result['discipline'], warm: boolean, clients: number, score: Score): Result {
+export function resultOf(service: string, discipline: Result['discipline'], warm: boolean, clients: number, score: Score, hidden = false): Result {
   const { sessions, calls, right, unattributed, lost } = score;
   const wrong = score.wrong + score.background.tied;
   const rows = [...score.rows].sort((a, b) => a.certainty < b.certainty ? 1 : a.certainty > b.certainty ? -1 : a.attribution < b.attribution ? -1 : 1);
-  return { service, discipline, warm, kernel: release(), clients, sessions, calls, right, wrong, unattributed, lost, rows };
+  return { service, discipline, warm, ...(hidden && { hidden }), kernel: release(), clients, sessions, calls, right, wrong, unattributed, lost, rows };
 }
 
 /** One line a service and kind of evidence, as Markdown. */
 export function table(results: readonly Result[]): string {
-  const head = ['service', 'connections', 'clients', 'sessions', 'calls', 'tied by', 'ties', 'precision', 'recall', 'unattributed', 'lost'];
+  const head = ['service', 'connections', 'ids', 'clients', 'sessions', 'calls', 'tied by', 'ties', 'precision', 'recall', 'unattributed', 'lost'];
   const lines = results.flatMap((result) => {
-    const name = [result.service, result.warm ? 'older than the recorder' : 'seen from their start', result.clients, result.sessions, result.calls];
+    const name = [result.service, result.warm ? 'older than the recorder' : 'seen from their start', result.hidden ? 'hidden' : 'shown', result.clients, result.sessions, result.calls];
     const total = ['**all**', result.right + result.wrong, percent(result.right, result.right + result.wrong),
       percent(result.right, result.calls), result.unattributed, result.lost];
-    const rows = result.rows.map((row) => ['', '', '', '', '', `${row.attribution}, ${row.certainty}`, row.right + row.wrong,
+    const rows = result.rows.map((row) => ['', '', '', '', '', '', `${row.attribution}, ${row.certainty}`, row.right + row.wrong,
       percent(row.right, row.right + row.wrong), percent(row.right, result.calls), '', '']);
     return [[...name, ...total], ...rows];
   });
@@ -51,7 +53,7 @@ export function table(results: readonly Result[]): string {
 
 /** The same for a terminal: what a test run prints. */
 export function printed(result: Result): string {
-  const all = `${result.service}${result.warm ? ' (older connections)' : ''}, ${result.clients} clients: ${result.sessions} sessions, ${result.calls} calls: `
+  const all = `${result.service}${result.warm ? ' (older connections)' : ''}${result.hidden ? ' (ids hidden)' : ''}, ${result.clients} clients: ${result.sessions} sessions, ${result.calls} calls: `
     + `precision ${percent(result.right, result.right + result.wrong)}, recall ${percent(result.right, result.calls)}, `
     + `${result.wrong} wrong, ${result.unattributed} unattributed, ${result.lost} lost`;
   const proven = byCertainty({ rows: [...result.rows] } as Score, 'proven');
@@ -66,7 +68,7 @@ export function readResults(): Result[] {
 
 /** Replaces this service's result and draws the page's table anew. */
 export function writeResult(result: Result): void {
-  const same = (other: Result): boolean => other.service === result.service && other.warm === result.warm && other.clients === result.clients;
+  const same = (other: Result): boolean => other.service === result.service && other.warm === result.warm && other.hidden === result.hidden && other.clients === result.clients;
   const results = readResults();
   const at = results.findIndex(same);
   if (at < 0) results.push(result);

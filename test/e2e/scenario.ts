@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AmbientJson, ConnectionJson, SessionJson } from './contract.ts';
+import { derivedWithoutIds } from './hidden.ts';
 import { connections, exported, Recorder, type Summary } from './recorder.ts';
 import { score, type Score, type Truth } from './score.ts';
 import { Clients, type Exchange } from './services/client.ts';
@@ -26,6 +27,8 @@ export interface PartResult {
   readonly ambient: readonly AmbientJson[];
   readonly truths: readonly Truth[];
   readonly score: Score;
+  /** The same with the ids hidden from what ties calls. */
+  readonly hidden: Score;
 }
 
 export interface ScenarioResult {
@@ -59,12 +62,14 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
     const families = service.parts.map((part) => family(part.pid));
     const summary = await recorder.stop();
     const { sessions, ambient } = await exported(join(dir, 'rec'));
+    const hidden = derivedWithoutIds(join(dir, 'rec'));
     const parts = service.parts.map((part, index): PartResult => {
       const mine = families[index]!;
-      const own = sessions.filter((session) => mine.has(session.process.tgid));
+      const own = (all: readonly SessionJson[]): SessionJson[] => all.filter((session) => mine.has(session.process.tgid));
       // Of programs that a part ran, and that are over, nobody can say whose they were, unless there is one part only.
-      const rest = ambient.filter((talk) => mine.has(talk.tgid) || families.length === 1);
-      return { part, sessions: own, ambient: rest, truths: truths[index]!, score: score(own, rest, truths[index]!, options.background) };
+      const rest = (all: readonly AmbientJson[]): AmbientJson[] => all.filter((talk) => mine.has(talk.tgid) || families.length === 1);
+      const scored = (from: typeof hidden): Score => score(own(from.sessions), rest(from.ambient), truths[index]!, options.background);
+      return { part, sessions: own(sessions), ambient: rest(ambient), truths: truths[index]!, score: scored({ sessions, ambient }), hidden: scored(hidden) };
     });
     const front = `127.0.0.1:${service.port}`;
     const clientConnections = (await connections(join(dir, 'rec'))).filter((each) => each.local === front);

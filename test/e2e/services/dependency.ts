@@ -151,7 +151,8 @@ export async function postgresql(): Promise<Postgresql> {
     destinations: [`127.0.0.1:${port}`, `unix:${join(dir, `.s.PGSQL.${port}`)}`],
     calls: async () => {
       await settled(() => daemon.log().length);
-      return countIds(daemon.log().split('\n'), (line) => /LOG: {2}(statement|execute [^:]*):/.test(line));
+      // Parameters stand on a line of their own, below the statement.
+      return countIds(daemon.log().split('\n'), (line) => /LOG: {2}(statement|execute [^:]*):|DETAIL: {2}parameters:/i.test(line));
     },
     stop: async () => {
       await daemon.stop();

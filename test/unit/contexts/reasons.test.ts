@@ -11,6 +11,9 @@ import { virtualThread } from '../../../src/contexts/virtual-thread.ts';
 import { Discipline } from '../../../src/contexts/discipline.ts';
 import { elimination } from '../../../src/contexts/elimination.ts';
 import { reasonsOf } from '../../../src/contexts/reasons.ts';
+import { Content } from '../../../src/contexts/content.ts';
+import type { Past } from '../../../src/contexts/hindsight.ts';
+import { Trace } from '../../../src/contexts/trace.ts';
 import { thread } from '../../../src/contexts/thread.ts';
 
 const JOB: Job = { answered: false, gone: false, isOnlyOneToAct: true };
@@ -18,7 +21,7 @@ const JOB: Job = { answered: false, gone: false, isOnlyOneToAct: true };
 describe('reasons', () => {
   it('speak against a tie exactly where it is not proven, whatever the facts', () => {
     const names = ['loop', 'juggles', 'loopSeen', 'callByOne', 'afterResponse', 'jobByOne', 'blocking', 'pipelined', 'moves', 'lossy', 'paused', 'openLost', 'disputed', 'executed', 'creatorLoop'] as const;
-    for (const evidence of [thread, born, virtualThread, helper, delegation, continuation, elimination]) {
+    for (const evidence of [thread, born, virtualThread, helper, delegation, continuation, elimination, new Trace<Past>(), new Content<Past>()]) {
       let proven = 0;
       for (let bits = 0; bits < 1 << names.length; bits += 1) {
         const on = (name: (typeof names)[number]): boolean => (bits & (1 << names.indexOf(name))) !== 0;

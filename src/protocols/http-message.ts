@@ -1,6 +1,6 @@
 /** An HTTP/1 message out of the bytes of one talk: head taken apart, transfer and content codings undone. Never throws. */
 import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
-import { isChunked } from '../protocols/http-syntax.ts';
+import { isChunked } from './http-syntax.ts';
 
 export type Header = readonly [name: string, value: string];
 
@@ -46,16 +46,16 @@ const trimmed = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, '');
 
 const last = (headers: readonly Header[], name: string): string | undefined => headers.findLast(([header]) => header === name)?.[1];
 
-/** A request; undefined when it is none that is whole up to its body. */
-export function readRequest(bytes: Uint8Array): HttpMessage | undefined {
+/** A request; undefined when it is none that is whole up to its body. `maxBytes`: of a body that is decoded. */
+export function readRequest(bytes: Uint8Array, maxBytes = maxDecodedBytes): HttpMessage | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const head = headAt(buffer, 0);
   if (head === undefined || !/^HTTP\/1\.\d$/.test(head.start[2])) return undefined;
-  return message(buffer, head, 'none', []);
+  return message(buffer, head, 'none', [], maxBytes);
 }
 
 /** The final response (interim ones are skipped; 101 is final). `bodiless`: it answers a HEAD. */
-export function readResponse(bytes: Uint8Array, bodiless: boolean): HttpMessage | undefined {
+export function readResponse(bytes: Uint8Array, bodiless: boolean, maxBytes = maxDecodedBytes): HttpMessage | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const interim: string[] = [];
   let from = 0;
@@ -68,11 +68,11 @@ export function readResponse(bytes: Uint8Array, bodiless: boolean): HttpMessage 
       from = head.end;
       continue;
     }
-    return message(buffer, head, bodiless || status === 101 || status === 204 || status === 304 ? 'bodiless' : 'rest', interim);
+    return message(buffer, head, bodiless || status === 101 || status === 204 || status === 304 ? 'bodiless' : 'rest', interim, maxBytes);
   }
 }
 
-function message(bytes: Buffer, head: Head, otherwise: 'none' | 'bodiless' | 'rest', interim: readonly string[]): HttpMessage {
+function message(bytes: Buffer, head: Head, otherwise: 'none' | 'bodiless' | 'rest', interim: readonly string[], maxBytes: number): HttpMessage {
   const { headers } = head;
   const transfer = headers.filter(([name]) => name === 'transfer-encoding').map(([, value]) => value.toLowerCase()).join(',');
   const length = last(headers, 'content-length');
@@ -95,7 +95,7 @@ function message(bytes: Buffer, head: Head, otherwise: 'none' | 'bodiless' | 're
     end = bytes.length;
     body = bytes.subarray(head.end);
   }
-  const plain = undo(body, last(headers, 'content-encoding'));
+  const plain = undo(body, last(headers, 'content-encoding'), maxBytes);
   return { start: head.start, headers, body: plain ?? body, decoded: plain !== undefined, whole, interim, rest: bytes.subarray(end) };
 }
 
@@ -126,10 +126,10 @@ function dechunk(bytes: Buffer, from: number): { body: Uint8Array; end: number; 
 }
 
 /** Undoes a Content-Encoding, several in turn; undefined when it can't (unknown coding, broken, beyond the cap). */
-function undo(body: Uint8Array, encoding: string | undefined): Uint8Array | undefined {
+function undo(body: Uint8Array, encoding: string | undefined, maxOutputLength: number): Uint8Array | undefined {
   const codings = (encoding ?? '').toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '' && name !== 'identity');
   if (body.length === 0) return body;
-  const options = { maxOutputLength: maxDecodedBytes };
+  const options = { maxOutputLength };
   let plain = body;
   try {
     for (const coding of codings.reverse()) {
