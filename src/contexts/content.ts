@@ -77,20 +77,23 @@ export class Content<J extends Past> implements Hindsight<J> {
     if (!this.#seen.has(call)) this.#seen.set(call, this.#counted(call));
   }
 
-  find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined {
+  find(call: OpenTalk, candidates: readonly J[], byItself: boolean): Verdict<J> | undefined {
     if (candidates.length === 0) return undefined;
     for (const job of candidates) this.#learn(job);
     const scores = new Scores<J>();
     const among = new Set(candidates);
     this.see(call);
     const words = this.#seen.get(call) as ReadonlySet<string>;
+    // What counts up is the same for all who count at a time, a timer among them.
+    const tells = (word: string): boolean => !byItself || commonness(word) <= TELLING;
     for (const word of words) {
+      if (!tells(word)) continue;
       const told = !isName(word) && (this.#sessions >= PRESUMED || commonness(word) <= TELLING);
       this.#count(word, among, scores, ({ asked, called, answeredAtUs }) => asked || (told && called) || answeredAtUs < call.begunAtUs);
     }
     const answeredAtUs = call.response.last?.atUs ?? Infinity;
     for (const word of this.#wordsIn(call, 'response')) {
-      if (!words.has(word)) this.#count(word, among, scores, ({ responded, calledAtUs }) => responded || calledAtUs > answeredAtUs);
+      if (tells(word) && !words.has(word)) this.#count(word, among, scores, ({ responded, calledAtUs }) => responded || calledAtUs > answeredAtUs);
     }
     return scores.verdict(candidates.length);
   }

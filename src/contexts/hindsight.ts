@@ -24,8 +24,8 @@ export interface Verdict<J extends Past> {
 export interface Hindsight<J extends Past> extends Ground {
   /** It is stronger than ties that are not proven: what contradicts it gives way. */
   readonly refutes: boolean;
-  /** `candidates`: sessions of its process that were open when `call` began. */
-  find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined;
+  /** `candidates`: sessions of its process that were open when `call` began. `byItself`: the process makes such calls also while no request waits. */
+  find(call: OpenTalk, candidates: readonly J[], byItself: boolean): Verdict<J> | undefined;
   /** Of `candidates`, those that it may be of. */
   narrow?(call: OpenTalk, candidates: readonly J[]): readonly J[];
   /** `call` is over, and will be asked about. */

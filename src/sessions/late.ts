@@ -7,6 +7,7 @@ import { Context } from '../contexts/context.ts';
 import type { Hindsight, Verdict } from '../contexts/hindsight.ts';
 import { fallenBecause } from '../contexts/reasons.ts';
 import { attributionOf } from '../contexts/tie.ts';
+import type { Attribution } from '../contexts/tie.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
@@ -18,6 +19,9 @@ const maxCalls = 16_384;
 const maxBytes = 64 << 20;
 /** What is tied may tell of what is not: so often the rest is looked at again. */
 const maxRounds = 3;
+
+/** What a thread seemed to do, where it was not seen for sure. Who names a context, or hands work over in so many words, is believed more. */
+const GIVES_WAY = new Set<Attribution>(['thread', 'born', 'handed-over', 'continuation', 'elimination']);
 
 const NONE: readonly never[] = [];
 
@@ -118,7 +122,7 @@ export class Late {
     let candidates: readonly OpenSession[] = candidatesOf(call, doubt);
     for (const kind of doubt.home.hindsights) {
       if (call.tie !== undefined && !kind.refutes) continue;
-      const verdict = kind.find(call, candidates);
+      const verdict = kind.find(call, candidates, doubt.home.background.has(call));
       if (verdict === undefined) {
         candidates = kind.narrow?.(call, candidates) ?? candidates;
         continue;
@@ -142,8 +146,8 @@ export class Late {
   /** `job` seems to have made it, and not the session that it is tied to. What is proven stays. */
   #refute(call: Spoken, kind: Hindsight<OpenSession>, job: OpenSession): void {
     const tie = call.tie as NonNullable<typeof call.tie>;
-    const { certainty } = attributionOf(tie, callFacts(call, tie.job), jobFacts(tie.job, this.#options.ledger));
-    if (certainty === 'proven') {
+    const { attribution, certainty } = attributionOf(tie, callFacts(call, tie.job), jobFacts(tie.job, this.#options.ledger));
+    if (certainty === 'proven' || !GIVES_WAY.has(attribution)) {
       call.tie = { ...tie, alternatives: [job] };
       return;
     }

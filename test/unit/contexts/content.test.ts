@@ -77,6 +77,15 @@ describe('content', () => {
     assert.deepEqual(scene.close(11).close(12).derive().sessions.map(({ outbound }) => outbound.length), [1, 0, 0, 0, 0, 0, 0, 0]);
   });
 
+  it('goes by ids alone where the process makes such calls also while no request waits: numbers that count up are the same for a timer', () => {
+    const beat = (scene: Scene, answer: string): Scene => scene.write(12, 7, GET('/beat/1?turn=7')).read(12, 7, OK(answer));
+    const tied = (told: string): string[][] => {
+      const scene = beat(new Scene().connect(11, 1).connect(12, 1).accept(1, 7).accept(2, 7), '{"n":1}').read(1, 7, GET('/a')).read(2, 7, GET('/b')).wait(2_000);
+      return ended(beat(scene, `{"n":"${told}"}`), `{"turn":"${told}"}`).derive().sessions.map(({ outbound }) => outbound.map((call) => call.attribution));
+    };
+    assert.deepEqual([tied('4711'), tied('c0ffee-5512907')], [[[], []], [['content'], []]]);
+  });
+
   it('uses nothing that it is told to leave out', () => {
     const scene = ended(both('/orders/481216', '/orders/990017').write(11, 7, GET('/stock?order=990017')).read(11, 7, OK('u')));
     const hidden: Partial<DerivationOptions> = { hide: (text) => text.replaceAll(/\d{6}/g, '') };
