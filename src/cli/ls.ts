@@ -2,6 +2,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
 import { clip, counted, duration, localTime, oneLine } from '../report/text.ts';
+import { wantedIds } from '../sessions/trace-of.ts';
 import type { ListedSession, SessionFilter } from '../store/session-index.ts';
 import { withJson, withQuiet, withRecording } from './command.ts';
 import { parseDuration } from './environment.ts';
@@ -15,6 +16,7 @@ export interface FilterFlags {
   pid: number | undefined;
   grep: string | undefined;
   status: string | undefined;
+  trace: string | undefined;
   incomplete: boolean;
 }
 
@@ -37,6 +39,7 @@ export const withOtherFilters = <T>(yargs: Argv<T>): Argv<T & Omit<FilterFlags, 
     .option('until', { type: 'string', requiresArg: true, describe: 'begun before: as --since' })
     .option('grep', { type: 'string', requiresArg: true, describe: 'with this in the summary; case does not matter' })
     .option('status', { type: 'string', requiresArg: true, describe: 'answered with this status: 200, 5xx, OK' })
+    .option('trace', { type: 'string', requiresArg: true, describe: 'of this trace or request id: traceparent, B3, X-Request-ID, …' })
     .option('incomplete', { type: 'boolean', default: false, describe: 'only those of which something is missing or was out of sight' });
 
 export const builder = (yargs: Argv): Argv<Flags> =>
@@ -75,6 +78,7 @@ export function sessionFilter(flags: FilterFlags, nowMs: number): SessionFilter 
     ...(flags.pid === undefined ? {} : { tgid: flags.pid }),
     ...(flags.grep === undefined ? {} : { grep: flags.grep }),
     ...(flags.status === undefined ? {} : { status: flags.status }),
+    ...(flags.trace === undefined ? {} : { trace: wantedIds(flags.trace) }),
     incomplete: flags.incomplete,
   };
 }

@@ -7,6 +7,8 @@ import { isUtf8 } from 'node:buffer';
 import type { Cause, Direction } from '../events/event.ts';
 import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
 import type { ToldCommand } from './told.ts';
+import { marksOf, traceIds, traceOf } from './trace-of.ts';
+import type { TraceIds } from './trace-of.ts';
 
 export { sessionFromJson } from './json-read.ts';
 
@@ -26,7 +28,7 @@ export interface TalkJson {
 
 export type ToldJson = { command: ToldCommand; atUs: number; tid: number } & ({ text: string } | { base64: string });
 
-export type OutboundTalkJson = TalkJson & { attribution: Attribution; certainty: Certainty; afterResponse?: true; alternatives?: readonly string[] };
+export type OutboundTalkJson = TalkJson & { attribution: Attribution; certainty: Certainty; afterResponse?: true; alternatives?: readonly string[]; trace?: TraceIds };
 
 export interface SessionJson {
   format: typeof SESSION_FORMAT;
@@ -42,6 +44,7 @@ export interface SessionJson {
   names: Session['names'];
   told?: ToldJson[];
   traceHeader?: Readonly<Record<string, string>>;
+  trace?: TraceIds;
   certificate: Certificate;
 }
 
@@ -50,7 +53,7 @@ export type AmbientJson = { ambient: true; tgid: number; startedAt: string; cand
 export type ConnectionJson = Omit<ConnectionAccount, 'openedAtUs' | 'closedAtUs'> & { openedAt: string; closedAt?: string };
 
 /** What `ls --json` prints of a session: no bytes. */
-export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'traceHeader' | 'certificate'> & {
+export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'traceHeader' | 'trace' | 'certificate'> & {
   summary: string;
   status?: string;
   inbound: { connection: TalkConnection; end?: TalkEnd };
@@ -70,6 +73,7 @@ export function sessionJson(session: Session): SessionJson {
       certainty: call.certainty,
       ...(call.afterResponse === undefined ? {} : { afterResponse: call.afterResponse }),
       ...(call.alternatives === undefined ? {} : { alternatives: call.alternatives }),
+      ...traceField(traceIds(marksOf(call))),
     })),
     ties: session.ties,
     prologues: session.prologues.map(({ connection, destination, chunks }) => ({
@@ -78,6 +82,7 @@ export function sessionJson(session: Session): SessionJson {
     names: session.names,
     ...(session.told === undefined ? {} : { told: session.told.map((told) => toldJson(told, startedAtUs)) }),
     ...(session.traceHeader === undefined ? {} : { traceHeader: session.traceHeader }),
+    ...traceField(traceOf(session)),
     certificate: session.certificate,
   };
 }
@@ -135,6 +140,8 @@ function chunkJson(chunk: Chunk, startedAtUs: number): ChunkJson {
   const facts = { atUs: Math.round(chunk.atUs) - Math.round(startedAtUs), tid: chunk.tid };
   return 'gap' in chunk ? { ...facts, gap: chunk.gap, cause: chunk.cause } : { ...facts, ...bytesJson(chunk.bytes) };
 }
+
+const traceField = (trace: TraceIds | undefined): { trace?: TraceIds } => (trace === undefined ? {} : { trace });
 
 function toldJson({ command, atUs, tid, bytes }: Told, startedAtUs: number): ToldJson {
   return { command, atUs: Math.round(atUs) - Math.round(startedAtUs), tid, ...bytesJson(bytes) };

@@ -10,16 +10,17 @@ import { UserError } from '../errors.ts';
 import { Derivation } from '../sessions/derivation.ts';
 import { sessionRowJson } from '../sessions/json.ts';
 import type { Session } from '../sessions/session.ts';
+import { traceOf } from '../sessions/trace-of.ts';
 import { BlockCache } from './block-cache.ts';
 import { codeFingerprint } from './code-fingerprint.ts';
 import { IndexWriter } from './index-writer.ts';
 import { RecipeWriter, readRecipe } from './recipe.ts';
 import type { Recording, Status } from './recording.ts';
 import {
-  INDEX_HEAD_BYTES, INDEX_MAGIC, INDEX_NAME, INDEX_VERSION, readRow, ROW_BYTES, rowHasPrefix, rowStart, rowState,
+  rowMayHaveTrace, traceDigest, INDEX_HEAD_BYTES, INDEX_MAGIC, INDEX_NAME, INDEX_VERSION, readRow, ROW_BYTES, rowHasPrefix, rowStart, rowState,
   rowStatus, rowSummary, rowTgid,
 } from './session-rows.ts';
-import { statusMatches, type SessionFilter } from './session-filter.ts';
+import { isOfTrace, statusMatches, type SessionFilter } from './session-filter.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
 import { hasTls, summariseTalk } from './session-summary.ts';
 
@@ -118,9 +119,16 @@ function writeSession(writer: IndexWriter, recipes: RecipeWriter, session: Sessi
   writer.row({
     id: session.id, startedAtUs: session.startedAtUs, durationMs: session.durationMs, tgid: session.process.tgid,
     outbound: session.outbound.length, ties: session.ties, state: session.certificate.state, tls: hasTls(session),
+    trace: traceDigests(session),
     command: writer.text(session.process.command), summary: writer.text(text), status: writer.text(status ?? ''),
     recipe: { offset, length },
   });
+}
+
+function traceDigests(session: Session): readonly [number, number] {
+  const { traceId, requestIds } = traceOf(session) ?? {};
+  const [requestId] = requestIds ?? [];
+  return [traceId === undefined ? 0 : traceDigest(traceId), requestId === undefined ? 0 : traceDigest(requestId)];
 }
 
 export class SessionIndex {
@@ -168,7 +176,8 @@ export class SessionIndex {
 
   /** The sessions that pass the filter, by start. */
   *list(filter: SessionFilter = {}): Generator<ListedSession> {
-    const { sinceUs = -Infinity, untilUs = Infinity, tgid, incomplete = false } = filter;
+    const { sinceUs = -Infinity, untilUs = Infinity, tgid, trace, incomplete = false } = filter;
+    const digests = trace?.map(traceDigest);
     const grep = filter.grep?.toLowerCase();
     const summaryFits = this.#decided((text) => grep === undefined || text.toLowerCase().includes(grep));
     const statusFits = this.#decided((text) => filter.status === undefined || statusMatches(text, filter.status));
@@ -180,6 +189,9 @@ export class SessionIndex {
       if (incomplete && rowState(bytes, at) === 'complete') continue;
       if (grep !== undefined && !summaryFits(rowSummary(bytes, at))) continue;
       if (filter.status !== undefined && !statusFits(rowStatus(bytes, at))) continue;
+      if (digests !== undefined && !digests.some((digest) => rowMayHaveTrace(bytes, at, digest))) continue;
+      // Two ids may have one digest.
+      if (trace !== undefined && !isOfTrace(this.load(this.#listed(readRow(bytes, at))), trace)) continue;
       yield this.#listed(readRow(bytes, at));
     }
   }

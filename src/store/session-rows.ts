@@ -1,12 +1,13 @@
 /** The index file's layout: a head, blobs, then one row of fixed size for each session, by start. Little-endian. */
+import { crc32 } from 'node:zlib';
 
 /** Raised with every change of the layout: an older file is built anew. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 export const INDEX_NAME = 'index.sessions';
 export const INDEX_MAGIC = Buffer.from('\x8eKOALAIX', 'latin1');
 /** magic 8, version u32, row count u32, offset of the rows f64, offset f64 and length u32 of the JSON head. */
 export const INDEX_HEAD_BYTES = 40;
-export const ROW_BYTES = 96;
+export const ROW_BYTES = 104;
 
 const ID_BYTES = 16;
 /** A string is kept by offset and length in one 64-bit field: 48 bits and 16. */
@@ -38,6 +39,8 @@ export interface Row {
   /** Length 0: none. */
   readonly status: BlobPlace;
   readonly recipe: BlobPlace;
+  /** Digests of the trace's id and of a request id; 0: none. */
+  readonly trace: readonly [number, number];
 }
 
 function writePlace(out: Buffer, at: number, { offset, length }: BlobPlace): void {
@@ -70,6 +73,8 @@ export function writeRow(out: Buffer, at: number, row: Row): void {
   out.writeUInt32LE(row.recipe.offset % TWO_32, at + 80);
   out.writeUInt32LE(Math.floor(row.recipe.offset / TWO_32), at + 84);
   out.writeUInt32LE(row.recipe.length, at + 88);
+  out.writeUInt32LE(row.trace[0], at + 92);
+  out.writeUInt32LE(row.trace[1], at + 96);
 }
 
 /** What filters look at first, without making a row. */
@@ -78,6 +83,9 @@ export const rowTgid = (from: Buffer, at: number): number => from.readUInt32LE(a
 export const rowState = (from: Buffer, at: number): (typeof STATES)[number] => STATES[from.readUInt8(at + 52)] ?? 'incomplete';
 export const rowSummary = (from: Buffer, at: number): BlobPlace => readPlace(from, at + 64);
 export const rowStatus = (from: Buffer, at: number): BlobPlace => readPlace(from, at + 72);
+export const rowMayHaveTrace = (from: Buffer, at: number, digest: number): boolean => from.readUInt32LE(at + 92) === digest || from.readUInt32LE(at + 96) === digest;
+/** Of a trace's or a request's id; never 0. */
+export const traceDigest = (id: string): number => crc32(id) || 1;
 export const rowHasPrefix = (from: Buffer, at: number, prefix: string): boolean =>
   from.toString('latin1', at, at + prefix.length) === prefix;
 
@@ -90,6 +98,7 @@ export function readRow(from: Buffer, at: number): Row {
     state: rowState(from, at), tls: (from.readUInt8(at + 53) & FLAG_TLS) !== 0,
     command: readPlace(from, at + 56), summary: readPlace(from, at + 64), status: readPlace(from, at + 72),
     recipe: { offset: from.readUInt32LE(at + 80) + from.readUInt32LE(at + 84) * TWO_32, length: from.readUInt32LE(at + 88) },
+    trace: [from.readUInt32LE(at + 92), from.readUInt32LE(at + 96)],
   };
 }
 
