@@ -269,7 +269,7 @@ describe('reading commands', function () {
   it('--help names every flag and shows an example', () => {
     const { status, stdout } = koala(['ls', '--help']);
     equal(status, 0);
-    for (const flag of ['--json', '--since', '--until', '--pid', '--grep', '--status', '--incomplete', '--log-file', 'Examples']) ok(stdout.includes(flag), flag);
+    for (const flag of ['--json', '--since', '--until', '--pid', '--grep', '--status', '--trace', '--incomplete', '--log-file', 'Examples']) ok(stdout.includes(flag), flag);
     match(koala(['attach', '--help']).stdout, /--pid N .*-- CMD/);
     equal(koala(['--version']).stdout, `${String((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version)}\n`);
   });
