@@ -127,7 +127,8 @@ int BPF_PROG(fentry_udp_send, struct sock *sk, struct msghdr *message, unsigned 
 SEC("fentry/udpv6_sendmsg")
 int BPF_PROG(fentry_udp6_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
-	enter_datagram_send(sk, message, size);
+	if (!is_passed_on(sk, message))
+		enter_datagram_send(sk, message, size);
 	return 0;
 }
 

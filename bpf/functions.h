@@ -254,6 +254,48 @@ static __always_inline void first_range(struct call *call, const struct msghdr *
 	}
 }
 
+#define NR_SENDTO 44
+#define USER_CS_64 0x33
+#define THREAD_SIZE 16384 /* asked before 5.15 only, where a kernel without KASAN has no other */
+
+/*
+ * The flags of this helper datagram as the process gave them. sendto takes bits away from the message's that are its own, and adds
+ * MSG_DONTWAIT where the socket doesn't block; koala's ids have any bit. From the system call's arguments, if it is this one's.
+ */
+static __always_inline __u32 flags_given(const struct msghdr *message, __u64 address, __u64 size)
+{
+	const struct pt_regs *regs;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+		regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	} else {
+		const struct task_struct *task = (void *)bpf_get_current_task();
+
+		regs = BPF_CORE_READ(task, stack) + THREAD_SIZE - sizeof(*regs);
+	}
+	/* The selector's low half: the rest of it is flags of its own where FRED is (6.9). */
+	if ((__u16)BPF_CORE_READ(regs, cs) != USER_CS_64 || BPF_CORE_READ(regs, orig_ax) != NR_SENDTO ||
+	    BPF_CORE_READ(regs, si) != address || BPF_CORE_READ(regs, dx) != size)
+		return BPF_CORE_READ(message, msg_flags);
+	return BPF_CORE_READ(regs, r10);
+}
+
+/* An IPv6 socket sends to an IPv4 address (::ffff:…): the kernel passes it on to udp_sendmsg, which tells it. */
+static __always_inline bool is_passed_on(const struct sock *sk, const struct msghdr *message)
+{
+	struct peer peer = {};
+	__u32 address[4];
+
+	read_peer(&peer, BPF_CORE_READ(message, msg_name), false);
+	if (peer.family == AF_INET)
+		return true;
+	if (peer.family == AF_INET6)
+		__builtin_memcpy(address, peer.address, 16);
+	else
+		BPF_CORE_READ_INTO(&address, sk, __sk_common.skc_v6_daddr);
+	return address[0] == 0 && address[1] == 0 && address[2] == __builtin_bswap32(0xffff);
+}
+
 static __always_inline void enter_datagram_send(const struct sock *sk, const struct msghdr *message, __u64 size)
 {
 	__u64 who = bpf_get_current_pid_tgid();
@@ -272,7 +314,7 @@ static __always_inline void enter_datagram_send(const struct sock *sk, const str
 	if (is_helper(&peer) ||
 	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
 	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT)))
-		emit_helper(BPF_CORE_READ(message, msg_flags), (void *)call->address,
+		emit_helper(flags_given(message, call->address, size), (void *)call->address,
 			    call->left < size ? call->left : size, size);
 	else
 		emit_datagram(sk, DIRECTION_EGRESS, &peer, (void *)call->address,

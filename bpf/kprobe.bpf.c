@@ -135,7 +135,8 @@ int BPF_KPROBE(kprobe_udp_send, struct sock *sk, struct msghdr *message, unsigne
 SEC("kprobe/udpv6_sendmsg")
 int BPF_KPROBE(kprobe_udp6_send, struct sock *sk, struct msghdr *message, unsigned long size)
 {
-	enter_datagram_send(sk, message, size);
+	if (!is_passed_on(sk, message))
+		enter_datagram_send(sk, message, size);
 	return 0;
 }
 

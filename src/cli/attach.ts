@@ -113,6 +113,7 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
     await recorder.stop();
     throw new UserError(`--pid ${targets.pids.join(', ')}: the process ended while koala-bpf was attaching`);
   }
+  for (const problem of recorder.probes.hideHelperAddress([...chosen, ...held].map(({ tgid }) => tgid))) say(`koala-bpf: ${problem}: helper datagrams are recorded, and reach who listens for them too`);
   // Held, it is a shell still; who reads wants to know what it will be.
   const named = held.map(({ tgid }) => ({ tgid, command: basename(run.program ?? '').slice(0, MAX_COMMAND) }));
   announce(recorder, run, [...chosen, ...named]);

@@ -97,6 +97,8 @@ function declareLibbpf() {
     bpf_program__attach: declare<(program: P) => P>('void *bpf_program__attach(void *program)'),
     bpf_program__attach_cgroup: declare<(program: P, fd: number) => P>(
       'void *bpf_program__attach_cgroup(void *program, int fd)'),
+    bpf_program__attach_netns: declare<(program: P, fd: number) => P>(
+      'void *bpf_program__attach_netns(void *program, int fd)'),
     bpf_program__attach_iter: declare<(program: P, options: null) => P>(
       'void *bpf_program__attach_iter(void *program, void *options)'),
     bpf_link__fd: declare<(link: P) => number>('int bpf_link__fd(void *link)'),

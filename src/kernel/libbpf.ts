@@ -117,6 +117,11 @@ export class BpfObject {
     this.#keep(this.#library.bpf_program__attach_cgroup(this.#program(name), cgroupFd), name);
   }
 
+  attachNetwork(name: string, networkFd: number): void {
+    takeLog();
+    this.#keep(this.#library.bpf_program__attach_netns(this.#program(name), networkFd), name);
+  }
+
   /** Runs an iterator program over everything it iterates. */
   iterate(name: string): void {
     takeLog();

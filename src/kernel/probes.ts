@@ -8,6 +8,7 @@ import {
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { KernelBtf } from './btf.ts';
+import { HelperAddress } from './helper-address.ts';
 import {
   OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
   OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
@@ -79,6 +80,7 @@ export class Probes {
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
   readonly #copies: readonly BpfObject[];
+  #helperAddress: HelperAddress | undefined;
 
   /** Loads and attaches: from the return on, chosen processes are recorded. Throws EnvironmentError, LoadError. */
   constructor(options: ProbeOptions) {
@@ -158,12 +160,28 @@ export class Probes {
     for (const iterator of ITERATORS) this.#object.iterate(iterator);
   }
 
+  /**
+   * Where these processes live, and where we do, helper datagrams reach nobody from now on. Returns why not, for each network where
+   * that can't be had (a kernel before 5.9, rights).
+   */
+  hideHelperAddress(tgids: readonly number[]): readonly string[] {
+    try {
+      this.#helperAddress ??= new HelperAddress(objectPath(), this.#object, OWN_MAPS);
+      return this.#helperAddress.hideFrom([process.pid, ...tgids]);
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+      return [error.message];
+    }
+  }
+
   /** No more events; the maps can still be read. */
   detach(): void {
     for (const one of [this.#object, ...this.#copies]) one.detach();
+    this.#helperAddress?.close();
   }
 
   close(): void {
+    this.#helperAddress?.close();
     for (const one of [...this.#copies, this.#object]) one.close();
   }
 }

@@ -7,9 +7,11 @@ import { printed, resultOf, writeResult } from './results.ts';
 import { runScenario, type PartResult, type ScenarioResult } from './scenario.ts';
 import { byCertainty, idsIn, ridOf } from './score.ts';
 import { gunicorn } from './services/gunicorn.ts';
+import { named } from './services/named.ts';
 import { nginxProxy } from './services/nginx.ts';
 import { nodeService, REFRESH_RID } from './services/node.ts';
 import { php } from './services/php.ts';
+import { RID } from './services/rid.ts';
 import type { Service } from './services/service.ts';
 import { loop, whyNotLoop } from './services/loops.ts';
 import { started } from './services/started.ts';
@@ -28,7 +30,9 @@ interface Scenario {
   /** Holds a part that takes one request a thread (or process) at a time: 100% is asked of it. */
   readonly threadPerRequest?: true;
   /** Every call is tied, rightly, however sure. */
-  readonly everyCall?: true;
+  readonly everyCall?: 'proven' | 'likely';
+  /** It says each request's path as what it read from storage. */
+  readonly tells?: true;
   readonly clients?: number;
   readonly background?: readonly string[];
 }
@@ -39,9 +43,12 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'gunicorn sync, 4 processes, with psycopg2 by a unix socket', make: () => gunicorn({ worker: 'sync', sql: 'unix' }), threadPerRequest: true },
   { name: 'php-fpm behind nginx by TCP, with MariaDB by its unix socket', make: () => php('tcp'), threadPerRequest: true },
   { name: 'php-fpm behind nginx by a unix socket, with MariaDB by its unix socket', make: () => php('unix'), threadPerRequest: true },
-  { name: 'gunicorn gthread, whose handlers start threads that call, and run curl', make: () => started('threads'), everyCall: true },
-  { name: 'gunicorn gthread, whose handlers run curl', make: () => started('curl'), everyCall: true },
+  { name: 'gunicorn gthread, whose handlers start threads that call, and run curl', make: () => started('threads'), everyCall: 'proven' },
+  { name: 'gunicorn gthread, whose handlers run curl', make: () => started('curl'), everyCall: 'proven' },
   { name: 'gunicorn gthread, whose handlers hand their calls to a pool that was made in one of their requests', make: () => started('pool') },
+  { name: 'an event loop that names each request by helper datagrams before it reads it', make: () => named('before'), everyCall: 'proven', tells: true },
+  { name: 'an event loop that names each request by helper datagrams once it has read it', make: () => named('late'), everyCall: 'likely', tells: true },
+  { name: 'threads whose calls are made by four workers, which say by helper datagrams for which thread', make: () => named('pool'), everyCall: 'likely' },
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService(), byContent: true },
@@ -52,7 +59,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID] },
 ];
 
-for (const { name, make, whyNot, warm, threadPerRequest, everyCall, byContent, clients = CLIENTS, background = [] } of SCENARIOS) {
+for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byContent, clients = CLIENTS, background = [] } of SCENARIOS) {
   const REQUESTS = clients > 16 ? 640 : 320;
   describe(name, function () {
     this.timeout(180_000);
@@ -139,11 +146,17 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, byContent, c
       for (const each of parts) assertThreadPerRequest(each);
     });
 
-    if (everyCall) it('ties every call, rightly, and some as proven', () => {
+    if (everyCall !== undefined) it(`ties every call, rightly, some of them ${everyCall}`, () => {
       for (const { part, score } of result.parts) {
         assert.deepEqual({ right: score.right, wrong: score.wrong, unattributed: score.unattributed }, { right: score.calls, wrong: 0, unattributed: 0 },
           `${part.name}\n${score.examples.join('\n')}`);
-        assert.ok(byCertainty(score, 'proven').right > 0);
+        assert.ok(byCertainty(score, everyCall).right > 0);
+      }
+    });
+
+    if (tells) it('keeps in each session what the service said that it read from storage for it', () => {
+      for (const { sessions } of result.parts) {
+        for (const session of sessions) assert.deepEqual(session.told?.map(({ command, text }) => [command, ridIn(text ?? '')]), [['read-storage', ridOf(session)]]);
       }
     });
 
@@ -199,6 +212,8 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, byContent, c
     });
   });
 }
+
+const ridIn = (text: string): string | undefined => text.match(RID)?.[0];
 
 /** The same members, each as often; says which are missing and which are too many. */
 function assertSameList(recorded: readonly string[], truth: readonly string[], what: string): void {

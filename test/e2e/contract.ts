@@ -28,6 +28,7 @@ export interface SessionJson {
   readonly outbound: readonly OutboundJson[];
   readonly ties: { readonly proven: number; readonly likely: number; readonly unknown: number };
   readonly prologues: readonly { readonly connection: string; readonly destination: string; readonly chunks: readonly ChunkJson[] }[];
+  readonly told?: readonly { readonly command: string; readonly tid: number; readonly text?: string; readonly base64?: string }[];
   readonly certificate: {
     readonly state: 'complete' | 'incomplete' | 'open';
     readonly lost: readonly object[];

@@ -13,7 +13,7 @@ if [ "${1:-}" = build ]; then
     node_modules/.bin/tsc -p test/native/tsconfig.guest.json
     touch "$out/guest.js"
   fi
-  exec node -e "import('./$out/mover.js').then(({ buildMover }) => buildMover())"
+  exec node -e "import('./$out/mover.js').then(({ buildMover }) => buildMover())" -e "import('./$out/helper.js').then(({ buildHelper }) => buildHelper())"
 fi
 
 [ -e "$out/guest.js" ] || { echo 'not compiled: run test/native/guest.sh build on the host' >&2; exit 3; }

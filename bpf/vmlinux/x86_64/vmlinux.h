@@ -48,6 +48,7 @@ enum {
 
 /* Relocated against the kernel's enum: tells whether a helper exists. */
 enum bpf_func_id {
+	BPF_FUNC_task_pt_regs = 175,
 	BPF_FUNC_loop = 181,
 	BPF_FUNC_get_func_ret = 184,
 };
@@ -261,6 +262,7 @@ struct task_struct {
 	pid_t tgid;
 	int exit_code;
 	unsigned int flags;
+	void *stack;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
 	struct files_struct *files;
@@ -362,6 +364,24 @@ struct pt_regs {
 #endif
 
 /* User-visible and wire layouts: never relocated. */
+struct bpf_sk_lookup {
+	__u64 cookie; /* a union with the chosen socket */
+	__u32 family;
+	__u32 protocol;
+	__u32 remote_ip4; /* network order */
+	__u32 remote_ip6[4];
+	__be16 remote_port;
+	__u16 pad;
+	__u32 local_ip4; /* network order */
+	__u32 local_ip6[4];
+	__u32 local_port; /* host order */
+	__u32 ingress_ifindex;
+};
+enum sk_action {
+	SK_DROP = 0,
+	SK_PASS = 1,
+};
+
 struct __sk_buff {
 	__u32 len;
 	__u32 pkt_type;

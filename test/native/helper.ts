@@ -1,0 +1,75 @@
+/** Runs programs/helper.c under a recorder and holds what was recorded of its datagrams against what it says it sent. */
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lineReader } from './lines.ts';
+import { project } from './mover.ts';
+import { patience, startRecorder } from './recorder.ts';
+
+export const helperTitle = 'helper datagrams are recorded once each, with their flags as given, whatever the call returned, by every way to send them';
+
+/** Compiles it into build/ unless that is newer. Returns its path. */
+export function buildHelper(): string {
+  const binary = join(project, 'build/helper');
+  const source = join(project, 'test/native/programs/helper.c');
+  if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
+  mkdirSync(join(project, 'build'), { recursive: true });
+  const fresh = `${binary}.${process.pid}`;
+  execFileSync('cc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-o', fresh, source], { stdio: 'inherit' });
+  renameSync(fresh, binary);
+  return binary;
+}
+
+/** What is looked at of a recorded event. Its own type: this is compiled for guests, where the project's sources are not. */
+interface Recorded {
+  readonly kind: string;
+  readonly tid: number;
+  readonly flags?: number;
+  readonly length?: number;
+  readonly bytes?: Uint8Array;
+}
+
+export interface HelperRun {
+  readonly probe: string;
+  readonly problems: readonly string[];
+  /** How many were sent. */
+  readonly sent: number;
+  /** Calls that failed, by errno. */
+  readonly failed: Readonly<Record<number, number>>;
+}
+
+/** `eventsOf`: reads a recording. */
+export async function runHelper(eventsOf: (dir: string) => readonly object[]): Promise<HelperRun> {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-helper-'));
+  const client = spawn(buildHelper(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  client.stdin.on('error', () => undefined);
+  try {
+    const lines = lineReader(client.stdout);
+    await lines.find((line) => line['ready'] === true, 30_000 * patience);
+    const recorder = await startRecorder(join(folder, 'rec'), ['--pid', String(client.pid)]);
+    client.stdin.write('go\n');
+    await lines.find((line) => line['done'] === true, 30_000 * patience);
+    await recorder.stop();
+    const recorded = (eventsOf(recorder.dir) as readonly Recorded[]).filter(({ kind }) => kind === 'helper');
+    const sent = lines.all.filter((line) => typeof line['road'] === 'string');
+    const failed: Record<number, number> = {};
+    for (const { errno } of sent) if (typeof errno === 'number' && errno !== 0) failed[errno] = (failed[errno] ?? 0) + 1;
+    return { probe: recorder.probe, sent: sent.length, failed, problems: problemsOf(sent, recorded, client.pid ?? 0) };
+  } finally {
+    client.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function problemsOf(sent: readonly Readonly<Record<string, unknown>>[], recorded: readonly Recorded[], pid: number): string[] {
+  const problems = sent.length > 10 ? [] : [`only ${sent.length} were sent`];
+  for (const { road, flags } of sent) {
+    const body = `to-koala!read-storage\n${String(road)} ${String(flags)}`;
+    const found = recorded.filter(({ bytes }) => Buffer.from(bytes ?? []).toString('latin1') === body);
+    const told = found.map((event) => `flags ${event.flags}, tid ${event.tid}${event.length === undefined ? '' : `, cut from ${event.length}`}`).join('; ');
+    if (told !== `flags ${String(flags)}, tid ${pid}`) problems.push(`${String(road)} with flags ${String(flags)}: recorded ${found.length} times: ${told}`);
+  }
+  if (recorded.length !== sent.length) problems.push(`${recorded.length} recorded, ${sent.length} sent`);
+  return problems;
+}
