@@ -95,7 +95,9 @@ export class Late {
       call.candidates = [session.id];
       if (this.#options.reasons) call.whyNot = fallenBecause(call.tie);
       call.tie = undefined;
+      const overAtUs = call.doubt?.overAtUs ?? 0;
       call.doubt = new InDoubt(process, 0, session);
+      call.doubt.overAtUs = overAtUs;
       process.contested.add(call);
     }
   }
@@ -106,6 +108,8 @@ export class Late {
   }
 
   #decide(calls: readonly Spoken[]): void {
+    // What lives on when its session is over was not started for that one alone.
+    for (const { tie } of calls) if (tie?.birth?.holds(false) === false && tie.job.gone) this.fell(tie.job);
     let open = calls;
     for (let round = 0; round < maxRounds && open.length > 0; round += 1) {
       const left = open.filter((call) => !this.#judge(call));

@@ -476,8 +476,9 @@ export class Weaver implements TalkSink<Spoken> {
   }
 }
 
-/** It names a request, and not that of the session that it is tied to; or a loop made it, where others are without a tie: these were queued, so it may have been. */
-function isContested(call: Spoken, { context, job }: Tie<OpenSession>): boolean {
+/** It names a request, and not that of the session that it is tied to; its thread, started for that session, may be a pool's; or a loop made it, where others are without a tie: these were queued, so it may have been. */
+function isContested(call: Spoken, { context, job, birth }: Tie<OpenSession>): boolean {
+  if (birth !== undefined && !birth.executed && !birth.child.ended) return true;
   const { ids } = call.marks;
   if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
   return context.loops && job.process.untied.size > 0;

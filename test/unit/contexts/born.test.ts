@@ -71,6 +71,16 @@ describe('born', () => {
     assert.equal(besides(sessions)[0]!.certificate.state, 'incomplete');
   });
 
+  it('lets what a pool\'s worker made be another session\'s, which waits until the one that started the worker is over', () => {
+    const scene = new Scene().workers().accept(1, 91).accept(2, 92).read(1, 91, GET('/1'));
+    start(scene, 91, 31).read(2, 92, GET('/users/mia-550e8400'));
+    call(call(scene, 13, 31, '/other'), 14, 31, '/another');
+    answer(call(scene, 12, 31, '/of/mia-550e8400'), 2, 92);
+    answer(scene.accept(3, 92).read(3, 92, GET('/worked')), 3, 92).pass(SECOND / 20);
+    answer(scene, 1, 91);
+    assert.deepEqual(told(later(scene, 91, 92).pass(3 * SECOND).derive().sessions), ['/1: ', '/users/mia-550e8400: /of/mia-550e8400 content likely']);
+  });
+
   it('is not proven of threads behind a listener one of whose sessions started one that lived on', () => {
     const scene = new Scene().workers();
     start(scene.accept(1, 91).read(1, 91, GET('/1')), 91, 31);
