@@ -16,7 +16,7 @@ export interface Job {
  * What a thread does within this time of what it read may be its consequence. Of what event loops did first after a read, and
  * for that session, 99% came within 1 ms on a machine with ten times more work than it can do; a timer's work comes at any time.
  */
-const maxTurnUs = 1_000;
+export const maxTurnUs = 1_000;
 
 export class Context<J extends Job> {
   /** Of a virtual thread: a number that no thread has. */

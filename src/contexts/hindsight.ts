@@ -21,11 +21,21 @@ export interface Verdict<J extends Past> {
   readonly alternatives: readonly J[];
 }
 
+/** What a process did at the time. */
+export interface Around<J extends Past> {
+  /** Its sessions that are not given out, in the order in which they began. */
+  readonly sessions: Iterable<J>;
+  /** Its calls that are not tied. */
+  readonly calls: Iterable<OpenTalk>;
+}
+
 export interface Hindsight<J extends Past> extends Ground {
   /** It is stronger than ties that are not proven: what contradicts it gives way. */
   readonly refutes: boolean;
+  /** It builds on what the other kinds found: asked when they find no more. */
+  readonly atLast?: true;
   /** `candidates`: sessions of its process that were open when `call` began. `byItself`: the process makes such calls also while no request waits. */
-  find(call: OpenTalk, candidates: readonly J[], byItself: boolean): Verdict<J> | undefined;
+  find(call: OpenTalk, candidates: readonly J[], byItself: boolean, around: Around<J>): Verdict<J> | undefined;
   /** Of `candidates`, those that it may be of. */
   narrow?(call: OpenTalk, candidates: readonly J[]): readonly J[];
   /** `call` is over, and will be asked about. */
@@ -34,4 +44,6 @@ export interface Hindsight<J extends Past> extends Ground {
   decided?(call: OpenTalk): void;
   /** Nothing more will be asked of `job`. */
   forget?(job: J): void;
+  /** `job` is over, and ran alone: no other session of its process was without an answer meanwhile. */
+  learn?(job: J): void;
 }

@@ -12,7 +12,7 @@ import type { CallFacts, JobFacts } from './evidence.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'same-trace' | 'rare-words' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'same-trace' | 'as-alone' | 'rare-words' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
@@ -57,6 +57,7 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   if (attribution === 'continuation') found.push('first-after-answer', 'only-one-to-act');
   if (attribution === 'elimination') found.push('only-unanswered', 'not-by-itself');
   if (attribution === 'trace') found.push('same-trace');
+  if (attribution === 'pattern') found.push('as-alone');
   if (attribution === 'content') found.push('rare-words');
   if (more.opened) found.push('opened-for-it');
   if (call.byOneThread) found.push('call-by-one-thread');

@@ -19,6 +19,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'ended-by-then': return 'it was over when the session had closed: a pool\'s worker would have waited for more';
     case 'another-program': return 'it is a process that became another program';
     case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
+    case 'as-alone': return 'sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far';
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
     case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and of no other that was open when it began';
     case 'opened-for-it': return 'its connection was opened for this session';
@@ -54,6 +55,7 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
 function neverProven(attribution: OutboundTalk['attribution']): string {
   if (attribution === 'elimination') return 'work left over from another session, or a timer\'s, would look the same';
   if (attribution === 'helper') return 'which request the name was given for is a guess';
+  if (attribution === 'pattern') return 'work need not have been taken up in the order in which it came up';
   if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
   if (attribution === 'content') return 'two requests may be about the same thing';
   return 'a pool may write another session\'s queued call in the wake of this answer';

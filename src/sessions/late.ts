@@ -112,21 +112,22 @@ export class Late {
     for (const { tie } of calls) if (tie?.birth?.holds(false) === false && tie.job.gone) this.fell(tie.job);
     let open = calls;
     for (let round = 0; round < maxRounds && open.length > 0; round += 1) {
-      const left = open.filter((call) => !this.#judge(call));
+      const left = open.filter((call) => !this.#judge(call, false));
       if (left.length === open.length) break;
       open = left;
     }
+    for (const call of open) this.#judge(call, true);
     for (const call of calls) this.#done(call);
   }
 
-  /** False: nothing is known of it. */
-  #judge(call: Spoken): boolean {
+  /** False: nothing is known of it. `atLast`: the kinds are asked too that build on what the others found. */
+  #judge(call: Spoken, atLast: boolean): boolean {
     const { doubt } = call;
     if (doubt === undefined) return false;
     let candidates: readonly OpenSession[] = candidatesOf(call, doubt);
     for (const kind of doubt.home.hindsights) {
-      if (call.tie !== undefined && !kind.refutes) continue;
-      const verdict = kind.find(call, candidates, doubt.home.background.has(call));
+      if ((call.tie !== undefined && !kind.refutes) || (kind.atLast === true && !atLast)) continue;
+      const verdict = kind.find(call, candidates, doubt.home.background.has(call), doubt.home.around);
       if (verdict === undefined) {
         candidates = kind.narrow?.(call, candidates) ?? candidates;
         continue;

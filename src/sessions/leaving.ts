@@ -116,6 +116,7 @@ export class Leaving {
   #give(session: OpenSession): void {
     session.process.given(session);
     if (session.calls.length > 0) this.#inDoubt.delete(session);
+    if (!session.crowded && session.calls.length > 0 && !session.discipline.blocking) for (const kind of session.process.hindsights) kind.learn?.(session);
     this.#onGive(session);
   }
 }

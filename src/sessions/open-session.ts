@@ -55,6 +55,8 @@ export class OpenSession implements Job, Seated<OpenSession> {
   pipelined = false;
   /** The session behind it on its connection, which its thread takes up when this one is answered. */
   followedBy: OpenSession | undefined;
+  /** Another session of its process was without an answer while it was. */
+  crowded = false;
   /** Its thread has read another request, is gone, or has been quiet. */
   released = false;
   /** The recorder was away while it was open. */

@@ -2,7 +2,7 @@
 import type { Connection } from '../connections/connection.ts';
 import type { Refusal } from '../contexts/helper-datagram.ts';
 import { Discipline } from '../contexts/discipline.ts';
-import type { Hindsight } from '../contexts/hindsight.ts';
+import type { Around, Hindsight } from '../contexts/hindsight.ts';
 import { hindsights } from '../contexts/hindsights.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
 import { Background } from './background.ts';
@@ -90,6 +90,16 @@ export class Process {
     for (const kind of this.#hindsights ?? NONE) kind.forget?.(session);
   }
 
+  /** Of what is not given out: its sessions, and its calls without a tie. */
+  get around(): Around<OpenSession> {
+    return { sessions: this.held, calls: withoutTie(this) };
+  }
+
+  /** A session begins: whoever waits for an answer is not alone any more. */
+  crowd(): void {
+    if (this.unanswered.size === 1) for (const other of this.unanswered) other.crowded = true;
+  }
+
   /** A session that is not given out may have made `call`. */
   mayHaveMade(call: Spoken): boolean {
     return this.lastOverSeq > call.beganSeq ? !this.held.empty : (this.oldest?.talk.beganSeq ?? Infinity) < call.beganSeq;
@@ -138,6 +148,11 @@ export class Process {
       this.udpDetail = text;
     }
   }
+}
+
+function* withoutTie({ untied, contested }: Process): Generator<Spoken> {
+  yield* untied;
+  for (const call of contested) if (call.tie === undefined) yield call;
 }
 
 /** Listeners, each with the processes that were seen to serve it: forgotten with the last of these. */

@@ -116,6 +116,8 @@ export class Weaver implements TalkSink<Spoken> {
     connection.work = session;
     process.sessions.add(session);
     process.held.add(session);
+    session.crowded = process.unanswered.size > 0;
+    if (session.crowded) process.crowd();
     process.unanswered.add(session);
     this.open.add(session);
     return talk;

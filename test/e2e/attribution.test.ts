@@ -17,6 +17,8 @@ import { loop, whyNotLoop } from './services/loops.ts';
 import { started } from './services/started.ts';
 
 const CLIENTS = 16;
+/** So many of the requests go to event loops one at a time, before the others. */
+const ALONE = 40;
 
 interface Scenario {
   readonly name: string;
@@ -71,7 +73,7 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byCon
         console.log(`      skipped: ${reason}`);
         this.skip();
       }
-      result = await runScenario(make, { requests: REQUESTS, clients, background, warm: warm === true });
+      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true });
       for (const { part, score, hidden } of result.parts) {
         const ids = part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {

@@ -13,6 +13,8 @@ import type { Part, Service } from './services/service.ts';
 
 export interface ScenarioOptions {
   readonly requests: number;
+  /** So many of them are sent one at a time, before the others: what an endpoint does alone can be learnt from them. */
+  readonly alone?: number;
   /** How many clients at once. */
   readonly clients: number;
   /** Ids of calls that belong to no request: right in no session. */
@@ -57,7 +59,10 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
       await sleep(300);
     }
     recorder = await Recorder.attach(service.parts.map((part) => part.pid), join(dir, 'rec'));
-    const exchanges = await clients.send(Array.from({ length: options.requests }, (_, index) => service.ask(ridAt(index), index)));
+    const asked = Array.from({ length: options.requests }, (_, index) => service.ask(ridAt(index), index));
+    const exchanges: Exchange[] = [];
+    for (const alone of asked.splice(0, options.alone ?? 0)) exchanges.push(...await clients.send([alone]));
+    exchanges.push(...await clients.send(asked));
     const truths = await Promise.all(service.parts.map((part) => truthsOf(part, new Set(exchanges.map((each) => each.rid)))));
     const families = service.parts.map((part) => family(part.pid));
     const summary = await recorder.stop();
