@@ -102,17 +102,17 @@ static __always_inline bool advance(struct call *call, bool kernel)
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
 	}
 
-int emit_step(__u64 who, __u32 direction)
+int emit_step(__u32 place, __u32 direction)
 {
+	struct thread *thread = thread_at(place);
 	struct call *call;
 	__u32 filled;
 	bool kernel;
 
-	if (direction == DIRECTION_EGRESS)
-		call = bpf_map_lookup_elem(&sends, &who);
-	else
-		call = bpf_map_lookup_elem(&receives, &who);
-	if (!call || call->remaining == 0)
+	if (!thread)
+		return 1;
+	call = call_in(thread, direction);
+	if (call->remaining == 0)
 		return 1;
 	kernel = call->pieces.kind >= PIECES_KVEC;
 	if (!advance(call, true)) {

@@ -49,22 +49,92 @@ static __always_inline void fill_sample(struct sample *sample, __u8 kind, __u8 d
 	fill_sample_of(sample, kind, direction, connection, bpf_get_current_pid_tgid());
 }
 
-/* This thread's entry, made at its first call. `map`: sends or receives. */
-static __always_inline struct call *call_of(void *map, __u64 who)
+static __always_inline struct thread *thread_at(__u32 index)
 {
-	struct call *call = bpf_map_lookup_elem(map, &who);
-	__u32 zero = 0;
+	index %= THREADS;
+	return bpf_map_lookup_elem(&threads, &index);
+}
 
-	if (call)
-		return call;
-	call = bpf_map_lookup_elem(&no_call, &zero);
-	if (!call)
-		return 0;
-	if (bpf_map_update_elem(map, &who, call, BPF_ANY)) {
+/* Whose first place is another's, or who has none. */
+static __noinline __attribute__((unused)) struct thread *find_thread_further(__u64 who)
+{
+	for (__u32 step = 1; step < THREAD_STEPS; step++) {
+		struct thread *thread = thread_at((__u32)who + step * THREAD_STRIDE);
+
+		if (thread && thread->owner == who)
+			return thread;
+	}
+	return 0;
+}
+
+static __always_inline struct thread *find_thread(__u64 who)
+{
+	struct thread *thread = thread_at((__u32)who);
+
+	return thread && thread->owner == who ? thread : find_thread_further(who);
+}
+
+static __noinline __attribute__((unused)) struct thread *take_thread(__u64 who)
+{
+	__u32 one = 1;
+
+	for (__u32 step = 0; step < THREAD_STEPS; step++) {
+		__u32 index = ((__u32)who + step * THREAD_STRIDE) % THREADS;
+		struct thread *thread = thread_at(index);
+
+		if (!thread || thread->owner || bpf_map_update_elem(&taken_threads, &index, &one, BPF_NOEXIST))
+			continue;
+		__builtin_memset(thread, 0, sizeof(*thread));
+		thread->owner = who;
+		thread->calls[0].place = thread->calls[1].place = index;
+		return thread;
+	}
+	return 0;
+}
+
+/* The thread is gone. */
+static __always_inline void drop_thread(__u64 who)
+{
+	for (__u32 step = 0; step < THREAD_STEPS; step++) {
+		__u32 index = ((__u32)who + step * THREAD_STRIDE) % THREADS;
+		struct thread *thread = thread_at(index);
+
+		if (!thread || thread->owner != who)
+			continue;
+		thread->owner = 0; /* first: from the deletion on it may be another's */
+		bpf_map_delete_elem(&taken_threads, &index);
+		return;
+	}
+}
+
+/* One path for both, where the direction is not known when compiled: else the verifier walks all that follows twice. */
+static __always_inline struct call *call_in(struct thread *thread, __u32 direction)
+{
+	__u32 which = direction == DIRECTION_INGRESS;
+
+	return &thread->calls[which & 1];
+}
+
+/* The current thread's entry for what it sends (or receives), if it has one. */
+static __always_inline struct call *find_call(__u32 direction, __u64 who)
+{
+	struct thread *thread = find_thread(who);
+
+	return thread ? call_in(thread, direction) : 0;
+}
+
+/* The same, made at the thread's first call. */
+static __always_inline struct call *call_of(__u32 direction, __u64 who)
+{
+	struct thread *thread = find_thread(who);
+
+	if (!thread)
+		thread = take_thread(who);
+	if (!thread) {
 		count_loss(CAUSE_MAP_FULL, 1, 0);
 		return 0;
 	}
-	return bpf_map_lookup_elem(map, &who);
+	return call_in(thread, direction);
 }
 
 /* Begins a call in an entry that an earlier one may have used. */
@@ -182,16 +252,16 @@ static __always_inline __u64 address_of_pages(__u64 bvec, __u64 *length)
 		_Pragma("unroll") for (__u32 i = 0; i < FEW; i++)                            \
 		{                                                                            \
 			__u32 to = size - left, take = left;                                 \
-			if (i >= count || !left || !read_iovec(&vec, base, i))               \
+			if (i >= count || !left)                                             \
 				break;                                                       \
-			if (vec.iov_len < take)                                              \
-				take = vec.iov_len;                                          \
+			if (vecs[i].iov_len < take)                                          \
+				take = vecs[i].iov_len;                                      \
 			opaque(to);                                                          \
 			to &= (C)-1;                                                         \
 			opaque(take);                                                        \
 			if (take > (C))                                                      \
 				break;                                                       \
-			if (bpf_probe_read_user(record->payload + to, take, vec.iov_base))   \
+			if (bpf_probe_read_user(record->payload + to, take, vecs[i].iov_base)) \
 				break;                                                       \
 			left -= take;                                                        \
 		}                                                                            \
@@ -208,9 +278,12 @@ static __always_inline __u64 address_of_pages(__u64 bvec, __u64 *length)
 /* Up to FEW iovecs of `size` bytes together (a header and a body: most of what is written in pieces) into one sample. */
 static __noinline __attribute__((unused)) int emit_few(const struct sample *head, __u64 base, __u32 count, __u32 size)
 {
-	struct iovec_user vec = {};
+	struct iovec_user vecs[FEW] = {};
 	__u32 left = size;
 
+	/* All at once: a call that reads is dearer than what it reads. */
+	if (count > FEW || bpf_probe_read_kernel(vecs, count * sizeof(vecs[0]), (void *)base))
+		return EMIT_UNREADABLE;
 	if (size <= 256)
 		EMIT_FEW(256)
 	if (size <= 1024)
@@ -225,16 +298,43 @@ static __noinline __attribute__((unused)) int emit_few(const struct sample *head
 /*
  * One step of a message: one sample from the current piece, or one gathered from up to 64 pieces. Non-zero: no more.
  * A global function is verified once for itself, so a loop of a thousand calls costs the verifier nothing; on 5.10
- * (no bpf_loop) that is the only way. Such a function may take numbers only, hence the look-up. Defined in emit.bpf.c.
+ * (no bpf_loop) that is the only way. Such a function may take numbers only, hence the look-up: by the thread's place, for
+ * each way of finding it would be verified by itself. Defined in emit.bpf.c.
  */
-extern int emit_step(__u64 who, __u32 direction);
+extern int emit_step(__u32 place, __u32 direction);
+
+#ifdef KOALA_DIRECT
+struct stepping {
+	__u32 place;
+	__u32 direction;
+};
+
+static long one_step(__u32 index, struct stepping *stepping)
+{
+	return emit_step(stepping->place, stepping->direction) != 0;
+}
+
+/* The tracepoint backend's kernels have bpf_loop (5.17), which costs the verifier one round: rounds of its own a tenth of a second. */
+static __always_inline void emit_steps(__u32 place, __u32 direction)
+{
+	struct stepping stepping = { .place = place, .direction = direction };
+
+	bpf_loop(MAX_STEPS, one_step, &stepping, 0);
+}
+#else
+static __always_inline void emit_steps(__u32 place, __u32 direction)
+{
+	for (int i = 0; i < MAX_STEPS; i++)
+		if (emit_step(place, direction))
+			break;
+}
+#endif
 
 /*
  * `length` more bytes of the call's message, as stream bytes from `position` on. What found no room is counted. Unreadable
  * bytes are a gap, or, where the kernel has yet to touch them (`early`), left for later: false, and call->done says how far.
  */
-static __always_inline bool emit_message(struct call *call, __u64 who, __u32 direction, __u64 position, __u64 length,
-					 bool early)
+static __always_inline bool emit_message(struct call *call, __u32 direction, __u64 position, __u64 length, bool early)
 {
 	__u64 beyond = 0;
 
@@ -249,9 +349,7 @@ static __always_inline bool emit_message(struct call *call, __u64 who, __u32 dir
 		call->remaining = may;
 	}
 	call->done += length;
-	for (int i = 0; i < MAX_STEPS; i++)
-		if (emit_step(who, direction))
-			break;
+	emit_steps(call->place, direction);
 	if (call->remaining) {
 		if (call->failed == CAUSE_UNREADABLE && early) {
 			call->done -= call->remaining + beyond;

@@ -12,24 +12,24 @@ static __always_inline void enter_function_send(const struct sock *sk, const str
 	__u64 who = bpf_get_current_pid_tgid();
 
 	if (is_watched(who >> 32))
-		enter_send(sk, message, size, who, call_of(&sends, who));
+		enter_send(sk, message, size, who, call_of(DIRECTION_EGRESS, who));
 }
 
 /* A send's exit. `sk`: whose; 0: of the one that this thread is in. */
 static __always_inline void exit_function_send(__u64 sk, long result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct call *call = find_call(DIRECTION_EGRESS, who);
 
 	if (call)
-		exit_send(call, sk ?: call->sock, who, result);
+		exit_send(call, sk ?: call->sock, result);
 }
 
 /* Exit of tcp_sendmsg_locked, under the lock: should others have written while this call slept, its rest has moved. */
 static __always_inline void exit_locked_send(const struct sock *sk, int result)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk;
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct call *call = find_call(DIRECTION_EGRESS, who);
 	struct connection *connection;
 
 	if (!call || call->sock != key)
@@ -42,7 +42,7 @@ static __always_inline void exit_locked_send(const struct sock *sk, int result)
 		if (end != call->position + result)
 			call->position = end - result;
 	}
-	exit_send(call, key, who, result);
+	exit_send(call, key, result);
 }
 
 /*
@@ -53,7 +53,7 @@ static __always_inline void exit_locked_send(const struct sock *sk, int result)
 static __always_inline void settle_missed_send(void)
 {
 	__u64 who = bpf_get_current_pid_tgid(), moved;
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct call *call = find_call(DIRECTION_EGRESS, who);
 	struct connection *connection;
 	__u64 sock;
 
@@ -76,14 +76,14 @@ static __always_inline void settle_missed_send(void)
 		emit_gap(&call->head, call->position + call->done, moved - call->done, CAUSE_PROBE_MISSED);
 		call->done = moved;
 	}
-	exit_send(call, sock, who, moved);
+	exit_send(call, sock, moved);
 }
 
 /* The end of a send, or of a part of it, that moved something: all of it is handed on now, should the exit be skipped. */
 static __always_inline void send_pushed(const struct sock *sk)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end, others, taken;
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct call *call = find_call(DIRECTION_EGRESS, who);
 	struct connection *connection;
 	__u32 write_seq;
 
@@ -103,14 +103,14 @@ static __always_inline void send_pushed(const struct sock *sk)
 		return;
 	connection->egress_position = end;
 	connection->egress_sequence = write_seq;
-	emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, taken - call->done, false);
+	emit_message(call, DIRECTION_EGRESS, call->position + call->done, taken - call->done, false);
 }
 
 /* The send buffer is full and the call sleeps: hand on what it has moved so far, or a long message would burst the ring. */
 static __always_inline void send_waits(const struct sock *sk)
 {
 	__u64 who = bpf_get_current_pid_tgid(), key = (__u64)sk, end;
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct call *call = find_call(DIRECTION_EGRESS, who);
 	struct connection *connection;
 	__u32 write_seq;
 
@@ -122,7 +122,7 @@ static __always_inline void send_waits(const struct sock *sk)
 	write_seq = BPF_CORE_READ(TCP(sk), write_seq);
 	end = extend(connection->egress_position, connection->egress_sequence, write_seq);
 	if ((__s64)(end - call->position) > 0)
-		progress_send(connection, call, who, end - call->position, write_seq);
+		progress_send(connection, call, end - call->position, write_seq);
 }
 
 static __always_inline void enter_sendpage(const struct sock *sk, __u64 size)
@@ -149,10 +149,10 @@ static __always_inline void enter_sendpage(const struct sock *sk, __u64 size)
 static __always_inline void copied_unix(int copied)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct call *call = find_call(DIRECTION_INGRESS, who);
 
 	if (call && call->sock && copied > 0)
-		finish_unix_receive((const struct sock *)call->sock, call, who, copied);
+		finish_unix_receive((const struct sock *)call->sock, call, copied);
 }
 
 static __always_inline void enter_unix_receive(const struct sock *sk, const struct msghdr *message, __u64 size,
@@ -226,7 +226,7 @@ static __always_inline void enter_mptcp(const struct sock *sk, __u32 flags)
 
 	if (!is_watched(who >> 32))
 		return;
-	call = call_of(&receives, who);
+	call = call_of(DIRECTION_INGRESS, who);
 	if (call)
 		call->sock = flags & (MSG_PEEK | MSG_ERRQUEUE) ? 0 : (__u64)sk;
 }
@@ -234,7 +234,7 @@ static __always_inline void enter_mptcp(const struct sock *sk, __u32 flags)
 static __always_inline void exit_mptcp(__u8 direction, long result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct call *call = find_call(DIRECTION_INGRESS, who);
 
 	if (!call || !call->sock)
 		return;
@@ -304,7 +304,7 @@ static __always_inline void enter_datagram_send(const struct sock *sk, const str
 
 	if (!is_watched(who >> 32))
 		return;
-	call = call_of(&sends, who);
+	call = call_of(DIRECTION_EGRESS, who);
 	if (!call)
 		return;
 	first_range(call, message);
@@ -328,7 +328,7 @@ static __always_inline void enter_datagram_receive(const struct sock *sk, const 
 
 	if (!is_watched(who >> 32))
 		return;
-	call = call_of(&receives, who);
+	call = call_of(DIRECTION_INGRESS, who);
 	if (!call)
 		return;
 	first_range(call, message);
@@ -339,7 +339,7 @@ static __always_inline void enter_datagram_receive(const struct sock *sk, const 
 static __always_inline void exit_datagram_receive(const struct sock *sk, int result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct call *call = find_call(DIRECTION_INGRESS, who);
 	struct peer peer = {};
 
 	if (!call || call->sock != (__u64)sk)

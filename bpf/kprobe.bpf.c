@@ -25,7 +25,7 @@ SEC("kretprobe/tcp_sendmsg_locked")
 int BPF_KRETPROBE(kprobe_sent, int result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&sends, &who);
+	struct call *call = find_call(DIRECTION_EGRESS, who);
 
 	if (call)
 		exit_locked_send((void *)call->sock, result);

@@ -226,10 +226,7 @@ enum pieces_kind {
 	PIECES_BVEC = 6,         /* pages, whose memory we can find                              */
 };
 
-/*
- * key: pid_tgid. value: the call a thread is in, and how far its message has been read. Inserted: at a thread's first call,
- * and kept for the next ones (inserting and deleting cost more than all the rest). Deleted: when the thread ends.
- */
+/* The call a thread is in, and how far its message has been read. Kept for the thread's next ones. */
 struct call {
 	struct sample head; /* of the samples it makes */
 	struct pieces pieces;
@@ -247,29 +244,38 @@ struct call {
 	__u32 filled;    /* of the sample being gathered                        */
 	__u32 want;
 	__u32 sequence;  /* tracepoint: where its read ends                     */
-	__u32 pad0;
+	__u32 place;     /* its thread's key in `threads`                       */
 	__u64 message_name; /* user address of the datagram's peer              */
+	__u64 pad1[7];   /* a power of two, see call_in                         */
 };
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u64);
-	__type(value, struct call);
-} sends __weak SEC(".maps");
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u64);
-	__type(value, struct call);
-} receives __weak SEC(".maps");
 
-/* A zeroed call, to insert from. Nobody writes it. */
+/*
+ * key: tid % THREADS, or where that is another's one of the next few steps of THREAD_STRIDE. An array, whose elements cost a few
+ * instructions: a look-up in a hash takes three calls, 30 ns where the kernel guards its returns (SRSO), several times in each
+ * system call. Taken: at a thread's first call, by who inserts the key into taken_threads. Given back: when the thread ends.
+ */
+struct thread {
+	__u64 owner; /* pid_tgid, 0: nobody */
+	__u64 pad0[7];
+	struct call calls[2]; /* its send, its receive */
+};
+#define THREADS 32768
+#define THREAD_STRIDE 4099
+#define THREAD_STEPS 16
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, THREADS);
 	__type(key, __u32);
-	__type(value, struct call);
-} no_call __weak SEC(".maps");
+	__type(value, struct thread);
+} threads __weak SEC(".maps");
+
+/* key: of `threads`. value: 1. Inserted: before the element is written; of two threads one gets it. Deleted: after it is free again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, THREADS);
+	__type(key, __u32);
+	__type(value, __u32);
+} taken_threads __weak SEC(".maps");
 
 /* key: a connection number that was given away lately. Inserted: who takes it. Deleted: by age. */
 struct {

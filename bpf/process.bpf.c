@@ -179,8 +179,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 		return 0;
 	/* A thread that execs takes its process' id over: what was kept under its own is nobody's. */
 	if (old_pid != tgid) {
-		bpf_map_delete_elem(&sends, &former);
-		bpf_map_delete_elem(&receives, &former);
+		drop_thread(former);
 	}
 	if (knobs.watch_exe && is_chosen_exe(task, filename))
 		choose(task);
@@ -207,8 +206,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	struct signal_struct___live *signal;
 
 	/* First: of two threads that end at once, the first to come here ends the process for the filters. */
-	bpf_map_delete_elem(&sends, &who);
-	bpf_map_delete_elem(&receives, &who);
+	drop_thread(who);
 	if (!is_watched(tgid) || !CLAIM(HOOK_EXIT, task, 0))
 		return 0;
 	signal = (void *)BPF_CORE_READ(task, signal);

@@ -6,7 +6,7 @@
 #include "connection.h"
 
 /* `length` bytes that end at stream position `end` were copied into the call's pieces. */
-static __always_inline void emit_received(struct call *call, struct connection *connection, __u64 who, __u64 end,
+static __always_inline void emit_received(struct call *call, struct connection *connection, __u64 end,
 					  __u64 length)
 {
 	call->head.connection = connection->id;
@@ -35,7 +35,7 @@ static __always_inline void emit_received(struct call *call, struct connection *
 		call->pieces.skip += length;
 		return;
 	}
-	emit_message(call, who, DIRECTION_INGRESS, end - length, length, false);
+	emit_message(call, DIRECTION_INGRESS, end - length, length, false);
 }
 
 /* ---- kprobe and fentry: entry of tcp_recvmsg, then tcp_cleanup_rbuf for every run of copied bytes ---- */
@@ -47,7 +47,7 @@ static __always_inline void enter_receive(const struct sock *sk, const struct ms
 
 	if (!is_watched(who >> 32))
 		return;
-	call = call_of(&receives, who);
+	call = call_of(DIRECTION_INGRESS, who);
 	if (!call)
 		return;
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)) {
@@ -70,7 +70,7 @@ static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 
 	if (copied <= 0 || !is_watched(who >> 32))
 		return;
-	call = bpf_map_lookup_elem(&receives, &who);
+	call = find_call(DIRECTION_INGRESS, who);
 	if (call && call->sock != (__u64)sk)
 		call = 0;
 	fresh = call ? copied - call->done : copied;
@@ -91,7 +91,7 @@ static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 		return; /* a peek */
 	if (call) {
 		call->head.at_ns = bpf_ktime_get_ns();
-		emit_received(call, connection, who, end, fresh);
+		emit_received(call, connection, end, fresh);
 		call->done = copied;
 	} else {
 		struct sample head;

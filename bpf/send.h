@@ -45,7 +45,7 @@ static __always_inline void announce_send(struct connection *connection, struct 
 
 static __always_inline void begin_pages(struct connection *connection, __u64 sock, __u64 size, __u64 who)
 {
-	struct call *call = call_of(&sends, who);
+	struct call *call = call_of(DIRECTION_EGRESS, who);
 
 	if (!call)
 		return;
@@ -103,7 +103,7 @@ static __always_inline void begin_send(struct connection *connection, struct cal
 			emit_gap(&call->head, call->position, size, CAUSE_UNREADABLE);
 		call->inlined = 1;
 	} else {
-		call->inlined = emit_message(call, who, DIRECTION_EGRESS, call->position, size, true);
+		call->inlined = emit_message(call, DIRECTION_EGRESS, call->position, size, true);
 	}
 }
 
@@ -152,8 +152,7 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
  * `taken` bytes of the message are in the socket, and the stream ends at write_seq now. Long messages hand on what is new.
  * Should another thread have written while this one slept (the lock is free then), the rest of the message has moved.
  */
-static __always_inline void progress_send(struct connection *connection, struct call *call, __u64 who, __u64 taken,
-					  __u32 write_seq)
+static __always_inline void progress_send(struct connection *connection, struct call *call, __u64 taken, __u32 write_seq)
 {
 	__u64 end = extend(connection->egress_position, connection->egress_sequence, write_seq);
 
@@ -162,13 +161,13 @@ static __always_inline void progress_send(struct connection *connection, struct 
 	if (call->inlined || call->pieces.kind == PIECES_PAGES || taken > call->size)
 		return;
 	if (taken > call->done && (taken - call->done >= INLINE_MAX || end != call->position + taken))
-		emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, taken - call->done, false);
+		emit_message(call, DIRECTION_EGRESS, call->position + call->done, taken - call->done, false);
 	if (end != call->position + taken)
 		call->position = end - taken;
 }
 
 /* result: what the call returns. */
-static __always_inline void exit_send(struct call *call, __u64 sock, __u64 who, long result)
+static __always_inline void exit_send(struct call *call, __u64 sock, long result)
 {
 	struct connection *connection;
 	__u64 moved = result > 0 ? result : 0;
@@ -202,8 +201,7 @@ static __always_inline void exit_send(struct call *call, __u64 sock, __u64 who, 
 		emit_gap(&call->head, call->position, moved, CAUSE_NO_BUFFER);
 	} else {
 		if (!call->inlined && moved > call->done)
-			emit_message(call, who, DIRECTION_EGRESS, call->position + call->done, moved - call->done,
-				     false);
+			emit_message(call, DIRECTION_EGRESS, call->position + call->done, moved - call->done, false);
 		if (moved != call->size) {
 			call->head.kind = SAMPLE_ACCEPTED;
 			call->head.flags = 0;

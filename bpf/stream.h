@@ -68,7 +68,7 @@ static __always_inline void enter_unix_send(const struct sock *sk, const struct 
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	call = call_of(&sends, who);
+	call = call_of(DIRECTION_EGRESS, who);
 	if (call)
 		begin_send(connection, call, (__u64)sk, message, size, who, false);
 	else
@@ -87,7 +87,7 @@ static __always_inline void enter_unix_sendpage(const struct sock *sk, __u64 siz
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	call = call_of(&sends, who);
+	call = call_of(DIRECTION_EGRESS, who);
 	if (!call)
 		return;
 	announce_send(connection, call, (__u64)sk, size, who);
@@ -95,7 +95,7 @@ static __always_inline void enter_unix_sendpage(const struct sock *sk, __u64 siz
 	emit_bare(&call->head);
 }
 
-static __always_inline void finish_unix_receive(const struct sock *sk, struct call *call, __u64 who, long result)
+static __always_inline void finish_unix_receive(const struct sock *sk, struct call *call, long result)
 {
 	struct connection *connection = unix_connection_of(sk);
 	__u64 end;
@@ -111,19 +111,19 @@ static __always_inline void finish_unix_receive(const struct sock *sk, struct ca
 	}
 	end = connection->ingress_position + result;
 	call->head.at_ns = bpf_ktime_get_ns();
-	emit_received(call, connection, who, end, result);
+	emit_received(call, connection, end, result);
 	connection->ingress_position = end;
 }
 
 static __always_inline void exit_unix_receive(long result)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct call *call = find_call(DIRECTION_INGRESS, who);
 
 	if (!call || !call->sock)
 		return;
 	if (result >= 0)
-		finish_unix_receive((const struct sock *)call->sock, call, who, result);
+		finish_unix_receive((const struct sock *)call->sock, call, result);
 	call->sock = 0;
 }
 

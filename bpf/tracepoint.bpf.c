@@ -151,11 +151,11 @@ static __always_inline void count_message(const struct pt_regs *regs, __u64 who,
  * For CLAIM, at a call's end: where this thread's call began (or its read ended). The socket itself may have moved on, for its
  * lock is free then. Calls on other sockets than TCP's leave nothing that moves.
  */
-static __always_inline __u32 stamp_of(void *map, const struct sock *sk, __u64 who)
+static __always_inline __u32 stamp_of(__u32 direction, const struct sock *sk, __u64 who)
 {
-	const struct call *call = sk->sk_protocol == IPPROTO_TCP ? bpf_map_lookup_elem(map, &who) : 0;
+	const struct call *call = sk->sk_protocol == IPPROTO_TCP ? find_call(direction, who) : 0;
 
-	return !call ? 0 : map == &sends ? (__u32)call->position : call->sequence;
+	return !call ? 0 : direction == DIRECTION_EGRESS ? (__u32)call->position : call->sequence;
 }
 
 SEC("tp_btf/tcp_sendmsg_locked")
@@ -168,7 +168,7 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 
 	if (!is_watched(who >> 32) || !CLAIM(HOOK_SEND, sk, write_sequence(sk)))
 		return 0;
-	call = call_of(&sends, who);
+	call = call_of(DIRECTION_EGRESS, who);
 	if (call && call->sock == key) {
 		__u32 write_seq = write_sequence(sk);
 
@@ -176,7 +176,7 @@ int BPF_PROG(tp_send, const struct sock *sk, const struct msghdr *message)
 		if (!connection)
 			return 0;
 		if (extend(connection->egress_position, connection->egress_sequence, write_seq) - call->position < call->size) {
-			progress_send(connection, call, who, call->size - left, write_seq);
+			progress_send(connection, call, call->size - left, write_seq);
 			return 0;
 		}
 		/* That call has moved all it had: this is another one, and the exit of the first was skipped. */
@@ -247,14 +247,14 @@ static __always_inline void send_unix(const struct sock *sk, const struct task_s
 	connection = unix_connection_of(sk);
 	if (!connection)
 		return;
-	call = call_of(&sends, who);
+	call = call_of(DIRECTION_EGRESS, who);
 	if (call) {
 		begin_call(call, 0, connection->egress_position, result);
 		fill_sample(&call->head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
 		call->pieces.skip = 0;
 		call->left = 0;
 		if (pieces_of_system_call(call, sk, false, task, regs))
-			emit_message(call, who, DIRECTION_EGRESS, connection->egress_position, result, false);
+			emit_message(call, DIRECTION_EGRESS, connection->egress_position, result, false);
 		else
 			emit_gap(&call->head, connection->egress_position, result, CAUSE_NO_BUFFER);
 	}
@@ -270,13 +270,13 @@ int BPF_PROG(tp_sent, struct sock *sk, int result)
 	struct call *call;
 	__u16 protocol;
 
-	if (!is_watched(who >> 32) || !CLAIM(HOOK_SENT, sk, stamp_of(&sends, sk, who)))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_SENT, sk, stamp_of(DIRECTION_EGRESS, sk, who)))
 		return 0;
 	protocol = sk->sk_protocol;
 	if (protocol == IPPROTO_TCP) {
-		call = bpf_map_lookup_elem(&sends, &who);
+		call = find_call(DIRECTION_EGRESS, who);
 		if (call)
-			exit_send(call, (__u64)sk, who, result);
+			exit_send(call, (__u64)sk, result);
 		return 0;
 	}
 	regs = registers_of(task);
@@ -326,7 +326,7 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 		connection->ingress_sequence = copied;
 		return 0;
 	}
-	note = call_of(&receives, who);
+	note = call_of(DIRECTION_INGRESS, who);
 	if (note) {
 		if (note->sock != key)
 			note->index = note->flags = 0;
@@ -341,7 +341,7 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 static __always_inline void receive_tcp(const struct sock *sk, const struct task_struct *task,
 					const struct pt_regs *regs, __u64 who, int result, int flags)
 {
-	struct call *call = bpf_map_lookup_elem(&receives, &who);
+	struct call *call = find_call(DIRECTION_INGRESS, who);
 	struct connection *connection;
 	bool torn = false; /* its bytes need not lie side by side */
 	__u32 sequence;
@@ -356,7 +356,7 @@ static __always_inline void receive_tcp(const struct sock *sk, const struct task
 	} else
 		sequence = consumed_sequence(sk);
 	if (!call)
-		call = call_of(&receives, who);
+		call = call_of(DIRECTION_INGRESS, who);
 	if (!call)
 		return;
 	call->sock = 0;
@@ -387,7 +387,7 @@ static __always_inline void receive_tcp(const struct sock *sk, const struct task
 	if (torn)
 		emit_gap(&call->head, end - result, result, CAUSE_UNKNOWN);
 	else
-		emit_received(call, connection, who, end, result);
+		emit_received(call, connection, end, result);
 }
 
 static __always_inline void receive_unix(const struct sock *sk, const struct task_struct *task,
@@ -397,7 +397,7 @@ static __always_inline void receive_unix(const struct sock *sk, const struct tas
 
 	if (result < 0 || flags & MSG_PEEK || !is_unix_stream(sk))
 		return;
-	call = call_of(&receives, who);
+	call = call_of(DIRECTION_INGRESS, who);
 	if (!call)
 		return;
 	begin_call(call, 0, 0, 1);
@@ -407,7 +407,7 @@ static __always_inline void receive_unix(const struct sock *sk, const struct tas
 	if (!pieces_of_system_call(call, sk, true, task, regs))
 		call->pieces.kind = PIECES_NONE;
 	call->flags = flags & MSG_TRUNC;
-	finish_unix_receive(sk, call, who, result);
+	finish_unix_receive(sk, call, result);
 }
 
 SEC("tp_btf/sock_recv_length")
@@ -418,7 +418,7 @@ int BPF_PROG(tp_received, struct sock *sk, int result, int flags)
 	const struct pt_regs *regs;
 	__u16 protocol;
 
-	if (!is_watched(who >> 32) || !CLAIM(HOOK_RECEIVED, sk, stamp_of(&receives, sk, who)))
+	if (!is_watched(who >> 32) || !CLAIM(HOOK_RECEIVED, sk, stamp_of(DIRECTION_INGRESS, sk, who)))
 		return 0;
 	protocol = sk->sk_protocol;
 	regs = registers_of(task);
