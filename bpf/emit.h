@@ -314,7 +314,7 @@ static long one_step(__u32 index, struct stepping *stepping)
 	return emit_step(stepping->place, stepping->direction) != 0;
 }
 
-/* The tracepoint backend's kernels have bpf_loop (5.17), which costs the verifier one round: rounds of its own a tenth of a second. */
+/* The tracepoint backend's kernels have bpf_loop (5.17), which costs the verifier one round instead of a thousand. */
 static __always_inline void emit_steps(__u32 place, __u32 direction)
 {
 	struct stepping stepping = { .place = place, .direction = direction };
