@@ -109,14 +109,14 @@ function verdictOf({ rule, where, pattern }: Compiled, { path, recorded, live, k
   return `ignored at ${at}`;
 }
 
-/** Only the value differs. Never: whether it is there, its type, a status, what is asked for, how a message ends. */
+/** Only the value differs. Never: whether it is there, its type, a status, what is asked for, on what connection, how a message ends. */
 export function isValue({ path, recorded, live, kind }: Pick<Difference, 'path' | 'recorded' | 'live' | 'kind'>): boolean {
   if (FIXED.test(path)) return false;
   if (kind === 'bytes') return lengthOf(recorded) === lengthOf(live);
   return kind === 'changed' && typeOf(recorded) === typeOf(live);
 }
 
-const FIXED = /^(?:calls\[\d+\]\.)?(?:response\.(?:status|whole|version|interim|end|rest|records|appStatus|protocolStatus)|response\..*\.(?:error|errors|code|state)\b|response\.errors|response\.reply\.error|request\.(?:method|path|version|whole|rest|statement|command|messages|records|role|args\[0\])|request\.(?:steps|packets|commands)\[\d+\]\.(?:statement|command|args\[0\]))/;
+const FIXED = /^(?:calls\[\d+\]\.)?(?:connection\b|response\.(?:status|whole|version|interim|end|rest|records|appStatus|protocolStatus)|response\..*\.(?:error|errors|code|state)\b|response\.errors|response\.reply\.error|request\.(?:method|path|version|whole|rest|statement|command|messages|records|role|args\[0\])|request\.(?:steps|packets|commands)\[\d+\]\.(?:statement|command|args\[0\]))/;
 
 const lengthOf = (value: unknown): unknown => (typeof value === 'string' ? value.length : (value as { length?: unknown } | undefined)?.length ?? JSON.stringify(value)?.length);
 const numberOf = (value: unknown): number => (typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : NaN);

@@ -53,6 +53,8 @@ export interface Request {
   readonly setup: boolean;
   /** Absent: nobody can tell. */
   readonly owner?: CallOwner;
+  /** What its connection was set up to be (`Settings.text`). */
+  readonly settings?: string;
 }
 
 const SILENCE: Answer = { bytes: new Uint8Array(0), then: 'keep' };
@@ -268,14 +270,14 @@ export class Engine {
   }
 
   #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept'> = {}): void {
-    const { destination, protocol, bytes, owner } = request;
+    const { destination, protocol, bytes, owner, settings } = request;
     const alone = this.#plays.length === 1;
     const certainty = owner?.certainty ?? 'unknown';
     if (owner?.certainty === 'proven') this.#provenInARow += 1;
     else if (!alone) this.#provenInARow = 0;
     play.add({
       destination, protocol, request: bytes, how, beganMs: askedAt - play.beganAt, endedMs: this.#now() - play.beganAt,
-      ...(alone && owner === undefined ? {} : { certainty }), ...more,
+      ...(alone && owner === undefined ? {} : { certainty }), ...(settings === undefined ? {} : { settings }), ...more,
     });
   }
 

@@ -20,6 +20,8 @@ const PERCENT = 100;
 export type JudgeOptions = Pick<World, 'threshold'> & CompareOptions & {
   /** Also say which recorded calls each one was chosen among. */
   readonly explain?: boolean;
+  /** What of a live connection's set-up (`LiveCall.settings`) is another than that of the recorded call; `equal`: its session's calls that ask the same. */
+  readonly settings?: (session: Session, talk: OutboundTalk, live: string, equal: readonly OutboundTalk[]) => readonly Difference[];
 };
 
 export interface JudgedCalls {
@@ -59,7 +61,7 @@ export function judgeCalls(session: Session, played: Pick<Played, 'calls' | 'cac
       continue;
     }
     unused.delete(paired.index);
-    const compared = compareCall(talk, call, `calls[${calls.length}].`, options);
+    const compared = compareCall(session, talk, call, `calls[${calls.length}].`, options);
     noise.push(...compared.noise);
     // An answer that was found by likeness is never a quiet "same", nor is an error.
     const changed = compared.differences.length > 0 || isLikeness(call.how) || call.how === 'none' || call.how === 'state';
@@ -85,7 +87,28 @@ interface ComparedCall {
 }
 
 /** Paths begin with `at`. What differs in a call that was found by drift is drift, and noise. */
-function compareCall(talk: OutboundTalk, call: LiveCall, at: string, { ignore, list }: CompareOptions): ComparedCall {
+function compareCall(session: Session, talk: OutboundTalk, call: LiveCall, at: string, options: JudgeOptions): ComparedCall {
+  const compared = compareAsked(talk, call, at, options);
+  const settings = settingsDifferences(session, talk, call, options);
+  if (settings.length === 0) return compared;
+  const differences = [...compared.differences];
+  const noise = [...compared.noise];
+  for (const one of settings) {
+    const placed = { ...one, path: at + one.path };
+    const rule = options.ignore?.(placed);
+    if (rule === undefined) differences.push(placed);
+    else noise.push({ path: placed.path, rule });
+  }
+  return { ...compared, differences, noise };
+}
+
+function settingsDifferences(session: Session, talk: OutboundTalk, call: LiveCall, { settings }: JudgeOptions): readonly Difference[] {
+  if (settings === undefined || call.settings === undefined) return [];
+  const request = bytesOf(talk.request);
+  return settings(session, talk, call.settings, session.outbound.filter((other) => other.connection.remote === talk.connection.remote && Buffer.compare(bytesOf(other.request), request) === 0));
+}
+
+function compareAsked(talk: OutboundTalk, call: LiveCall, at: string, { ignore, list }: CompareOptions): ComparedCall {
   if (call.how === 'exact' || call.how === 'refused') return { differences: [], more: 0, noise: [], drift: [] };
   const response = bytesOf(talk.response);
   const drift: { path: string; kind: string }[] = [];

@@ -44,11 +44,13 @@ function recordingOf(dir: string, quietMs: number): Plain {
   const derived = derive(recording.events(), { recordingId: recording.id, quietMs, endedOrderly: () => recording.status().endedOrderly });
   const sessions: Session[] = [];
   const ambient: AmbientTalk[] = [];
+  const whole = new Set<string>();
   for (const one of derived) {
     if (one.kind === 'session') sessions.push(owned(one.session));
     else if (one.kind === 'ambient' && ambient.length < MAX_AMBIENT) ambient.push(ownedTalk(one.talk));
+    else if (one.kind === 'connection' && one.account.role === 'outbound' && one.account.learnt === 'connect' && one.account.egress.from === 0) whole.add(one.account.id);
   }
-  return plainForm(sessions.sort((a, b) => a.startedAtUs - b.startedAtUs), ambient);
+  return { ...plainForm(sessions.sort((a, b) => a.startedAtUs - b.startedAtUs), ambient), whole };
 }
 
 /** The sessions of a file's text: the whole of it as one JSON document, else one a line. */

@@ -11,6 +11,7 @@ import { paced } from './pace.ts';
 import { join, RealCalls } from './passthrough.ts';
 import type { World } from './played.ts';
 import { Replies } from './replies.ts';
+import { settingsOf, type Settings } from './settings.ts';
 import type { Setup } from './setups.ts';
 import type { LiveStatements } from './statements/statements.ts';
 
@@ -44,6 +45,7 @@ export class OutboundConnection {
   #protocol: string | undefined;
   #cutter: RequestCutter;
   #statements: LiveStatements | undefined;
+  #settings: Settings | undefined;
   /** The client's bytes of the login so far; undefined once it is in. */
   #login: Uint8Array | undefined;
   #first = Buffer.alloc(0);
@@ -87,6 +89,7 @@ export class OutboundConnection {
     const { engine, destination } = this.#options;
     const protocol = this.#protocol === undefined ? undefined : engine.knowledge.protocol(this.#protocol);
     this.#statements = this.#protocol === undefined ? undefined : engine.statementsFor(destination, this.#protocol);
+    this.#settings = this.#protocol === undefined ? undefined : settingsOf(this.#protocol);
     return new RequestCutter(protocol?.framer(), base);
   }
 
@@ -115,6 +118,7 @@ export class OutboundConnection {
       this.#cutter.push(unread.subarray(0, step.consumed));
       this.#cutter.take();
       this.#say(step.answer);
+      if (step.done) this.#settings?.logIn(unread.subarray(0, step.consumed));
       unread = unread.subarray(step.consumed);
       if (step.done) {
         this.#login = undefined;
@@ -169,9 +173,12 @@ export class OutboundConnection {
       this.#passOn(request, { bytes: new Uint8Array(0), then: 'reset' });
       return;
     }
+    if (setup) this.#settings?.hear(said.plain);
     const owner = setup ? undefined : this.#options.ownerAt?.(from);
+    const settings = setup ? undefined : this.#settings?.text;
     const answer = engine.ask({
-      destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup, ...(owner === undefined ? {} : { owner }),
+      destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup,
+      ...(owner === undefined ? {} : { owner }), ...(settings === undefined ? {} : { settings }),
     });
     const told = said.tell(answer.bytes, answer.missed === true);
     if (answer.missed === true && this.#options.world.onMiss === 'passthrough') {

@@ -13,6 +13,8 @@ import { recordedStatements, type Prepared, type RecordedStatements } from './st
 export interface Plain {
   readonly sessions: readonly Session[];
   readonly ambient: readonly AmbientTalk[];
+  /** Outbound connections that were recorded from their first byte on; absent where that was not kept (session files). */
+  readonly whole?: ReadonlySet<string>;
   /** By recorded destination. */
   readonly prepared: Readonly<Record<string, readonly Prepared[]>>;
 }

@@ -64,6 +64,8 @@ export interface LiveCall {
   readonly kept?: KeptElsewhere;
   /** How sure it is that it was made for this session; absent: no other was in play, and nobody looked. `unknown`: found by content. */
   readonly certainty?: Certainty | 'unknown';
+  /** What its connection was set up to be (`Settings.text`), where its protocol knows that. */
+  readonly settings?: string;
   /** Another session in play had another answer to the same call, and it was not proven whose it was. */
   readonly ambiguous?: true;
   /** Milliseconds since the session began to play. */

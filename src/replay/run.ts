@@ -22,6 +22,8 @@ import type { IdleCall, Played, World } from './played.ts';
 import { Presence } from './presence.ts';
 import { startProbes } from './probes.ts';
 import type { Replayed, ReplaySummary } from './replayed.ts';
+import type { JudgeOptions } from './judge-calls.ts';
+import { settingsJudge } from './recorded-settings.ts';
 import { processesOf, takeRunning, type Running } from './running.ts';
 import type { Prepared } from './statements/statements.ts';
 import { packedSession } from './task.ts';
@@ -92,7 +94,7 @@ export type RunFacts = Pick<ReplaySummary, 'concurrency' | 'tracker' | 'serialis
 /** Plays `loaded`, several at a time; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
 export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
   const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
-  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), options);
+  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), { ...options, settings: settingsJudge(playable, options.startup ?? []) });
   options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0 });
   try {
     if (run !== undefined) {
@@ -122,6 +124,8 @@ function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
 }
 
+type RunOptions = ReplayOptions & Required<Pick<JudgeOptions, 'settings'>>;
+
 interface RunParts {
   readonly confinement: Confinement;
   readonly worker: Worker;
@@ -134,7 +138,7 @@ interface RunParts {
 }
 
 class Run {
-  readonly #options: ReplayOptions;
+  readonly #options: RunOptions;
   readonly #confinement: Confinement;
   readonly #worker: Worker;
   readonly #world: World;
@@ -151,7 +155,7 @@ class Run {
   #serialised = 0;
   #again = (): number => 0;
 
-  private constructor(options: ReplayOptions, parts: RunParts) {
+  private constructor(options: RunOptions, parts: RunParts) {
     this.#options = options;
     this.#sockets = parts.sockets;
     this.#confinement = parts.confinement;
@@ -173,7 +177,7 @@ class Run {
     return { concurrency: this.#concurrency, tracker: this.#probes?.probe ?? 'none', serialised: this.#serialised, again: this.#again() };
   }
 
-  static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: ReplayOptions): Promise<Run> {
+  static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: RunOptions): Promise<Run> {
     const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
     const idle = sessions[0] === undefined ? [] : [ofNoSession(sessions[0], background.ambient)];
     const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
@@ -299,8 +303,8 @@ class Run {
   }
 
   async #judge(session: Session, played: Played): Promise<Replayed> {
-    const { strict = false, explain = false, noise } = this.#options;
-    const replayed = judge(session, played, { threshold: this.#world.threshold, strict, explain, ...noise?.for(sessionSummary(session)) });
+    const { strict = false, explain = false, noise, settings } = this.#options;
+    const replayed = judge(session, played, { threshold: this.#world.threshold, strict, explain, settings, ...noise?.for(sessionSummary(session)) });
     const sut = replayed.verdict === 'error' ? sutOf(session, this.#options) : undefined;
     if (sut === undefined || await this.#presence.listens(sut)) return replayed;
     return { ...replayed, reason: `${replayed.reason ?? ''}; ${this.#presence.absence(sut)}` };

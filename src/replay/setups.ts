@@ -1,6 +1,7 @@
 /** A recorded prologue, ready to be played on any number of connections: the login, and the requests that followed it. */
 import { loginBytes, loginOf, type Login } from './logins.ts';
 import { canonicalDestination } from './destination.ts';
+import { Settings } from './settings.ts';
 import { recordedStatements, type Pair } from './statements/statements.ts';
 import type { Frame, Protocol, ProtocolName } from '../protocols/protocol.ts';
 import type { Prologue } from '../sessions/session.ts';
@@ -82,6 +83,25 @@ function framedPairs(streams: Streams, frames: readonly Frame[], skip: { client:
 export function prologuePairs(prologue: Prologue, name: ProtocolName, protocol: Protocol | undefined): Pair[] {
   const streams = streamsOf(prologue);
   return pairsOf(streams, protocol, loginLengths(name, streams, loginOf(name, streams)));
+}
+
+/** What the prologue made of its connection; undefined where the login that belongs to it was not recorded. */
+export function prologueSettings(prologue: Prologue, name: ProtocolName, protocol: Protocol | undefined): Settings | undefined {
+  const streams = streamsOf(prologue);
+  const login = loginOf(name, streams);
+  if (login?.invented === true) return undefined;
+  const settings = new Settings(name);
+  const skip = loginLengths(name, streams, login);
+  if (login !== undefined) settings.logIn(withoutTlsRequests(streams.client.subarray(0, skip.client)));
+  for (const { request } of pairsOf(streams, protocol, skip)) settings.hear(request);
+  return settings;
+}
+
+/** PostgreSQL's SSLRequest and GSSENCRequest: eight bytes each. */
+function withoutTlsRequests(client: Buffer): Buffer {
+  let at = 0;
+  while (at + 8 <= client.length && client.readUInt32BE(at) === 8) at += 8;
+  return client.subarray(at);
 }
 
 /** How many of each side's bytes the login took. */

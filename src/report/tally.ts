@@ -94,5 +94,10 @@ function causesOfCall({ verdict, summary, destination, differences }: ReplayedCa
   const call = `call ${endpointOf(summary)} to ${destination}`;
   const word = WORDS[verdict];
   if (word !== undefined) return [`${call}: ${word}`];
-  return differences.length === 0 ? [`${call}: changed`] : differences.map(({ path, kind }) => `${call}: ${generalPath(path).replace(/^calls\[\*\]\./, '')} ${kind}`);
+  if (differences.length === 0) return [`${call}: changed`];
+  return differences.map(({ path, kind }) => {
+    const where = generalPath(path).replace(/^calls\[\*\]\./, '');
+    // However many calls were made on it: one cause.
+    return `${where.startsWith('connection') ? `connection to ${destination}` : call}: ${where} ${kind}`;
+  });
 }
