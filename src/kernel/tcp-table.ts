@@ -4,6 +4,7 @@ import { addressText, type Address } from '../bytes/address.ts';
 
 /** include/net/tcp_states.h. */
 export const ESTABLISHED = 1;
+export const SYN_SENT = 2;
 export const CLOSE_WAIT = 8;
 export const LISTEN = 10;
 

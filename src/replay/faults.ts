@@ -1,86 +1,61 @@
-/**
- * Destinations that could not be connected to when recording can't be now: firewall rules in the SUT's own namespace refuse,
- * drop or reject them while the session is played, and count who tried.
- */
-import { spawn } from 'node:child_process';
+/** Connects that failed when they were recorded: which are to fail now, and what is made of those that did. Pure. */
 import { parseAddress } from '../bytes/address.ts';
 import { neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
-import { isAgreed } from './played.ts';
+import { isAgreed, type LiveCall } from './played.ts';
 import type { Session } from '../sessions/session.ts';
 
-/** In a namespace of the SUT's own. */
-export const FAULT_CHAIN = 'KOALA-FAULT';
-/** A busy host may hold the lock of its rules for long. */
-const COMMAND_MS = 20_000;
-
-interface Fault {
+export interface Fault {
   readonly destination: string;
-  /** Index into the session's `outbound`. */
+  /** Indexes into the session's `outbound`, in recorded order: an attempt each. */
   readonly indexes: readonly number[];
   readonly kind: 'refused' | 'timeout' | 'unreachable';
+  /** It was reached in the end: so many attempts fail, the next one does not. */
+  readonly reached: boolean;
 }
 
-/** Faults of a session: destinations that it never reached. One that it reached too (a retry) is no fault of this kind. */
+/** Faults of a session: destinations that it never reached, or not at once. */
 export function faultsOf(session: Session): Fault[] {
-  const reached = new Set(session.outbound.filter((talk) => !neverConnected(talk)).map(({ connection }) => canonicalDestination(connection.remote)));
+  const reached = new Set<string>();
   const faults = new Map<string, Fault>();
   session.outbound.forEach((talk, index) => {
     const destination = canonicalDestination(talk.connection.remote);
-    if (!neverConnected(talk) || isAgreed(talk) || reached.has(destination) || parseAddress(destination) === undefined) return;
+    const fault = faults.get(destination);
+    if (!neverConnected(talk)) {
+      reached.add(destination);
+      if (fault !== undefined && !fault.reached) faults.set(destination, { ...fault, reached: true });
+      return;
+    }
+    if (isAgreed(talk) || reached.has(destination) || parseAddress(destination) === undefined) return;
     const kind = talk.end?.kind === 'timeout' ? 'timeout' : talk.end?.kind === 'refused' ? 'refused' : 'unreachable';
-    faults.set(destination, { destination, kind, indexes: [...faults.get(destination)?.indexes ?? [], index] });
+    faults.set(destination, { destination, kind, indexes: [...fault?.indexes ?? [], index], reached: false });
   });
   return [...faults.values()];
 }
 
-const TARGETS = {
-  v4: { refused: 'REJECT --reject-with tcp-reset', timeout: 'DROP', unreachable: 'REJECT --reject-with icmp-host-unreachable' },
-  v6: { refused: 'REJECT --reject-with tcp-reset', timeout: 'DROP', unreachable: 'REJECT --reject-with icmp6-addr-unreachable' },
-} as const;
+/** A destination that could not be connected to after it had been reached: when that begins can't be told any more. */
+export function failedLater(session: Session): string | undefined {
+  const played = new Set(faultsOf(session).flatMap(({ indexes }) => indexes));
+  const at = session.outbound.findIndex((talk, index) => neverConnected(talk) && !isAgreed(talk) && !played.has(index) && parseAddress(talk.connection.remote) !== undefined);
+  return session.outbound[at]?.connection.remote;
+}
 
-function run(command: string, args: readonly string[], input: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: COMMAND_MS });
-    let said = '';
-    child.stdout.on('data', (text: Buffer) => { said += text.toString(); });
-    child.stderr.on('data', (text: Buffer) => { said += text.toString(); });
-    child.on('error', reject);
-    child.on('close', (status) => {
-      if (status === 0) resolve(said);
-      else reject(new Error(`${command}: ${said.trim()}`));
-    });
-    child.stdin.on('error', () => { /* it did not read what it does not need */ });
-    child.stdin.end(input);
+/** What became of a fault: how many attempts ran into it. */
+export interface Met {
+  readonly fault: Fault;
+  readonly attempts: number;
+}
+
+/** Attempts as calls: each recorded one needs a live one. `mayRepeat`: more of them may be the service's own, which it makes again and again. */
+export function failedCalls(met: readonly Met[], mayRepeat: (destination: string) => boolean): LiveCall[] {
+  return met.flatMap(({ fault: { indexes, destination, kind, reached }, attempts }) => {
+    const call: LiveCall = { destination, protocol: 'unknown', request: new Uint8Array(0), how: 'refused', beganMs: 0, endedMs: 0 };
+    const made = indexes.slice(0, attempts).map((recorded): LiveCall => ({ ...call, recorded }));
+    // Of one that is unreachable packets are counted, of which an attempt may send several.
+    const more = reached || kind === 'unreachable' || mayRepeat(destination) ? 0 : Math.min(attempts - made.length, MAX_MORE);
+    return [...made, ...Array.from({ length: Math.max(0, more) }, (): LiveCall => ({ ...call, repeated: true }))];
   });
 }
 
-/** Must run in a thread that is in the SUT's namespace: what it starts is there too. `chain` is there, in both tables. */
-export async function imposeFaults(faults: readonly Fault[], chain: string): Promise<void> {
-  for (const family of ['v4', 'v6'] as const) {
-    const mine = faults.filter(({ destination }) => destination.startsWith('[') === (family === 'v6'));
-    if (mine.length === 0) continue;
-    const rules = (target: (fault: Fault) => string): string => mine.map((fault) => {
-      const { host, port } = parseAddress(fault.destination) ?? { host: '', port: 0 };
-      return `-A ${chain} -p tcp -d ${host} --dport ${port} -j ${target(fault)}`;
-    }).join('\n');
-    await run(family === 'v4' ? 'iptables-restore' : 'ip6tables-restore', ['-w', '--noflush'], `*nat\n-F ${chain}\n${
-      rules(() => 'ACCEPT')}\nCOMMIT\n*filter\n-F ${chain}\n${rules(({ kind }) => TARGETS[family][kind])}\nCOMMIT\n`);
-  }
-}
-
-/** Takes the rules away; returns the faults that somebody ran into. */
-export async function liftFaults(faults: readonly Fault[], chain: string): Promise<Fault[]> {
-  const met: Fault[] = [];
-  for (const family of ['v4', 'v6'] as const) {
-    const mine = faults.filter(({ destination }) => destination.startsWith('[') === (family === 'v6'));
-    if (mine.length === 0) continue;
-    const command = family === 'v4' ? 'iptables' : 'ip6tables';
-    const counted = (await run(command, ['-w', '-t', 'filter', '-vnxL', chain], '')).split('\n').slice(2);
-    mine.forEach((fault, at) => {
-      if (Number(counted[at]?.trim().split(/\s+/)[0]) > 0) met.push(fault);
-    });
-    await run(`${command}-restore`, ['-w', '--noflush'], `*nat\n-F ${chain}\nCOMMIT\n*filter\n-F ${chain}\nCOMMIT\n`);
-  }
-  return met;
-}
+/** Attempts beyond the recorded ones that are listed. */
+const MAX_MORE = 16;

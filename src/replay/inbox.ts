@@ -6,12 +6,17 @@ export class Inbox<Message extends { readonly kind: string }> {
   readonly #signal: AbortSignal;
   /** Rejects once: the worker is of no use any more. */
   readonly #broken: Promise<never>;
+  /** Who waits, now or later, gets this error. */
+  fail: (error: Error) => void = () => undefined;
   #wake: () => void = () => undefined;
 
   /** `onMessage`: false for a message that nobody waits for. */
   constructor(worker: Worker, signal: AbortSignal, onMessage: (message: Message) => boolean) {
     this.#signal = signal;
-    this.#broken = new Promise((_, reject) => { worker.once('error', reject); });
+    this.#broken = new Promise((_, reject) => {
+      worker.once('error', reject);
+      this.fail = reject;
+    });
     this.#broken.catch(() => undefined);
     worker.on('message', (message: Message) => {
       if (!onMessage(message)) return;

@@ -4,7 +4,7 @@ import type { Difference } from '../compare/index.ts';
 import { protocolNamed } from '../protocols/index.ts';
 import type { Frame, Framer, ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
-import { bytesOf } from './calls.ts';
+import { bytesOf, neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import type { KeptElsewhere } from './process-state.ts';
 import { isAgreed, type How, type LiveCall, type Played, type World } from './played.ts';
@@ -35,6 +35,9 @@ export function summaryOf(request: Uint8Array, response: Uint8Array, protocol: P
   return protocolNamed(protocol).summarise(request, response).text;
 }
 
+const summaryOfTalk = (talk: OutboundTalk): string => (neverConnected(talk) ? `connect (${talk.end?.kind ?? 'failed'})`
+  : summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol));
+
 /** What `compareTalk` found beyond what it lists. */
 export const atLeast = (more: number): { more?: number } => (more > 0 ? { more } : {});
 
@@ -57,7 +60,7 @@ export function judgeCalls(session: Session, played: Pick<Played, 'calls' | 'cac
     const base = { destination: call.destination, ...(call.certainty === undefined ? {} : { certainty: call.certainty }), ...(score === undefined ? {} : { score }) };
     if (paired === undefined || talk === undefined) {
       const verdict = call.how === 'state' ? 'state' : 'new';
-      calls.push({ ...base, verdict, summary: summaryOf(call.request, NOTHING, call.protocol), differences: [], ...explained });
+      calls.push({ ...base, verdict, summary: call.how === 'refused' ? 'connect' : summaryOf(call.request, NOTHING, call.protocol), differences: [], ...explained });
       continue;
     }
     unused.delete(paired.index);
@@ -69,7 +72,7 @@ export function judgeCalls(session: Session, played: Pick<Played, 'calls' | 'cac
     done.push({ talk, live: call });
     calls.push({
       ...base, verdict, recorded: paired.index,
-      summary: call.how === 'refused' ? `connect (${talk.end?.kind ?? 'failed'})` : summaryOf(call.request, bytesOf(talk.response), talk.connection.protocol),
+      summary: neverConnected(talk) ? summaryOfTalk(talk) : summaryOf(call.request, bytesOf(talk.response), talk.connection.protocol),
       differences: compared.differences, ...atLeast(compared.more), ...explained, ...(compared.drift.length > 0 ? { drift: compared.drift } : {}),
     });
   }
@@ -142,7 +145,7 @@ function reasonOf({ how, kept, repeated }: LiveCall, paired: { score?: number } 
     case 'chunk': return 'most pieces in common (--match chunk)';
     case 'similar': return 'the most similar one (--match sim)';
     case 'nearest': return 'nothing matched; the nearest one (--on-miss nearest)';
-    case 'refused': return 'failed to connect, as recorded';
+    case 'refused': return paired === undefined ? 'tried to connect once more than recorded' : 'failed to connect, as recorded';
     case 'none':
       if (repeated === true) return 'made once more than recorded';
       return score === undefined ? 'no recorded call is like it' : `not answered; the most like it is ${Math.round(score * PERCENT)}% alike`;
@@ -163,7 +166,7 @@ function notMade(session: Session, unused: ReadonlySet<number>, cached: NonNulla
     const elsewhere = kept.get(index);
     return [{
       verdict: elsewhere === undefined ? 'missing' as const : 'cached' as const, destination: canonicalDestination(talk.connection.remote), recorded: index, differences: [],
-      summary: summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol),
+      summary: summaryOfTalk(talk),
       ...(elsewhere === undefined ? {} : { because: `${whose(elsewhere)} got the same answer ${ago(elsewhere)} before, in this run` }),
     }];
   });
@@ -195,7 +198,7 @@ function candidates(session: Session, call: LiveCall, unused: ReadonlySet<number
   return mostLike(session, session.outbound.keys(), call).slice(0, MAX_CANDIDATES).map(({ index, score }) => {
     const talk = session.outbound[index]!;
     return {
-      recorded: index, score, summary: summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol),
+      recorded: index, score, summary: summaryOfTalk(talk),
       ...(unused.has(index) || index === call.recorded ? {} : { used: true }),
     };
   });

@@ -1,6 +1,7 @@
 /** Which sessions can be played. Pure. */
 import type { Session } from '../sessions/session.ts';
 import { neverConnected } from './calls.ts';
+import { failedLater } from './faults.ts';
 
 /** The path of a "unix:/path" that can be played; undefined for anything else: an address, an abstract or a relative name. */
 export function socketPath(destination: string): string | undefined {
@@ -21,6 +22,8 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
   if (nowhere !== undefined) return `it calls ${nowhere.connection.remote}; only unix sockets with an absolute path can be played`;
   const failed = unix.find(neverConnected);
   if (failed !== undefined) return `it failed to connect to ${failed.connection.remote}; that cannot be played yet`;
+  const later = failedLater(session);
+  if (later !== undefined) return `it failed to connect to ${later} after it had reached it; that cannot be played yet`;
   if (inbound.request.length === 0) return 'it has no request';
   if (certificate.state === 'complete' || allowIncomplete) return undefined;
   const lost = certificate.lost.reduce((sum, { bytes }) => sum + bytes, 0);

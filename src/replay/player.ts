@@ -1,11 +1,14 @@
 /** Plays sessions, several at a time: says when each begins, is its client, gives its calls time to be made, tells what came. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Session } from '../sessions/session.ts';
 import type { Entry } from './schedule.ts';
 import { Schedule } from './schedule.ts';
 import type { Engine } from './engine.ts';
-import { faultsOf, imposeFaults, liftFaults } from './faults.ts';
+import { FaultRules } from './fault-rules.ts';
+import { failedCalls, faultsOf } from './faults.ts';
 import type { Heard } from './inbound.ts';
+import type { TcpSocket } from '../kernel/tcp-table.ts';
 import type { Play } from './play.ts';
-import type { LiveCall } from './played.ts';
 import { coarseDemands } from './demands.ts';
 import type { Result, Task } from './task.ts';
 import { isFarewell } from './judge-calls.ts';
@@ -14,6 +17,7 @@ import { isFarewell } from './judge-calls.ts';
 const AFTER_RESPONSE_MS = 2_000;
 const MISSING_MS = 100;
 const LOOK_EVERY_MS = 5;
+const LOOK_AT_RULES_MS = 50;
 /** Sessions that have their answer and wait for their last calls; so many are no burden. */
 const MAX_SETTLING = 256;
 const LOOK_AHEAD = 64;
@@ -23,8 +27,13 @@ const MAX_CLIENTS = 4_096;
 export interface PlayerOptions {
   readonly engine: Engine;
   readonly concurrency: number;
-  /** The firewall chain that is for faults. */
+  /** The firewall chain that is for faults, and the sockets of the SUT's network. */
   readonly faultChain: string;
+  readonly sockets: () => readonly TcpSocket[];
+  /** Whether the SUT, when recorded, failed to connect there for no session: it may do so at any time. */
+  failsByItself(destination: string): boolean;
+  /** The run can't go on. */
+  failed(error: unknown): void;
   /** Plays the client of a session; `dialled` is told its end of the connection. */
   client(task: Task, dialled: (local: string) => void): Promise<Heard>;
   /** Whether some connection holds the beginning of a request. */
@@ -96,7 +105,7 @@ export class Player {
     for (;;) {
       const turn = this.#schedule.next(engine.trusted, engine.evenAmbiguous);
       if (turn === undefined) return;
-      void this.#play(turn);
+      this.#play(turn).catch((error: unknown) => { this.#options.failed(error); });
     }
   }
 
@@ -106,7 +115,8 @@ export class Player {
     const began = this.#clock += 1;
     this.#began.set(turn, began);
     const faults = task.alone ? faultsOf(task.session) : [];
-    if (faults.length > 0) await imposeFaults(faults, this.#options.faultChain);
+    const rules = faults.length === 0 ? undefined : new FaultRules(faults, this.#options.faultChain, this.#options.sockets);
+    await rules?.impose();
     const play = engine.begin(task.session);
     const beganAt = performance.now();
     const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play); });
@@ -116,10 +126,8 @@ export class Player {
       this.#pump();
       await this.#settle(play);
     }
-    const met = faults.length > 0 ? await liftFaults(faults, this.#options.faultChain) : [];
-    const refused = met.flatMap(({ indexes, destination }) => indexes.map((recorded): LiveCall => ({
-      destination, protocol: 'unknown', request: new Uint8Array(0), how: 'refused', recorded, beganMs: 0, endedMs: 0,
-    })));
+    if (rules !== undefined) await untilMet(rules, task.session);
+    const refused = failedCalls(await rules?.lift() ?? [], (destination) => this.#options.failsByItself(destination));
     const cached = engine.cachedOf(play);
     const calls = [...engine.finish(play), ...refused];
     this.#schedule.done(turn);
@@ -168,5 +176,16 @@ export class Player {
       if (its.over) this.#clients.delete(oldest);
       if (this.#clients.size <= MAX_CLIENTS) return;
     }
+  }
+}
+
+/** Gives connects that failed when recorded time to be made. */
+async function untilMet(rules: FaultRules, session: Session): Promise<void> {
+  const since = performance.now();
+  for (;;) {
+    const awaited = (await rules.met()).flatMap(({ fault, attempts }) => fault.indexes.slice(attempts));
+    const isLate = awaited.some((index) => session.outbound[index]?.afterResponse === true);
+    if (awaited.length === 0 || performance.now() - since > (isLate ? AFTER_RESPONSE_MS : MISSING_MS)) return;
+    await sleep(LOOK_AT_RULES_MS);
   }
 }

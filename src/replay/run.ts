@@ -167,7 +167,8 @@ class Run {
     this.#inbox = new Inbox(parts.worker, options.signal, (message) => {
       if (message.kind === 'note') options.note(message.text);
       if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
-      return message.kind !== 'note' && message.kind !== 'dial';
+      if (message.kind === 'failed') this.#inbox.fail(new EnvironmentError(message.text));
+      return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed';
     });
     this.#presence = new Presence(parts.confinement);
     void parts.confinement.ended.then(() => { this.#tell({ kind: 'ended' }); });

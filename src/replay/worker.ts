@@ -7,14 +7,18 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { parentPort, workerData } from 'node:worker_threads';
 import { canonicalHost, formatAddress, type Address } from '../bytes/address.ts';
 import { equalByProtocol, similarity } from '../compare/index.ts';
+import { EnvironmentError } from '../errors.ts';
 import { enterNetworkNamespace, originalDestination } from '../kernel/namespace.ts';
+import { tcpSockets } from '../kernel/tcp-table.ts';
 import { protocolNamed, recognise } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';
+import { neverConnected } from './calls.ts';
 import { isBypassedAddress } from './bypass.ts';
 import { ClockHand } from './clock.ts';
+import { canonicalDestination } from './destination.ts';
 import { DNS_PORT, OUTBOUND_PORT, type Listening } from './confine.ts';
 import { Engine, type CallOwner } from './engine.ts';
-import { FAULT_CHAIN } from './faults.ts';
+import { FAULT_CHAIN } from './fault-rules.ts';
 import { playClient } from './inbound.ts';
 import { playedSocket } from './mounts.ts';
 import { Names } from './names.ts';
@@ -62,6 +66,8 @@ export type FromWorker =
   | { readonly kind: 'played'; readonly results: readonly Result[]; readonly oldest: number; readonly serialised: number; readonly idle: readonly IdleCall[] }
   | { readonly kind: 'idle'; readonly idle: readonly IdleCall[] }
   | { readonly kind: 'note'; readonly text: string }
+  /** The environment refused what it takes to go on. */
+  | { readonly kind: 'failed'; readonly text: string }
   | Dial;
 
 /** How often the ring is emptied while nobody calls. */
@@ -91,6 +97,8 @@ const names = new Names(world.names, Object.keys(world.protocols), world.bypasse
 const real = new RealWorld(running !== undefined, toMain);
 const connections = new Set<OutboundConnection>();
 const tracker = source === undefined ? undefined : new Tracker(source);
+/** Destinations that the SUT could not connect to when no session asked it to. */
+const failing = new Set((background?.outbound ?? []).filter(neverConnected).map(({ connection }) => canonicalDestination(connection.remote)));
 let hasEnded = false;
 let results: Result[] = [];
 
@@ -113,6 +121,13 @@ const player = new Player({
   client: ({ session: { inbound, startedAtUs }, responseBytes, sut }, dialled) => {
     hand?.set(startedAtUs / 1000);
     return playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded }, protocolNamed(inbound.connection.protocol), world);
+  },
+  sockets: () => tcpSockets(pid),
+  failsByItself: (destination) => failing.has(destination),
+  failed: (error) => {
+    // The class of an error does not get from thread to thread. What is none of the environment's is our bug.
+    if (!(error instanceof EnvironmentError)) throw error;
+    toMain({ kind: 'failed', text: error.message });
   },
   hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Replayed } from '../../src/replay/replayed.ts';
 import { call, get, ok, session } from '../unit/replay/build.ts';
+import { startReplay } from './replay/command.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
 
 const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
@@ -48,6 +49,51 @@ describe('replay of faults and pace', function () {
     const { replayed, notes } = await play(sessions, { concurrency: 4 });
     assert.deepEqual(replayed.filter(({ verdict }) => verdict !== 'same'), [], notes.join('\n'));
     assert.equal(replayed.length, 24);
+  });
+
+  const to = '10.0.0.9:1000';
+  const asks: Step = { to, send: 'x', read: 5 };
+  const refusal = call({ to, end: { kind: 'refused', by: 'remote', errno: 111 } });
+  const reached = call({ to, request: 'x', response: 'taped' });
+
+  it('refuses so often as recorded, and then answers', async () => {
+    const retried = planned([asks, asks, asks], ['ECONNREFUSED', 'ECONNREFUSED', 'taped'], [refusal, refusal, reached]);
+    const { replayed, notes } = await play([retried, { ...retried, id: 'again' }]);
+    assert.deepEqual(verdicts(replayed), ['same', 'same'], JSON.stringify(replayed) + notes.join('\n'));
+    assert.deepEqual(replayed[0]?.calls.map(({ verdict }) => verdict).toSorted(), ['same', 'same', 'same']);
+  });
+
+  it('takes each recorded attempt for one: what is tried less often is missing, more often new', async () => {
+    const once = planned([asks], ['ECONNREFUSED'], [refusal, refusal], { id: 'once' });
+    const thrice = planned([asks, asks, asks], ['ECONNREFUSED', 'ECONNREFUSED', 'ECONNREFUSED'], [refusal, refusal], { id: 'thrice' });
+    const { replayed } = await play([once, thrice]);
+    assert.deepEqual(replayed.map(({ calls }) => calls.map(({ verdict }) => verdict)), [['same', 'missing'], ['same', 'same', 'new']], JSON.stringify(replayed));
+  });
+
+  it('gives no answer to the attempts that got none, and answers the next', async () => {
+    const silence = call({ to, end: { kind: 'timeout', by: 'remote', errno: 110 } });
+    const gives: Step = { ...asks, timeoutMs: 400 };
+    const retried = planned([gives, gives, { ...asks, timeoutMs: 3_000 }], ['timeout after ', 'timeout after ', 'taped'], [silence, silence, reached]);
+    const { replayed, notes } = await play([retried]);
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+    const less = planned([gives], ['timeout after '], [silence, silence], { id: 'less' });
+    assert.deepEqual((await play([less])).replayed[0]?.calls.map(({ verdict }) => verdict), ['same', 'missing']);
+  });
+
+  it('ends with status 3 and says why where the rules for that are refused', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'koala-path-'));
+    const real = execFileSync('sh', ['-c', 'command -v iptables-restore'], { encoding: 'utf8' }).trim();
+    writeFileSync(join(folder, 'iptables-restore'), `#!/bin/sh\nrules=$(cat)\ncase "$rules" in *REJECT*) echo "Another app is currently holding the xtables lock" >&2; exit 4;; esac\necho "$rules" | ${real} "$@"\n`, { mode: 0o755 });
+    const path = process.env['PATH'];
+    process.env['PATH'] = `${folder}:${path}`;
+    try {
+      const { status, stderr } = await startReplay([planned([asks], ['ECONNREFUSED'], [refusal])], ['--', process.execPath, SERVICE, String(PORT)]).outcome;
+      assert.match(stderr, /Cannot make connects fail as recorded: iptables-restore: Another app is currently holding/);
+      assert.equal(status, 3, stderr);
+    } finally {
+      process.env['PATH'] = path;
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('answers a client that has ended its side, as recorded', async () => {
