@@ -40,9 +40,17 @@ export interface Answer {
 
 /** Whose call it is, as the kernel saw it. */
 export interface CallOwner {
-  /** It may be over: then the call is of no session in play. */
-  readonly play: Play;
+  /** It may be over: then the call is of no session in play, as it is where there is none: another client of the service's asked for it. */
+  readonly play: Play | undefined;
   readonly certainty: Certainty;
+}
+
+type OwnedInPlay = CallOwner & { readonly play: Play };
+
+/** The owner where it is a session in play; undefined: nobody can tell. `elsewhere`: it is none of those in play. */
+function inPlay(owner: CallOwner | undefined): OwnedInPlay | undefined | 'elsewhere' {
+  if (owner === undefined) return undefined;
+  return owner.play === undefined || owner.play.over ? 'elsewhere' : owner as OwnedInPlay;
 }
 
 export interface Request {
@@ -172,8 +180,9 @@ export class Engine {
 
   /** The answer to a live request; remembers the call. */
   ask(request: Request): Answer {
-    const { destination, bytes, owner } = request;
-    if (this.#plays.length === 0 || owner?.play.over === true) return this.#askIdle(request);
+    const { destination, bytes } = request;
+    const owner = inPlay(request.owner);
+    if (this.#plays.length === 0 || owner === 'elsewhere') return this.#askIdle(request);
     const askedAt = this.#now();
     const plays = this.#candidates(owner);
     for (const play of plays) {
@@ -243,7 +252,7 @@ export class Engine {
   }
 
   /** The sessions that may answer, in the order in which they are asked. */
-  #candidates(owner: CallOwner | undefined): readonly Play[] {
+  #candidates(owner: OwnedInPlay | undefined): readonly Play[] {
     if (owner === undefined) return this.#plays;
     if (owner.certainty === 'proven') return [owner.play];
     return [owner.play, ...this.#plays.filter((play) => play !== owner.play)];

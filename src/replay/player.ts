@@ -70,7 +70,7 @@ export class Player {
   readonly #options: PlayerOptions;
   readonly #schedule: Schedule<Turn>;
   /** Sessions by their client's address, while in play and some time after: late calls are known for theirs. */
-  readonly #clients = new Map<string, Play>();
+  readonly #clients = new Map<string, { readonly play: Play; readonly sinceUs: number }>();
   /** When each session in play began. */
   readonly #began = new Map<Turn, number>();
   #clock = 0;
@@ -90,9 +90,13 @@ export class Player {
     return this.#clock + 1;
   }
 
-  /** The session whose client's end of the connection is `client`; it may be over. */
-  playOf(client: string): Play | undefined {
-    return this.#clients.get(client);
+  /**
+   * The session whose client's end of the connection is `client`; it may be over. Undefined where the service took that connection
+   * (µs, monotonic) before the session was begun that has the address now, or where it is no client of ours.
+   */
+  playOf(client: string, openedAtUs: number): Play | undefined {
+    const known = this.#clients.get(client);
+    return known === undefined || openedAtUs < known.sinceUs ? undefined : known.play;
   }
 
   take(tasks: readonly Task[]): void {
@@ -119,7 +123,8 @@ export class Player {
     await rules?.impose();
     const play = engine.begin(task.session);
     const beganAt = performance.now();
-    const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play); });
+    const sinceUs = Number(process.hrtime.bigint() / 1000n);
+    const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play, sinceUs); });
     const durationMs = performance.now() - beganAt;
     if (play.awaited.length > 0 || this.#isPending()) {
       this.#schedule.answered(turn);
@@ -168,12 +173,12 @@ export class Player {
     });
   }
 
-  #known(local: string, play: Play): void {
+  #known(local: string, play: Play, sinceUs: number): void {
     this.#clients.delete(local);
-    this.#clients.set(local, play);
+    this.#clients.set(local, { play, sinceUs });
     if (this.#clients.size <= MAX_CLIENTS) return;
     for (const [oldest, its] of this.#clients) {
-      if (its.over) this.#clients.delete(oldest);
+      if (its.play.over) this.#clients.delete(oldest);
       if (this.#clients.size <= MAX_CLIENTS) return;
     }
   }

@@ -193,7 +193,8 @@ class Run {
     let run: Run;
     const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []);
     try {
-      probes = wanted > 1 ? startProbes(options.note) : undefined;
+      // Others whom it serves may ask for the same as a session that is played alone.
+      probes = wanted > 1 || (running !== undefined && options.servesOthers === true) ? startProbes(options.note) : undefined;
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
       const pack = new Pack();
@@ -221,6 +222,8 @@ class Run {
       else run.#unplayable = new Map(paths.map((path) => [path, 'unix sockets of a service that runs already are not confined; let replay start it: -- CMD']));
       // With their descendants, from before the service's first instruction.
       for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
+      // Where a service listens that runs already says which of its connections are its clients'.
+      if (running !== undefined) probes?.findExisting();
       options.beforeStart?.(confinement.pid);
       confinement.start(up.listening);
       const first = sessions[0];

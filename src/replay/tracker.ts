@@ -88,6 +88,7 @@ export class Tracker {
     const ring = this.#ring;
     if (ring.waiting > 0) {
       ring.drain((offset) => {
+        // Of the monotonic clock, as `process.hrtime`.
         const event = sampleToEvent(ring.bytes, ring.view, offset, readU64(ring.view, offset + OFFSET_SAMPLE_AT_NS) / 1000);
         if (event !== undefined) this.#attribution.push(event);
       }, ring.size);

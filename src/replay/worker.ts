@@ -135,8 +135,7 @@ const player = new Player({
 /** Whose call begins at `position` of the connection between these two, as the service sees them. */
 function ownerAt(local: string, remote: string, position: number): CallOwner | undefined {
   const owner = tracker?.ownerOf(local, remote, position);
-  const play = owner === undefined ? undefined : player.playOf(owner.client);
-  return owner === undefined || play === undefined ? undefined : { play, certainty: owner.certainty };
+  return owner === undefined ? undefined : { play: player.playOf(owner.client, owner.openedAtUs), certainty: owner.certainty };
 }
 
 function accepted(socket: Socket): void {

@@ -9,6 +9,8 @@ import type { Spoken } from './spoken.ts';
 export interface Owner {
   /** The other end of the connection that the session's request came in by, "IP:PORT". */
   readonly client: string;
+  /** When the service took that connection, µs of the events' clock: an address may be another connection's later. */
+  readonly openedAtUs: number;
   /** Stream position at which that request begins. */
   readonly position: number;
   readonly certainty: Certainty;
@@ -34,5 +36,5 @@ export function ownerOf(call: Spoken | undefined, ledger: LossLedger): Owner | u
   if (call === undefined || tie === undefined || evidenceOf(tie, true) === undefined) return undefined;
   const { job } = tie;
   const { certainty } = attributionOf(tie, callFacts(call, job), jobFacts(job, ledger), true);
-  return { client: job.talk.connection.remote, position: job.talk.request.from, certainty };
+  return { client: job.talk.connection.remote, openedAtUs: job.talk.connection.open.atUs, position: job.talk.request.from, certainty };
 }

@@ -11,7 +11,8 @@ import { UserError } from '../../src/errors.ts';
 import { call, session } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
 import { cannotTakeRunning, DATABASE, freePort, leftovers, OLD_SOCKETS, startDatabase, started, startService, until, type Started } from './replay/running.ts';
-import { hostState, planned, planRequest, play, SERVICE, type Step } from './replay/stage.ts';
+import { whyNotRecordable } from './recorder.ts';
+import { hostState, planned, planRequest, play, SERVICE, THREADS, type Step } from './replay/stage.ts';
 
 const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
 
@@ -121,6 +122,31 @@ describe('replay against a service that runs already', function () {
     assert.deepEqual(neighbour.wrong, []);
     assert.equal(cgroupOf(service.pid), home);
     assert.match(await ask(port, planRequest([{ to: `127.0.0.1:${database}`, send: 'afterwards\n', read: 10, keep: `db 127.0.0.1:${database}` }])), /real afterwards/);
+  });
+
+  it('answers what another client of the service asks for, and uses up no call of a session with that', async function () {
+    const why = await whyNotRecordable();
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    const [port, database] = [await freePort(), await freePort()];
+    await run(startDatabase(database));
+    const service = await run(started(['python3', THREADS, String(port), '8', '4'], port));
+    const to = `127.0.0.1:${database}`;
+    const last: Step = { to, send: 'last\n', read: 5 };
+    // The first call's answer takes its time: meanwhile the other client asks for what the session asks for next.
+    const slow = call({ to, request: 'first\n', response: 'taped' });
+    const atUs = slow.request[0]!.atUs;
+    const late = { ...slow, response: slow.response.map((chunk) => ({ ...chunk, atUs: atUs + 4_000_000 })) };
+    const one = planned([{ to, send: 'first\n', read: 5 }, last], ['taped', 'taped'], [late, call({ to, request: 'last\n', response: 'taped' })]);
+    const playing = play([one], { command: [], running: { pid: service.pid }, servesOthers: true, sut: { host: '127.0.0.1', port }, pace: { latency: 1, chunks: false } });
+    await until('the redirection', () => hostState() !== before);
+    let heard = '';
+    await until('a recorded answer to the other client', async () => { heard = await ask(port, planRequest([last])); return heard.includes('taped'); });
+    assert.match(heard, /taped/);
+    const { replayed, notes } = await playing;
+    assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
   });
 
   it('answers a call that matches nothing with a miss, never the real thing, and the service\'s own listeners only when they are its own', async () => {

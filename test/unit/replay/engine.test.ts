@@ -110,6 +110,16 @@ describe('the engine', () => {
       assert.deepEqual(engine.takeIdle().map(({ answered }) => answered), [true]);
     });
 
+    it('answers a call for another client of the service as its own, and leaves the sessions theirs', () => {
+      const engine = engineOf([a, b]);
+      const play = engine.begin(a);
+      for (const certainty of ['proven', 'likely'] as const) assert.equal(answerTo(engine, page('of-a'), { play: undefined, certainty }), ok('of-a'));
+      assert.deepEqual(play.calls, []);
+      assert.equal(answerTo(engine, page('of-a'), { play, certainty: 'likely' }), ok('of-a'));
+      assert.deepEqual(engine.finish(play).map(({ how }) => how), ['exact']);
+      assert.deepEqual(engine.takeIdle().map(({ answered }) => answered), [true, true]);
+    });
+
     it('trusts ties after many proven ones, and no more after one that is not', () => {
       const calls = Array.from({ length: 64 }, (_, n) => `${n}`);
       const many = counter('m', '0', ...calls);
