@@ -147,7 +147,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const began = performance.now();
   const counts = { same: 0, different: 0, skipped: 0, error: 0 };
   const tally = new Tally();
-  let facts: RunFacts = { concurrency: 0, tracker: 'none', serialised: 0, again: 0 };
+  let facts: RunFacts = { concurrency: 0, tracker: 'none', serialised: 0, again: 0, untied: 0, background: 0 };
   let stopped: Awaited<ReturnType<ReplayRecording['stop']>> | undefined;
   let wallMs = 0;
   try {
@@ -172,13 +172,13 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   };
   print(json ? [JSON.stringify(summary)] : [...tally.lines(colours), ...summaryLines(summary, colours)]);
   if (stopped?.failure !== undefined) throw stopped.failure;
-  process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary);
+  process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary, flags.strict);
   if (stop.signal.aborted) say(`koala-bpf: interrupted; ${loaded.length - summary.sessions} of ${loaded.length} sessions were not played`);
   else if (process.exitCode === EXIT.environment) say('koala-bpf: nothing was compared');
 }
 
-/** 1 as soon as anything differs or could not be played; 3 when nothing was compared: that is no success. */
-export function exitOf({ same, different, errors }: Omit<ReplaySummary, keyof RunFacts | keyof TallyCounts>): number {
-  if (different > 0 || errors > 0) return EXIT.different;
+/** 1 as soon as anything differs or could not be played, with `strict` also calls that are nobody's; 3 when nothing was compared: that is no success. */
+export function exitOf({ same, different, errors, untied = 0 }: Omit<ReplaySummary, keyof RunFacts | keyof TallyCounts> & Partial<Pick<RunFacts, 'untied'>>, strict = false): number {
+  if (different > 0 || errors > 0 || (strict && untied > 0)) return EXIT.different;
   return same > 0 ? EXIT.ok : EXIT.environment;
 }

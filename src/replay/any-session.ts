@@ -14,6 +14,8 @@ export class AnySession {
   /** Every session's calls as one book; never used up. Made when first asked for. */
   #all: CallBook | undefined;
   #background: CallBook | undefined;
+  /** Of the time before any session was recorded: each is made once, while the service starts or a little later. */
+  #start: CallBook | undefined;
   #idle: IdleCall[] = [];
 
   constructor(judge: Judge) {
@@ -25,9 +27,11 @@ export class AnySession {
     this.#all = undefined;
   }
 
-  /** `session`: the calls of none. */
-  learnBackground(session: Session): void {
-    this.#background = new CallBook(session, this.#judge);
+  /** `session`: the calls of none; it began when the first one was recorded that is one. `starts`: what came before that will be made. */
+  learnBackground(session: Session, starts: boolean): void {
+    const beganBefore = ({ request }: Session['outbound'][number]): boolean => (request[0]?.atUs ?? Infinity) < session.startedAtUs;
+    this.#background = new CallBook({ ...session, outbound: session.outbound.filter((talk) => !beganBefore(talk)) }, this.#judge);
+    if (starts) this.#start = new CallBook({ ...session, outbound: session.outbound.filter(beganBefore) }, this.#judge);
   }
 
   /** All recorded calls; undefined where nothing was learnt. */
@@ -38,14 +42,18 @@ export class AnySession {
   }
 
   find(destination: string, bytes: Uint8Array): RecordedCall | undefined {
+    take(this.#start, destination, bytes);
     return this.book?.exact(destination, bytes) ?? this.book?.equal(destination, bytes);
+  }
+
+  /** Whether a call like it was recorded, of whatever session or of none: it may be the service's own, which it makes again and again. */
+  resembles(destination: string, bytes: Uint8Array): boolean {
+    return this.book?.resembles(destination, bytes) ?? false;
   }
 
   /** A call of no session, which is used up. */
   takeBackground(destination: string, bytes: Uint8Array): RecordedCall | undefined {
-    const call = this.#background?.exact(destination, bytes) ?? this.#background?.equal(destination, bytes);
-    if (call !== undefined) this.#background?.use(call);
-    return call;
+    return take(this.#background, destination, bytes) ?? take(this.#start, destination, bytes);
   }
 
   note(call: IdleCall): void {
@@ -58,4 +66,10 @@ export class AnySession {
     this.#idle = [];
     return idle;
   }
+}
+
+function take(book: CallBook | undefined, destination: string, bytes: Uint8Array): RecordedCall | undefined {
+  const call = book?.exact(destination, bytes) ?? book?.equal(destination, bytes);
+  if (call !== undefined) book?.use(call);
+  return call;
 }

@@ -156,6 +156,14 @@ export class CallBook {
     return index?.has(request, index.modelOf(request)) ?? false;
   }
 
+  /** Whether an unused call is the same, or could be but for values that a service makes itself. */
+  resembles(destination: string, request: Uint8Array): boolean {
+    const index = this.#byDestination.get(destination);
+    if (index === undefined) return false;
+    const model = index.modelOf(request);
+    return index.exact(request) !== undefined || index.equal(model) !== undefined || index.masked(model, 1).length > 0;
+  }
+
   /** `made`: values that the service made itself, as found by `drift`. */
   use(call: RecordedCall, made: readonly Pair[] = []): void {
     this.#unused.delete(call);

@@ -50,7 +50,7 @@ type OwnedInPlay = CallOwner & { readonly play: Play };
 /** The owner where it is a session in play; undefined: nobody can tell. `elsewhere`: it is none of those in play. */
 function inPlay(owner: CallOwner | undefined): OwnedInPlay | undefined | 'elsewhere' {
   if (owner === undefined) return undefined;
-  return owner.play === undefined || owner.play.over ? 'elsewhere' : owner as OwnedInPlay;
+  return owner.play === undefined || (owner.play.over && !owner.play.late) ? 'elsewhere' : owner as OwnedInPlay;
 }
 
 export interface Request {
@@ -80,6 +80,9 @@ export class Engine {
   readonly #any: AnySession;
   /** In the order in which they began. */
   readonly #plays: Play[] = [];
+  /** Over, and still told of. */
+  readonly #late: Play[] = [];
+  #hasBegun = false;
   #provenInARow = 0;
   #evenAmbiguous = false;
 
@@ -107,16 +110,17 @@ export class Engine {
     this.#any.learn(session);
   }
 
-  /** What the SUT did by itself when it was recorded: as `learn`, and also asked for, once each, what no session in play answers. */
-  learnBackground(session: Session): void {
+  /** What the SUT did by itself when it was recorded: as `learn`, and also asked for, once each, what no session in play answers. `starts`: it starts now, too. */
+  learnBackground(session: Session, starts = true): void {
     this.learn(session);
-    this.#any.learnBackground(session);
+    this.#any.learnBackground(session, starts);
   }
 
   begin(session: Session): Play {
     this.#state.learn(session);
     const play = new Play(session, this.#judge, this.#now());
     this.#plays.push(play);
+    this.#hasBegun = true;
     return play;
   }
 
@@ -128,12 +132,22 @@ export class Engine {
     });
   }
 
-  /** Ends a session that is in play; its calls so far. */
-  finish(play: Play | undefined = this.#plays[0]): readonly LiveCall[] {
-    if (play === undefined) return [];
+  /** Ends a session that is in play, but for calls that come late. */
+  over(play: Play): void {
     play.over = true;
     const at = this.#plays.indexOf(play);
-    if (at >= 0) this.#plays.splice(at, 1);
+    if (at < 0) return;
+    this.#plays.splice(at, 1);
+    play.late = true;
+    this.#late.push(play);
+  }
+
+  /** Ends a session for good; its calls. */
+  finish(play: Play | undefined = this.#plays[0]): readonly LiveCall[] {
+    if (play === undefined) return [];
+    this.over(play);
+    play.late = false;
+    this.#late.splice(this.#late.indexOf(play), 1);
     return play.calls;
   }
 
@@ -182,7 +196,8 @@ export class Engine {
   ask(request: Request): Answer {
     const { destination, bytes } = request;
     const owner = inPlay(request.owner);
-    if (this.#plays.length === 0 || owner === 'elsewhere') return this.#askIdle(request);
+    if (owner === 'elsewhere') return this.#askIdle(request);
+    if (owner?.play.late === true || this.#plays.length === 0) return this.#askLate(request, owner);
     const askedAt = this.#now();
     const plays = this.#candidates(owner);
     for (const play of plays) {
@@ -197,7 +212,7 @@ export class Engine {
     }
     const background = owner?.certainty === 'proven' ? undefined : this.#any.takeBackground(destination, bytes);
     if (background !== undefined) {
-      this.#noteIdle(request, true);
+      this.#noteIdle(request, true, true);
       return this.#answerOf(background);
     }
     for (const play of plays) {
@@ -206,6 +221,23 @@ export class Engine {
     }
     if (request.setup) return this.#invented(request);
     return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
+  }
+
+  /**
+   * A call after the answer, that was not waited for. It is new where its session is known, or was the last one; but not where the
+   * service may have made it by itself.
+   */
+  #askLate(request: Request, owner: OwnedInPlay | undefined): Answer {
+    const { destination, bytes } = request;
+    const play = owner?.play ?? this.#late.at(-1);
+    if (play === undefined || request.setup || this.#setupAnswer(destination, bytes) !== undefined) return this.#askIdle(request);
+    const askedAt = this.#now();
+    const exact = play.book.exact(destination, bytes);
+    const own = exact ?? play.book.equal(destination, bytes);
+    if (own !== undefined && owner !== undefined) return this.#use(request, play, own, exact === undefined ? 'equal' : 'exact', askedAt);
+    if (owner?.certainty !== 'proven' && this.#any.resembles(destination, bytes)) return this.#askIdle(request);
+    this.#note(request, play, 'none', askedAt);
+    return this.#idleAnswer(request) ?? this.#miss(request);
   }
 
   /** No recorded call of `plays` is this one: what another session kept, one like it where that is asked for, else a miss. */
@@ -219,7 +251,7 @@ export class Engine {
       this.#note(request, play, 'none', askedAt, { repeated: true });
       return this.#miss(request);
     }
-    const kept = this.#state.answerFor(play.session, { destination, request: bytes, protocol }, askedAt);
+    const kept = this.#state.answerFor(play.session, { destination, request: bytes, protocol }, askedAt, play.calls.filter(({ how }) => how === 'state'));
     if (kept !== undefined) {
       this.#state.answered(play.session.id, kept.call, askedAt);
       this.#note(request, play, 'state', askedAt, { kept: { session: kept.session, agoMs: kept.agoMs } });
@@ -280,7 +312,7 @@ export class Engine {
 
   #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept'> = {}): void {
     const { destination, protocol, bytes, owner, settings } = request;
-    const alone = this.#plays.length === 1;
+    const alone = this.#plays.length <= 1;
     const certainty = owner?.certainty ?? 'unknown';
     if (owner?.certainty === 'proven') this.#provenInARow += 1;
     else if (!alone) this.#provenInARow = 0;
@@ -311,9 +343,10 @@ export class Engine {
     return answer;
   }
 
-  #noteIdle(request: Request, answered: boolean): void {
+  #noteIdle(request: Request, answered: boolean, during = false): void {
     const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
-    this.#any.note({ destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered });
+    const odd = !answered && !request.setup && this.#hasBegun && request.owner === undefined && !this.#any.resembles(request.destination, request.bytes);
+    this.#any.note({ destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered, ...(odd ? { odd } : {}), ...(during ? { during } : {}) });
   }
 
   #idleAnswer({ destination, bytes }: Request): Answer | undefined {

@@ -9,8 +9,10 @@ export class Play {
   /** Milliseconds, of the engine's clock. */
   readonly beganAt: number;
   readonly calls: LiveCall[] = [];
-  /** Nothing is answered from it any more. */
+  /** Its client has its answer and its calls were waited for: no call is its own any more but one that is known to be. */
   over = false;
+  /** It is over, and calls that are made yet are still told of. */
+  late = false;
   /** Told after each call. */
   onCall: (() => void) | undefined;
 

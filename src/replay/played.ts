@@ -91,4 +91,8 @@ export interface IdleCall {
   readonly destination: string;
   readonly summary: string;
   readonly answered: boolean;
+  /** It came after the first session had begun, nothing like it was recorded, and it was for no other client of the service's. */
+  readonly odd?: true;
+  /** It came while a session was played, and was taken for the service's own. */
+  readonly during?: true;
 }

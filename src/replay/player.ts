@@ -16,6 +16,12 @@ import { isFarewell } from './judge-calls.ts';
 /** Calls that were recorded after the response are waited for this long; others only until they can be taken for not made. */
 const AFTER_RESPONSE_MS = 2_000;
 const MISSING_MS = 100;
+/** Calls made so soon after a session was over are told of as its own; after the last one a little longer. */
+const LATE_MS = 20;
+const LAST_LATE_MS = 100;
+/** So many sessions wait for the late calls of the one before them: of 10,000 all would take minutes. */
+const MAX_HELD = 64;
+const MAX_HELD_ALONE = 1_000;
 const LOOK_EVERY_MS = 5;
 const LOOK_AT_RULES_MS = 50;
 /** Sessions that have their answer and wait for their last calls; so many are no burden. */
@@ -36,6 +42,8 @@ export interface PlayerOptions {
   failed(error: unknown): void;
   /** Plays the client of a session; `dialled` is told its end of the connection. */
   client(task: Task, dialled: (local: string) => void): Promise<Heard>;
+  /** Whether the kernel is asked whose a call is. */
+  readonly tracked: boolean;
   /** Whether some connection holds the beginning of a request. */
   hasPending(): boolean;
   report(result: Result): void;
@@ -74,6 +82,7 @@ export class Player {
   /** When each session in play began. */
   readonly #began = new Map<Turn, number>();
   #clock = 0;
+  #held = 0;
 
   constructor(options: PlayerOptions) {
     this.#options = options;
@@ -133,9 +142,21 @@ export class Player {
     }
     if (rules !== undefined) await untilMet(rules, task.session);
     const refused = failedCalls(await rules?.lift() ?? [], (destination) => this.#options.failsByItself(destination));
+    engine.over(play);
+    // Where nobody can tell whose a call is, and where it is played alone to be sure, the next session waits: or it would be taken for its own.
+    const holds = (task.alone || !this.#options.tracked) && this.#held < (task.alone ? MAX_HELD_ALONE : MAX_HELD);
+    if (holds) {
+      this.#held += 1;
+      await this.#lateCalls(LATE_MS);
+    }
+    this.#schedule.done(turn);
+    this.#schedule.late += 1;
+    this.#pump();
+    if (this.#schedule.inPlay === 0 && this.#schedule.waiting === 0) await this.#lateCalls(LAST_LATE_MS);
+    else if (!holds) await sleep(LATE_MS);
     const cached = engine.cachedOf(play);
     const calls = [...engine.finish(play), ...refused];
-    this.#schedule.done(turn);
+    this.#schedule.late -= 1;
     this.#began.delete(turn);
     const ended = this.#clock += 1;
     this.#options.report({ number: task.number, began, ended, played: { session: task.session.id, response, responseEnd: end, calls, cached, durationMs } });
@@ -153,6 +174,13 @@ export class Player {
       if (leftMs <= 0) return;
       await this.#called(play, pending ? Math.min(LOOK_EVERY_MS, leftMs) : leftMs);
     }
+  }
+
+  /** So long, and until what was begun meanwhile is whole. */
+  async #lateCalls(ms: number): Promise<void> {
+    const since = performance.now();
+    await sleep(ms);
+    while (this.#options.hasPending() && performance.now() - since < ms + MISSING_MS) await sleep(LOOK_EVERY_MS);
   }
 
   /** Some call is on its way. Whose the beginning of a request is, is known where nobody else is in play. */

@@ -3,10 +3,13 @@
  * lacks a call that it makes with a cold one, and the other way round. Both are recognised by equal calls of other sessions,
  * and by time: a cache kept nothing longer than the shortest while after which an equal call was made again, and nothing
  * shorter than the longest while without one. What time disproves is a call that is new, or not made any more.
+ * So is one of a kind that the recording does not show to be made now and then: by some sessions of an endpoint, and not by all.
  */
 import { canonicalText, compareTalk, requestModel } from '../compare/index.ts';
+import { protocolNamed } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';
-import { callsOf, type RecordedCall } from './calls.ts';
+import { bytesOf, callsOf, type RecordedCall } from './calls.ts';
+import { endpointOf } from './endpoint.ts';
 import { mayBeKept } from './kept-calls.ts';
 import { keyOf } from './request-index.ts';
 
@@ -21,6 +24,8 @@ export interface KeptElsewhere {
 export interface StateAnswer extends KeptElsewhere {
   readonly call: RecordedCall;
 }
+
+type Asked = Pick<RecordedCall, 'destination' | 'request' | 'protocol'>;
 
 interface RecordedEntry {
   readonly session: Session;
@@ -39,13 +44,37 @@ const MAX_PENDING = 20_000;
 const MAX_KEYS = 50_000;
 /** So often has a call to be seen again before that says anything. */
 const MIN_PROOFS = 2;
+const NOTHING = new Uint8Array(0);
 /** Sessions whose recorded calls are searched. */
 const MAX_SESSIONS = 2_000;
 
 const keyOfCall = ({ destination, request, protocol }: Pick<RecordedCall, 'destination' | 'request' | 'protocol'>): string =>
   `${destination} ${keyOf(canonicalText(requestModel(request, protocol)))}`;
 
+/** Sessions of an endpoint, and how many of each kind of call one of them made at most. */
+interface Endpoint {
+  sessions: number;
+  readonly kinds: Map<string, { most: number; having: number }>;
+}
+
+/** What calls have in common that ask for different things of one kind. */
+function kindOf({ destination, request, protocol }: Pick<RecordedCall, 'destination' | 'request' | 'protocol'>): string {
+  const { text } = protocolNamed(protocol).summarise(request, NOTHING);
+  return `${destination} ${text.replace(/'[^']*'/g, '*').split(/([\s/:=,&?()]+)/).map((word) => (/\d/.test(word) ? '*' : word)).join('')}`;
+}
+
+function countedKinds(calls: readonly RecordedCall[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const call of calls) counts.set(kindOf(call), (counts.get(kindOf(call)) ?? 0) + 1);
+  return counts;
+}
+
+function endpointOfSession({ inbound }: Session): string {
+  return endpointOf(protocolNamed(inbound.connection.protocol).summarise(bytesOf(inbound.request), NOTHING).text);
+}
+
 export class ProcessState {
+  readonly #endpoints = new Map<string, Endpoint>();
   readonly #recorded = new Map<string, RecordedEntry[]>();
   readonly #live = new Map<string, LiveEntry[]>();
   readonly #processes = new Set<number>();
@@ -71,9 +100,9 @@ export class ProcessState {
   /**
    * The latest equal call that another session had made before `session` was over, when it was recorded. Undefined where that was
    * not kept: the recording mostly shows it made again sooner; or this run has made it already in less time than it was kept
-   * then, as often as there were processes.
+   * then, as often as there were processes; or such a call is made always, or never. `before`: what `session` was so answered already.
    */
-  answerFor(session: Session, request: Pick<RecordedCall, 'destination' | 'request' | 'protocol'>, nowMs: number): StateAnswer | undefined {
+  answerFor(session: Session, request: Asked, nowMs: number, before: readonly Asked[] = []): StateAnswer | undefined {
     if (!mayBeKept(request.request, request.protocol)) return undefined;
     this.#index();
     const key = keyOfCall(request);
@@ -82,7 +111,7 @@ export class ProcessState {
     for (const entry of this.#recorded.get(key) ?? []) {
       if (entry.session.id !== session.id && entry.atUs < untilUs && (latest === undefined || entry.atUs >= latest.atUs)) latest = entry;
     }
-    if (latest === undefined) return undefined;
+    if (latest === undefined || !this.#isMadeNowAndThen(session, latest.session, kindOf(request), before)) return undefined;
     const keptMs = Math.max(0, session.startedAtUs - latest.atUs) / 1000;
     const since = (this.#live.get(key) ?? []).filter(({ atMs }) => nowMs - atMs < keptMs).length;
     if (since >= this.#processes.size || this.#isAskedAnew(key, latest.session.process.tgid, keptMs)) return undefined;
@@ -103,6 +132,30 @@ export class ProcessState {
     const agoMs = nowMs - last.atMs;
     const keptMs = Math.min(this.#shortestRecordedMs(key, session.process.tgid, call), this.#shortestLiveMs(made) / 2);
     return agoMs < keptMs ? { session: last.session, agoMs } : undefined;
+  }
+
+  /** Whether some session of the same endpoint made more calls of this kind than this one, or not all of the endpoint that made it do. */
+  #isMadeNowAndThen(session: Session, maker: Session, kind: string, before: readonly Asked[]): boolean {
+    const own = (countedKinds(callsOf(session)).get(kind) ?? 0) + before.filter((one) => kindOf(one) === kind).length;
+    if (own < (this.#endpoints.get(endpointOfSession(session))?.kinds.get(kind)?.most ?? 0)) return true;
+    const makers = maker.id === '' ? undefined : this.#endpoints.get(endpointOfSession(maker));
+    return makers !== undefined && (makers.kinds.get(kind)?.having ?? 0) < makers.sessions;
+  }
+
+  #countKinds(session: Session, calls: readonly RecordedCall[]): void {
+    if (session.id === '') return;
+    const name = endpointOfSession(session);
+    let endpoint = this.#endpoints.get(name);
+    if (endpoint === undefined) this.#endpoints.set(name, endpoint = { sessions: 0, kinds: new Map() });
+    endpoint.sessions += 1;
+    for (const [kind, count] of countedKinds(calls)) {
+      const known = endpoint.kinds.get(kind);
+      if (known === undefined) endpoint.kinds.set(kind, { most: count, having: 1 });
+      else {
+        known.most = Math.max(known.most, count);
+        known.having += 1;
+      }
+    }
   }
 
   /** Whether one process, when recorded, mostly made this call again sooner than after `keptMs`: then it kept nothing that long. */
@@ -126,7 +179,9 @@ export class ProcessState {
 
   #index(): void {
     for (const session of this.#learnt) {
-      for (const call of callsOf(session)) append(this.#recorded, keyOfCall(call), { session, call, atUs: call.talk.request[0]?.atUs ?? session.startedAtUs });
+      const calls = callsOf(session);
+      this.#countKinds(session, calls);
+      for (const call of calls) append(this.#recorded, keyOfCall(call), { session, call, atUs: call.talk.request[0]?.atUs ?? session.startedAtUs });
     }
     this.#learnt = [];
     for (const entry of this.#pending) append(this.#live, keyOfCall(entry.call), entry);

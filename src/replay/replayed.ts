@@ -76,6 +76,10 @@ export interface ReplaySummary {
   readonly serialised: number;
   /** Sessions that were played again, alone, since a difference might have been another session's. */
   readonly again: number;
+  /** Calls after the first session had begun that nothing recorded is like, and of which nobody could tell whose they are. With `--strict` they make the status 1. */
+  readonly untied: number;
+  /** Calls that were made while a session was played, and were taken for the service's own: some like them were recorded of no session. */
+  readonly background: number;
   /** Differences that were left out as noise; those of them where a rule asked for a pattern, a type or a range. */
   readonly ignored: number;
   readonly asked: number;

@@ -89,13 +89,13 @@ export interface ReplayOptions extends WorldOptions {
   note(text: string): void;
 }
 
-export type RunFacts = Pick<ReplaySummary, 'concurrency' | 'tracker' | 'serialised' | 'again'>;
+export type RunFacts = Pick<ReplaySummary, 'concurrency' | 'tracker' | 'serialised' | 'again' | 'untied' | 'background'>;
 
 /** Plays `loaded`, several at a time; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
 export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
   const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
   const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), { ...options, settings: settingsJudge(playable, options.startup ?? []) });
-  options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0 });
+  options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0, untied: 0, background: 0 });
   try {
     if (run !== undefined) {
       // Those that warm the process up are through before any other begins.
@@ -113,12 +113,16 @@ export async function* replay(loaded: readonly Loaded[], options: ReplayOptions)
 }
 
 /** What the recordings hold beside the sessions that are played. */
-function backgroundOf(loaded: readonly Loaded[], startup: readonly Plain[]): Pick<Plain, 'ambient' | 'prepared'> {
+function backgroundOf(loaded: readonly Loaded[], startup: readonly Plain[]): Background {
   const all = [...startup, ...new Set(loaded.flatMap(({ background }) => background ?? []))];
   const prepared: Record<string, Prepared[]> = {};
   for (const one of all) for (const [destination, some] of Object.entries(one.prepared)) (prepared[destination] ??= []).push(...some);
-  return { ambient: all.flatMap(({ ambient }) => ambient), prepared };
+  const firstUs = all.reduce((first, { sessions }) => sessions.reduce((least, { startedAtUs }) => Math.min(least, startedAtUs), first), Infinity);
+  return { ambient: all.flatMap(({ ambient }) => ambient), prepared, ...(firstUs === Infinity ? {} : { firstUs }) };
 }
+
+/** `firstUs`: when the first session began that is in the recordings. */
+type Background = Pick<Plain, 'ambient' | 'prepared'> & { readonly firstUs?: number };
 
 function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
@@ -153,6 +157,8 @@ class Run {
   readonly #notedIdle = new Set<string>();
   #hiding: NodeJS.Timeout | undefined;
   #serialised = 0;
+  #untied = 0;
+  #background = 0;
   #again = (): number => 0;
 
   private constructor(options: RunOptions, parts: RunParts) {
@@ -175,12 +181,12 @@ class Run {
   }
 
   get facts(): RunFacts {
-    return { concurrency: this.#concurrency, tracker: this.#probes?.probe ?? 'none', serialised: this.#serialised, again: this.#again() };
+    return { concurrency: this.#concurrency, tracker: this.#probes?.probe ?? 'none', serialised: this.#serialised, again: this.#again(), untied: this.#untied, background: this.#background };
   }
 
-  static async begin(sessions: readonly Session[], background: Pick<Plain, 'ambient' | 'prepared'>, options: RunOptions): Promise<Run> {
+  static async begin(sessions: readonly Session[], background: Background, options: RunOptions): Promise<Run> {
     const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
-    const idle = sessions[0] === undefined ? [] : [ofNoSession(sessions[0], background.ambient)];
+    const idle = sessions[0] === undefined ? [] : [{ ...ofNoSession(sessions[0], background.ambient), ...(background.firstUs === undefined ? {} : { startedAtUs: background.firstUs }) }];
     const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
     for (const line of sweep()) options.note(line);
     const { running } = options;
@@ -199,7 +205,7 @@ class Run {
       const concurrency = probes === undefined ? 1 : wanted;
       const pack = new Pack();
       // All in a few buffers: handing over one for each call is slow.
-      const callsOf = (session: Session): Session => packedSession({ ...session, inbound: { ...session.inbound, request: [], response: [] }, prologues: [], names: {} }, pack);
+      const callsOf = (session: Session): Session => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);
       const start: WorkerStart = {
         pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: running === undefined ? paths : [],
         world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf), concurrency,
@@ -323,7 +329,9 @@ class Run {
     this.#probes?.close();
   }
 
-  #noteIdle({ answered, destination, summary }: IdleCall): void {
+  #noteIdle({ answered, destination, summary, odd, during }: IdleCall): void {
+    if (odd === true) this.#untied += 1;
+    if (during === true) this.#background += 1;
     const text = `between sessions the service asked ${destination} for ${summary}: nothing recorded answers that`;
     if (answered || this.#notedIdle.has(text) || this.#notedIdle.size >= MAX_NOTED_IDLE) return;
     this.#notedIdle.add(text);

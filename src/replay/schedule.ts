@@ -42,6 +42,8 @@ export class Schedule<T extends Entry> {
   readonly #inPlay = new Map<T, ReadonlyMap<string, string>>();
   readonly #lines = new Set<string>();
   readonly #answers = new Map<string, { answer: string; count: number }>();
+  /** Sessions that are done, of which late calls may come yet: one that is to be alone waits for those too. */
+  late = 0;
   #alone = false;
   #coarse = false;
   #serialised = 0;
@@ -82,7 +84,7 @@ export class Schedule<T extends Entry> {
       const { entry } = one;
       const inLine = this.#lines.has(entry.line) || ahead.has(entry.line);
       const demands = entry.demands(this.#coarse);
-      if (!inLine && (entry.alone ? this.#inPlay.size === 0 : trusted || this.#agrees(demands))) return this.#begin(at, demands);
+      if (!inLine && (entry.alone ? this.#inPlay.size + this.late === 0 : trusted || this.#agrees(demands))) return this.#begin(at, demands);
       ahead.add(entry.line);
       if (!inLine) one.held = true;
       // Nothing is overtaken for ever, and what waits for everybody else lets nobody pass once it is first.

@@ -122,6 +122,7 @@ const player = new Player({
     hand?.set(startedAtUs / 1000);
     return playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded }, protocolNamed(inbound.connection.protocol), world);
   },
+  tracked: tracker !== undefined,
   sockets: () => tcpSockets(pid),
   failsByItself: (destination) => failing.has(destination),
   failed: (error) => {
@@ -220,7 +221,7 @@ async function listenOn(host: string, type: 'udp4' | 'udp6'): Promise<{ tcp: num
 }
 
 enterNetworkNamespace(pid);
-if (background !== undefined) engine.learnBackground(background);
+if (background !== undefined) engine.learnBackground(background, running === undefined);
 for (const session of learn) engine.learn(session);
 const [v4, v6] = await Promise.all([
   listenOn('127.0.0.1', 'udp4'),

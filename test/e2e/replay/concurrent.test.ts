@@ -46,7 +46,7 @@ interface Outcome {
 }
 
 async function playMany(sessions: readonly Session[], concurrency: number, command?: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-  let facts: RunFacts = { concurrency: 0, tracker: '', serialised: 0, again: 0 };
+  let facts: RunFacts = { concurrency: 0, tracker: '', serialised: 0, again: 0, untied: 0, background: 0 };
   const { replayed, notes } = await play(sessions, {
     concurrency, startupMs: 30_000, answerMs: 20_000, facts: (told) => { facts = told; }, ...(command === undefined ? {} : { command }),
   }, environment);
@@ -112,6 +112,15 @@ describe('replay of several sessions at a time', function () {
       const outcome = await playMany(sessions, 8, undefined, { DEVIATE: deviate, DEVIATE_IF: own });
       assert.deepEqual(different(outcome.replayed), ['s30'], explain(outcome));
       assert.ok(outcome.replayed[30]?.calls.some((one) => one.verdict === verdict), explain(outcome));
+    }
+  });
+
+  it('names exactly the session that makes a new call after its answer: an event loop and threads, one at a time and 8', async () => {
+    const sessions = many((n) => [page(`/own/${n}.`, `own ${padded(n)}`)], 30);
+    for (const concurrency of [1, 8]) {
+      const outcome = await playMany(sessions, concurrency, undefined, { DEVIATE: 'later', DEVIATE_IF: 'own/12.' });
+      assert.deepEqual(different(outcome.replayed), ['s12'], explain(outcome));
+      assert.deepEqual(outcome.replayed[12]?.calls.map(({ verdict, destination }) => `${verdict} ${destination}`), [`same ${HTTP}`, 'new 10.99.99.99:9999'], explain(outcome));
     }
   });
 

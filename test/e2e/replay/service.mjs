@@ -4,7 +4,7 @@
 // To "clock" it asks nobody, and the result is the hour of its own clock (UTC).
 // Answers the list of what came back (latin1), or of error codes. node service.mjs PORT
 // OWN_SOCKET (environment): a unix socket on which it says "mine".
-// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | reverse | status | field; with
+// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | later (extra, 5 ms after its answer) | reverse | status | field; with
 // DEVIATE_IF (environment) only to requests whose plan holds that text.
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
@@ -61,7 +61,9 @@ const server = createServer(async (request, response) => {
   const body = JSON.stringify(deviate === 'field' ? { outcome: results } : { results });
   response.sendDate = false;
   response.writeHead(deviate === 'status' ? 500 : 200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), Connection: 'close' });
-  response.end(body);
+  response.end(body, () => {
+    if (deviate === 'later') setTimeout(() => call({ to: '10.99.99.99:9999', send: 'who are you\r\n', read: 1 }), 5);
+  });
 });
 
 if (process.env.WARM_UP) {

@@ -60,6 +60,24 @@ describe('the engine', () => {
     assert.equal(how({}, 'DELETE /everything HTTP/1.0\r\n\r\n'), 'none');
   });
 
+  it('takes a call that was only recorded of the start for the start\'s, once, and only where there is one', () => {
+    const atStart = call({ to: http, protocol: 'http', request: page('warm'), response: ok('w'), atMs: -1_000 });
+    const beat = call({ to: http, protocol: 'http', request: page('beat'), response: ok('b'), atMs: 5 });
+    const made = (starts: boolean, first: string | undefined, content: string): unknown[] => {
+      const engine = engineOf([one], { match: 'none' });
+      engine.learnBackground({ ...session({ id: '', request: get('/'), response: '', calls: [atStart, beat] }) }, starts);
+      if (first !== undefined) engine.ask(request(http, 'http', first));
+      engine.takeIdle();
+      engine.begin(one);
+      engine.ask(request(http, 'http', content));
+      return [engine.finish().length, ...engine.takeIdle().map(({ during }) => during)];
+    };
+    assert.deepEqual(made(true, undefined, page('warm')), [0, true], 'the start may not be over yet');
+    assert.deepEqual(made(true, page('warm'), page('warm')), [1], 'the start has made it: it is new');
+    assert.deepEqual(made(false, undefined, page('warm')), [1], 'a service that runs already does not start');
+    assert.deepEqual(made(false, page('beat'), page('beat')), [0, true], 'what it does all the time it does now');
+  });
+
   describe('with several sessions in play', () => {
     const counter = (id: string, n: string, ...more: string[]) => session({
       id, request: get('/'), response: ok('x'),
@@ -118,6 +136,43 @@ describe('the engine', () => {
       assert.equal(answerTo(engine, page('of-a'), { play, certainty: 'likely' }), ok('of-a'));
       assert.deepEqual(engine.finish(play).map(({ how }) => how), ['exact']);
       assert.deepEqual(engine.takeIdle().map(({ answered }) => answered), [true, true]);
+    });
+
+    describe('after it has its answer', () => {
+      const late = (engine: Engine, certainty: 'proven' | 'likely' | undefined, play: ReturnType<Engine['begin']>, content: string): void => {
+        engine.ask(request(http, 'http', content, certainty === undefined ? {} : { owner: { play, certainty } }));
+      };
+      const made = (certainty: 'proven' | 'likely' | undefined, content: string, last = true): (string | number | undefined)[][] => {
+        const engine = engineOf([a, b]);
+        const [play, other] = [engine.begin(a), engine.begin(b)];
+        engine.ask(request(http, 'http', get('/counter'), { owner: { play, certainty: 'proven' } }));
+        engine.over(play);
+        if (last) engine.finish(other);
+        late(engine, certainty, play, content);
+        return engine.finish(play).slice(1).map(({ how, recorded }) => [how, recorded]);
+      };
+
+      it('has the calls that are known for its own, recorded or new', () => {
+        assert.deepEqual(made('likely', page('of-a')), [['exact', 1]]);
+        assert.deepEqual(made('proven', page('nobody')), [['none', undefined]]);
+        assert.deepEqual(made('likely', page('nobody'), false), [['none', undefined]]);
+        assert.deepEqual(made('proven', page('of-b')), [['none', undefined]], 'another session\'s call, made for this one, is new');
+      });
+
+      it('has what nothing recorded is like, where it was the last one; what the service may do by itself is its own', () => {
+        assert.deepEqual(made(undefined, page('nobody')), [['none', undefined]]);
+        assert.deepEqual(made(undefined, page('of-b')), []);
+        assert.deepEqual(made('likely', page('of-b')), []);
+      });
+
+      it('is told of for a while; then such a call is counted as nobody\'s', () => {
+        const engine = engineOf([a, b]);
+        engine.finish(engine.begin(a));
+        engine.ask(request(http, 'http', page('nobody')));
+        engine.ask(request(http, 'http', page('of-b')));
+        engine.ask(request(http, 'http', page('stranger'), { owner: { play: undefined, certainty: 'proven' } }));
+        assert.deepEqual(engine.takeIdle().map(({ answered, odd }) => [answered, odd]), [[false, true], [true, undefined], [false, undefined]]);
+      });
     });
 
     it('trusts ties after many proven ones, and no more after one that is not', () => {

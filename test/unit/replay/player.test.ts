@@ -16,7 +16,7 @@ function playerOf(more: Partial<PlayerOptions> = {}): { player: Player; results:
   const results: Result[] = [];
   const failed: unknown[] = [];
   const player = new Player({
-    engine, concurrency: 1, faultChain: '', sockets: () => [], failsByItself: () => false, hasPending: () => false,
+    engine, concurrency: 1, tracked: true, faultChain: '', sockets: () => [], failsByItself: () => false, hasPending: () => false,
     failed: (error) => { failed.push(error); }, report: (result) => { results.push(result); },
     client: (_, dialled) => { dialled('10.0.0.9:50000'); return Promise.resolve({ response: new Uint8Array(0), end: 'message' as const }); },
     ...more,

@@ -34,7 +34,7 @@ describe('what the process keeps between sessions', () => {
   it('keeps nothing of what changes something at the other side', () => {
     for (const [text, protocol, kept] of [['PUT /price/7 HTTP/1.1\r\n\r\n', 'http', false], ['POST /token HTTP/1.1\r\n\r\n', 'http', true],
       ['*2\r\n$4\r\nINCR\r\n$1\r\na\r\n', 'redis', false], ['*2\r\n$3\r\nGET\r\n$1\r\na\r\n', 'redis', true]] as const) {
-      const one = session({ id: 'a', request: get('/'), response: ok('1'), calls: [call({ to, protocol, request: text, response: 'x' })] });
+      const one = session({ id: 'a', request: get('/order'), response: ok('1'), calls: [call({ to, protocol, request: text, response: 'x' })] });
       const later = { ...recorded('b', 5, false) };
       const { state } = stateOf([one, later]);
       assert.equal(state.answerFor(later, { destination: to, protocol, request: bytes(text) }, 0) !== undefined, kept, text);
@@ -71,6 +71,20 @@ describe('what the process keeps between sessions', () => {
       assert.deepEqual(answers, [true, true, true].map((_, n) => n < allowed));
       assert.ok(state.answerFor(sessions[1]!, request, 40_000), 'after that long it may have been forgotten');
     }
+  });
+
+  it('does not take a call for cold that its endpoint never makes, and another one always', () => {
+    const asks = (id: string, path: string, atS: number, ...calls: string[]): Session => ({
+      ...recorded(id, atS, false),
+      ...session({ id, request: get(path), response: ok('1'), calls: calls.map((text) => call({ to, protocol: 'http', request: get(text, 'api'), response: ok(text), atMs: atS * 1_000 })) }),
+      startedAtUs: recorded(id, atS, false).startedAtUs,
+    });
+    const found = (sessions: readonly Session[], text: string): boolean => stateOf(sessions).state.answerFor(sessions.at(-1)!, { ...request, request: bytes(get(text, 'api')) }, 0) !== undefined;
+    const [always, never] = [asks('a', '/price/1', 0, '/price/7'), asks('z', '/order', 9)];
+    assert.equal(found([always, never], '/price/7'), false, 'a query that the build adds');
+    assert.equal(found([always, asks('b', '/price/2', 5), never], '/price/7'), true, 'the endpoint that makes it does not always');
+    assert.equal(found([always, asks('b', '/order', 5, '/price/8'), never], '/price/7'), true, 'another session of its endpoint made such a call');
+    assert.equal(found([always, asks('b', '/order', 5, '/price/8'), asks('z', '/order', 9, '/price/9')], '/price/7'), false, 'all of its endpoint make one, and now it makes two');
   });
 
   it('does not miss a call whose answer another session of this run got, but does where nobody asked', () => {

@@ -172,6 +172,8 @@ describe('the exit status', () => {
     assert.equal(exitOf({ ...summary, same: 1, skipped: 2 }), 0);
     assert.equal(exitOf({ ...summary, same: 2, different: 1 }), 1);
     assert.equal(exitOf({ ...summary, same: 2, errors: 1 }), 1);
+    assert.equal(exitOf({ ...summary, same: 2, untied: 1 }), 0);
+    assert.equal(exitOf({ ...summary, same: 2, untied: 1 }, true), 1, 'with --strict a call of nobody\'s is no success');
     assert.equal(exitOf({ ...summary, skipped: 3 }), 3);
     assert.equal(exitOf({ ...summary, sessions: 0 }), 3);
   });
