@@ -16,7 +16,9 @@ import * as redis from './redis.ts';
 
 export { canonicalText, differingScalars } from './canonical-text.ts';
 export { requestModel } from './canonical.ts';
-export { driftBetween, isTimeText, kindsOf, maskedText, tokensOf } from './drift.ts';
+export { isOfClock } from './drift-clock.ts';
+export type { Moment } from './drift-clock.ts';
+export { driftBetween, isTimeText, isWritten, kindsOf, maskedText, tokensOf } from './drift.ts';
 export type { Clocks, Pair } from './drift.ts';
 export type { Json } from './json.ts';
 export { maxDifferences } from './difference.ts';

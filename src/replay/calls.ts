@@ -128,6 +128,11 @@ export class CallBook {
     return undefined;
   }
 
+  /** Whether the value came in with the session's request. */
+  isAsked(value: string): boolean {
+    return this.#made.isAsked(value);
+  }
+
   /** The unused call of this destination that is most like `request`; the earliest among equals. */
   nearest(destination: string, request: Uint8Array): Found | undefined {
     let best: Found | undefined;

@@ -13,15 +13,19 @@ export function endingOf({ response, request, protocol: name, talk }: RecordedCa
 
 /** An end that came after a whole answer (an idle time-out, say) is none of this answer's business. */
 function isWholeAnswer(name: ProtocolName, protocol: Protocol | undefined, request: Uint8Array, response: Uint8Array): boolean {
+  const closes = name === 'http' && /^connection:[^\r\n]*\bclose\b/im.test(headOf(response));
+  return isWhole(protocol, request, response) && !closes;
+}
+
+/** Whether the protocol says that nothing of the answer is missing. */
+export function isWhole(protocol: Protocol | undefined, request: Uint8Array, response: Uint8Array): boolean {
   const framer = protocol?.framer();
   if (framer === undefined || response.length === 0) return false;
   const frames: Parameters<typeof framer.push>[2] = [];
   framer.push('client', request, frames);
   framer.push('server', response, frames);
   const asked = frames.filter(({ role }) => role === 'request').length;
-  const whole = frames.filter(({ role }) => role === 'response').length >= asked;
-  const closes = name === 'http' && /^connection:[^\r\n]*\bclose\b/im.test(headOf(response));
-  return framer.sure && asked > 0 && whole && !closes;
+  return framer.sure && asked > 0 && frames.filter(({ role }) => role === 'response').length >= asked;
 }
 
 /** FastCGI 1.0, section 5.1: without FCGI_KEEP_CONN in FCGI_BEGIN_REQUEST the application closes after the answer, and clients wait for that. */

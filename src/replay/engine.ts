@@ -4,7 +4,7 @@
  * comes while none is in play (the SUT's start, its background threads) is answered from all sessions by content and consumes
  * nothing. No sockets here, only values and a clock.
  */
-import type { Clocks, Pair } from '../compare/index.ts';
+import { isOfClock, isTimeText, isWritten, type Clocks, type Pair } from '../compare/index.ts';
 import { canonicalDestination } from './destination.ts';
 import { AnySession } from './any-session.ts';
 import { type Found, type Judge, type RecordedCall } from './calls.ts';
@@ -16,6 +16,7 @@ import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
 import { SetupBook } from './setup-book.ts';
 import { setupOf, type Setup } from './setups.ts';
+import { SharedValues } from './shared-values.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
 import type { Protocol, ProtocolName } from '../protocols/protocol.ts';
@@ -76,6 +77,7 @@ export class Engine {
   readonly #now: () => number;
   readonly #wallMs: () => number;
   readonly #state = new ProcessState();
+  readonly #shared = new SharedValues();
   readonly #setups: SetupBook;
   readonly #any: AnySession;
   /** In the order in which they began. */
@@ -107,6 +109,7 @@ export class Engine {
   /** What may be asked for while no session is played. */
   learn(session: Session): void {
     this.#state.learn(session);
+    this.#shared.learn(session);
     this.#any.learn(session);
   }
 
@@ -118,6 +121,7 @@ export class Engine {
 
   begin(session: Session): Play {
     this.#state.learn(session);
+    this.#shared.learn(session);
     const play = new Play(session, this.#judge, this.#now());
     this.#plays.push(play);
     this.#hasBegun = true;
@@ -283,6 +287,20 @@ export class Engine {
     return { recordedMs: session.startedAtUs / 1000, liveMs: this.#wallMs() - (nowMs - beganAt) };
   }
 
+  /** Of the values in which a call differs from the recorded one, those (as recorded) that look made by the service, and are not proven to be. */
+  #unproven(made: readonly Pair[], { session, book, beganAt }: Play, { talk }: RecordedCall, nowMs: number): string[] {
+    const startedMs = session.startedAtUs / 1000;
+    const recordedAt = { fromMs: startedMs, toMs: Math.max(startedMs, (talk.request[0]?.atUs ?? session.startedAtUs) / 1000) };
+    const wallMs = this.#wallMs();
+    const liveAt = { fromMs: wallMs - (nowMs - beganAt), toMs: wallMs };
+    return made.flatMap((pair) => {
+      const { kind, recorded, live } = pair;
+      if (kind === 'time' || (kind === 'hex token' && isTimeText(recorded))) return book.isAsked(recorded) || !isOfClock(recorded, live, recordedAt, liveAt) ? recorded : [];
+      // The claims of a JWT were looked at one by one.
+      return kind !== 'jwt' && (isWritten(pair) || this.#shared.isShared(recorded)) ? recorded : [];
+    });
+  }
+
   /** The sessions that may answer, in the order in which they are asked. */
   #candidates(owner: OwnedInPlay | undefined): readonly Play[] {
     if (owner === undefined) return this.#plays;
@@ -295,7 +313,8 @@ export class Engine {
     if (ambiguous && how !== 'exact') this.#evenAmbiguous = true;
     play.book.use(call, made);
     if (how === 'exact' || how === 'equal' || how === 'drift') this.#state.answered(play.session.id, call, askedAt);
-    this.#note(request, play, how, askedAt, { recorded: call.index, ...(score === undefined ? {} : { score }), ...(ambiguous ? { ambiguous: true as const } : {}) });
+    const unproven = made.length === 0 ? [] : this.#unproven(made, play, call, askedAt);
+    this.#note(request, play, how, askedAt, { recorded: call.index, ...(unproven.length === 0 ? {} : { unproven }), ...(score === undefined ? {} : { score }), ...(ambiguous ? { ambiguous: true as const } : {}) });
     return this.#answerOf(call);
   }
 
@@ -310,7 +329,7 @@ export class Engine {
     });
   }
 
-  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept'> = {}): void {
+  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept' | 'unproven'> = {}): void {
     const { destination, protocol, bytes, owner, settings } = request;
     const alone = this.#plays.length <= 1;
     const certainty = owner?.certainty ?? 'unknown';

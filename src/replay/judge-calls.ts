@@ -119,7 +119,7 @@ function compareAsked(talk: OutboundTalk, call: LiveCall, at: string, { ignore, 
   const { differences, more, noise } = compareTalk({ request: bytesOf(talk.request), response }, { request: call.request, response }, talk.connection.protocol, {
     ...(list === undefined ? {} : { list: (path) => list(at + path) }),
     ignore: (difference) => {
-      if (call.how !== 'drift') return ignore?.(placed(difference));
+      if (call.how !== 'drift' || isUnproven(difference, call)) return ignore?.(placed(difference));
       const kind = driftOf(difference);
       drift.push({ path: at + difference.path, kind });
       return `made by the service: ${kind}`;
@@ -128,9 +128,11 @@ function compareAsked(talk: OutboundTalk, call: LiveCall, at: string, { ignore, 
   return { differences: differences.map(placed), more, noise: noise.map((one) => ({ ...one, path: at + one.path })), drift };
 }
 
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value) ?? '');
+const isUnproven = ({ recorded }: Difference, { unproven = [] }: LiveCall): boolean => unproven.some((value) => textOf(recorded).includes(value));
+
 function driftOf({ recorded, live }: Difference): string {
-  const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value) ?? '');
-  const kinds = kindsOf(text(recorded), text(live)) ?? [];
+  const kinds = kindsOf(textOf(recorded), textOf(live)) ?? [];
   return kinds.length === 0 ? 'value' : kinds.join(', ');
 }
 

@@ -35,6 +35,11 @@ export class MadeValues {
     });
   }
 
+  /** Whether it came in with the request. */
+  isAsked(value: string): boolean {
+    return this.#given().get(plain(value)) === 0;
+  }
+
   learn(pairs: readonly Pair[]): void {
     for (const { kind, recorded, live } of pairs) {
       if (kind === 'time') continue;

@@ -58,6 +58,8 @@ export interface LiveCall {
   readonly recorded?: number;
   /** It was made before, and once more than recorded. */
   readonly repeated?: true;
+  /** `drift`: values, as recorded, that look made by the service, and are not proven to be: that they differ is told. */
+  readonly unproven?: readonly string[];
   /** Where the call was found by likeness: 0..1; of `chunk` it can be more. */
   readonly score?: number;
   /** `state`: whose call answered it. */

@@ -1,7 +1,9 @@
 /** Judges what happened against what was recorded. Pure. */
 import { compareTalk, type Difference } from '../compare/index.ts';
 import type { Session } from '../sessions/session.ts';
+import { protocolNamed } from '../protocols/index.ts';
 import { bytesOf } from './calls.ts';
+import { isWhole } from './ending.ts';
 import { atLeast, judgeCalls, summaryOf, type JudgeOptions } from './judge-calls.ts';
 import type { Played } from './played.ts';
 import type { Replayed, ReplayedCall } from './replayed.ts';
@@ -51,11 +53,17 @@ export function judge(session: Session, played: Played, options: VerdictOptions)
 export const isSame = (verdict: ReplayedCall['verdict'], strict: boolean): boolean => verdict === 'same' || (!strict && (verdict === 'state' || verdict === 'cached'));
 const round = (ms: number): number => Math.round(ms * 1000) / 1000;
 
-/** An answer that broke off, where the recorded one did not; and the other way round. */
+/** An answer that broke off, where the recorded one did not, or in another way; and the other way round. */
 function endDifferences(session: Session, { responseEnd }: Played): Difference[] {
-  const end = session.inbound.end;
-  const brokeOff = end?.kind === 'reset' && end.by === 'local';
-  if (responseEnd === 'reset' && !brokeOff) return [{ path: 'response.end', kind: 'changed', recorded: 'whole', live: 'reset' }];
-  if (responseEnd === 'timeout') return [{ path: 'response.end', kind: 'changed', recorded: 'whole', live: 'timeout' }];
-  return [];
+  const recorded = recordedEnd(session);
+  // How it goes on after a pause nobody waited for.
+  const live = responseEnd === 'message' ? 'whole' : responseEnd;
+  if (live === 'quiet' || live === recorded || (live !== 'reset' && live !== 'timeout' && recorded !== 'reset')) return [];
+  return [{ path: 'response.end', kind: 'changed', recorded, live }];
+}
+
+/** How the service ended the answer. A reset that came after a whole one is none of its business. */
+function recordedEnd({ inbound: { end, request, response, connection } }: Session): 'whole' | 'fin' | 'reset' {
+  if (end?.by !== 'local' || (end.kind !== 'fin' && end.kind !== 'reset')) return 'whole';
+  return isWhole(protocolNamed(connection.protocol), bytesOf(request), bytesOf(response)) ? 'whole' : end.kind;
 }

@@ -51,6 +51,12 @@ describe('values that a service makes itself', () => {
     for (const [recorded, live] of pairs) assert.equal(kinds(recorded, live), undefined, `${recorded} ${live}`);
   });
 
+  it('are not texts in base64, of one length; what such texts hold may be', () => {
+    const encoded = (text: string): string => Buffer.from(text).toString('base64');
+    assert.equal(kinds(encoded('{"role":"user","id":1234567}'), encoded('["what is","as long as",12]')), undefined);
+    assert.deepEqual(kinds(encoded(`{"id":"${randomUUID()}"}`), encoded(`{"id":"${randomUUID()}"}`)), ['base64 token']);
+  });
+
   it('are not words, though they came as binary parameters; what words hold may be', () => {
     const binary = (text: string): string => `\\x${Buffer.from(text).toString('hex')}`;
     assert.equal(kinds(binary('johnsmith'), binary('mary.jane')), undefined);

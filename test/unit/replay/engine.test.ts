@@ -60,6 +60,32 @@ describe('the engine', () => {
     assert.equal(how({}, 'DELETE /everything HTTP/1.0\r\n\r\n'), 'none');
   });
 
+  describe('of a call in which a value differs that services make', () => {
+    const asking = (id: string, value: string, path = '/') => session({ id, request: get(path), response: ok('x'), calls: [call({ to: http, protocol: 'http', request: page(value), response: ok('1') })] });
+    const found = (sessions: readonly Session[], now: string): unknown[] => {
+      const engine = engineOf(sessions, { match: 'none' });
+      engine.begin(sessions[0]!);
+      assert.equal(text(engine.ask(request(http, 'http', page(now))).bytes), ok('1'), 'it is answered all the same');
+      return engine.finish().map(({ how, unproven }) => [how, unproven]);
+    };
+    const [key, other, now] = ['0b9f1f4e-3a55-4f0e-9d0b-1c2d3e4f5a6b', '51a3c3de-1b2c-4d3e-8f90-a1b2c3d4e5f6', '7c1e2d3f-9b8a-4c6d-8e7f-a0b1c2d3e4f5'];
+
+    it('says that it is not the service\'s own where two recorded sessions had the same', () => {
+      assert.deepEqual(found([asking('a', key), asking('b', other)], now), [['drift', undefined]]);
+      assert.deepEqual(found([asking('a', key), asking('b', key)], now), [['drift', [key]]]);
+    });
+
+    it('says that a number is no clock\'s, and a date none of today, where it is neither', () => {
+      const startedMs = asking('a', '').startedAtUs / 1000;
+      assert.deepEqual(found([asking('a', String(startedMs))], String(Date.now())), [['drift', undefined]]);
+      const [then, today] = [startedMs, Date.now()].map((ms) => new Date(ms).toISOString().slice(0, 10));
+      assert.deepEqual(found([asking('a', then!)], today!), [['drift', undefined]]);
+      assert.deepEqual(found([asking('a', then!, `/?day=${then}`)], today!), [['drift', [then]]], 'the date was asked for');
+      const apart = (ms: number): string => String(ms + 20_000);
+      assert.deepEqual(found([asking('a', String(startedMs))], apart(Date.now())), [['drift', [String(startedMs)]]]);
+    });
+  });
+
   it('takes a call that was only recorded of the start for the start\'s, once, and only where there is one', () => {
     const atStart = call({ to: http, protocol: 'http', request: page('warm'), response: ok('w'), atMs: -1_000 });
     const beat = call({ to: http, protocol: 'http', request: page('beat'), response: ok('b'), atMs: 5 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import pc from 'picocolors';
 import { exitOf } from '../../../src/cli/replay.ts';
-import type { LiveCall, Played } from '../../../src/replay/played.ts';
+import type { LiveCall, Played, ResponseEnd } from '../../../src/replay/played.ts';
 import { whyNot } from '../../../src/replay/playable.ts';
 import { judge } from '../../../src/replay/verdict.ts';
 import { sessionLines } from '../../../src/report/replay.ts';
+import type { Session } from '../../../src/sessions/session.ts';
 import { bytes, call, get, ok, session } from './build.ts';
 
 const to = '10.0.0.5:80';
@@ -88,6 +89,21 @@ describe('the verdict on a session', () => {
     assert.deepEqual([verdict, response.differences.map(({ path }) => path)], ['different', ['response.end']]);
   });
 
+  it('is different when an answer that had broken off does so in another way, or not any more', () => {
+    const half = ok('1').slice(0, -1);
+    const ended = (kind: 'reset' | 'fin', response: string) => ({ ...session({ request: get('/'), response }), inbound: { ...session({ request: get('/'), response }).inbound, end: { kind, by: 'local' as const } } });
+    const found = (recorded: Session, response: string, responseEnd: ResponseEnd): unknown[] =>
+      judge(recorded, played([], { response: bytes(response), responseEnd }), { threshold }).response.differences.filter(({ path }) => path === 'response.end').map(({ recorded: before, live: now }) => [before, now]);
+    assert.deepEqual(found(ended('reset', half), half, 'reset'), []);
+    assert.deepEqual(found(ended('reset', half), half, 'fin'), [['reset', 'fin']]);
+    assert.deepEqual(found(ended('reset', half), ok('1'), 'message'), [['reset', 'whole']]);
+    assert.deepEqual(found(ended('fin', half), half, 'reset'), [['fin', 'reset']]);
+    assert.deepEqual(found(ended('fin', half), half, 'fin'), []);
+    assert.deepEqual(found(ended('reset', ''), '', 'fin'), [['reset', 'fin']], 'nothing was answered, in another way');
+    assert.deepEqual(found(ended('reset', ok('1')), ok('1'), 'message'), [], 'the connection was reset after a whole answer');
+    assert.deepEqual(found(ended('reset', ok('1')), ok('1'), 'reset'), [['whole', 'reset']]);
+  });
+
   it('does not miss a login after which nothing was asked, but misses a call', () => {
     const db = (request: string, response: string): ReturnType<typeof call> => call({ to: '10.0.0.7:5432', protocol: 'postgresql', request, response });
     const login = db('\0\0\0\x0f\0\x03\0\0user\0\0\0', 'R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I');
@@ -130,6 +146,16 @@ describe('the verdict on a session', () => {
     const { verdict, calls, noise, ignored } = judge(made, played([live(request('7c1e2d3f-9b8a-4c6d-8e7f-a0b1c2d3e4f5'), 'drift', 0)], { response: bytes(ok('1')) }), { threshold });
     const path = 'calls[0].request.query.id';
     assert.deepEqual([verdict, calls[0]?.verdict, calls[0]?.drift, noise, ignored], ['same', 'same', [{ path, kind: 'uuid' }], [{ path, rule: 'made by the service: uuid' }], 1]);
+  });
+
+  it('tells of a value that looks made by the service and is not proven to be, unless it is declared', () => {
+    const request = (id: string): string => `GET /x?q=1&id=${id} HTTP/1.1\r\nHost: service\r\n\r\n`;
+    const [recorded, now] = ['0b9f1f4e-3a55-4f0e-9d0b-1c2d3e4f5a6b', '7c1e2d3f-9b8a-4c6d-8e7f-a0b1c2d3e4f5'];
+    const made = session({ request: get('/'), response: ok('1'), calls: [call({ to, protocol: 'http', request: request(recorded), response: ok('1') })] });
+    const judged = (ignore?: () => string): ReturnType<typeof judge> => judge(made, played([live(request(now), 'drift', 0, { unproven: [recorded] })], { response: bytes(ok('1')) }), { threshold, ...(ignore === undefined ? {} : { ignore }) });
+    assert.deepEqual(judged().calls.map(({ verdict, how, differences }) => [verdict, how, differences]),
+      [['different', 'drift', [{ path: 'calls[0].request.query.id', kind: 'changed', recorded, live: now }]]]);
+    assert.deepEqual([judged(() => 'a rule').verdict, judged(() => 'a rule').noise], ['same', [{ path: 'calls[0].request.query.id', rule: 'a rule' }]]);
   });
 
   it('does not miss a goodbye', () => {
