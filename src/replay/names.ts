@@ -9,6 +9,7 @@ import { NOTHING_BYPASSED, type Bypassed } from './bypass.ts';
 import { NOTHING_MOVED, recordedPlace, type Moved } from './moved.ts';
 import { formatAddress, parseAddress, type Address } from '../bytes/address.ts';
 
+/** Names that are remembered; the address of the oldest is then given to another. */
 const MAX_INVENTED = 0xffff;
 const TTL_SECONDS = 1;
 
@@ -24,8 +25,9 @@ const plain = (name: string): string => name.toLowerCase().replace(/\.$/, '');
 export class Names {
   readonly #known: ReadonlyMap<string, readonly string[]>;
   readonly #recorded: readonly Address[];
+  /** Address by name, the oldest first; and the other way round. */
   readonly #invented = new Map<string, string>();
-
+  readonly #nameOf = new Map<string, string>();
   readonly #moved: Moved;
 
   /** `destinations`: every recorded "IP:PORT". */
@@ -67,7 +69,7 @@ export class Names {
 
   /** Which recorded destination a connection to this address was meant for. */
   meant(address: Address): Meant {
-    const name = [...this.#invented].find(([, host]) => host === address.host)?.[0];
+    const name = this.#nameOf.get(address.host);
     const hosts = name === undefined ? [address.host] : [address.host, name];
     const moved = recordedPlace(this.#moved, hosts, address.port, (recorded) => this.#known.get(recorded)?.[0]);
     const real = name === undefined ? {} : { real: { host: name, port: address.port } };
@@ -91,9 +93,17 @@ export class Names {
   #invent(name: string): string {
     const existing = this.#invented.get(name);
     if (existing !== undefined) return existing;
-    const number = Math.min(this.#invented.size + 1, MAX_INVENTED);
-    const address = `198.18.${number >> 8}.${number & 255}`;
+    const address = this.#invented.size < MAX_INVENTED ? inventedAddress(this.#invented.size + 1) : this.#oldestAddress();
     this.#invented.set(name, address);
+    this.#nameOf.set(address, name);
+    return address;
+  }
+
+  #oldestAddress(): string {
+    const [name, address] = this.#invented.entries().next().value as [string, string];
+    this.#invented.delete(name);
     return address;
   }
 }
+
+const inventedAddress = (number: number): string => `198.18.${number >> 8}.${number & 255}`;

@@ -15,6 +15,8 @@ import { settingsOf, type Settings } from './settings.ts';
 import type { Setup } from './setups.ts';
 import type { LiveStatements } from './statements/statements.ts';
 
+/** A request that is longer than this and not whole yet is given up: nobody recorded that much. */
+const MAX_PENDING_BYTES = 256 << 20;
 /** A pause that ends a request whose end framing can't tell (koala's figure). */
 const REQUEST_QUIET_MS = 20;
 /** Between the last byte of an answer and the reset that broke it off. */
@@ -34,6 +36,8 @@ export interface OutboundOptions {
   /** The way to the real server, for what is let through; undefined (said why) when there is none. */
   real(): Promise<Socket | undefined>;
   readonly world: Pick<World, 'onMiss' | 'bypassed' | 'pace' | 'answerMs' | 'quietMs'>;
+  /** Bytes of a request that is not whole; default 256 MiB. */
+  readonly maxPendingBytes?: number;
   /** Something a person should know, once. */
   note(text: string): void;
 }
@@ -141,6 +145,12 @@ export class OutboundConnection {
   /** What framing left over: a whole request by content, the beginning of one, or a client that waits for "100 Continue". */
   #lookAtRest(): void {
     if (this.#closed || this.#cutter.pendingBytes === 0) return;
+    if (this.#cutter.pendingBytes > (this.#options.maxPendingBytes ?? MAX_PENDING_BYTES)) {
+      this.#options.note(`${this.#options.destination}: a request of more than ${(this.#options.maxPendingBytes ?? MAX_PENDING_BYTES) >> 20} MiB that does not end was hung up on`);
+      this.#over();
+      resetNow(this.#socket);
+      return;
+    }
     if (!this.#cutter.sure && this.#isWhole()) this.#answer(this.#cutter.take());
     else this.#timer = setTimeout(() => { this.#quiet(); }, REQUEST_QUIET_MS);
   }

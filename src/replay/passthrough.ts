@@ -86,6 +86,8 @@ export interface RealCallOptions {
   /** How long an answer may take, and the pause that ends one whose end can't be told. */
   readonly answerMs: number;
   readonly quietMs: number;
+  /** Default `MAX_ANSWER_BYTES`. */
+  readonly maxAnswerBytes?: number;
 }
 
 export interface RealAnswer {
@@ -93,6 +95,11 @@ export interface RealAnswer {
   /** The server ended the connection with it. */
   readonly ended: boolean;
 }
+
+/** Set-up requests that are said again. */
+const MAX_SETUPS = 64;
+/** An answer that is longer is broken off, as the server's connection is. */
+export const MAX_ANSWER_BYTES = 256 << 20;
 
 /** Single requests of one connection, asked of the real server on a connection of its own; one after the other. */
 export class RealCalls {
@@ -110,7 +117,9 @@ export class RealCalls {
     this.#options = options;
   }
 
+  /** Of more than are kept the first and the latest: a login, and what holds now. */
   setUp(request: Uint8Array): void {
+    if (this.#setups.length >= MAX_SETUPS) this.#setups.splice(MAX_SETUPS / 2, 1);
     this.#setups.push(request);
   }
 
@@ -135,11 +144,14 @@ export class RealCalls {
 
   #exchange(socket: Socket, request: Uint8Array): Promise<RealAnswer | undefined> {
     const { answerMs, quietMs } = this.#options;
+    // One after the other: what was asked before is answered.
+    this.#frames.length = 0;
     this.#framer?.push('client', request, this.#frames);
     const asked = this.#frames.filter(({ role }) => role === 'request').length;
     const framed = this.#framer?.sure === true && asked > 0;
     const isWhole = (): boolean => this.#frames.filter(({ role }) => role === 'response').length >= asked;
     const parts: Uint8Array[] = [];
+    let length = 0;
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       const done = (ended: boolean): void => {
@@ -156,6 +168,12 @@ export class RealCalls {
       this.#over = () => { done(true); };
       this.#heard = (bytes) => {
         parts.push(bytes);
+        length += bytes.length;
+        if (length > (this.#options.maxAnswerBytes ?? MAX_ANSWER_BYTES)) {
+          done(true);
+          socket.destroy();
+          return;
+        }
         this.#framer?.push('server', bytes, this.#frames);
         if (framed && isWhole()) done(false);
         else wait(framed ? answerMs : quietMs);

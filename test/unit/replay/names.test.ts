@@ -36,6 +36,18 @@ describe('names', () => {
     assert.deepEqual(ask(some, 'postgres').data, [address]);
   });
 
+  it('that were never asked for have an address each, however many there are: the oldest is forgotten', function () {
+    this.timeout(60_000);
+    const some = names();
+    const of = (name: string): string => (ask(some, name).data as string[])[0] ?? '';
+    const first = of('host0.test');
+    for (let n = 1; n < 0xffff; n += 1) of(`host${n}.test`);
+    const last = of('one-more.test');
+    assert.equal(last, first, 'it has the address of the oldest');
+    assert.equal(some.meant({ host: last, port: 9 }).destination, 'one-more.test:9');
+    assert.equal(some.meant({ host: of('host1.test'), port: 9 }).destination, 'host1.test:9');
+  });
+
   it('leave recorded addresses alone', () => {
     assert.equal(names().meant({ host: '10.0.0.7', port: 80 }).destination, '10.0.0.7:80');
   });
