@@ -9,6 +9,7 @@ import { openRecording } from '../store/recording.ts';
 import { withJson, withRecording } from './command.ts';
 import { Lines, say, stdoutColours } from './output.ts';
 import type { Colours } from './output.ts';
+import { endingSignals } from './signals.ts';
 
 interface Flags {
   DIR: string;
@@ -46,7 +47,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   if (flags.follow) {
     const ended = new AbortController();
     const end = (): void => ended.abort();
-    process.once('SIGINT', end).once('SIGTERM', end);
+    for (const signal of endingSignals()) process.once(signal, end);
     for await (const event of recording.follow(ended.signal)) {
       show(event);
       lines.end();

@@ -9,7 +9,7 @@ import { Derivation } from '../sessions/derivation.ts';
 import { ambientJson, sessionJson } from '../sessions/json.ts';
 import { listSegments, makeFolder } from '../store/folder.ts';
 import { openRecording } from '../store/recording.ts';
-import type { SessionIndex } from '../store/session-index.ts';
+import type { SessionFilter, SessionIndex } from '../store/session-index.ts';
 import { withQuiet, withRecording } from './command.ts';
 import { quietMs } from './environment.ts';
 import { withFilters, sessionFilter } from './ls.ts';
@@ -46,7 +46,7 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   const filter = sessionFilter(flags, Date.now());
   const { recording, index } = openIndex(flags.DIR, flags.quietAfter);
   try {
-    const chosen = flags.ID === undefined || flags.ID.length === 0 ? index.list(filter) : found(index, flags.ID);
+    const chosen = flags.ID === undefined || flags.ID.length === 0 ? index.list(filter) : found(index, flags.ID, filter);
     const lines = new Lines();
     if (flags.out !== undefined) prepare(flags.out);
     let written = 0;
@@ -64,9 +64,13 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   }
 }
 
-/** All are looked up before the first is written: a wrong id writes nothing. */
-function found(index: SessionIndex, ids: readonly string[]) {
-  return ids.map((id) => index.find(id));
+/** All are looked up before the first is written: a wrong id writes nothing. Of these, those that the filter lets through. */
+function found(index: SessionIndex, ids: readonly string[], filter: SessionFilter) {
+  const rows = ids.map((id) => index.find(id));
+  if (Object.values(filter).every((value) => value === undefined || value === false)) return rows;
+  const wanted = new Set(rows.map(({ id }) => id));
+  const fitting = new Set([...index.list(filter)].flatMap(({ id }) => (wanted.has(id) ? [id] : [])));
+  return rows.filter(({ id }) => fitting.has(id));
 }
 
 /** Makes `out` where it is missing. A recording is no place for files of others: it would be refused from then on. */

@@ -12,6 +12,7 @@ import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say } from './output.ts';
 import { QUIET_MS, rerunRootless } from './replay.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
+import { endingSignals } from './signals.ts';
 
 interface Flags extends TargetFlags {
   paths: string[];
@@ -57,7 +58,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   }
   const stop = new AbortController();
   const interrupt = (): void => { stop.abort(); };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+  for (const signal of endingSignals()) process.once(signal, interrupt);
   const learner = new NoiseLearner();
   let compared = 0;
   const note = (text: string): void => { say(`koala-bpf: ${text}`); };

@@ -18,6 +18,7 @@ import { Lines, say, stdoutColours } from './output.ts';
 import { chosen, withChoice, type ChoiceFlags } from './replay-choice.ts';
 import { recordTo, ReplayRecording, withRecord, type RecordFlags } from './replay-record.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
+import { endingSignals } from './signals.ts';
 import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './replay-world.ts';
 
 interface Flags extends TargetFlags, WorldFlags, ChoiceFlags, RecordFlags {
@@ -142,7 +143,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
     if (stop.signal.aborted) recording?.abandon();
     stop.abort();
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const signals = endingSignals();
   for (const signal of signals) process.on(signal, interrupt);
   const began = performance.now();
   const counts = { same: 0, different: 0, skipped: 0, error: 0 };

@@ -1,13 +1,25 @@
-/** What SIGINT and SIGTERM do to `attach`. */
+/** What SIGINT, SIGTERM and SIGHUP do to `attach`. */
 import type { HeldChild } from '../record/child.ts';
 import type { Recorder } from '../record/recorder.ts';
 
-/** SIGINT and SIGTERM: the first ends the recording, the second ends it at once. CMD hears them too. */
+/** Node takes back, when it starts, that a signal is ignored: `bin/koala-bpf` tells us. */
+const IGNORES_HANGUP = process.env['KOALA_HANGUP'] === 'ignored';
+delete process.env['KOALA_HANGUP'];
+
+/** Those that end a run in good order. Who was started to survive the end of its terminal (`nohup`) does. */
+export function endingSignals(): readonly NodeJS.Signals[] {
+  if (!IGNORES_HANGUP) return ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  process.on('SIGHUP', () => undefined);
+  return ['SIGINT', 'SIGTERM'];
+}
+
+/** The first ends the recording, the second ends it at once. CMD hears them too. */
 export class Signals {
   readonly first: Promise<NodeJS.Signals>;
   #recorder: Recorder | undefined;
   #count = 0;
   readonly #listener: (signal: NodeJS.Signals) => void;
+  readonly #signals = endingSignals();
 
   constructor(child: HeldChild | undefined) {
     let tell: (signal: NodeJS.Signals) => void = () => undefined;
@@ -16,14 +28,13 @@ export class Signals {
       this.#count++;
       if (this.#count === 1) {
         // At a terminal CMD is in the foreground group and has had its own.
-        if (!process.stdin.isTTY || signal !== 'SIGINT') child?.kill(signal);
+        if (!process.stdin.isTTY || signal === 'SIGTERM') child?.kill(signal);
         tell(signal);
       } else {
         this.#recorder?.abandon();
       }
     };
-    process.on('SIGINT', this.#listener);
-    process.on('SIGTERM', this.#listener);
+    for (const signal of this.#signals) process.on(signal, this.#listener);
   }
 
   /** It has started; what was signalled meanwhile holds. */
@@ -33,7 +44,6 @@ export class Signals {
   }
 
   close(): void {
-    process.off('SIGINT', this.#listener);
-    process.off('SIGTERM', this.#listener);
+    for (const signal of this.#signals) process.off(signal, this.#listener);
   }
 }

@@ -271,7 +271,7 @@ export class Egress {
 
   #hand(piece: Piece): void {
     const gap = this.account.add(piece);
-    if (gap?.cause === 'unknown') this.#ledger.unexplained(gap);
+    if (gap?.cause === 'unknown') this.#ledger.unexplained(gap, piece.atUs);
     this.#sink.piece('egress', piece);
     if (this.#sent.length > 0) this.#sent = this.#sent.filter((call) => call.end > this.account.next);
   }

@@ -97,7 +97,7 @@ export class Ingress {
 
   #deliver(piece: Piece): void {
     const gap = this.account.add(piece);
-    if (gap?.cause === 'unknown') this.#ledger.unexplained(gap);
+    if (gap?.cause === 'unknown') this.#ledger.unexplained(gap, piece.atUs);
     this.#sink.piece('ingress', piece);
   }
 }

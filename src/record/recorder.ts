@@ -1,11 +1,12 @@
 /** Recording: probes, the ring's worker, and their end. What happens to the events is none of this folder's business. */
 import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import { possibleCpus, Probes } from '../kernel/probes.ts';
 import type { ProbeOptions } from '../kernel/probes.ts';
+import { startThread } from '../kernel/thread.ts';
 import type { ProcessFacts } from '../kernel/processes.ts';
 import { hostFacts } from '../store/facts.ts';
 import { lostEvent } from './losses.ts';
@@ -63,9 +64,7 @@ export class Recorder {
       writer: { ...options.writer, facts: hostFacts(probes.probe, options.filters) },
     };
     for (const flag of WORKER_HEAP) setFlagsFromString(flag); // for isolates made from now on
-    const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), {
-      workerData, resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MB },
-    });
+    const worker = startThread('./worker', import.meta.url, workerData, { maxYoungGenerationSizeMb: WORKER_YOUNG_MB });
     let ready: () => void = () => undefined;
     const isReady = new Promise<void>((resolve) => { ready = resolve; });
     const stopped = new Promise<Stopped>((resolve) => {

@@ -137,7 +137,7 @@ export class Derivation {
         this.#processes.of(event.tgid).datagram(event);
         break;
       case 'lost':
-        this.#connections.ledger.report(event.cause, Math.max(1, event.events));
+        this.#connections.ledger.report(event.cause, Math.max(1, event.events), event.atUs);
         break;
       case 'pause':
         this.#pauses = true;
@@ -218,7 +218,7 @@ export class Derivation {
 
   #pause(): void {
     this.#pauses = false;
-    this.#connections.ledger.report('pause', 0);
+    this.#connections.ledger.report('pause', 0, this.#weaver.nowUs);
     this.#weaver.pause();
   }
 

@@ -45,6 +45,39 @@ describe('attach', function () {
     assert.equal((await one.summary())['dir'], dir);
   });
 
+  it('records from its sources too, as they are in a checkout', async () => {
+    const dir = fresh();
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'attach', ...myself, '--out', dir, '--json'], { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { said += text; });
+    const ended = once(child, 'close');
+    await until(() => said.includes('"recording"') || child.exitCode !== null, 'it records');
+    child.kill('SIGTERM');
+    assert.equal((await ended)[0], 0, said);
+    assert.match(said, /"event":"summary"/);
+  });
+
+  it('ends in good order when its terminal hangs up, and goes on under nohup', async () => {
+    for (const [prefix, survives] of [[[], false], [['nohup'], true]] as const) {
+      const dir = fresh();
+      const [program = '', ...args] = [...prefix, command, 'attach', ...myself, '--out', dir, '--json'];
+      const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => { said += text; });
+      child.stderr.resume();
+      const ended = once(child, 'close');
+      await until(() => said.includes('"recording"'), 'it records');
+      child.kill('SIGHUP');
+      if (survives) {
+        await sleep(1_000);
+        assert.doesNotMatch(said, /"summary"/);
+        child.kill('SIGTERM');
+      }
+      assert.deepEqual((await ended)[0], 0, said);
+      assert.match(said, /"event":"summary"/);
+    }
+  });
+
   it('takes a duration that is longer than a timer can be', async () => {
     const one = run([...myself, '--out', fresh(), '--duration', '1000h', '--json']);
     await one.recording();

@@ -149,6 +149,16 @@ describe('reading commands', function () {
     equal(koala(['export', dir, '--format', 'json', '--ambient']).status, 0);
   });
 
+  it('export of ids takes the filters too, and a wrong id still writes nothing', () => {
+    const rows = jsonLines(koala(['ls', dir, '--json']).stdout);
+    const ids = rows.slice(0, 3).map(({ id }) => String(id));
+    const exported = (...flags: string[]): unknown[] => jsonLines(koala(['export', dir, ...ids, '--format', 'json', ...flags]).stdout).map(({ id }) => id);
+    deepEqual(exported(), ids);
+    deepEqual(exported('--grep', 'orders/1'), [ids[1]]);
+    deepEqual(exported('--status', '5xx'), [ids[1]]);
+    equal(koala(['export', dir, ids[0] ?? '', 'ffffffffffff', '--format', 'json', '--grep', 'orders/1']).status, 2);
+  });
+
   it('a reader that goes away ends the command quietly', () => {
     for (const command of ['events', 'ls']) {
       const line = `set -o pipefail; "${process.execPath}" --import tsx src/cli/main.ts ${command} "${dir}" | true`;

@@ -80,6 +80,16 @@ describe('connection accounts', () => {
     assert.equal(ingress.sha256, sha('abcd'));
   });
 
+  it('name a jump that was seen before the loss was reported, and not one of long before', () => {
+    const causes = (waitMs: number): string[] => {
+      const scene = new Scene().accept(1).read(1, 7, 'ab').skip(1, 'ingress', 3);
+      for (const text of 'cdefg') scene.read(1, 7, text);
+      return account(scene.wait(waitMs * 1_000).lost('ring-full', 2).wait(10).read(1, 7, 'h').close(1)).ingress.gaps.map(({ cause }) => cause);
+    };
+    assert.deepEqual(causes(300), ['ring-full']);
+    assert.deepEqual(causes(60_000), ['unknown']);
+  });
+
   it('put two reads in order that were told in the other order', () => {
     const scene = new Scene().accept(1).read(1, 7, 'ab').read(1, 8, 'fgh', { position: 5 }).read(1, 7, 'cde', { position: 2 }).write(1, 7, 'x');
     assert.deepEqual(account(scene.close(1)).ingress, { from: 0, bytes: 8, sha256: sha('abcdefgh'), gaps: [] });
