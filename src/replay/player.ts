@@ -18,6 +18,8 @@ const AFTER_RESPONSE_MS = 2_000;
 const MISSING_MS = 100;
 /** Calls made so soon after a session was over are told of as its own; after the last one a little longer. */
 const LATE_MS = 20;
+/** As long as another session waits for that. */
+const HELD_MS = 50;
 const LAST_LATE_MS = 100;
 /** So many sessions wait for the late calls of the one before them: of 10,000 all would take minutes. */
 const MAX_HELD = 64;
@@ -147,7 +149,7 @@ export class Player {
     const holds = (task.alone || !this.#options.tracked) && this.#held < (task.alone ? MAX_HELD_ALONE : MAX_HELD);
     if (holds) {
       this.#held += 1;
-      await this.#lateCalls(LATE_MS);
+      await this.#lateCalls(HELD_MS);
     }
     this.#schedule.done(turn);
     this.#schedule.late += 1;

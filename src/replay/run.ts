@@ -94,7 +94,8 @@ export type RunFacts = Pick<ReplaySummary, 'concurrency' | 'tracker' | 'serialis
 /** Plays `loaded`, several at a time; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
 export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
   const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
-  const run = playable.length === 0 ? undefined : await Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), { ...options, settings: settingsJudge(playable, options.startup ?? []) });
+  const run = playable.length === 0 ? undefined : await begunUnlessOver(options.signal, Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), { ...options, settings: settingsJudge(playable, options.startup ?? []) }));
+  if (options.signal.aborted && run === undefined) return;
   options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0, untied: 0, background: 0 });
   try {
     if (run !== undefined) {
@@ -110,6 +111,14 @@ export async function* replay(loaded: readonly Loaded[], options: ReplayOptions)
     if (run !== undefined) options.facts?.(run.facts);
     await run?.end();
   }
+}
+
+/** A start that was interrupted is no failed one, whatever it says. */
+function begunUnlessOver(signal: AbortSignal, begun: Promise<Run>): Promise<Run | undefined> {
+  return begun.catch((error: unknown) => {
+    if (signal.aborted) return undefined;
+    throw error;
+  });
 }
 
 /** What the recordings hold beside the sessions that are played. */

@@ -167,6 +167,13 @@ describe('replay of bad input', function () {
     await assert.rejects(play([plain()], { command: ['sleep', '60'], startupMs: 500 }), /did not listen on port 18080 within 0\.5 s/);
   });
 
+  it('does not take an interruption while it starts for a failure to start', async () => {
+    const stop = new AbortController();
+    stop.abort();
+    assert.deepEqual((await play([plain()], { signal: stop.signal })).replayed, []);
+    assert.deepEqual(processesWith(SERVICE), []);
+  });
+
   it('hangs up on whoever speaks to the proxy itself', async () => {
     const { replayed, notes } = await play([planned([{ to: '127.0.0.1:64999', send: 'GET / HTTP/1.1\r\n\r\n', read: 1 }], ['ECONNRESET'], [])]);
     assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed));
