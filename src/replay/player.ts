@@ -18,11 +18,12 @@ const AFTER_RESPONSE_MS = 2_000;
 const MISSING_MS = 100;
 /** Calls made so soon after a session was over are told of as its own; after the last one a little longer. */
 const LATE_MS = 20;
-/** As long as another session waits for that. */
+/** The same where the next session waits for that, since nobody can tell whose a call is. */
 const HELD_MS = 50;
 const LAST_LATE_MS = 100;
-/** So many sessions wait for the late calls of the one before them: of 10,000 all would take minutes. */
+/** Not in a run of more sessions than these, which would take minutes longer. */
 const MAX_HELD = 64;
+/** Of those that are played alone to be sure so many are held. */
 const MAX_HELD_ALONE = 1_000;
 const LOOK_EVERY_MS = 5;
 const LOOK_AT_RULES_MS = 50;
@@ -85,6 +86,8 @@ export class Player {
   readonly #began = new Map<Turn, number>();
   #clock = 0;
   #held = 0;
+  /** Sessions of the run so far; those that are played twice count once. */
+  #taken = 0;
 
   constructor(options: PlayerOptions) {
     this.#options = options;
@@ -111,6 +114,7 @@ export class Player {
   }
 
   take(tasks: readonly Task[]): void {
+    this.#taken += tasks.filter(({ first }) => !first).length;
     for (const task of tasks) this.#schedule.add(new Turn(task, this.#options.engine), task.first);
     this.#pump();
   }
@@ -146,10 +150,10 @@ export class Player {
     const refused = failedCalls(await rules?.lift() ?? [], (destination) => this.#options.failsByItself(destination));
     engine.over(play);
     // Where nobody can tell whose a call is, and where it is played alone to be sure, the next session waits: or it would be taken for its own.
-    const holds = (task.alone || !this.#options.tracked) && this.#held < (task.alone ? MAX_HELD_ALONE : MAX_HELD);
+    const holds = (task.alone && this.#held < MAX_HELD_ALONE) || (!this.#options.tracked && this.#taken <= MAX_HELD);
     if (holds) {
       this.#held += 1;
-      await this.#lateCalls(HELD_MS);
+      await this.#lateCalls(this.#options.tracked ? LATE_MS : HELD_MS);
     }
     this.#schedule.done(turn);
     this.#schedule.late += 1;
