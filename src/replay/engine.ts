@@ -4,10 +4,12 @@
  * comes while none is in play (the SUT's start, its background threads) is answered from all sessions by content and consumes
  * nothing. No sockets here, only values and a clock.
  */
-import { isOfClock, isTimeText, isWritten, type Clocks, type Pair } from '../compare/index.ts';
+import type { Clocks, Pair } from '../compare/index.ts';
 import { canonicalDestination } from './destination.ts';
 import { AnySession } from './any-session.ts';
 import { type Found, type Judge, type RecordedCall } from './calls.ts';
+import { inPlay, type CallOwner, type OwnedInPlay } from './call-owner.ts';
+import { DriftProof } from './drift-proof.ts';
 import { endingOf, type Ending } from './ending.ts';
 import { invented } from './invented.ts';
 import { missAnswer } from './misses.ts';
@@ -16,11 +18,10 @@ import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
 import { SetupBook } from './setup-book.ts';
 import { setupOf, type Setup } from './setups.ts';
-import { SharedValues } from './shared-values.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
 import type { Protocol, ProtocolName } from '../protocols/protocol.ts';
-import type { Certainty, OutboundTalk, Session } from '../sessions/session.ts';
+import type { OutboundTalk, Session } from '../sessions/session.ts';
 
 /** What `src/protocols` knows; given, so that deciding stays apart from it. */
 export interface Knowledge {
@@ -39,20 +40,7 @@ export interface Answer {
   readonly talk?: OutboundTalk;
 }
 
-/** Whose call it is, as the kernel saw it. */
-export interface CallOwner {
-  /** It may be over: then the call is of no session in play, as it is where there is none: another client of the service's asked for it. */
-  readonly play: Play | undefined;
-  readonly certainty: Certainty;
-}
-
-type OwnedInPlay = CallOwner & { readonly play: Play };
-
-/** The owner where it is a session in play; undefined: nobody can tell. `elsewhere`: it is none of those in play. */
-function inPlay(owner: CallOwner | undefined): OwnedInPlay | undefined | 'elsewhere' {
-  if (owner === undefined) return undefined;
-  return owner.play === undefined || (owner.play.over && !owner.play.late) ? 'elsewhere' : owner as OwnedInPlay;
-}
+export type { CallOwner } from './call-owner.ts';
 
 export interface Request {
   readonly destination: string;
@@ -77,7 +65,7 @@ export class Engine {
   readonly #now: () => number;
   readonly #wallMs: () => number;
   readonly #state = new ProcessState();
-  readonly #shared = new SharedValues();
+  readonly #proof = new DriftProof();
   readonly #setups: SetupBook;
   readonly #any: AnySession;
   /** In the order in which they began. */
@@ -109,7 +97,7 @@ export class Engine {
   /** What may be asked for while no session is played. */
   learn(session: Session): void {
     this.#state.learn(session);
-    this.#shared.learn(session);
+    this.#proof.learn(session);
     this.#any.learn(session);
   }
 
@@ -121,7 +109,7 @@ export class Engine {
 
   begin(session: Session): Play {
     this.#state.learn(session);
-    this.#shared.learn(session);
+    this.#proof.learn(session);
     const play = new Play(session, this.#judge, this.#now());
     this.#plays.push(play);
     this.#hasBegun = true;
@@ -287,20 +275,6 @@ export class Engine {
     return { recordedMs: session.startedAtUs / 1000, liveMs: this.#wallMs() - (nowMs - beganAt) };
   }
 
-  /** Of the values in which a call differs from the recorded one, those (as recorded) that look made by the service, and are not proven to be. */
-  #unproven(made: readonly Pair[], { session, book, beganAt }: Play, { talk }: RecordedCall, nowMs: number): string[] {
-    const startedMs = session.startedAtUs / 1000;
-    const recordedAt = { fromMs: startedMs, toMs: Math.max(startedMs, (talk.request[0]?.atUs ?? session.startedAtUs) / 1000) };
-    const wallMs = this.#wallMs();
-    const liveAt = { fromMs: wallMs - (nowMs - beganAt), toMs: wallMs };
-    return made.flatMap((pair) => {
-      const { kind, recorded, live } = pair;
-      if (kind === 'time' || (kind === 'hex token' && isTimeText(recorded))) return book.isAsked(recorded) || !isOfClock(recorded, live, recordedAt, liveAt) ? recorded : [];
-      // The claims of a JWT were looked at one by one.
-      return kind !== 'jwt' && (isWritten(pair) || this.#shared.isShared(recorded)) ? recorded : [];
-    });
-  }
-
   /** The sessions that may answer, in the order in which they are asked. */
   #candidates(owner: OwnedInPlay | undefined): readonly Play[] {
     if (owner === undefined) return this.#plays;
@@ -313,7 +287,7 @@ export class Engine {
     if (ambiguous && how !== 'exact') this.#evenAmbiguous = true;
     play.book.use(call, made);
     if (how === 'exact' || how === 'equal' || how === 'drift') this.#state.answered(play.session.id, call, askedAt);
-    const unproven = made.length === 0 ? [] : this.#unproven(made, play, call, askedAt);
+    const unproven = made.length === 0 ? [] : this.#proof.unproven(made, play, call, this.#wallMs(), askedAt - play.beganAt);
     this.#note(request, play, how, askedAt, { recorded: call.index, ...(unproven.length === 0 ? {} : { unproven }), ...(score === undefined ? {} : { score }), ...(ambiguous ? { ambiguous: true as const } : {}) });
     return this.#answerOf(call);
   }
