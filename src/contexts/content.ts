@@ -11,6 +11,7 @@
 import type { OpenTalk } from '../talks/open-talk.ts';
 import { legible } from '../protocols/legible.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
+import type { WhyNot } from './reasons.ts';
 import { commonness, isName, wordsOf } from './words.ts';
 
 /** Of each side of a talk. */
@@ -96,6 +97,10 @@ export class Content<J extends Past> implements Hindsight<J> {
       if (tells(word) && !words.has(word)) this.#count(word, among, scores, ({ responded, calledAtUs }) => responded || calledAtUs > answeredAtUs);
     }
     return scores.verdict(candidates.length);
+  }
+
+  whyNot(): WhyNot {
+    return 'no-rare-words';
   }
 
   decided(call: OpenTalk): void {

@@ -5,6 +5,7 @@
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Job } from './context.ts';
 import type { Ground } from './evidence.ts';
+import type { WhyNot } from './reasons.ts';
 
 /** A session as it is looked back at. */
 export interface Past extends Job {
@@ -36,6 +37,8 @@ export interface Hindsight<J extends Past> extends Ground {
   readonly atLast?: true;
   /** `candidates`: sessions of its process that were open when `call` began. `byItself`: the process makes such calls also while no request waits. */
   find(call: OpenTalk, candidates: readonly J[], byItself: boolean, around: Around<J>): Verdict<J> | undefined;
+  /** Why it found nothing; asked only for who wants reasons. */
+  whyNot(call: OpenTalk, candidates: readonly J[]): WhyNot | undefined;
   /** Of `candidates`, those that it may be of. */
   narrow?(call: OpenTalk, candidates: readonly J[]): readonly J[];
   /** `call` is over, and will be asked about. */

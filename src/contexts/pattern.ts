@@ -11,6 +11,7 @@ import type { OpenTalk } from '../talks/open-talk.ts';
 import { align } from './alignment.ts';
 import type { Aligned, Placed, Slot } from './alignment.ts';
 import type { Around, Hindsight, Past, Verdict } from './hindsight.ts';
+import type { WhyNot } from './reasons.ts';
 import { endpointsOf, shapeOf } from './shape.ts';
 import { answeredAtUs, askedAtUs, respondedAtUs, Template } from './template.ts';
 import type { Step } from './template.ts';
@@ -73,6 +74,10 @@ export class Pattern<J extends Past> implements Hindsight<J> {
     if (known !== undefined) return verdictOf(known, candidates);
     const guess = this.#look(around)?.get(call);
     return guess === undefined ? undefined : verdictOf(guess, candidates);
+  }
+
+  whyNot(_call: OpenTalk, candidates: readonly J[]): WhyNot {
+    return candidates.every(({ talk }) => this.#templateOf(talk) !== undefined) ? 'pattern-unsure' : 'endpoint-unknown';
   }
 
   #templateOf(talk: OpenTalk): Template | undefined {

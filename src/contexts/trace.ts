@@ -8,6 +8,7 @@
  */
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
+import type { WhyNot } from './reasons.ts';
 
 export class Trace<J extends Past> implements Hindsight<J> {
   readonly attribution = 'trace';
@@ -26,6 +27,10 @@ export class Trace<J extends Past> implements Hindsight<J> {
       if (found.length > 1) return undefined;
     }
     return undefined;
+  }
+
+  whyNot(call: OpenTalk, candidates: readonly J[]): WhyNot | undefined {
+    return call.marks.ids.length > 0 && this.narrow(call, candidates).length < candidates.length ? 'named-by-several' : undefined;
   }
 
   /** Several may have the same id: then it is of one of them. */

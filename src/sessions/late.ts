@@ -117,7 +117,10 @@ export class Late {
       open = left;
     }
     for (const call of open) this.#judge(call, true);
-    for (const call of calls) this.#done(call);
+    for (const call of calls) {
+      if (this.#options.reasons && call.tie === undefined) explainNone(call);
+      this.#done(call);
+    }
   }
 
   /** False: nothing is known of it. `atLast`: the kinds are asked too that build on what the others found. */
@@ -196,6 +199,15 @@ function* concerning(session: OpenSession): Generator<Spoken> {
     if (session.wasOpenAt(call)) yield call;
   }
   for (const call of process.contested) if (session.wasOpenAt(call)) yield call;
+}
+
+/** Adds what looking back came to. */
+function explainNone(call: Spoken): void {
+  const { doubt } = call;
+  if (doubt === undefined) return;
+  const candidates = candidatesOf(call, doubt);
+  const found = doubt.home.hindsights.map((kind) => kind.whyNot(call, candidates)).filter((why) => why !== undefined);
+  if (candidates.length > 0) call.whyNot = [...(call.whyNot ?? []), ...found];
 }
 
 /** Sessions that are not given out and were open when `call` began. */

@@ -186,7 +186,7 @@ export class Weaver implements TalkSink<Spoken> {
     if (session === undefined) return;
     talk.connection.sessions -= 1;
     this.#leave(session);
-    session.process.held.remove(session);
+    session.process.given(session);
   }
 
   /** Time has come to `nowUs`: sessions that were quiet long enough have ended. */
@@ -255,7 +255,7 @@ export class Weaver implements TalkSink<Spoken> {
     talk.session = undefined;
     talk.connection.sessions -= 1;
     this.#leave(session);
-    session.process.held.remove(session);
+    session.process.given(session);
   }
 
   #responds(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {

@@ -159,6 +159,6 @@ describe('born', () => {
     end(call(call(scene, 11, 31), 12, 32), 31);
     const { sessions, ambient } = later(answer(scene, 1, 91), 91).derive({ reasons: true });
     assert.deepEqual(besides(sessions)[0]!.outbound[0]!.reasons, { for: ['started-for-it', 'ended-by-then', 'opened-for-it', 'call-by-one-thread'], against: ['starts-unknown'] });
-    assert.deepEqual(ambient.map((talk) => talk.whyNot), [['outlived']]);
+    assert.deepEqual(ambient.map((talk) => talk.whyNot), [['outlived', 'no-rare-words']]);
   });
 });

@@ -46,7 +46,7 @@ describe('a virtual thread', () => {
   it('without a request has calls that are nobody\'s', () => {
     const scene = work(new Scene().workers().accept(1, 91).read(1, 91, GET('/1')), 31, 77);
     const { sessions, ambient } = answer(call(scene, 11, 31), 1, 91).derive({ reasons: true });
-    assert.deepEqual([told(sessions), ambient.map((talk) => talk.whyNot)], [['/1: '], [['name-unread']]]);
+    assert.deepEqual([told(sessions), ambient.map((talk) => talk.whyNot)], [['/1: '], [['name-unread', 'no-rare-words']]]);
   });
 
   it('ends by thread-shutdown with its name, and whoever worked for it works for itself', () => {

@@ -32,6 +32,12 @@ describe('a trace id', () => {
     assert.deepEqual([told(found), strays(found)], [['/1: ; incomplete', '/2: ; incomplete'], ['/up', '/up']]);
   });
 
+  it('that two sessions have leaves it to what else the call says, among these', () => {
+    const scene = both(marked('/orders/481216', 1), marked('/orders/990017', 1)).accept(3, 7).read(3, 7, GET('/about/990017')).wait(2_000);
+    scene.write(11, 7, marked('/stock/990017', 1)).read(11, 7, OK('u')).write(3, 7, OK('x')).close(3);
+    assert.deepEqual(told(answered(scene).derive()).slice(0, 2), ['/orders/481216: ; complete', '/orders/990017: /stock/990017 content likely; complete']);
+  });
+
   it('ties no call to a session that was over before, or began after', () => {
     const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/0')).read(2, 7, GET('/0')).write(1, 7, OK('x')).write(2, 7, OK('x'));
     scene.read(1, 7, marked('/1', 1)).write(1, 7, OK('x')).read(1, 7, GET('/2')).read(2, 7, GET('/3')).wait(10_000).write(11, 7, marked('/old', 1)).read(11, 7, OK('u'));

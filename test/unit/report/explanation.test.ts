@@ -111,12 +111,12 @@ describe('an explanation', () => {
     for (const connection of [1, 2, 11]) scene.close(connection);
     const explanation = of(scene);
     assert.deepEqual(explanation.calls, []);
-    assert.deepEqual(explanation.untied.map((one) => [one.summary, kinds(one.whyNot)]), [['GET /up', ['several-read', 'several-unanswered']]]);
+    assert.deepEqual(explanation.untied.map((one) => [one.summary, kinds(one.whyNot)]), [['GET /up', ['several-read', 'several-unanswered', 'no-rare-words']]]);
     const lines = linesOf(explanation);
     const untied = block(lines, 'untied');
     assert.equal(untied[1], 'why thread 7, an event loop, had read for several sessions before it acted');
-    assert.equal(untied.length, 4, 'the session itself is no news among its candidates');
-    assert.match(untied[3] ?? '', /^or of [0-9a-f]{12} GET \/2$/);
+    assert.equal(untied.length, 5, 'the session itself is no news among its candidates');
+    assert.match(untied[4] ?? '', /^or of [0-9a-f]{12} GET \/2$/);
     assert.deepEqual(block(lines, 'incomplete'), [
       'incomplete, because', '1 call that its process made before it had answered is tied to no session, or to more than one: it may have been this one\'s',
     ]);
@@ -126,15 +126,15 @@ describe('an explanation', () => {
     const scene = new Scene().accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).connect(11, 7);
     scene.write(11, 7, GET('/up')).read(11, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
     for (const connection of [1, 2, 11]) scene.close(connection);
-    assert.deepEqual(of(scene).untied.map((one) => kinds(one.whyNot)), [['several-read', 'several-unanswered']]);
+    assert.deepEqual(of(scene).untied.map((one) => kinds(one.whyNot)), [['several-read', 'several-unanswered', 'no-rare-words']]);
   });
 
   it('of a thread that reads no requests, and of one that had slept, says so', () => {
     const idle = new Scene().accept(1).connect(11, 8).read(1, 7, GET('/1')).write(11, 8, GET('/metrics')).read(11, 8, OK('u')).write(1, 7, OK('x')).close(1).close(11);
-    assert.deepEqual(of(idle).untied.map((one) => one.whyNot), [[{ kind: 'no-request', words: 'thread 8 had no request in hand' }]]);
+    assert.deepEqual(of(idle).untied.map((one) => one.whyNot), [[{ kind: 'no-request', words: 'thread 8 had no request in hand' }, { kind: 'no-rare-words', words: 'no rare words of it, or of its answer, stand in one session only that was open then' }]]);
     const slept = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(1_100);
     slept.write(11, 7, GET('/tick')).read(11, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2).close(11);
-    assert.deepEqual(of(slept).untied.map((one) => kinds(one.whyNot)), [['slept', 'several-unanswered']]);
+    assert.deepEqual(of(slept).untied.map((one) => kinds(one.whyNot)), [['slept', 'several-unanswered', 'no-rare-words']]);
   });
 
   it('of a call that fell when its thread turned out to be a loop says that', () => {
@@ -143,7 +143,7 @@ describe('an explanation', () => {
     scene.wait(1_100).write(12, 7, GET('/up2')).read(12, 7, OK('u')).read(2, 7, GET('/2')).write(2, 7, OK('x')).write(1, 7, OK('x')).write(3, 9, OK('x'));
     for (const connection of [1, 2, 3, 11, 12]) scene.close(connection);
     const explanation = of(scene);
-    assert.deepEqual([explanation.calls.map((call) => call.summary), explanation.untied.map((one) => [one.summary, kinds(one.whyNot)])], [['GET /up1'], [['GET /up2', ['turned-out-loop']]]]);
+    assert.deepEqual([explanation.calls.map((call) => call.summary), explanation.untied.map((one) => [one.summary, kinds(one.whyNot)])], [['GET /up1'], [['GET /up2', ['turned-out-loop', 'no-rare-words']]]]);
   });
 
   it('of a call after the response says that it may be somebody else\'s work', () => {
