@@ -45,7 +45,7 @@ export interface Hindsight<J extends Past> extends Ground {
   see?(call: OpenTalk): void;
   /** Nothing more will be asked about `call`. */
   decided?(call: OpenTalk): void;
-  /** Nothing more will be asked of `job`. */
+  /** Nothing more will be asked of `job`, or what is known of it is no longer true. */
   forget?(job: J): void;
   /** `job` is over, and ran alone: no other session of its process was without an answer meanwhile. */
   learn?(job: J): void;

@@ -7,6 +7,8 @@ export class InDoubt {
   /** Number of the event since which it has no tie, and of the one at which it was known to be a call. */
   readonly sinceSeq: number;
   countedSeq = 0;
+  /** That was because the thread lived on (a pool's): those that it worked for since may have been given out by then, so it is not believed to be that session's again. */
+  outlived = false;
   /** Some evidence has said whose it is. */
   judged = false;
   /** Since when it is over, Unix µs. */

@@ -88,16 +88,19 @@ export class Late {
 
   /** Takes out the calls of `session` whose tie does not hold: they may be anybody's. `early`: it has only just closed. */
   fell(session: OpenSession, early = false): void {
-    for (const call of session.takeFallen(early)) {
-      const { process } = session;
+    const { process } = session;
+    const fallen = session.takeFallen(early);
+    if (fallen.length > 0) process.unlearn(session);
+    for (const call of fallen) {
       process.unattributed += 1;
       call.connection.sessions -= 1;
       call.candidates = [session.id];
       if (this.#options.reasons) call.whyNot = fallenBecause(call.tie);
-      call.tie = undefined;
       const overAtUs = call.doubt?.overAtUs ?? 0;
       call.doubt = new InDoubt(process, 0, session);
       call.doubt.overAtUs = overAtUs;
+      call.doubt.outlived = call.tie?.evidence.attribution === 'born';
+      call.tie = undefined;
       process.contested.add(call);
     }
   }
@@ -131,7 +134,7 @@ export class Late {
     for (const kind of doubt.home.hindsights) {
       if ((call.tie !== undefined && !kind.refutes) || (kind.atLast === true && !atLast)) continue;
       const verdict = kind.find(call, candidates, doubt.home.background.has(call), doubt.home.around);
-      if (verdict === undefined) {
+      if (verdict === undefined || (doubt.outlived && verdict.job === doubt.fellFrom)) {
         candidates = kind.narrow?.(call, candidates) ?? candidates;
         continue;
       }
@@ -160,6 +163,7 @@ export class Late {
       return;
     }
     tie.job.drop(call);
+    tie.job.process.unlearn(tie.job);
     this.#give(call, job, kind, [tie.job]);
   }
 

@@ -87,6 +87,11 @@ export class Process {
   /** `session` is given out. */
   given(session: OpenSession): void {
     this.held.remove(session);
+    this.unlearn(session);
+  }
+
+  /** A call of `session` is its own no more: what was learnt of it was partly another's. */
+  unlearn(session: OpenSession): void {
     for (const kind of this.#hindsights ?? NONE) kind.forget?.(session);
   }
 
