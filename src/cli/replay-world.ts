@@ -19,7 +19,7 @@ export interface WorldFlags {
 export const withWorld = <T>(yargs: Argv<T>): Argv<T & WorldFlags> => yargs
   .option('bypass', {
     type: 'string', array: true, nargs: 1, requiresArg: true,
-    describe: 'what goes to the real world: IP:PORT, :PORT, IP, NAME[:PORT], \'GET HOST/PATH*\', \'redis COMMAND\' (repeatable; KOALA_OUTBOUND_BYPASS_ADDR, _PORT)',
+    describe: 'what goes to the real world: IP:PORT, :PORT, IP, NAME[:PORT], unix:PATH, \'GET HOST/PATH*\', \'redis COMMAND\' (repeatable; KOALA_OUTBOUND_BYPASS_ADDR, _PORT)',
   })
   .option('map', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'RECORDED=NOW: a dependency that is elsewhere now, as IP:PORT, IP or NAME[:PORT] (repeatable)' })
   .option('latency', { type: 'string', default: 'none', requiresArg: true, describe: 'how long answers take: none, recorded, or recorded times a factor: x2, x0.5' })
@@ -52,20 +52,22 @@ export async function bypassedOf(environment: Environment, given: readonly strin
   const addresses: BypassedAddress[] = [];
   const names: { name: string; port?: number }[] = [];
   const operations: BypassedOperation[] = [];
+  const sockets: string[] = [];
   for (const text of given.flatMap((one) => (/\s/.test(one.trim()) ? [one] : one.split(',').filter((part) => part !== '')))) {
     const made = /\s/.test(text.trim()) ? operation(text) : undefined;
     if (made !== undefined) operations.push(made);
+    else if (text.startsWith('unix:/')) sockets.push(text.slice('unix:'.length));
     else if (/^:\d+$/.test(text)) addresses.push(...bypasses({}, [text]).map(plainAddress));
     else {
       const where = place(text.trim());
       if (where === undefined) {
-        throw new UserError(`--bypass ${JSON.stringify(text)} is not an IP:PORT, :PORT, IP, NAME[:PORT], 'METHOD HOST/PATH' or 'redis COMMAND'`);
+        throw new UserError(`--bypass ${JSON.stringify(text)} is not an IP:PORT, :PORT, IP, NAME[:PORT], unix:PATH, 'METHOD HOST/PATH' or 'redis COMMAND'`);
       }
       if (isIP(where.host) !== 0) addresses.push(where);
       else names.push({ name: where.host, ...(where.port === undefined ? {} : { port: where.port }) });
     }
   }
-  return { addresses, operations, names: await Promise.all(names.map(async (one) => ({ ...one, addresses: await resolve(one.name) }))) };
+  return { addresses, operations, ...(sockets.length === 0 ? {} : { sockets }), names: await Promise.all(names.map(async (one) => ({ ...one, addresses: await resolve(one.name) }))) };
 }
 
 const plainAddress = ({ host, port }: { host: string | undefined; port: number }): BypassedAddress => ({ ...(host === undefined ? {} : { host }), port });

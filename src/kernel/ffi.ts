@@ -24,6 +24,11 @@ export const c = {
   close: libc.func('int close(int fd)') as unknown as (fd: number) => number,
   getsockopt: libc.func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)') as
     unknown as (fd: number, level: number, name: number, value: Uint8Array, length: [number]) => number,
+  getpeername: libc.func('int getpeername(int fd, _Out_ uint8_t *address, _Inout_ uint32_t *length)') as unknown as (
+    fd: number, address: Uint8Array, length: [number]) => number,
+  getsockname: libc.func('int getsockname(int fd, _Out_ uint8_t *address, _Inout_ uint32_t *length)') as unknown as (
+    fd: number, address: Uint8Array, length: [number]) => number,
+  shutdown: libc.func('int shutdown(int fd, int how)') as unknown as (fd: number, how: number) => number,
   mmap: libc.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)') as
     unknown as (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => Pointer,
   munmap: libc.func('int munmap(void *address, size_t length)') as unknown as (address: Pointer, length: number) => number,
@@ -90,6 +95,9 @@ function declareLibbpf() {
     bpf_program__name: declare<(program: P) => string>('const char *bpf_program__name(void *program)'),
     bpf_program__set_autoload: declare<(program: P, load: boolean) => number>(
       'int bpf_program__set_autoload(void *program, bool load)'),
+    bpf_program__set_type: declare<(program: P, type: number) => number>('int bpf_program__set_type(void *program, int type)'),
+    bpf_program__set_expected_attach_type: declare<(program: P, type: number) => number>(
+      'int bpf_program__set_expected_attach_type(void *program, int type)'),
     bpf_program__fd: declare<(program: P) => number>('int bpf_program__fd(void *program)'),
     /** `length`: of `info`, whose layout is that of <linux/bpf.h>; more than this kernel knows is cut. */
     bpf_obj_get_info_by_fd: declare<(fd: number, info: Uint8Array, length: Uint32Array) => number>(

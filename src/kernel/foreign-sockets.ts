@@ -1,5 +1,5 @@
 /**
- * Sockets that other processes hold: looked at, and given a mark, through a duplicate of their descriptor (pidfd_getfd,
+ * Sockets that other processes hold: looked at, given a mark, and shut down, through a duplicate of their descriptor (pidfd_getfd,
  * Linux 5.6; needs the right to trace the process). Nothing of the process itself is touched or stopped.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { c } from './ffi.ts';
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const SOL_SOCKET = 1;
+const SO_TYPE = 3;
 const SO_ACCEPTCONN = 30;
 const SO_MARK = 36;
 const SO_DOMAIN = 39;
@@ -16,6 +17,10 @@ const SO_DOMAIN = 39;
 const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
+const SOCK_DGRAM = 2;
+const SHUT_RDWR = 2;
+/** struct sockaddr_un, and a byte for the NUL that the kernel adds to a path that fills it. */
+const UNIX_ADDRESS_BYTES = 111;
 
 export interface ForeignSocket {
   readonly tgid: number;
@@ -84,4 +89,35 @@ export function markSocket(socket: ForeignSocket, mark: number): boolean {
     new DataView(value.buffer).setUint32(0, mark, true);
     return c.setsockopt(fd, SOL_SOCKET, SO_MARK, value, 4) === 0;
   }) ?? false;
+}
+
+/** One end of unix sockets as their owners named them; texts hold bytes as latin1, an abstract name begins with NUL, '' is none. */
+export interface UnixFacts {
+  readonly datagrams: boolean;
+  readonly listens: boolean;
+  readonly local: string;
+  /** Undefined: it is not connected. */
+  readonly remote: string | undefined;
+}
+
+function unixName(ask: (address: Uint8Array, length: [number]) => number): string | undefined {
+  const address = new Uint8Array(UNIX_ADDRESS_BYTES);
+  const length: [number] = [address.length];
+  if (ask(address, length) !== 0) return undefined;
+  const name = Buffer.from(address.subarray(2, Math.min(length[0], address.length))).toString('latin1');
+  return name.startsWith('\0') ? name : name.replace(/\0[^]*$/, '');
+}
+
+/** Undefined when it is no unix socket, is gone, or may not be had. */
+export function unixFacts(socket: ForeignSocket): UnixFacts | undefined {
+  return withDuplicate(socket, (fd) => (option(fd, SO_DOMAIN) !== AF_UNIX ? undefined : {
+    datagrams: option(fd, SO_TYPE) === SOCK_DGRAM, listens: option(fd, SO_ACCEPTCONN) !== 0,
+    local: unixName((address, length) => c.getsockname(fd, address, length)) ?? '',
+    remote: unixName((address, length) => c.getpeername(fd, address, length)),
+  }));
+}
+
+/** Ends the connection for both sides, as if its server had gone. False when that could not be done: it is gone, or may not be had. */
+export function shutDown(socket: ForeignSocket): boolean {
+  return withDuplicate(socket, (fd) => c.shutdown(fd, SHUT_RDWR) === 0) ?? false;
 }

@@ -79,6 +79,12 @@ export class BpfObject {
     for (const [name, program] of this.#programs) this.#library.bpf_program__set_autoload(program, names.has(name));
   }
 
+  /** Before `load`: for sections whose names libbpf 1.1 does not know yet. Numbers of enum bpf_prog_type and bpf_attach_type. */
+  setType(name: string, type: number, attachType: number): void {
+    this.#check(this.#library.bpf_program__set_type(this.#program(name), type), `Cannot set the type of ${name}`);
+    this.#check(this.#library.bpf_program__set_expected_attach_type(this.#program(name), attachType), `Cannot set the type of ${name}`);
+  }
+
   setReadOnly(data: Uint8Array): void {
     this.#check(this.#library.bpf_map__set_initial_value(this.#map('.rodata'), data, data.length), 'Cannot set .rodata');
   }

@@ -35,11 +35,11 @@ export interface ProbeOptions {
   readonly executables: readonly string[];
 }
 
-/** Path of the kernel object of this machine's architecture, as packed or as built. */
-export function objectPath(): string {
+/** Path of a kernel object of this machine's architecture, as packed or as built. */
+export function objectPath(name: 'koala.bpf.o' | 'unix-gate.bpf.o' = 'koala.bpf.o'): string {
   const arch = process.arch === 'x64' ? 'x86_64' : process.arch;
   const here = fileURLToPath(new URL('.', import.meta.url));
-  const found = [`${here}../bpf/${arch}/koala.bpf.o`, `${here}../../dist/bpf/${arch}/koala.bpf.o`].find(existsSync);
+  const found = [`${here}../bpf/${arch}/${name}`, `${here}../../dist/bpf/${arch}/${name}`].find(existsSync);
   if (found === undefined) {
     throw new EnvironmentError(
       `koala-bpf was built without its kernel object for ${arch}`, 'run scripts/setup in the checkout');

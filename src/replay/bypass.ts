@@ -27,6 +27,8 @@ export interface Bypassed {
   readonly addresses: readonly BypassedAddress[];
   readonly names: readonly BypassedName[];
   readonly operations: readonly BypassedOperation[];
+  /** Paths of unix sockets. */
+  readonly sockets?: readonly string[];
 }
 
 export const NOTHING_BYPASSED: Bypassed = { addresses: [], names: [], operations: [] };
@@ -67,13 +69,13 @@ export function isBypassedOperation({ operations }: Bypassed, protocol: Protocol
 
 /** The recorded calls that went where now the real world answers are no calls to be made or missed. */
 export function withoutBypassed(session: Session, bypassed: Bypassed): Session {
-  const { addresses, names, operations } = bypassed;
-  if (addresses.length + names.length + operations.length === 0) return session;
+  const { addresses, names, operations, sockets = [] } = bypassed;
+  if (addresses.length + names.length + operations.length + sockets.length === 0) return session;
   let tls = 0;
   const outbound = session.outbound.map((talk): OutboundTalk => {
     const { protocol, remote } = talk.connection;
     const address = parseAddress(remote);
-    const bypasses = (address !== undefined && isBypassedAddress(bypassed, address)) || isBypassedOperation(bypassed, protocol, bytesOf(talk.request));
+    const bypasses = sockets.some((path) => remote === `unix:${path}`) || (address !== undefined && isBypassedAddress(bypassed, address)) || isBypassedOperation(bypassed, protocol, bytesOf(talk.request));
     if (!bypasses) return talk;
     if (protocol === 'tls') tls += 1;
     return { ...talk, agreed: true, connection: { ...talk.connection, protocol: protocol === 'tls' ? 'unknown' : protocol } } as PlainTalk;

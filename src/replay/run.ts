@@ -1,4 +1,5 @@
 /** A replay from end to end: confine the SUT, wait until it listens, have the sessions played, judge them, undo everything. */
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { parseAddress, type Address } from '../bytes/address.ts';
@@ -137,6 +138,16 @@ function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
 }
 
+/** The same for every path that leads to one file; undefined where there is none. */
+function fileOf(path: Buffer): string | undefined {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev} ${ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
 type RunOptions = ReplayOptions & Required<Pick<JudgeOptions, 'settings'>>;
 
 interface RunParts {
@@ -201,12 +212,12 @@ class Run {
     const { running } = options;
     const wanted = Math.min(options.concurrency ?? (sessions.length < FEW ? 1 : availableParallelism()), sessions.length);
     const clock = options.recordedClock === true ? new RecordedClock(Math.min(...sessions.map(({ startedAtUs }) => startedAtUs)) / 1000) : undefined;
+    const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []).filter((path) => world.bypassed.sockets?.includes(path) !== true);
     const confinement = running === undefined ? await confine(clock?.wrapped(options.command) ?? options.command)
-      : takeRunning(running, { servesOthers: options.servesOthers === true, note: (text) => { options.note(text); } });
+      : takeRunning(running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, note: (text) => { options.note(text); } });
     let probes: Probes | undefined;
     let worker: Worker | undefined;
     let run: Run;
-    const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []);
     try {
       // Others whom it serves may ask for the same as a session that is played alone.
       probes = wanted > 1 || (running !== undefined && options.servesOthers === true) ? startProbes(options.note) : undefined;
@@ -216,7 +227,7 @@ class Run {
       // All in a few buffers: handing over one for each call is slow.
       const callsOf = (session: Session): Session => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);
       const start: WorkerStart = {
-        pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: running === undefined ? paths : [],
+        pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: paths,
         world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf), concurrency,
         ...(clock === undefined ? {} : { clock: clock.file }),
         ...(idle[0] === undefined ? {} : { background: callsOf(idle[0]) }),
@@ -234,7 +245,6 @@ class Run {
       const up = await run.#inbox.take('up', WORKER_MS);
       if (up === undefined) throw new EnvironmentError('The replayer did not get ready');
       if (running === undefined) await run.#closeUnixSockets(paths);
-      else run.#unplayable = new Map(paths.map((path) => [path, 'unix sockets of a service that runs already are not confined; let replay start it: -- CMD']));
       // With their descendants, from before the service's first instruction.
       for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
       // Where a service listens that runs already says which of its connections are its clients'.
@@ -255,16 +265,22 @@ class Run {
   /** Before the SUT begins: the host's sockets can't be reached any more, those of recorded dependencies lead to us. */
   async #closeUnixSockets(played: readonly string[]): Promise<void> {
     const { pid } = this.#confinement;
-    const left = await hideSockets(pid, this.#sockets.look(pid));
+    const left = await hideSockets(pid, this.#hostSockets());
     for (const [path, why] of left) throw new EnvironmentError(`Cannot keep the service from the socket ${path}: ${why}`);
     this.#unplayable = await leadToPlayed(pid, played);
     this.#hiding = setTimeout(() => { void this.#hideNew(); }, HIDE_EVERY_MS).unref();
   }
 
+  /** Of the host, new since the last look, but for those that are let through. */
+  #hostSockets(): string[] {
+    const bypassed = new Set((this.#world.bypassed.sockets ?? []).flatMap((path) => fileOf(Buffer.from(path)) ?? []));
+    return this.#sockets.look(this.#confinement.pid).filter((path) => bypassed.size === 0 || !bypassed.has(fileOf(Buffer.from(path, 'latin1')) ?? ''));
+  }
+
   async #hideNew(): Promise<void> {
     const { pid } = this.#confinement;
     try {
-      const left = await hideSockets(pid, this.#sockets.look(pid));
+      const left = await hideSockets(pid, this.#hostSockets());
       for (const [path, why] of left) this.#options.note(`the service could reach the socket ${path}: ${why}`);
       this.#hiding?.refresh();
     } catch {

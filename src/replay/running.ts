@@ -12,11 +12,13 @@ import { formatAddress } from '../bytes/address.ts';
 import { EnvironmentError, UserError } from '../errors.ts';
 import { markSocket, socketFacts, socketsOf, type ForeignSocket } from '../kernel/foreign-sockets.ts';
 import { cgroupRoot } from '../kernel/probes.ts';
+import { gateRefusal } from '../kernel/unix-gate.ts';
 import { cgroupOf, networkOf, processFacts, seesFirstPidNamespace, startTicksOf, withDescendants } from '../kernel/processes.ts';
 import { CLOSE_WAIT, ESTABLISHED, LISTEN, tcpSockets, type TcpSocket } from '../kernel/tcp-table.ts';
 import type { Confinement, Ended, Listening } from './confine.ts';
 import { CGROUP_NAME, cgroupNameOf, isAlive, ourselves } from './owner.ts';
 import { FAMILIES, imposeRules, inNetworkOf, rulesFor } from './rules.ts';
+import { confineUnixSockets, refuseUnixSockets, type UnixPlan } from './running-unix.ts';
 import { moveTo, processesIn, undo, writeTrace, type Trace } from './trace.ts';
 
 /** The process and what descends from it, or whatever is in the cgroup (a path inside the unified hierarchy). */
@@ -47,8 +49,15 @@ export function listensItself(running: Running, pid: number, port: number): bool
   return listeners.some(({ inode }) => inodes.has(inode));
 }
 
+export interface TakeOptions {
+  /** It may be redirected although others are served by it. */
+  readonly servesOthers: boolean;
+  readonly sockets: UnixPlan;
+  note(text: string): void;
+}
+
 /** Looks, changes nothing. Throws UserError and EnvironmentError: no such service, more than one network, others are served. */
-export function takeRunning(running: Running, options: { readonly servesOthers: boolean; note(text: string): void }): Confinement {
+export function takeRunning(running: Running, options: TakeOptions): Confinement {
   if (process.getuid?.() !== 0) throw new EnvironmentError('Cannot redirect a service that runs already: that needs root', 'run it with sudo, or let replay start it: -- CMD');
   if (!seesFirstPidNamespace()) {
     throw new EnvironmentError('Cannot redirect a service that runs already from within a pid namespace', 'run it outside of the container, or with --pid=host');
@@ -75,7 +84,8 @@ export function takeRunning(running: Running, options: { readonly servesOthers: 
     if (!options.servesOthers) throw new UserError(`Process ${pid}: ${whom}, which would get recorded answers too; --yes goes on`);
     options.note(`${whom}: they get recorded answers too until this ends`);
   }
-  return new RunningService(running, pid, network, options.note);
+  refuseUnixSockets(tgids, options.sockets, gateRefusal());
+  return new RunningService(running, pid, network, options);
 }
 
 /** Connections that others opened to it. */
@@ -92,15 +102,18 @@ class RunningService implements Confinement {
   readonly ipv6: boolean;
   readonly #network: string;
   readonly #note: (text: string) => void;
+  readonly #sockets: UnixPlan;
+  #unix: ReturnType<typeof confineUnixSockets>;
   readonly #watching = new AbortController();
   #trace: Trace | undefined;
   readonly #atExit = (): void => { this.#undo(); };
 
-  constructor(running: Running, pid: number, network: string, note: (text: string) => void) {
+  constructor(running: Running, pid: number, network: string, { note, sockets }: TakeOptions) {
     this.running = running;
     this.pid = pid;
     this.#network = network;
     this.#note = note;
+    this.#sockets = sockets;
     this.ipv6 = tcpTableIsThere(pid) && inNetworkOf(pid, 'ip6tables', ['-w', '-t', 'nat', '-S']).ok;
     if (!this.ipv6 && hasIpv6Addresses(pid)) {
       throw new EnvironmentError('Cannot confine the service: it has IPv6 addresses, and ip6tables does not work here', 'install ip6tables, or take IPv6 away from it');
@@ -152,7 +165,7 @@ class RunningService implements Confinement {
         'this needs iproute2 and a kernel with CONFIG_INET_DIAG_DESTROY; or let replay start the service: -- CMD');
     }
     this.#try(cgroup.path);
-    this.#sayUnixSockets(tgids);
+    this.#unix = confineUnixSockets(cgroup.path, owner, this.#sockets, () => processesOf(this.running), this.#note);
   }
 
   /** The cgroup whose processes are the service's; one that had to be made, with where its processes came from. */
@@ -224,11 +237,6 @@ class RunningService implements Confinement {
       'let replay start the service: -- CMD');
   }
 
-  #sayUnixSockets(tgids: readonly number[]): void {
-    const count = tgids.flatMap(socketsOf).filter((socket) => socketFacts(socket)?.family === 'unix').length;
-    if (count > 0) this.#note(`the service has ${count} unix ${count === 1 ? 'socket' : 'sockets'}: those of a service that runs already are not confined`);
-  }
-
   #write(trace: Trace): void {
     this.#trace = trace;
     writeTrace(trace);
@@ -239,6 +247,8 @@ class RunningService implements Confinement {
     const trace = this.#trace;
     this.#trace = undefined;
     if (trace === undefined) return;
+    this.#unix?.close();
+    this.#unix = undefined;
     for (const problem of undo(trace)) this.#note(`could not be undone: ${problem}; see koala-bpf clean`);
     // Its connections to us: so that its pools open real ones, and don't find out at the next call.
     this.#destroy(this.#olderSockets(processesOf(this.running)).connected);

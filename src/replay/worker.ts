@@ -28,6 +28,7 @@ import { Pack } from './pack.ts';
 import { join, RealWorld, type Dial, type Dialled } from './passthrough.ts';
 import type { IdleCall, World } from './played.ts';
 import { Player } from './player.ts';
+import { playedName } from './running-unix.ts';
 import { listensItself, type Running } from './running.ts';
 import { packedResult, type Result, type Task } from './task.ts';
 import { Tracker, type TrackerSource } from './tracker.ts';
@@ -38,7 +39,7 @@ export interface WorkerStart {
   readonly ipv6: boolean;
   /** Set: its network is shared with others. */
   readonly running?: Running;
-  /** Paths of recorded unix sockets: the one at index N is to be played at `playedSocket(pid, N)`. */
+  /** Paths of recorded unix sockets: the one at index N is to be played at `playedSocket(pid, N)`, or at `playedName(…, N)` for a service that runs already. */
   readonly sockets: readonly string[];
   readonly world: World;
   /** Sessions whose calls may be asked for while none is played (the SUT's start). */
@@ -190,7 +191,7 @@ function listenAt(path: string, destination: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer({ allowHalfOpen: true }, (socket) => { playOn(socket, destination, 0); });
     server.on('error', reject);
-    server.listen({ path, backlog: BACKLOG, readableAll: true, writableAll: true }, () => { resolve(server); });
+    server.listen({ path, backlog: BACKLOG, ...(path.startsWith('\0') ? {} : { readableAll: true, writableAll: true }) }, () => { resolve(server); });
   });
 }
 
@@ -226,7 +227,7 @@ for (const session of learn) engine.learn(session);
 const [v4, v6] = await Promise.all([
   listenOn('127.0.0.1', 'udp4'),
   ipv6 ? listenOn('::1', 'udp6') : undefined,
-  ...sockets.map((path, index) => listenAt(playedSocket(pid, index), `unix:${path}`)),
+  ...sockets.map((path, index) => listenAt(running === undefined ? playedSocket(pid, index) : playedName(ourselves(), index), `unix:${path}`)),
 ]);
 if (tracker !== undefined) setInterval(() => { tracker.follow(); }, FOLLOW_EVERY_MS).unref();
 parentPort?.on('message', (message: ToWorker) => {

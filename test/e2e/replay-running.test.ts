@@ -280,15 +280,6 @@ describe('replay against a service that runs already', function () {
     assert.equal(outcome.status, 0, outcome.stdout + outcome.stderr);
   });
 
-  it('is skipped, with the reason, where a session calls a unix socket', async () => {
-    const port = await freePort();
-    const service = await run(startService(port));
-    const one = planned([{ to: 'unix:/run/db.sock', send: 'x', read: 1 }], ['x'], [call({ to: 'unix:/run/db.sock', request: 'x', response: 'x' })]);
-    const { replayed } = await play([one, asking('127.0.0.1:9', 'bbbb')], { command: [], running: { pid: service.pid }, sut: { host: '127.0.0.1', port } });
-    assert.deepEqual(verdicts(replayed), ['skipped', 'same']);
-    assert.match(replayed[0]?.reason ?? '', /unix sockets of a service that runs already/);
-  });
-
   it('leaves nothing for clean to find', () => {
     assert.deepEqual(clean(), []);
   });

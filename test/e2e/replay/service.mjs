@@ -29,6 +29,8 @@ function call({ to, send, read, keep, timeoutMs = 3000 }) {
       clearTimeout(timer);
       socket.removeAllListeners();
       socket.on('error', () => {});
+      // As pools do: what its server has ended is not taken again.
+      socket.on('end', () => socket.destroy());
       if (!keep) socket.destroy();
       resolve(result);
     };

@@ -4,8 +4,9 @@ import { EnvironmentError, UserError } from '../../../src/errors.ts';
 
 describe('the flags that let the real world in', () => {
   it('take addresses, ports, names and operations; names mean what they mean here', async () => {
-    const { addresses, names, operations } = await bypassedOf({}, ['10.0.0.1:80,:9000', '10.0.0.2', '[::1]:5', 'localhost:443', 'GET config.internal/*', 'redis publish']);
+    const { addresses, names, operations, sockets } = await bypassedOf({}, ['unix:/run/a.sock', '10.0.0.1:80,:9000', '10.0.0.2', '[::1]:5', 'localhost:443', 'GET config.internal/*', 'redis publish']);
     assert.deepEqual(addresses, [{ host: '10.0.0.1', port: 80 }, { port: 9000 }, { host: '10.0.0.2' }, { host: '::1', port: 5 }]);
+    assert.deepEqual(sockets, ['/run/a.sock']);
     assert.deepEqual(names.map(({ name, port }) => [name, port]), [['localhost', 443]]);
     assert.ok(names[0]?.addresses.some((address) => address === '127.0.0.1' || address === '::1'));
     assert.deepEqual(operations, [{ protocol: 'http', method: 'GET', target: 'config.internal/*' }, { protocol: 'redis', command: 'publish' }]);

@@ -43,4 +43,10 @@ describe('what is let through to the real world', () => {
     assert.equal(withoutBypassed(unread, bypassing({ addresses: [{ port: 80 }] })).certificate.state, 'incomplete');
     assert.equal(withoutBypassed(one, NOTHING_BYPASSED), one);
   });
+
+  it('is a unix socket by its path: recorded calls to it are none to be made', () => {
+    const one = session({ request: '', response: '', calls: [call({ to: 'unix:/run/a.sock', request: 'a', response: 'b' }), call({ to: 'unix:/run/b.sock', request: 'a', response: 'b' })] });
+    const { outbound } = withoutBypassed(one, bypassing({ sockets: ['/run/a.sock'] }));
+    assert.deepEqual(outbound.map(isAgreed), [true, false]);
+  });
 });
