@@ -6,6 +6,7 @@ import { processFacts } from '../kernel/processes.ts';
 import { beginWatching } from '../record/begin.ts';
 import { startHeld } from '../record/child.ts';
 import type { HeldChild } from '../record/child.ts';
+import { checkSize, launchesOf, launchOf } from '../record/launch.ts';
 import { followNewcomers } from '../record/newcomers.ts';
 import type { RecordedSummary, Recorder } from '../record/recorder.ts';
 import { checkTargets } from '../record/targets.ts';
@@ -27,6 +28,7 @@ interface Flags extends RecorderFlags {
   all: boolean | undefined;
   out: string | undefined;
   duration: string | undefined;
+  keepEnvironment: boolean;
   json: boolean;
 }
 
@@ -58,6 +60,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('ring-bytes', { type: 'string', default: '16MiB', requiresArg: true, describe: 'kernel ring buffer: rounded up to a power of two' })
   .option('max-connections', { type: 'number', default: 65536, requiresArg: true, describe: 'open connections the kernel side keeps track of' })
   .option('max-message', { type: 'string', requiresArg: true, describe: 'keep at most this much of what one call moves; the rest is a declared gap (default: all)' })
+  .option('keep-environment', { type: 'boolean', default: false, describe: 'keep environment and arguments of the processes that are there, for replay --env-from recording: secrets' })
   .option('max-disk', { type: 'string', requiresArg: true, describe: 'drop the oldest segments so that the recording stays below this' })
   .option('min-free', { type: 'string', requiresArg: true, describe: 'stop before the file system has less than this free (default: 10%, at most 2GiB)' })
   .option('segment-bytes', { type: 'string', default: '64MiB', requiresArg: true, describe: 'size at which a new segment begins' })
@@ -79,7 +82,8 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   const signals = new Signals(child);
   let recorder: Recorder;
   try {
-    recorder = await startRecorder(options);
+    const launches = flags.keepEnvironment ? checkSize([...launchesOf(targets), ...(child === undefined ? [] : [launchOf(child.tgid, cmd)].filter((one) => one !== undefined))]) : [];
+    recorder = await startRecorder({ ...options, launches });
   } catch (error) {
     signals.close();
     child?.kill('SIGKILL');
@@ -217,6 +221,7 @@ function check(flags: Flags, cmd: readonly string[]): Targets {
   const some = targets.all || cmd.length > 0
     || targets.pids.length + targets.ports.length + targets.cgroups.length + targets.executables.length > 0;
   if (!some) throw new UserError('attach: say whom: --pid N, --port P, --unit U, --exe PATH, --cgroup PATH, --all, or -- CMD');
+  if (flags.keepEnvironment && targets.all) throw new UserError('--keep-environment is for processes that are named, not for --all');
   return targets;
 }
 

@@ -44,15 +44,16 @@ function checkExecutable(name: string): void {
   if (!found) throw new UserError(`Cannot start ${name}: there is no such executable command`);
 }
 
-/** Throws UserError for what can't be meant. */
-export function targetOf(flags: TargetFlags): Pick<ReplayOptions, 'command' | 'recordedClock' | 'running' | 'servesOthers' | 'sut'> {
-  const command = (flags['--'] ?? []).map(String);
+/** `recorded`: the command, where that is the recorded one's. Throws UserError for what can't be meant. */
+export function targetOf(flags: TargetFlags, recorded?: readonly string[]): Pick<ReplayOptions, 'command' | 'recordedClock' | 'running' | 'servesOthers' | 'sut'> {
+  const command = recorded ?? (flags['--'] ?? []).map(String);
   const sut = flags.sut === undefined ? {} : { sut: address(flags.sut) };
   const [executable] = command;
   const given = [flags.pid, flags.cgroup, executable].filter((one) => one !== undefined);
   if (given.length > 1) throw new UserError('replay takes one of --pid N, --cgroup PATH and -- CMD…: is the service to be started, or does it run already?');
   if (executable !== undefined) {
-    checkExecutable(executable);
+    // Where the recorded service found its own is for its PATH to say.
+    if (recorded === undefined) checkExecutable(executable);
     return { command, recordedClock: flags.clock === 'recorded', ...sut };
   }
   if (flags.pid === undefined && flags.cgroup === undefined) {

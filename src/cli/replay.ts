@@ -18,10 +18,11 @@ import { Lines, say, stdoutColours } from './output.ts';
 import { chosen, withChoice, type ChoiceFlags } from './replay-choice.ts';
 import { recordTo, ReplayRecording, withRecord, type RecordFlags } from './replay-record.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
+import { recordedLaunch, withLaunch, type LaunchFlags } from './replay-launch.ts';
 import { endingSignals } from './signals.ts';
 import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './replay-world.ts';
 
-interface Flags extends TargetFlags, WorldFlags, ChoiceFlags, RecordFlags {
+interface Flags extends TargetFlags, LaunchFlags, WorldFlags, ChoiceFlags, RecordFlags {
   paths: string[];
   json: boolean;
   onMiss: OnMiss;
@@ -49,7 +50,7 @@ export const command = 'replay <paths..>';
 export const describe = 'play sessions against a build of the service, nothing real behind it';
 
 export const builder = (yargs: Argv): Argv<Flags> =>
-  withRecord(withChoice(withWorld(withTarget(withQuiet(withJson(yargs))))))
+  withRecord(withChoice(withWorld(withLaunch(withTarget(withQuiet(withJson(yargs)))))))
     .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'recordings (folders), or session files as `export --format json` makes them' })
     .option('on-miss', {
       choices: ON_MISS, default: 'fail' as const,
@@ -114,8 +115,9 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY)) {
     throw new UserError(`--concurrency: ${concurrency} is not a whole number from 1 to ${MAX_CONCURRENCY}`);
   }
+  const launched = recordedLaunch(flags);
   const options = {
-    ...targetOf(flags), moved: movedOf(flags.map), pace: paceOf(flags.latency, flags.chunks), match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
+    ...targetOf(flags, launched?.command), ...(launched === undefined ? {} : { launch: launched.launch }), moved: movedOf(flags.map), pace: paceOf(flags.latency, flags.chunks), match, onMiss, threshold, allowIncomplete, quietMs: QUIET_MS,
     strict: flags.strict, explain: flags.explain, noise: noiseRules(flags.ignore ?? [], flags.noise ?? []), twice: flags.strict ? 'never' as const : 'different' as const,
     startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
     ...(concurrency === undefined ? {} : { concurrency }),

@@ -9,6 +9,7 @@ import type { ProbeOptions } from '../kernel/probes.ts';
 import { startThread } from '../kernel/thread.ts';
 import type { ProcessFacts } from '../kernel/processes.ts';
 import { hostFacts } from '../store/facts.ts';
+import type { Launch } from '../store/header.ts';
 import { lostEvent } from './losses.ts';
 import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared } from './control.ts';
 import type { Shared } from './control.ts';
@@ -18,6 +19,8 @@ export interface RecorderOptions extends ProbeOptions {
   readonly writer: Omit<PlainWriterOptions, 'facts'>;
   /** The user's flags as given, kept in the recording. */
   readonly filters: readonly string[];
+  /** Kept in the recording. */
+  readonly launches?: readonly Launch[];
 }
 
 export interface RecordedSummary {
@@ -61,7 +64,7 @@ export class Recorder {
     const workerData: WorkerInput = {
       shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,
       programs: probes.programs, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
-      writer: { ...options.writer, facts: hostFacts(probes.probe, options.filters) },
+      writer: { ...options.writer, facts: { ...hostFacts(probes.probe, options.filters), launches: options.launches ?? [] } },
     };
     for (const flag of WORKER_HEAP) setFlagsFromString(flag); // for isolates made from now on
     const worker = startThread('./worker', import.meta.url, workerData, { maxYoungGenerationSizeMb: WORKER_YOUNG_MB });

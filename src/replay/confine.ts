@@ -13,6 +13,7 @@ import type { Readable, Writable } from 'node:stream';
 import { EnvironmentError } from '../errors.ts';
 import { asInvoker } from '../kernel/invoker.ts';
 import { LISTEN, tcpSockets } from '../kernel/tcp-table.ts';
+import { LAUNCH, LAUNCH_FD } from './launch.ts';
 import { SCRATCH } from './mounts.ts';
 import type { Running } from './running.ts';
 
@@ -96,14 +97,17 @@ read -r go <&4
 exit 0
 `;
 
-/** Makes the namespace and leaves `command` waiting in it. Needs root (or a user namespace in which we are root). */
-export async function confine(command: readonly string[]): Promise<Confinement> {
-  const { argv, env } = asInvoker(command);
+/** Makes the namespace and leaves `command` waiting in it, `launch` (see launch.ts) being what it begins with. Needs root (or a user namespace in which we are root). */
+export async function confine(command: readonly string[], launch?: string): Promise<Confinement> {
+  const { argv, env } = asInvoker(launch === undefined ? command : [...LAUNCH, ...command]);
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'unshare', '--net', '--pid', '--mount', '--fork', '--kill-child',
     '--mount-proc', '--', 'sh', '-c', 'eval "$KOALA_INIT"', 'koala-bpf', ...argv], {
-    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe'], env: { ...env, KOALA_INIT: INIT }, detached: true,
+    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe', ...(launch === undefined ? [] : ['ignore', 'pipe'] as const)], env: { ...env, KOALA_INIT: INIT }, detached: true,
   });
   const control = child.stdio[4] as Writable;
+  const launching = (child.stdio as readonly unknown[])[LAUNCH_FD] as Writable | undefined;
+  launching?.on('error', () => { /* as with `control` */ });
+  launching?.end(launch ?? '', 'latin1');
   control.on('error', () => { /* it has ended, which `ended` tells */ });
   let tellEnded: (ended: Ended) => void = () => undefined;
   const ended = new Promise<Ended>((resolve) => { tellEnded = resolve; });

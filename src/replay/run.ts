@@ -14,6 +14,8 @@ import { confine, type Confinement } from './confine.ts';
 import { Conductor } from './conductor.ts';
 import { HostSockets } from './host-sockets.ts';
 import { hideSockets, leadToPlayed } from './mounts.ts';
+import { launchText } from './launch.ts';
+import type { Launch } from '../store/header.ts';
 import { Inbox } from './inbox.ts';
 import { Pack } from './pack.ts';
 import { dialReal } from './passthrough.ts';
@@ -55,6 +57,8 @@ export interface Loaded {
 export interface ReplayOptions extends WorldOptions {
   /** Starts the SUT; empty when it runs already. */
   readonly command: readonly string[];
+  /** What the command gets in place of our own environment, and the folder it begins in, where that is not ours. */
+  readonly launch?: Pick<Launch, 'environment'> & Partial<Pick<Launch, 'folder'>>;
   readonly running?: Running;
   /** What answers the SUT before it listens, first of all. */
   readonly startup?: readonly Plain[];
@@ -213,7 +217,7 @@ class Run {
     const wanted = Math.min(options.concurrency ?? (sessions.length < FEW ? 1 : availableParallelism()), sessions.length);
     const clock = options.recordedClock === true ? new RecordedClock(Math.min(...sessions.map(({ startedAtUs }) => startedAtUs)) / 1000) : undefined;
     const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []).filter((path) => world.bypassed.sockets?.includes(path) !== true);
-    const confinement = running === undefined ? await confine(clock?.wrapped(options.command) ?? options.command)
+    const confinement = running === undefined ? await confine(clock?.wrapped(options.command) ?? options.command, options.launch === undefined ? undefined : launchText(options.launch))
       : takeRunning(running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, note: (text) => { options.note(text); } });
     let probes: Probes | undefined;
     let worker: Worker | undefined;

@@ -1,6 +1,15 @@
 /** SegmentHeader of recording.proto: who recorded, where, and when, at the head of every segment. */
 import { messageType } from '../events/message.ts';
 
+/** How a process had been started; texts hold bytes as latin1. */
+export interface Launch {
+  readonly tgid: number;
+  readonly args: readonly string[];
+  /** NAME=VALUE. */
+  readonly environment: readonly string[];
+  readonly folder: string;
+}
+
 export interface SegmentHeader {
   readonly formatVersion: number;
   /** UUID text. */
@@ -17,6 +26,7 @@ export interface SegmentHeader {
   readonly continued: boolean;
   readonly connectionOffset: number;
   readonly highestConnection: number;
+  readonly launches: readonly Launch[];
 }
 
 export const uuidBytes = (id: string): Uint8Array => Buffer.from(id.replaceAll('-', ''), 'hex');
@@ -28,10 +38,14 @@ export function uuidText(bytes: Uint8Array): string {
 
 const long = (value: bigint) => ({ low: Number(BigInt.asIntN(32, value)), high: Number(value >> 32n) | 0, unsigned: true });
 
+const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+const latin1 = (some: Uint8Array): string => Buffer.from(some).toString('latin1');
+
 /** Length-delimited. */
 export function encodeHeader(header: SegmentHeader): Uint8Array {
   return messageType('SegmentHeader').encodeDelimited({
-    ...header, recordingId: uuidBytes(header.recordingId), unixNs: long(header.unixNs), monotonicNs: long(header.monotonicNs),
+    ...header, launches: header.launches.map(({ tgid, args, environment, folder }) => ({ tgid, args: args.map(bytes), environment: environment.map(bytes), folder: bytes(folder) })),
+    recordingId: uuidBytes(header.recordingId), unixNs: long(header.unixNs), monotonicNs: long(header.monotonicNs),
   }).finish();
 }
 
@@ -48,5 +62,8 @@ export function decodeHeader(payload: Uint8Array): SegmentHeader {
     probe: text('probe'), koalaVersion: text('koalaVersion'), filters: (fields.filters as unknown[]).map(String),
     continued: fields.continued === true, connectionOffset: Number(fields.connectionOffset),
     highestConnection: Number(fields.highestConnection),
+    launches: (fields.launches as Record<string, unknown>[]).map((launch) => ({
+      tgid: Number(launch.tgid), args: (launch.args as Uint8Array[]).map(latin1), environment: (launch.environment as Uint8Array[]).map(latin1), folder: latin1(launch.folder as Uint8Array),
+    })),
   };
 }

@@ -20,7 +20,7 @@ import {
   BLOCK_HAS_HEADER, BLOCK_HEADER_BYTES, BLOCK_IS_SNAPSHOT, BLOCK_TARGET_BYTES, FORMAT_VERSION, MAX_SEQUENCE,
   segmentName, writeBlockHeader, writePrelude,
 } from './format.ts';
-import { encodeHeader, uuidBytes } from './header.ts';
+import { encodeHeader, uuidBytes, type Launch } from './header.ts';
 import { LeftOut } from './left-out.ts';
 import type { BypassAddress } from './left-out.ts';
 import { LiveState } from './live.ts';
@@ -41,6 +41,8 @@ export interface RecorderFacts {
   readonly koalaVersion: string;
   /** As the user gave them. */
   readonly filters: readonly string[];
+  /** How those that are recorded had been started, where that shall be kept. */
+  readonly launches?: readonly Launch[];
 }
 
 export interface WriterOptions {
@@ -280,7 +282,7 @@ export class SegmentWriter {
     });
     const payload = encodeHeader({
       formatVersion: FORMAT_VERSION, recordingId: this.recordingId, sequence: this.#sequence, ...this.#pair,
-      ...this.#options.facts, continued, connectionOffset: this.connectionOffset, highestConnection: this.#highestConnection,
+      launches: [], ...this.#options.facts, continued, connectionOffset: this.connectionOffset, highestConnection: this.#highestConnection,
     });
     const header = Buffer.alloc(BLOCK_HEADER_BYTES);
     writeBlockHeader(header, {
