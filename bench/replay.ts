@@ -1,6 +1,6 @@
 /**
  * How fast sessions are replayed: against a service that does next to nothing, so that what is measured is the replayer. Run:
- * `npx tsx bench/replay.ts [--sessions N] [--rounds N]`. Needs root and a C compiler. Rates are from the first verdict to the
+ * `npx tsx bench/replay.ts [--sessions N] [--rounds N] [--only REGEX]`. Needs root and a C compiler. Rates are from the first verdict to the
  * last; variants take turns, so that what else the machine does meets all of them.
  */
 import { execFileSync } from 'node:child_process';
@@ -16,7 +16,7 @@ const PORT = 18_090;
 const DEPENDENCY = '10.1.2.3:80';
 const START_US = 1_700_000_000_000_000;
 
-const { values } = parseArgs({ options: { sessions: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '3' } } });
+const { values } = parseArgs({ options: { only: { type: 'string' }, sessions: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '3' } } });
 const ROUNDS = Number(values.rounds);
 const SESSIONS = Number(values.sessions);
 
@@ -32,13 +32,22 @@ function callOf(item: number): OutboundTalk {
   };
 }
 
+/** Clients that are connected at a time, where a connection carries several sessions. */
+const CLIENTS = 16;
+
+/** The client connection of session `n`: each carries `kept` of them, CLIENTS are open at a time and take turns. */
+function clientOf(n: number, kept: number): number {
+  return kept === 1 ? n : Math.floor(n / (CLIENTS * kept)) * CLIENTS + (n % CLIENTS);
+}
+
 /** Session `n` of those that make `calls` calls each, no two of them equal. */
-function sessionOf(n: number, calls: number): Session {
+function sessionOf(n: number, calls: number, kept: number): Session {
+  const client = clientOf(n, kept);
   const target = calls === 0 ? `/plain/${n}` : `/calls/${n * calls}/${calls}`;
   return {
     id: `s${n}`, startedAtUs: START_US, durationMs: 1, entry: 'request', process: { tgid: 1, command: 'service' },
     inbound: {
-      connection: { id: `${n}`, local: `127.0.0.1:${PORT}`, remote: `10.9.${(n >> 8) & 255}.${n & 255}:50000`, protocol: 'http' },
+      connection: { id: `${client}`, local: `127.0.0.1:${PORT}`, remote: `10.9.${(client >> 8) & 255}.${client & 255}:50000`, protocol: 'http' },
       request: [chunk(`GET ${target} HTTP/1.1\r\nHost: service\r\n\r\n`, 0)],
       response: [chunk('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 100)],
     },
@@ -54,18 +63,25 @@ interface Variant {
   readonly played?: number;
   readonly calls: number;
   readonly concurrency: number;
+  /** Sessions that came in by one client connection, one after the other; 1 by default. */
+  readonly kept?: number;
 }
 
-const VARIANTS: readonly Variant[] = [
+const ALL: readonly Variant[] = [
   { name: 'no calls', sessions: SESSIONS, calls: 0, concurrency: 1 },
   { name: 'no calls', sessions: SESSIONS, calls: 0, concurrency: 2 },
   { name: 'no calls', sessions: SESSIONS, calls: 0, concurrency: 8 },
+  { name: 'no calls, 50 on each client connection', sessions: SESSIONS, calls: 0, concurrency: 1, kept: 50 },
+  { name: 'no calls, 50 on each client connection', sessions: SESSIONS, calls: 0, concurrency: 8, kept: 50 },
   { name: '4 calls each', sessions: SESSIONS / 4, calls: 4, concurrency: 1 },
   { name: '4 calls each', sessions: SESSIONS / 4, calls: 4, concurrency: 8 },
   { name: '125 calls each, 6,000 in all', sessions: 48, calls: 125, concurrency: 8 },
   { name: '125 calls each, 200,000 in all', sessions: 1_600, played: 48, calls: 125, concurrency: 8 },
   { name: '10,000 calls in one', sessions: 2, calls: 10_000, concurrency: 1 },
 ];
+
+const { only } = values;
+const VARIANTS = ALL.filter(({ name }) => only === undefined || new RegExp(only).test(name));
 
 interface Outcome {
   readonly perSecond: number;
@@ -75,8 +91,8 @@ interface Outcome {
   readonly facts: RunFacts | undefined;
 }
 
-async function run({ sessions: count, played = count, calls, concurrency }: Variant, service: string): Promise<Outcome> {
-  const sessions = Array.from({ length: count }, (_, n) => ({ session: sessionOf(n, calls) }));
+async function run({ sessions: count, played = count, calls, concurrency, kept = 1 }: Variant, service: string): Promise<Outcome> {
+  const sessions = Array.from({ length: count }, (_, n) => ({ session: sessionOf(n, calls, kept) }));
   let facts: RunFacts | undefined;
   const options: ReplayOptions = {
     command: [service, String(PORT), '32', ...DEPENDENCY.split(':')], concurrency, match: 'sim', threshold: 0.7, onMiss: 'fail',

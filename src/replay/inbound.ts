@@ -1,9 +1,7 @@
 /** Plays the client of a session: sends the recorded request, reads the SUT's answer. Every wait has a bound. */
-import { Socket } from 'node:net';
-import { canonicalHost, formatAddress, parseAddress, type Address } from '../bytes/address.ts';
-import { connectMarked } from '../kernel/namespace.ts';
+import { parseAddress } from '../bytes/address.ts';
 import { bytesOf } from './calls.ts';
-import { OUR_MARK } from './confine.ts';
+import { dial, type ClientConnection, type ClientConnections, type Dialling } from './client-connections.ts';
 import type { ResponseEnd, World } from './played.ts';
 import type { Frame, Protocol } from '../protocols/protocol.ts';
 import type { Talk } from '../sessions/session.ts';
@@ -14,50 +12,44 @@ const SHORT_QUIET_MS = 20;
 const HALF_CLOSE_MS = 200;
 /** An answer may be so much longer than the recorded one: more is not kept. */
 const MAX_LONGER_BYTES = 256 << 20;
-const CONNECT_AGAIN_MS = [5, 20, 100, 400];
+/** So long without a word, and connections that are kept for later sessions may be what the service waits for. */
+const RELEASE_AFTER_MS = 250;
 
 export interface Heard {
   readonly response: Uint8Array;
   readonly end: ResponseEnd;
 }
 
-export interface Dialling {
-  readonly sut: Address;
-  /** False: who refuses is not asked again. */
-  readonly patient: () => boolean;
-  /** Told our end of the connection, "IP:PORT", before anything is sent. */
-  readonly dialled: (local: string) => void;
-}
-
-/** A connection to the SUT from the address of the recorded client (its port too, if it is free); retried briefly when it refuses. */
-async function dial({ sut, patient }: Dialling, client: Address | undefined): Promise<Socket | undefined> {
-  let from = client;
-  for (let attempt = 0; ;) {
-    try {
-      const fd = connectMarked(sut, OUR_MARK, from);
-      return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-    } catch (error) {
-      const taken = ['EADDRNOTAVAIL', 'EADDRINUSE'].includes((error as NodeJS.ErrnoException).code ?? '');
-      if (taken && from !== undefined && from.port !== 0) {
-        from = { host: from.host, port: 0 };
-        continue;
-      }
-      const pauseMs = CONNECT_AGAIN_MS[attempt];
-      if (pauseMs === undefined || !patient()) return undefined;
-      attempt += 1;
-      await new Promise((resolve) => { setTimeout(resolve, pauseMs); });
-    }
-  }
+export interface ClientOptions extends Dialling {
+  /** Told our end of the connection, "IP:PORT", and where the request begins on it, before anything is sent. */
+  readonly dialled: (local: string, position: number) => void;
+  readonly connections: ClientConnections;
+  /** The client connection that it was recorded on. */
+  readonly line: string;
+  /** Whether a later session of that line is waiting. */
+  readonly goesOn: () => boolean;
+  /** The SUT has begun to do something with the request. */
+  readonly isUnderWay: () => boolean;
+  readonly world: Pick<World, 'answerMs' | 'quietMs'>;
 }
 
 /** Sends `talk`'s request and returns what came back; `recordedBytes` had when it was recorded. Never throws for what the SUT does. */
-export async function playClient(
-  talk: Talk, recordedBytes: number, dialling: Dialling, protocol: Protocol | undefined, world: Pick<World, 'answerMs' | 'quietMs'>,
-): Promise<Heard> {
-  const socket = await dial(dialling, parseAddress(talk.connection.remote));
-  if (socket === undefined) return { response: new Uint8Array(0), end: 'refused' };
-  const { localAddress, localPort } = socket;
-  if (localAddress !== undefined) dialling.dialled(formatAddress({ host: canonicalHost(localAddress) ?? localAddress, port: localPort ?? 0 }));
+export async function playClient(talk: Talk, recordedBytes: number, protocol: Protocol | undefined, options: ClientOptions): Promise<Heard> {
+  const { connections, line } = options;
+  const kept = connections.take(line);
+  if (kept !== undefined) {
+    const heard = await exchange(kept, talk, recordedBytes, protocol, options);
+    // It was ended at the moment it was used again: as any client does, once more on a new one.
+    if (heard.response.length > 0 || !['fin', 'reset'].includes(heard.end) || options.isUnderWay()) return heard;
+  }
+  const connection = await dial(options, parseAddress(talk.connection.remote));
+  return connection === undefined ? { response: new Uint8Array(0), end: 'refused' } : exchange(connection, talk, recordedBytes, protocol, options);
+}
+
+async function exchange(connection: ClientConnection, talk: Talk, recordedBytes: number, protocol: Protocol | undefined, options: ClientOptions): Promise<Heard> {
+  const { world, connections, line } = options;
+  const { socket, local, position } = connection;
+  if (local !== undefined) options.dialled(local, position);
   const request = bytesOf(talk.request);
   const framer = protocol?.framer();
   const frames: Frame[] = [];
@@ -72,6 +64,7 @@ export async function playClient(
     let timer: NodeJS.Timeout | undefined;
     /** Set once it is as long as recorded: what goes on from there (a stream of events) has this long to end. */
     let last: NodeJS.Timeout | undefined;
+    const release = setTimeout(() => { connections.release(); }, RELEASE_AFTER_MS);
     const wait = (ms: number, then: () => void): void => {
       clearTimeout(timer);
       timer = setTimeout(then, ms);
@@ -79,6 +72,7 @@ export async function playClient(
     const done = (how: ResponseEnd): void => {
       clearTimeout(timer);
       clearTimeout(last);
+      clearTimeout(release);
       resolve(how);
     };
     const waitForFirst = (): void => {
@@ -88,22 +82,23 @@ export async function playClient(
         wait(HALF_CLOSE_MS, () => { socket.end(); wait(world.answerMs, () => { done('timeout'); }); });
       } else wait(world.answerMs, () => { done('timeout'); });
     };
-    socket.on('data', (chunk: Buffer) => {
-      parts.push(chunk);
-      bytes += chunk.length;
-      framer?.push('server', chunk, frames);
-      if (bytes >= recordedBytes) last ??= setTimeout(() => { done('timeout'); }, world.answerMs);
-      if (isWhole()) done('message');
-      else if (bytes > recordedBytes + MAX_LONGER_BYTES) done('timeout');
-      else if (isFramed()) wait(world.answerMs, () => { done('timeout'); });
-      else wait(bytes >= recordedBytes ? SHORT_QUIET_MS : world.quietMs, () => { done('quiet'); });
+    connection.readTo({
+      data: (chunk) => {
+        parts.push(chunk);
+        bytes += chunk.length;
+        framer?.push('server', chunk, frames);
+        if (bytes >= recordedBytes) last ??= setTimeout(() => { done('timeout'); }, world.answerMs);
+        if (isWhole()) done('message');
+        else if (bytes > recordedBytes + MAX_LONGER_BYTES) done('timeout');
+        else if (isFramed()) wait(world.answerMs, () => { done('timeout'); });
+        else wait(bytes >= recordedBytes ? SHORT_QUIET_MS : world.quietMs, () => { done('quiet'); });
+      },
+      ended: (how) => { done(how); },
     });
-    socket.on('end', () => { done('fin'); });
-    socket.on('error', (error: NodeJS.ErrnoException) => { done(error.code === 'ECONNREFUSED' ? 'refused' : 'reset'); });
-    socket.on('close', () => { done('fin'); });
     socket.write(request);
     waitForFirst();
   });
-  socket.destroy();
-  return { response: Buffer.concat(parts), end };
+  if (end === 'message' && !connection.isOver && options.goesOn()) connections.keep(line, connection);
+  else connection.close();
+  return { response: parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts), end };
 }

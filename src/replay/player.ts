@@ -4,9 +4,10 @@ import type { Session } from '../sessions/session.ts';
 import type { Entry } from './schedule.ts';
 import { Schedule } from './schedule.ts';
 import type { Engine } from './engine.ts';
+import { ClientPlaces } from './client-places.ts';
 import { FaultRules } from './fault-rules.ts';
 import { failedCalls, faultsOf } from './faults.ts';
-import type { Heard } from './inbound.ts';
+import type { ClientOptions, Heard } from './inbound.ts';
 import type { TcpSocket } from '../kernel/tcp-table.ts';
 import type { Play } from './play.ts';
 import { coarseDemands } from './demands.ts';
@@ -30,8 +31,6 @@ const LOOK_AT_RULES_MS = 50;
 /** Sessions that have their answer and wait for their last calls; so many are no burden. */
 const MAX_SETTLING = 256;
 const LOOK_AHEAD = 64;
-/** Clients that are remembered. */
-const MAX_CLIENTS = 4_096;
 
 export interface PlayerOptions {
   readonly engine: Engine;
@@ -43,8 +42,8 @@ export interface PlayerOptions {
   failsByItself(destination: string): boolean;
   /** The run can't go on. */
   failed(error: unknown): void;
-  /** Plays the client of a session; `dialled` is told its end of the connection. */
-  client(task: Task, dialled: (local: string) => void): Promise<Heard>;
+  /** Plays the client of a session. */
+  client(task: Task, line: ClientLine): Promise<Heard>;
   /** Whether the kernel is asked whose a call is. */
   readonly tracked: boolean;
   /** Whether some connection holds the beginning of a request. */
@@ -52,19 +51,19 @@ export interface PlayerOptions {
   report(result: Result): void;
 }
 
+export type ClientLine = Pick<ClientOptions, 'line' | 'dialled' | 'goesOn' | 'isUnderWay'>;
+
 class Turn implements Entry {
   readonly task: Task;
+  readonly line: string;
   readonly #engine: Engine;
   #coarse: ReadonlyMap<string, string> | undefined;
 
   constructor(task: Task, engine: Engine) {
     this.task = task;
     this.#engine = engine;
-  }
-
-  get line(): string {
-    const { id, local, remote } = this.task.session.inbound.connection;
-    return `${id} ${remote} ${local}`;
+    const { id, local, remote } = task.session.inbound.connection;
+    this.line = `${id} ${remote} ${local}`;
   }
 
   get alone(): boolean {
@@ -80,8 +79,7 @@ class Turn implements Entry {
 export class Player {
   readonly #options: PlayerOptions;
   readonly #schedule: Schedule<Turn>;
-  /** Sessions by their client's address, while in play and some time after: late calls are known for theirs. */
-  readonly #clients = new Map<string, { readonly play: Play; readonly sinceUs: number }>();
+  readonly #places = new ClientPlaces();
   /** When each session in play began. */
   readonly #began = new Map<Turn, number>();
   #clock = 0;
@@ -104,13 +102,9 @@ export class Player {
     return this.#clock + 1;
   }
 
-  /**
-   * The session whose client's end of the connection is `client`; it may be over. Undefined where the service took that connection
-   * (µs, monotonic) before the session was begun that has the address now, or where it is no client of ours.
-   */
-  playOf(client: string, openedAtUs: number): Play | undefined {
-    const known = this.#clients.get(client);
-    return known === undefined || openedAtUs < known.sinceUs ? undefined : known.play;
+  /** As `ClientPlaces.playOf`. */
+  playOf(client: string, position: number, openedAtUs: number): Play | undefined {
+    return this.#places.playOf(client, position, openedAtUs);
   }
 
   take(tasks: readonly Task[]): void {
@@ -139,7 +133,10 @@ export class Player {
     const play = engine.begin(task.session);
     const beganAt = performance.now();
     const sinceUs = Number(process.hrtime.bigint() / 1000n);
-    const { response, end } = await this.#options.client(task, (local) => { this.#known(local, play, sinceUs); });
+    const { response, end } = await this.#options.client(task, {
+      line: turn.line, dialled: (local, position) => { this.#places.know(local, position, play, sinceUs); },
+      goesOn: () => this.#schedule.goesOn(turn.line), isUnderWay: () => play.calls.length > 0,
+    });
     const durationMs = performance.now() - beganAt;
     if (play.awaited.length > 0 || this.#isPending()) {
       this.#schedule.answered(turn);
@@ -205,16 +202,6 @@ export class Player {
       const timer = setTimeout(done, ms);
       play.onCall = done;
     });
-  }
-
-  #known(local: string, play: Play, sinceUs: number): void {
-    this.#clients.delete(local);
-    this.#clients.set(local, { play, sinceUs });
-    if (this.#clients.size <= MAX_CLIENTS) return;
-    for (const [oldest, its] of this.#clients) {
-      if (its.play.over) this.#clients.delete(oldest);
-      if (this.#clients.size <= MAX_CLIENTS) return;
-    }
   }
 }
 

@@ -41,6 +41,8 @@ export class Schedule<T extends Entry> {
   readonly #active = new Set<T>();
   readonly #inPlay = new Map<T, ReadonlyMap<string, string>>();
   readonly #lines = new Set<string>();
+  /** How many wait, by their line. */
+  readonly #toCome = new Map<string, number>();
   readonly #answers = new Map<string, { answer: string; count: number }>();
   /** Sessions that are done, of which late calls may come yet: one that is to be alone waits for those too. */
   late = 0;
@@ -65,9 +67,15 @@ export class Schedule<T extends Entry> {
     return this.#inPlay.size;
   }
 
+  /** Whether one of this line waits. */
+  goesOn(line: string): boolean {
+    return this.#toCome.has(line);
+  }
+
   /** `first`: before all that wait. */
   add(entry: T, first = false): void {
     const waiting = { entry, held: false, overtaken: 0 };
+    this.#toCome.set(entry.line, (this.#toCome.get(entry.line) ?? 0) + 1);
     if (!first) this.#waiting.push(waiting);
     else this.#waiting.splice(this.#from, 0, waiting);
   }
@@ -124,6 +132,9 @@ export class Schedule<T extends Entry> {
       }
     } else this.#waiting.splice(at, 1);
     if (held) this.#serialised += 1;
+    const left = (this.#toCome.get(entry.line) ?? 1) - 1;
+    if (left === 0) this.#toCome.delete(entry.line);
+    else this.#toCome.set(entry.line, left);
     this.#active.add(entry);
     this.#lines.add(entry.line);
     this.#alone = entry.alone;

@@ -14,6 +14,7 @@ import { protocolNamed, recognise } from '../protocols/index.ts';
 import type { Session } from '../sessions/session.ts';
 import { neverConnected } from './calls.ts';
 import { isBypassedAddress } from './bypass.ts';
+import { ClientConnections } from './client-connections.ts';
 import { ClockHand } from './clock.ts';
 import { canonicalDestination } from './destination.ts';
 import { DNS_PORT, OUTBOUND_PORT, type Listening } from './confine.ts';
@@ -97,6 +98,7 @@ const engine = new Engine(world, { equal: equalByProtocol, similarity }, {
 const names = new Names(world.names, Object.keys(world.protocols), world.bypassed, world.moved);
 const real = new RealWorld(running !== undefined, toMain);
 const connections = new Set<OutboundConnection>();
+const clients = new ClientConnections();
 const tracker = source === undefined ? undefined : new Tracker(source);
 /** Destinations that the SUT could not connect to when no session asked it to. */
 const failing = new Set((background?.outbound ?? []).filter(neverConnected).map(({ connection }) => canonicalDestination(connection.remote)));
@@ -119,9 +121,9 @@ function tell(): void {
 
 const player = new Player({
   engine, concurrency, report, faultChain: running === undefined ? FAULT_CHAIN : chainOf(ourselves(), 'F'),
-  client: ({ session: { inbound, startedAtUs }, responseBytes, sut }, dialled) => {
+  client: ({ session: { inbound, startedAtUs }, responseBytes, sut }, line) => {
     hand?.set(startedAtUs / 1000);
-    return playClient(inbound, responseBytes, { sut, dialled, patient: () => !hasEnded }, protocolNamed(inbound.connection.protocol), world);
+    return playClient(inbound, responseBytes, protocolNamed(inbound.connection.protocol), { ...line, sut, connections: clients, patient: () => !hasEnded, world });
   },
   tracked: tracker !== undefined,
   sockets: () => tcpSockets(pid),
@@ -137,7 +139,7 @@ const player = new Player({
 /** Whose call begins at `position` of the connection between these two, as the service sees them. */
 function ownerAt(local: string, remote: string, position: number): CallOwner | undefined {
   const owner = tracker?.ownerOf(local, remote, position);
-  return owner === undefined ? undefined : { play: player.playOf(owner.client, owner.openedAtUs), certainty: owner.certainty };
+  return owner === undefined ? undefined : { play: player.playOf(owner.client, owner.position, owner.openedAtUs), certainty: owner.certainty };
 }
 
 function accepted(socket: Socket): void {

@@ -18,7 +18,7 @@ function playerOf(more: Partial<PlayerOptions> = {}): { player: Player; results:
   const player = new Player({
     engine, concurrency: 1, tracked: true, faultChain: '', sockets: () => [], failsByItself: () => false, hasPending: () => false,
     failed: (error) => { failed.push(error); }, report: (result) => { results.push(result); },
-    client: (_, dialled) => { dialled('10.0.0.9:50000'); return Promise.resolve({ response: new Uint8Array(0), end: 'message' as const }); },
+    client: (_, { dialled }) => { dialled('10.0.0.9:50000', 0); return Promise.resolve({ response: new Uint8Array(0), end: 'message' as const }); },
     ...more,
   });
   return { player, results, failed, tasks: sessions.map((one, at) => taskOf(at, one, { host: '127.0.0.1', port: 1 }, { again: false, alone: false })) };
@@ -37,13 +37,13 @@ describe('a client that is played', () => {
     player.take(tasks.slice(0, 1));
     await until(() => results.length === 1);
     const betweenUs = nowUs();
-    assert.equal(player.playOf('10.0.0.9:50000', betweenUs)?.session.id, 'a');
-    assert.equal(player.playOf('10.0.0.9:50001', betweenUs), undefined);
+    assert.equal(player.playOf('10.0.0.9:50000', 0, betweenUs)?.session.id, 'a');
+    assert.equal(player.playOf('10.0.0.9:50001', 0, betweenUs), undefined);
     await until(() => nowUs() > betweenUs + 10);
     player.take(tasks.slice(1));
     await until(() => results.length === 2);
-    assert.equal(player.playOf('10.0.0.9:50000', nowUs())?.session.id, 'b');
-    assert.equal(player.playOf('10.0.0.9:50000', betweenUs), undefined, 'that connection was no client of the second session');
+    assert.equal(player.playOf('10.0.0.9:50000', 0, nowUs())?.session.id, 'b');
+    assert.equal(player.playOf('10.0.0.9:50000', 0, betweenUs), undefined, 'that connection was no client of the second session');
   });
 
   it('tells of what goes wrong, and does not let it pass', async () => {

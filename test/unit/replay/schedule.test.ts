@@ -51,6 +51,16 @@ describe('the schedule of sessions', () => {
     assert.equal(schedule.serialised, 0);
   });
 
+  it('knows of a client connection whether one of its sessions is still to begin', () => {
+    const turns = [new Turn('a', { line: 'x' }), new Turn('b', { line: 'y' }), new Turn('c', { line: 'x' })];
+    const schedule = scheduleOf(turns, 2);
+    assert.equal(begun(schedule), 'a b');
+    assert.deepEqual(['x', 'y', 'z'].map((line) => schedule.goesOn(line)), [true, false, false]);
+    schedule.answered(turns[0] as Turn);
+    assert.equal(begun(schedule), 'c');
+    assert.equal(schedule.goesOn('x'), false);
+  });
+
   it('lets only so many settle', () => {
     const turns = ['a', 'b', 'c', 'd'].map((name) => new Turn(name));
     const schedule = scheduleOf(turns, 1);
