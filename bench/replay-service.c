@@ -1,9 +1,11 @@
 /*
  * The simplest service there is, for bench/replay.ts: threads that accept, answer one request after the other with "ok", and
  * before that, asked for /calls/FIRST/COUNT, ask their dependency for so many items, one after the other, on a connection each
- * has for itself. Build: cc -O2 -pthread. Run: replay-service PORT THREADS DEPENDENCY-IP DEPENDENCY-PORT
+ * has for itself. Build: cc -O2 -pthread. Run: replay-service PORT THREADS DEPENDENCY-IP DEPENDENCY-PORT [TIMES]
+ * TIMES: a file to which the nanoseconds of each call are appended, a line each.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 4096 };
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-static int listener;
+static int listener, times = -1;
 static struct sockaddr_in dependency;
 
 static void no_delay(int fd)
@@ -59,9 +62,17 @@ static void ask(int *upstream, int item)
 		if (connect(*upstream, (struct sockaddr *)&dependency, sizeof(dependency)) < 0)
 			exit(3);
 	}
+	struct timespec from, to;
+	clock_gettime(CLOCK_MONOTONIC, &from);
 	if (write(*upstream, buffer, size) != size || !read_message(*upstream, buffer)) {
 		close(*upstream);
 		*upstream = -1;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	if (times >= 0) {
+		size = snprintf(buffer, sizeof(buffer), "%ld\n", (to.tv_sec - from.tv_sec) * 1000000000L + to.tv_nsec - from.tv_nsec);
+		if (write(times, buffer, size) != size)
+			exit(4);
 	}
 }
 
@@ -95,8 +106,10 @@ int main(int argc, char **argv)
 	int one = 1;
 	pthread_t thread;
 
-	if (argc != 5)
+	if (argc != 5 && argc != 6)
 		return 2;
+	if (argc == 6)
+		times = open(argv[5], O_WRONLY | O_CREAT | O_APPEND, 0644);
 	signal(SIGPIPE, SIG_IGN);
 	address.sin_port = htons(atoi(argv[1]));
 	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);

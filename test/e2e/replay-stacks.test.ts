@@ -1,26 +1,22 @@
 /** Real stacks, recorded from their start, replayed with all their dependencies stopped: the same build, and a changed one. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { load } from '../../src/replay/load.ts';
 import { isAgreed } from '../../src/replay/played.ts';
 import type { Replayed, ReplayedCall } from '../../src/replay/replayed.ts';
 import { sessionSummary } from '../../src/replay/verdict.ts';
-import { koala, Recorder, whyNotRecordable } from './recorder.ts';
+import { koala, whyNotRecordable } from './recorder.ts';
 import { cannotReplay } from './replay/stage.ts';
-import { Clients } from './services/client.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
-import { until } from './services/dependency.ts';
-import { ridMaker } from './services/rid.ts';
 import type { Built } from './stacks/built.ts';
 import { goBuild, goStack } from './stacks/go.ts';
 import { javaBuild, javaStack } from './stacks/java.ts';
 import { nodeBuild, nodeStack } from './stacks/node.ts';
 import { phpBuild, phpStack } from './stacks/php.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
-import { CHANGES, logins, request, type Change, type Signs, type Stack } from './stacks/stack.ts';
+import { record, REQUESTS } from './stacks/recorded.ts';
+import { CHANGES, type Change, type Signs, type Stack } from './stacks/stack.ts';
 
-const REQUESTS = 120;
 /** Three runs in a row: so many sessions at a time. */
 const RUNS = [1, 8, 8] as const;
 
@@ -41,28 +37,6 @@ async function replayAll(dir: string, concurrency: number, command: readonly str
   const { exit, stdout, stderr } = await koala(['replay', dir, '--json', ...flags, '--concurrency', String(concurrency), '--', ...command], 150_000);
   const lines = stdout.map((line) => JSON.parse(line) as Replayed | { event: 'summary' });
   return { exit, stderr, replayed: lines.flatMap((line) => (line.event === 'session' ? [line] : [])) };
-}
-
-/** Records the service from its start under a load, and stops it and all its dependencies. */
-async function record(stack: Stack, dir: string): Promise<void> {
-  const recorder = await Recorder.run(stack.command, dir);
-  const clients = new Clients(stack.port, stack.clients, { keepAlive: true });
-  try {
-    await until(() => stack.ready(), 'the service').catch((error: unknown) => { throw new Error(`${String(error)}: ${recorder.said.slice(-2000)}`); });
-    const ridAt = ridMaker();
-    const tokens = (await clients.send(logins(ridAt))).map(({ body, status }) => {
-      assert.equal(status, 200, body.toString());
-      return (JSON.parse(body.toString()) as { token: string }).token;
-    });
-    const exchanges = await clients.send(Array.from({ length: REQUESTS }, (_, n) => request(n, ridAt(100 + n), tokens)));
-    for (const { status, body, target } of exchanges) assert.equal(status, target === '/orders' ? 201 : 200, body.toString());
-    await sleep(300);
-    await recorder.stop();
-  } finally {
-    clients.close();
-    recorder.kill();
-    await stack.stopDependencies();
-  }
 }
 
 const shown = (some: readonly Replayed[], stderr: string): string => `${JSON.stringify(some.slice(0, 2), undefined, 1).slice(0, 6_000)}\n${stderr.slice(-1_500)}`;

@@ -1,0 +1,121 @@
+/**
+ * The fixed point on real stacks: a replay that is recorded gives the sessions that were replayed. Statements that a client has
+ * prepared are named and numbered by a connection, and which connection a call takes is chance (docs/replay.md): where a stack
+ * does that, calls are held against each other as they are matched, each as if it stood alone.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { canonicalText, requestModel } from '../../src/compare/index.ts';
+import { bytesOf } from '../../src/replay/calls.ts';
+import { load } from '../../src/replay/load.ts';
+import { isAgreed } from '../../src/replay/played.ts';
+import type { ReplaySummary } from '../../src/replay/replayed.ts';
+import type { Session } from '../../src/sessions/session.ts';
+import { exported, koala, whyNotRecordable } from './recorder.ts';
+import { allSaid, withoutEvidence } from './replay/fixed-point.ts';
+import { cannotReplay } from './replay/stage.ts';
+import { removeDir, temporaryDir } from './services/daemon.ts';
+import type { Built } from './stacks/built.ts';
+import { javaBuild, javaStack } from './stacks/java.ts';
+import { nodeBuild, nodeStack } from './stacks/node.ts';
+import { phpBuild, phpStack } from './stacks/php.ts';
+import { pythonBuild, pythonStack } from './stacks/python.ts';
+import { record } from './stacks/recorded.ts';
+import type { Stack } from './stacks/stack.ts';
+
+const QUIET_MS = 5_000;
+/** The header that a service makes itself. */
+const DATE = /(?<=\r\nDate: )[^\r]*/;
+
+/** Type of a FastCGI record. */
+const END_REQUEST = 3;
+
+interface Row {
+  build(): Built;
+  start(dir: string): Promise<Stack>;
+  /**
+   * `bytes`: to the byte, but for the date; `alone`: each call as if it stood alone; `asked`: that without the bytes of the answers of
+   * calls (pgjdbc takes text or binary by how often a connection was asked the same, so both recordings have either, by chance).
+   */
+  readonly equal: 'bytes' | 'alone' | 'asked';
+}
+
+const STACKS: Readonly<Record<string, Row>> = {
+  'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack, equal: 'bytes' },
+  'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack, equal: 'alone' },
+  'php-fpm with MariaDB by mysqlnd, prepared and not': { build: phpBuild, start: phpStack, equal: 'alone' },
+  'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack, equal: 'asked' },
+};
+
+/** A session as it is matched, by its request. */
+function alone({ inbound, outbound, certificate }: Session, withAnswers: boolean): { readonly key: string; readonly said: unknown } {
+  const text = (chunks: Parameters<typeof bytesOf>[0]): string => Buffer.from(bytesOf(chunks)).toString('latin1');
+  const calls = outbound.filter((talk) => !isAgreed(talk)).map((talk) =>
+    [talk.connection.remote, canonicalText(requestModel(bytesOf(talk.request), talk.connection.protocol)), withAnswers ? text(talk.response) : talk.response.length > 0, talk.afterResponse ?? false]);
+  const response = text(inbound.response);
+  return { key: text(inbound.request), said: { response: inbound.connection.protocol === 'fastcgi' ? withoutPadding(response) : response.replace(DATE, ''), state: certificate.state, calls } };
+}
+
+/** What pads FastCGI's records, and what their end reserves, is whatever stood in php-fpm's memory. */
+function withoutPadding(text: string): string {
+  const bytes = Buffer.from(text, 'latin1');
+  let said = '';
+  for (let at = 0; at + 8 <= bytes.length;) {
+    const end = at + 8 + bytes.readUInt16BE(at + 4);
+    said += `${bytes[at + 1]} ${bytes.toString('latin1', at + 8, bytes[at + 1] === END_REQUEST ? at + 13 : end)}`;
+    at = end + bytes[at + 6]!;
+  }
+  return said;
+}
+
+async function sessionsOf(dir: string, equal: Row['equal']): Promise<{ readonly key: string; readonly said: unknown }[]> {
+  if (equal !== 'bytes') return load([dir], [], QUIET_MS).map(({ session }) => alone(session, equal === 'alone'));
+  return allSaid((await exported(dir)).sessions, DATE).map((one) => ({ key: one.request, said: withoutEvidence(one) }));
+}
+
+describe('the recording of a replayed stack', function () {
+  this.timeout(400_000);
+
+  before(async function () {
+    const why = cannotReplay() ?? await whyNotRecordable();
+    if (why === undefined) return;
+    console.log(`      skipped: ${why}`);
+    this.skip();
+  });
+
+  for (const [name, { build, start, equal }] of Object.entries(STACKS)) {
+    it(`holds the sessions that were replayed ${equal === 'bytes' ? 'to the byte' : 'call by call'}, and no others: ${name}`, async function () {
+      const made = build();
+      if ('why' in made) {
+        console.log(`      skipped: ${made.why}`);
+        this.skip();
+      }
+      const folder = temporaryDir('fixed');
+      const dir = join(folder, 'rec');
+      const stack = await start(made.dir);
+      try {
+        await record(stack, dir);
+        const originals = await sessionsOf(dir, equal);
+        const again = `${dir}-again`;
+        const { exit, stdout, stderr } = await koala(['replay', dir, '--json', '--record', again, '--latency', 'recorded', '--concurrency', String(stack.clients), '--startup-timeout', '120s', '--', ...stack.command], 200_000);
+        assert.equal(exit, 0, stderr.slice(-2_000));
+        const summary = JSON.parse(stdout.at(-1) ?? '') as ReplaySummary;
+        assert.equal(summary.same, originals.length);
+        const copies = await sessionsOf(again, equal);
+        assert.equal(copies.length, originals.length + summary.again, 'a session each, and one more for each that was played again');
+        const differing = originals.flatMap(({ key, said }) => {
+          const of = copies.filter((copy) => copy.key === key);
+          return of.length > 0 && of.every((copy) => isSame(copy.said, said)) ? [] : [{ said, copies: of.map((copy) => copy.said) }];
+        });
+        assert.equal(differing.length, 0, `${differing.length} of ${originals.length}: ${JSON.stringify(differing[0])?.slice(0, 6_000)}`);
+      } finally {
+        await stack.stopDependencies();
+        stack.remove();
+        if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(folder);
+        else console.log(`      kept: ${folder}`);
+      }
+    });
+  }
+});
+
+const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);

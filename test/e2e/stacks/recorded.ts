@@ -1,0 +1,42 @@
+/** A stack recorded from its start under a load. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Recorder } from '../recorder.ts';
+import { Clients } from '../services/client.ts';
+import { ridMaker } from '../services/rid.ts';
+import { logins, request, type Stack } from './stack.ts';
+
+/** After the logins. */
+export const REQUESTS = 120;
+
+/** A JVM takes its time on a busy machine. */
+const READY_MS = 120_000;
+
+async function ready(stack: Stack, recorder: Recorder): Promise<void> {
+  for (const since = performance.now(); !await stack.ready().catch(() => false);) {
+    if (performance.now() - since > READY_MS) throw new Error(`the service was not ready within ${READY_MS} ms: ${recorder.said.slice(-2000)}`);
+    await sleep(50);
+  }
+}
+
+/** Records the service from its start under a load, and stops it and all its dependencies. */
+export async function record(stack: Stack, dir: string): Promise<void> {
+  const recorder = await Recorder.run(stack.command, dir);
+  const clients = new Clients(stack.port, stack.clients, { keepAlive: true });
+  try {
+    await ready(stack, recorder);
+    const ridAt = ridMaker();
+    const tokens = (await clients.send(logins(ridAt))).map(({ body, status }) => {
+      assert.equal(status, 200, body.toString());
+      return (JSON.parse(body.toString()) as { token: string }).token;
+    });
+    const exchanges = await clients.send(Array.from({ length: REQUESTS }, (_, n) => request(n, ridAt(100 + n), tokens)));
+    for (const { status, body, target } of exchanges) assert.equal(status, target === '/orders' ? 201 : 200, body.toString());
+    await sleep(300);
+    await recorder.stop();
+  } finally {
+    clients.close();
+    recorder.kill();
+    await stack.stopDependencies();
+  }
+}
