@@ -153,6 +153,7 @@ static __always_inline bool emit_open(const struct sock *sk, struct connection *
 	record->head.captured = sizeof(record->open);
 	record->head.tgid = connection->tgid;
 	record->head.tid = connection->tid;
+	record->head.context = connection->context;
 	record->open.family = family;
 	record->open.role = connection->role;
 	record->open.learnt = connection->learnt;
@@ -219,6 +220,7 @@ static __always_inline void own(struct connection *connection, const struct sock
 	connection->inode = inode_of(sk);
 	connection->tgid = who >> 32;
 	connection->tid = (__u32)who;
+	connection->context = context_of(who);
 }
 
 /*
@@ -353,6 +355,7 @@ static __always_inline void emit_close(struct connection *connection, __u8 phase
 	if (record->head.tgid != connection->tgid) {
 		record->head.tgid = connection->tgid;
 		record->head.tid = 0;
+		record->head.context = 0;
 	}
 	record->close.phase = phase;
 	record->close.by_remote = !!(connection->flags & CONNECTION_BY_REMOTE);
@@ -372,6 +375,7 @@ static __always_inline void give_up_pending(struct connection *connection)
 		return;
 	fill_sample(&head, SAMPLE_GAP, DIRECTION_INGRESS, connection->id);
 	head.tgid = connection->tgid;
+	head.context = 0;
 	emit_gap(&head, connection->pending_position, connection->pending_length, CAUSE_NO_BUFFER);
 	connection->pending_length = 0;
 }

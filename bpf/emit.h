@@ -3,6 +3,7 @@
 #ifndef KOALA_EMIT_H
 #define KOALA_EMIT_H
 
+#include "goroutine.h"
 #include "thread.h"
 
 #define CHUNK (64u << 10)  /* the largest payload of one sample                         */
@@ -23,7 +24,7 @@ static __always_inline void fill_sample_of(struct sample *sample, __u8 kind, __u
 	sample->connection = connection;
 	sample->position = 0;
 	sample->length = 0;
-	sample->context = 0;
+	sample->context = context_of(who);
 	sample->tgid = who >> 32;
 	sample->tid = (__u32)who;
 }

@@ -22,6 +22,8 @@ enum sample_kind {
 	SAMPLE_LOST = 11,    /* `length` bytes in `position` events were lost for `cause`, connection unknown */
 	SAMPLE_SENT = 12,    /* packets road: the call of `tid` moved bytes [position, position+length); their
 	                        payload comes as DATA with SAMPLE_FROM_PACKET, maybe later, tid 0         */
+	SAMPLE_GOROUTINE = 13, /* goroutine `context` begins, or is met; payload: struct goroutine_payload         */
+	SAMPLE_ON_BEHALF = 14, /* goroutine `context` writes for goroutine `position` from now on (0: not known)   */
 };
 
 enum direction {
@@ -137,6 +139,24 @@ struct process_payload {
 	__u32 pad1;
 	__u8 comm[16];
 	__u8 path[256]; /* exec: the file, NUL-terminated */
+};
+
+/* What a goroutine is for, as far as the function tells that it began with (src/kernel/go/functions.ts has the names). */
+enum goroutine_role {
+	GOROUTINE_OTHER = 0,
+	GOROUTINE_SERVES = 1,      /* serves one connection, one request at a time                 */
+	GOROUTINE_READS_AHEAD = 2, /* reads the first byte of what comes next, for its parent       */
+	GOROUTINE_WRITES_FOR = 3,  /* writes whatever others hand it, on a connection of its own     */
+	GOROUTINE_READS_FOR = 4,   /* reads whatever others have asked, on a connection of its own   */
+	GOROUTINE_UNKNOWN = 5,     /* it could not be read where it began                           */
+};
+
+struct goroutine_payload {
+	__u64 parent;   /* goroutine id, 0: none known                                              */
+	__u64 function; /* address at which it began: the same for all that do the same             */
+	__u8 role;
+	__u8 began;     /* 1: it begins now; 0: it was met, and may have begun long ago              */
+	__u8 pad0[6];
 };
 
 struct udp_payload {

@@ -184,6 +184,7 @@ struct connection {
 	__u8 pad0[6];
 	__u64 connected_ns; /* when connect was called; 0: accepted or seen */
 	__u8 comm[16];      /* of who called connect                        */
+	__u64 context;      /* goroutine that connected or accepted         */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -121,6 +121,7 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   // Held, it is a shell still; who reads wants to know what it will be.
   const named = held.map(({ tgid }) => ({ tgid, command: basename(run.program ?? '').slice(0, MAX_COMMAND) }));
   announce(recorder, run, [...chosen, ...named]);
+  recorder.hurry();
   child?.release();
   let exitStatus: number | undefined;
   let notRun: unknown;

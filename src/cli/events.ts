@@ -63,7 +63,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
 export function eventJson(event: Payload): Record<string, unknown> {
   const { kind, tgid, tid, direction, position, length } = event;
   return {
-    kind, at: rfc3339(event.atUs), tgid, tid, connection: String(event.connection), direction, position, length,
+    kind, at: rfc3339(event.atUs), tgid, tid, ...(event.context === 0 ? {} : { context: event.context }), connection: String(event.connection), direction, position, length,
     ...(event.kind === 'data' ? bytesJson(event.bytes) : {}),
     ...(event.kind === 'gap' || (event.kind === 'data' && event.cause !== 'none') ? { cause: event.cause } : {}),
     ...(event.kind === 'data' && event.fromPacket ? { fromPacket: true } : {}),
@@ -75,7 +75,7 @@ function* eventLines(event: Payload, colours: Colours): Generator<string> {
   const what = event.kind === 'data' ? `${event.length} bytes`
     : event.kind === 'gap' ? colours.red(`${event.length} bytes missing: ${event.cause}`)
       : event.kind === 'accepted' ? `only ${event.length} bytes were taken` : `${event.length} bytes handed over, payload from packets`;
-  yield `${colours.dim(localTime(event.atUs))}  tid ${event.tid}  connection ${event.connection}  ${arrow} ${event.direction} @${event.position}  ${what}`;
+  yield `${colours.dim(localTime(event.atUs))}  tid ${event.tid}${event.context === 0 ? '' : ` goroutine ${event.context}`}  connection ${event.connection}  ${arrow} ${event.direction} @${event.position}  ${what}`;
   if (event.kind !== 'data') return;
   const text = readableText(event.bytes);
   for (const line of text === undefined ? hexdump(event.bytes) : textLines(text)) yield `    ${line}`;

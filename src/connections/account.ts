@@ -5,9 +5,9 @@ import type { Cause } from '../events/event.ts';
 import { endOf, trimEnd } from './piece.ts';
 import type { Piece } from './piece.ts';
 
-/** What one system call moved, or a hole. `atUs` here is Unix µs; the JSON form counts from the session's start. */
+/** What one system call moved (of a Go program also whose work it was, where that is known), or a hole. `atUs` here is Unix µs; the JSON form counts from the session's start. */
 export type Chunk =
-  | { readonly atUs: number; readonly tid: number; readonly bytes: Uint8Array }
+  | { readonly atUs: number; readonly tid: number; readonly goroutine?: number; readonly bytes: Uint8Array }
   | { readonly atUs: number; readonly tid: number; readonly gap: number; readonly cause: Cause };
 
 /** A connection's account: the byte truth. JSON: `Connection` of the contract. */

@@ -16,9 +16,9 @@ import type { AcceptedEvent, DataEvent, GapEvent, IntentEvent, SentEvent } from 
 import { Account } from './account.ts';
 import { pieceOf, piecesOf } from './ingress.ts';
 import type { LossLedger } from './loss.ts';
-import { endOf, trimEnd, trimStart } from './piece.ts';
+import { endOf, threadOf, trimEnd, trimStart } from './piece.ts';
 import type { Piece } from './piece.ts';
-import type { StreamSink } from './sink.ts';
+import type { Naming as Call, StreamSink } from './sink.ts';
 
 /** Bytes and pieces that wait for earlier packets. Past that, the hole before them is a gap. */
 const maxAheadBytes = 256 << 10;
@@ -26,13 +26,6 @@ const maxAheadPieces = 128;
 /** Calls of one connection that are on their way at a time, and runs of packets whose owner is known. Past that the oldest are forgotten. */
 const maxCalls = 64;
 const maxSent = 1024;
-
-interface Call {
-  readonly tid: number;
-  readonly atUs: number;
-  readonly position: number;
-  readonly end: number;
-}
 
 export class Egress {
   readonly account: Account;
@@ -85,7 +78,7 @@ export class Egress {
     if (this.#ahead.length > 0) this.#drain(false);
     this.#returned(event.tid);
     this.#stands(event.position, event.atUs, event.tid);
-    const call = { tid: event.tid, atUs: event.atUs, position: event.position, end: event.position + event.length };
+    const call = { tid: event.tid, thread: event.thread ?? event.tid, goroutine: event.goroutine ?? 0, atUs: event.atUs, position: event.position, end: event.position + event.length };
     if (this.#calls.push(call) > maxCalls) this.#calls.shift();
     this.#announce(call.end);
     this.#sink.began('egress', event.position, event.atUs, event.tid, event.tgid);
@@ -135,11 +128,11 @@ export class Egress {
 
   sent(event: SentEvent): void {
     this.flush();
-    const call = { tid: event.tid, atUs: event.atUs, position: event.position, end: event.position + event.length };
+    const call = { tid: event.tid, thread: event.thread ?? event.tid, goroutine: event.goroutine ?? 0, atUs: event.atUs, position: event.position, end: event.position + event.length };
     this.#returned(event.tid);
     if (call.end > this.account.next && this.#sent.push(call) > maxSent) this.#sent.shift();
     this.#announce(call.end);
-    this.#sink.named(call.position, call.end, call.atUs, call.tid);
+    this.#sink.named(call);
     this.#sink.began('egress', call.position, call.atUs, call.tid, event.tgid);
     this.#prove(call.end);
     this.#drain(false);
@@ -261,7 +254,7 @@ export class Egress {
     for (;;) {
       const owner = this.#owner(piece.position);
       if (owner === undefined) return this.#hand(piece);
-      const part = { ...piece, tid: owner.tid, atUs: owner.atUs, more: endOf(piece) < owner.end };
+      const part = { ...piece, tid: owner.tid, thread: owner.thread, goroutine: owner.goroutine, atUs: owner.atUs, more: endOf(piece) < owner.end };
       trimEnd(part, owner.end);
       this.#hand(part);
       trimStart(piece, owner.end);
@@ -281,7 +274,7 @@ export class Egress {
     if (position <= next) return;
     let cause = this.#ledger.causeSince(this.#lossSeen);
     if (cause === 'unknown' && this.#owner(next) !== undefined) cause = 'not-transmitted';
-    this.#hand({ position: next, length: position - next, atUs, tid, bytes: undefined, cause, more: false });
+    this.#hand({ position: next, length: position - next, atUs, tid, thread: threadOf(tid), goroutine: 0, bytes: undefined, cause, more: false });
   }
 
   #takeBack(position: number): void {

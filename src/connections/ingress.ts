@@ -6,7 +6,7 @@
 import type { DataEvent, GapEvent } from '../events/event.ts';
 import { Account } from './account.ts';
 import type { LossLedger } from './loss.ts';
-import { trimStart } from './piece.ts';
+import { threadOf, trimStart } from './piece.ts';
 import type { Piece } from './piece.ts';
 import type { StreamSink } from './sink.ts';
 
@@ -92,7 +92,7 @@ export class Ingress {
 
   #gapTo(position: number, atUs: number, tid: number): void {
     const { next } = this.account;
-    this.#deliver({ position: next, length: position - next, atUs, tid, bytes: undefined, cause: this.#ledger.causeSince(this.#lossSeen), more: false });
+    this.#deliver({ position: next, length: position - next, atUs, tid, thread: threadOf(tid), goroutine: 0, bytes: undefined, cause: this.#ledger.causeSince(this.#lossSeen), more: false });
   }
 
   #deliver(piece: Piece): void {
@@ -103,19 +103,19 @@ export class Ingress {
 }
 
 /** The bytes of an event that has them all. */
-export function pieceOf({ position, atUs, tid, bytes, more }: DataEvent): Piece {
-  return { position, length: bytes.length, atUs, tid, bytes, cause: 'none', more };
+export function pieceOf({ position, atUs, tid, thread, goroutine, bytes, more }: DataEvent): Piece {
+  return { position, length: bytes.length, atUs, tid, thread: thread ?? tid, goroutine: goroutine ?? 0, bytes, cause: 'none', more };
 }
 
 /** The bytes of an event, and the hole behind them where it was truncated. */
 export function piecesOf(event: DataEvent | GapEvent): Piece[] {
-  const { position, length, atUs, tid } = event;
-  if (event.kind === 'gap') return [{ position, length, atUs, tid, bytes: undefined, cause: event.cause, more: false }];
+  const { position, length, atUs, tid, thread = tid, goroutine = 0 } = event;
+  if (event.kind === 'gap') return [{ position, length, atUs, tid, thread, goroutine, bytes: undefined, cause: event.cause, more: false }];
   const { bytes, more } = event;
   if (bytes.length >= length) return [pieceOf(event)];
   const cause = event.cause === 'none' ? 'unknown' : event.cause;
-  const hole: Piece = { position: position + bytes.length, length: length - bytes.length, atUs, tid, bytes: undefined, cause, more };
+  const hole: Piece = { position: position + bytes.length, length: length - bytes.length, atUs, tid, thread, goroutine, bytes: undefined, cause, more };
   if (bytes.length === 0) return [hole];
-  return [{ position, length: bytes.length, atUs, tid, bytes, cause: 'none', more: true }, hole];
+  return [{ position, length: bytes.length, atUs, tid, thread, goroutine, bytes, cause: 'none', more: true }, hole];
 }
 

@@ -8,13 +8,24 @@ export interface Piece {
   length: number;
   /** Unix µs at which the system call was seen. */
   atUs: number;
-  /** 0: read from packets, and nobody has said yet whose call it was. */
+  /** Whose call it was: a thread's id, or a goroutine's number (src/contexts/goroutines.ts). 0: read from packets, and nobody has said yet. */
   tid: number;
+  /** The thread that was in that call; 0: not known. */
+  thread: number;
+  /** The id of the goroutine whose work it was; 0: none is known. */
+  goroutine: number;
   /** Undefined: `length` bytes are missing for `cause`. */
   bytes: Uint8Array | undefined;
   cause: Cause;
   /** The same system call goes on in the next piece. */
   more: boolean;
+}
+
+/** Beyond thread ids, and numbers of virtual threads (src/contexts/virtual-threads.ts): those of goroutines, which stand where thread ids do. */
+export const FIRST_GOROUTINE = 2 ** 48;
+
+export function threadOf(tid: number): number {
+  return tid < FIRST_GOROUTINE ? tid : 0;
 }
 
 export function endOf(piece: Piece): number {

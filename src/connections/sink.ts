@@ -8,6 +8,16 @@ export interface ConnectionEnd {
   readonly errno?: number;
 }
 
+/** A call whose bytes were read from packets. `tid`, `thread` and `goroutine` as a piece has them. */
+export interface Naming {
+  readonly position: number;
+  readonly end: number;
+  readonly atUs: number;
+  readonly tid: number;
+  readonly thread: number;
+  readonly goroutine: number;
+}
+
 export interface StreamSink {
   /**
    * A system call of `tid` begins to move bytes at `position`: told at once. Its pieces may come later (egress waits until it
@@ -19,7 +29,7 @@ export interface StreamSink {
   /** Egress pieces that were delivered did not happen from `position` on. */
   takenBack(position: number): void;
   /** Whose call [position, end) of the packets was. */
-  named(position: number, end: number, atUs: number, tid: number): void;
+  named(call: Naming): void;
   /** The kernel has taken every egress byte below `position`: they can't be taken back any more. */
   proven(position: number): void;
   /** Nothing follows in this direction, and everything before was delivered. */

@@ -1,6 +1,7 @@
-/** What executes, and what it is known to be working on. Threads here; goroutines and virtual threads are contexts too. */
+/** What executes, and what it is known to be working on: a thread, or a goroutine. */
 import type { Birth } from './born.ts';
 import type { Discipline } from './discipline.ts';
+import type { Goroutine } from './goroutines.ts';
 
 /** A session, as far as contexts know it. */
 export interface Job {
@@ -17,6 +18,19 @@ export interface Job {
  * for that session, 99% came within 1 ms on a machine with ten times more work than it can do; a timer's work comes at any time.
  */
 export const maxTurnUs = 1_000;
+
+/** What a goroutine works for that reads no requests: what the one worked for that began it. */
+export interface Heritage<J extends Job> {
+  readonly job: J;
+  /** The goroutine that read the request, directly or not the one that began this. */
+  readonly from: Context<J>;
+  /** It can't have been begun for anything earlier, and `from` serves one request at a time. */
+  readonly sure: boolean;
+  /** It has made a call. */
+  acted: boolean;
+  /** It is not known to work for it any more. What it did before is. */
+  over: boolean;
+}
 
 export class Context<J extends Job> {
   /** Of a virtual thread: a number that no thread has. */
@@ -43,6 +57,13 @@ export class Context<J extends Job> {
   birth: Birth<J> | undefined;
   /** It is no more. */
   ended = false;
+  /** Requests that it has read. */
+  requests = 0;
+  /** Undefined for a thread. */
+  goroutine: Goroutine | undefined;
+  heritage: Heritage<J> | undefined;
+  /** A thread of a process that was seen to run goroutines: which of them ran on it was not known, so it says nothing. */
+  mute = false;
   /** The listener that this came from. */
   discipline: Discipline<J> | undefined;
   /** Connections that it accepted and that are open. */
@@ -146,6 +167,7 @@ export class Context<J extends Job> {
 
   forget(): void {
     this.reading = this.birth = undefined;
+    if (this.heritage !== undefined) this.heritage.over = true;
     this.#last = this.#woke = undefined;
     this.#several = false;
   }

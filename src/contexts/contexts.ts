@@ -1,10 +1,14 @@
 /** Who is working for whom: told what each thread reads and writes, asked at each call whose it is. */
 import { Birth, born } from './born.ts';
 import { Context } from './context.ts';
-import type { Job } from './context.ts';
+import type { Heritage, Job } from './context.ts';
 import { continuation } from './continuation.ts';
 import { elimination } from './elimination.ts';
+import { goroutine } from './goroutine.ts';
+import { Goroutines } from './goroutines.ts';
+import type { Goroutine } from './goroutines.ts';
 import type { Evidence } from './evidence.ts';
+import { FIRST_GOROUTINE } from '../connections/piece.ts';
 import type { Discipline } from './discipline.ts';
 import { thread } from './thread.ts';
 import { delegation } from './delegation.ts';
@@ -19,6 +23,10 @@ const KINDS: readonly Evidence[] = [thread, born, continuation, elimination];
 /** Of a virtual thread, and of a thread that works for another. */
 const OF_VIRTUAL: readonly Evidence[] = [virtualThread, helper, born, continuation];
 const OF_DELEGATE: readonly Evidence[] = [delegation, born];
+/** A goroutine is woken by the scheduler, not by what it read last: that says nothing. */
+const OF_GOROUTINES: readonly Evidence[] = [goroutine];
+/** Contexts looked at to find one that may be forgotten. */
+const maxSpared = 64;
 
 /** Threads held at a time. Past that the one first seen is forgotten (its exit was lost). */
 export const maxContexts = 131_072;
@@ -29,6 +37,9 @@ export class Contexts<J extends Job> {
   readonly #contexts = new Map<number, Context<J>>();
   readonly #virtual = new VirtualThreads<J>();
   readonly #ofProcess = new Map<number, Set<number>>();
+  readonly goroutines = new Goroutines();
+  /** Processes that run goroutines. */
+  readonly #go = new Set<number>();
   readonly #onMovedOn: (job: J, tid: number) => void;
   readonly #now: () => number;
 
@@ -63,8 +74,27 @@ export class Contexts<J extends Job> {
     const others = this.#ofProcess.get(tgid);
     if (others === undefined) this.#ofProcess.set(tgid, new Set([tid]));
     else others.add(tid);
-    if (this.#contexts.size > maxContexts) for (const oldest of this.#contexts.values()) return this.#evict(oldest, context);
+    context.goroutine = this.goroutines.get(tid);
+    if (context.goroutine === undefined) context.mute = this.#go.has(tgid);
+    else if (!this.#go.has(tgid)) this.#runsGoroutines(tgid);
+    if (this.#contexts.size > maxContexts) this.#evict();
     return context;
+  }
+
+  /** A goroutine is met for the first time: it works for what the one that began it works for now. `began`: which it does at this moment. */
+  begun({ role, kind, parent, number }: Goroutine, tgid: number, began: boolean): void {
+    if (role !== 'other' || parent === undefined) return;
+    const by = this.#contexts.get(parent.stands.number);
+    if (by === undefined) return;
+    const { reading, heritage } = by;
+    const job = reading ?? (heritage?.over === false ? heritage.job : undefined);
+    if (job === undefined) return;
+    const from = heritage?.from ?? by;
+    if (job.answered && !began && kind !== undefined) kind.late = true;
+    if (job.gone) return;
+    if (kind !== undefined) kind.begun += 1;
+    const sure = heritage?.sure ?? (by.goroutine?.role === 'serves' && (began || by.requests === 1));
+    this.of(number, tgid).heritage = { job, from, sure, acted: false, over: false };
   }
 
   /** It accepted a connection: while it has a request to answer, a thread that serves one at a time does not. */
@@ -80,6 +110,8 @@ export class Contexts<J extends Job> {
   readRequest(context: Context<J>, job: J, discipline: Discipline<J>, fresh: boolean, juggles: boolean): void {
     const before = context.reading;
     if (before !== job) {
+      context.requests += 1;
+      context.heritage = undefined;
       if (context.busy) this.#isLoop(context);
       if (before !== undefined) {
         context.reading = undefined;
@@ -122,7 +154,9 @@ export class Contexts<J extends Job> {
   tie(context: Context<J>, only: J | undefined, forAnother = false): Tie<J> | undefined {
     if (context.excluded) return undefined;
     context.rouse(this.#now());
-    const kinds = context.virtual ? OF_VIRTUAL : forAnother ? OF_DELEGATE : KINDS;
+    if (context.mute) return undefined;
+    if (context.heritage !== undefined) this.#works(context, context.heritage);
+    const kinds = context.goroutine !== undefined ? OF_GOROUTINES : context.virtual ? OF_VIRTUAL : forAnother ? OF_DELEGATE : KINDS;
     for (const evidence of kinds) {
       const job = evidence.find(context, context.loop, only);
       if (job === undefined) continue;
@@ -189,6 +223,9 @@ export class Contexts<J extends Job> {
   executed(tgid: number): void {
     const birth = this.#contexts.get(tgid)?.birth;
     if (birth !== undefined) birth.executed = true;
+    // A thread's context may be its process' birth; goroutines are those of what ran before.
+    if (this.#go.delete(tgid)) for (const tid of [...(this.#ofProcess.get(tgid) ?? [])]) if (tid >= FIRST_GOROUTINE) this.exitThread(tid);
+    this.goroutines.forget(tgid);
   }
 
   exitThread(tid: number): void {
@@ -213,6 +250,8 @@ export class Contexts<J extends Job> {
       this.#virtual.end(context);
       if (reading !== undefined) this.#onMovedOn(reading, 0);
     }
+    this.#go.delete(tgid);
+    this.goroutines.forget(tgid);
   }
 
   /** The recorder was away: whatever a thread did meanwhile, it may work for somebody else now. */
@@ -240,13 +279,34 @@ export class Contexts<J extends Job> {
     return context.discipline?.blocking === true ? undefined : kinds.find((evidence) => evidence.find(context, true, only) === job);
   }
 
+  /** A goroutine that worked before makes a call while what it was begun for is over: a pool's worker. */
+  #works(context: Context<J>, heritage: Heritage<J>): void {
+    const { job, from } = heritage;
+    if (heritage.acted && (job.gone || from.reading !== job) && context.goroutine?.kind !== undefined) context.goroutine.kind.outlives = true;
+    heritage.acted = true;
+  }
+
+  /** Threads on which it was not known what ran have said nothing. */
+  #runsGoroutines(tgid: number): void {
+    this.#go.add(tgid);
+    for (const tid of this.#ofProcess.get(tgid) ?? []) {
+      const context = this.#contexts.get(tid);
+      if (context !== undefined && context.goroutine === undefined) context.mute = true;
+    }
+  }
+
   #isLoop(context: Context<J>): void {
     context.loop = true;
     if (context.discipline !== undefined) context.discipline.loop = true;
   }
 
-  #evict(oldest: Context<J>, context: Context<J>): Context<J> {
-    this.exitThread(oldest.tid);
-    return context;
+  /** No goroutine's end is ever told. One that serves a connection has been there long, and is spared. */
+  #evict(): void {
+    let spared = 0;
+    for (const oldest of this.#contexts.values()) {
+      if (oldest.goroutine === undefined || oldest.requests === 0 || ++spared > maxSpared) return this.exitThread(oldest.tid);
+      this.#contexts.delete(oldest.tid);
+      this.#contexts.set(oldest.tid, oldest);
+    }
   }
 }

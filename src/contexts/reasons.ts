@@ -7,21 +7,24 @@ import type { Birth } from './born.ts';
 import { evidenceOf } from './tie.ts';
 import type { Tie } from './tie.ts';
 import type { Context, Job } from './context.ts';
+import { goroutine } from './goroutine.ts';
+import { goroutineReasons } from './goroutine-reasons.ts';
 import type { Discipline } from './discipline.ts';
 import type { CallFacts, JobFacts } from './evidence.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'same-trace' | 'as-alone' | 'rare-words' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'begun-for-it' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'rare-words' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
-  | 'name-shared' | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
+  | 'may-serve-several' | 'begun-unseen' | 'kind-unknown' | 'name-shared' | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
 
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read'
-  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'endpoint-unknown' | 'pattern-unsure' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread';
+  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'endpoint-unknown' | 'pattern-unsure' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread'
+  | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
   readonly for: readonly Support[];
@@ -43,6 +46,7 @@ export interface MoreFacts<J extends Job> {
 
 /** Of a tie that holds. */
 export function reasonsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): TieReasons {
+  if ((evidenceOf(tie) ?? tie.evidence) === goroutine) return goroutineReasons(tie, call, job, more);
   return { for: supportOf(tie, call, job, more), against: doubtsOf(tie, call, job, more) };
 }
 
@@ -112,6 +116,8 @@ export function whyNot<J extends Job>(context: Context<J>, atUs: number, unanswe
   if (context.excluded) return ['excluded'];
   if (context.virtual && context.reading === undefined) return ['name-unread'];
   const found: WhyNot[] = [];
+  if (context.mute) return ['goroutine-unknown'];
+  if (context.goroutine !== undefined) return [whyNoGoroutine(context)];
   if (!context.loop) found.push(context.reading === undefined ? 'no-request' : 'request-over');
   // A loop goes by what it read last, whichever that was; a thread that reads no requests may go on with an answer.
   if (context.loop || context.woke === 'answer') found.push(...notWoken(context, atUs));
@@ -120,6 +126,12 @@ export function whyNot<J extends Job>(context: Context<J>, atUs: number, unanswe
   for (const job of unanswered) if (!job.answered) waiting += 1;
   if (waiting !== 1) found.push(waiting === 0 ? 'none-unanswered' : 'several-unanswered');
   return found;
+}
+
+function whyNoGoroutine<J extends Job>({ goroutine: which, reading, heritage }: Context<J>): WhyNot {
+  if (which?.role === 'writes-for') return 'writer-unknown';
+  if (heritage?.job.gone === false && which?.kind?.outlives === true) return 'kind-outlives';
+  return reading === undefined && heritage === undefined ? 'no-request' : 'request-over';
 }
 
 function notWoken<J extends Job>(context: Context<J>, atUs: number): WhyNot[] {
@@ -133,6 +145,8 @@ function notWoken<J extends Job>(context: Context<J>, atUs: number): WhyNot[] {
 /** Of a call that was thought to be a session's, until that was given out. */
 export function fallenBecause<J extends Job>(tie: Tie<J> | undefined): WhyNot[] {
   if (tie === undefined || evidenceOf(tie) !== undefined) return ['by-itself'];
+  if (tie.context.mute) return ['goroutine-unknown'];
+  if (tie.context.heritage !== undefined) return ['kind-outlives'];
   if (tie.birth === undefined || tie.context.loops) return ['turned-out-loop'];
   return [tie.context.ended ? 'starter-fell' : 'outlived'];
 }

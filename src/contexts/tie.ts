@@ -1,6 +1,7 @@
 /** How a call was tied to its session, and how sure that is. */
 import type { Birth } from './born.ts';
 import type { Context, Job } from './context.ts';
+import { isDoubtful } from './goroutine.ts';
 import type { CallFacts, Evidence, Ground, JobFacts } from './evidence.ts';
 
 export type Attribution =
@@ -26,6 +27,8 @@ export interface Tie<J extends Job> {
  * not hold.
  */
 export function evidenceOf<J extends Job>(tie: Tie<J>, early = false): Ground | undefined {
+  const { context } = tie;
+  if (context.mute || (context.heritage !== undefined && isDoubtful(context))) return undefined;
   const found = tie.context.loops ? tie.inLoop : tie.evidence;
   return found?.attribution === 'born' && tie.birth?.holds(early) !== true ? tie.otherwise : found;
 }

@@ -1,4 +1,5 @@
 /** The virtual threads of all processes, by the names that these gave them. */
+import { FIRST_GOROUTINE } from '../connections/piece.ts';
 import { Context } from './context.ts';
 import type { Job } from './context.ts';
 
@@ -10,7 +11,7 @@ const FIRST = 2 ** 32;
 const maxLookedAt = 64;
 
 export function isVirtual(tid: number): boolean {
-  return tid >= FIRST;
+  return tid >= FIRST && tid < FIRST_GOROUTINE;
 }
 
 export class VirtualThreads<J extends Job> {

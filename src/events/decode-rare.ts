@@ -2,7 +2,7 @@
 import { unzigzag, VarintReader } from '../bytes/varint.ts';
 import type { Endpoint, Event } from './event.ts';
 import {
-  causeName, directionName, familyName, learntName, phaseName, roleName, whatName,
+  causeName, directionName, familyName, goroutineRoleName, learntName, phaseName, roleName, whatName,
 } from './names.ts';
 
 const utf8 = new TextDecoder();
@@ -106,7 +106,7 @@ function endpoint(number: number): Endpoint {
 
 /** Field numbers of Event.what (recording.proto). */
 const FIRST_KIND = 6;
-const LAST_KIND = 18;
+const LAST_KIND = 20;
 
 /**
  * The Event message in [from, end) of `bytes`, of any kind and with its fields in any order. `baseUs`: Unix µs of the
@@ -177,7 +177,11 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       };
     case 17:
       return { kind: 'lost', ...base, cause: causeName(body.number(1)), events: body.number(2), bytes: body.number(3) };
-    default:
+    case 18:
       return { kind: 'pause', ...base, resumedAtUs: body.number(1) / 1000 };
+    case 19:
+      return { kind: 'goroutine', ...base, parent: body.number(1), function: body.fixed64Hex(2), role: goroutineRoleName(body.number(3)), began: body.number(4) !== 0 };
+    default:
+      return { kind: 'on-behalf', ...base, whose: body.number(1) };
   }
 }

@@ -27,6 +27,10 @@ interface Base {
   readonly atUs: number;
   readonly tgid: number;
   readonly tid: number;
+  /** Only within the derivation, where `tid` is a goroutine's number: the thread that it ran on. */
+  readonly thread?: number;
+  /** There too: the id of that goroutine. */
+  readonly goroutine?: number;
   /** Goroutine id, 0 when none is known. */
   readonly context: number;
   /** True when the event repeats, at a segment's head, what an earlier segment said. */
@@ -132,6 +136,27 @@ export interface ListenEvent extends Base {
   readonly open: boolean;
 }
 
+/** What a goroutine is for, by the function it began with; `unknown`: that could not be read. Twin of `enum goroutine_role`. */
+export type GoroutineRole = 'other' | 'serves' | 'reads-ahead' | 'writes-for' | 'reads-for' | 'unknown';
+
+/** Goroutine `context` begins, or is met for the first time (or again, after very many others). */
+export interface GoroutineEvent extends Base {
+  readonly kind: 'goroutine';
+  /** Id of the goroutine that began it; 0: not known. */
+  readonly parent: number;
+  /** Address at which it began, lower-case hex: the same for all goroutines of a process that do the same. Empty: not known. */
+  readonly function: string;
+  readonly role: GoroutineRole;
+  /** It begins now. */
+  readonly began: boolean;
+}
+
+/** What goroutine `context` writes from now on it writes for goroutine `whose` (0: not known for whom). */
+export interface OnBehalfEvent extends Base {
+  readonly kind: 'on-behalf';
+  readonly whose: number;
+}
+
 export interface ProcessEvent extends Base {
   readonly kind: 'process';
   readonly what: 'fork' | 'exec' | 'exit' | 'thread' | 'thread-exit' | 'seen';
@@ -183,4 +208,4 @@ export interface PauseEvent extends Base {
 
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | HelperEvent | UdpEvent | LostEvent | PauseEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | HelperEvent | UdpEvent | LostEvent | PauseEvent;

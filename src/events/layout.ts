@@ -63,6 +63,12 @@ export const SIZE_PROCESS_PAYLOAD_COMM = 16;
 export const OFFSET_PROCESS_PAYLOAD_PATH = 40;
 export const SIZE_PROCESS_PAYLOAD_PATH = 256;
 
+export const SIZE_GOROUTINE_PAYLOAD = 24;
+export const OFFSET_GOROUTINE_PAYLOAD_PARENT = 0;
+export const OFFSET_GOROUTINE_PAYLOAD_FUNCTION = 8;
+export const OFFSET_GOROUTINE_PAYLOAD_ROLE = 16;
+export const OFFSET_GOROUTINE_PAYLOAD_BEGAN = 17;
+
 export const SIZE_UDP_PAYLOAD = 48;
 export const OFFSET_UDP_PAYLOAD_LOCAL = 0;
 export const SIZE_UDP_PAYLOAD_LOCAL = 16;
@@ -85,6 +91,8 @@ export const SAMPLE_HELPER = 9;
 export const SAMPLE_UDP = 10;
 export const SAMPLE_LOST = 11;
 export const SAMPLE_SENT = 12;
+export const SAMPLE_GOROUTINE = 13;
+export const SAMPLE_ON_BEHALF = 14;
 
 export const DIRECTION_NONE = 0;
 export const DIRECTION_INGRESS = 1;
@@ -130,6 +138,13 @@ export const PROCESS_EXIT = 3;
 export const PROCESS_THREAD = 4;
 export const PROCESS_THREAD_EXIT = 5;
 export const PROCESS_SEEN = 6;
+
+export const GOROUTINE_OTHER = 0;
+export const GOROUTINE_SERVES = 1;
+export const GOROUTINE_READS_AHEAD = 2;
+export const GOROUTINE_WRITES_FOR = 3;
+export const GOROUTINE_READS_FOR = 4;
+export const GOROUTINE_UNKNOWN = 5;
 
 /** `enum cause` as user space names it, by number. */
 export const KERNEL_CAUSES = [

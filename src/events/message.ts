@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import type { Event } from './event.ts';
 import {
-  causeNumber, directionNumber, familyNumber, learntNumber, phaseNumber, roleNumber, whatNumber,
+  causeNumber, directionNumber, familyNumber, goroutineRoleNumber, learntNumber, phaseNumber, roleNumber, whatNumber,
 } from './names.ts';
 
 const PROTO = fileURLToPath(new URL('../../proto/koala/v1/recording.proto', import.meta.url));
@@ -63,6 +63,12 @@ function body(event: Event): [string, Fields] {
       const { childTgid, childTid, parentTgid, exitCode, command, path } = event;
       return ['process', { what: whatNumber(event.what), childTgid, childTid, parentTgid, exitCode, command, path }];
     }
+    case 'goroutine':
+      return ['goroutine', {
+        parent: event.parent, began: event.began, role: goroutineRoleNumber(event.role), ...(event.function === '' ? {} : { function: long(BigInt(`0x${event.function}`)) }),
+      }];
+    case 'on-behalf':
+      return ['onBehalf', { whose: event.whose }];
     case 'helper':
       return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];
     case 'udp': {

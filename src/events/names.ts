@@ -1,5 +1,5 @@
 /** The numbers of bpf/event.h and recording.proto as the names that events carry, and back. */
-import type { Cause, CloseEvent, Direction, Learnt, OpenEvent, ProcessEvent, Role } from './event.ts';
+import type { Cause, CloseEvent, Direction, GoroutineRole, Learnt, OpenEvent, ProcessEvent, Role } from './event.ts';
 import { KERNEL_CAUSES } from './layout.ts';
 
 /** User space's own causes; numbers as in recording.proto. */
@@ -14,6 +14,7 @@ const PHASES: readonly (CloseEvent['phase'] | undefined)[] = [undefined, 'local-
 const WHATS: readonly (ProcessEvent['what'] | undefined)[] = [
   undefined, 'fork', 'exec', 'exit', 'thread', 'thread-exit', 'seen',
 ];
+const GOROUTINE_ROLES: readonly GoroutineRole[] = ['other', 'serves', 'reads-ahead', 'writes-for', 'reads-for', 'unknown'];
 const FAMILIES: Readonly<Record<number, OpenEvent['family']>> = { 1: 'unix', 2: 'ipv4', 10: 'ipv6' };
 
 /** A number that this version does not know is `unknown`. */
@@ -31,3 +32,5 @@ export const whatName = (number: number): ProcessEvent['what'] => WHATS[number] 
 export const whatNumber = (name: ProcessEvent['what']): number => WHATS.indexOf(name);
 export const familyName = (number: number): OpenEvent['family'] => FAMILIES[number] ?? 'ipv4';
 export const familyNumber = (name: OpenEvent['family']): number => (name === 'unix' ? 1 : name === 'ipv6' ? 10 : 2);
+export const goroutineRoleName = (number: number): GoroutineRole => GOROUTINE_ROLES[number] ?? 'unknown';
+export const goroutineRoleNumber = (name: GoroutineRole): number => GOROUTINE_ROLES.indexOf(name);

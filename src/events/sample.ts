@@ -5,7 +5,7 @@
 import { addressText } from '../bytes/address.ts';
 import type { Endpoint, Event } from './event.ts';
 import * as layout from './layout.ts';
-import { causeName, directionName, familyName, learntName, phaseName, roleName, whatName } from './names.ts';
+import { causeName, directionName, familyName, goroutineRoleName, learntName, phaseName, roleName, whatName } from './names.ts';
 
 const TWO_32 = 4294967296;
 const utf8 = new TextDecoder();
@@ -104,6 +104,16 @@ export function sampleToEvent(
         command: cString(ring, payload + layout.OFFSET_PROCESS_PAYLOAD_COMM, layout.SIZE_PROCESS_PAYLOAD_COMM),
         path: cString(ring, payload + layout.OFFSET_PROCESS_PAYLOAD_PATH, layout.SIZE_PROCESS_PAYLOAD_PATH),
       };
+    case layout.SAMPLE_GOROUTINE: {
+      const address = view.getBigUint64(payload + layout.OFFSET_GOROUTINE_PAYLOAD_FUNCTION, true);
+      return {
+        ...base, kind: 'goroutine', parent: readU64(view, payload + layout.OFFSET_GOROUTINE_PAYLOAD_PARENT),
+        function: address === 0n ? '' : address.toString(16), role: goroutineRoleName(view.getUint8(payload + layout.OFFSET_GOROUTINE_PAYLOAD_ROLE)),
+        began: view.getUint8(payload + layout.OFFSET_GOROUTINE_PAYLOAD_BEGAN) !== 0,
+      };
+    }
+    case layout.SAMPLE_ON_BEHALF:
+      return { ...base, kind: 'on-behalf', whose: position };
     case layout.SAMPLE_HELPER:
       return {
         ...base, kind: 'helper', flags: length >>> 0, bytes: ring.slice(payload, payload + captured),

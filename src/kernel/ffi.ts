@@ -103,6 +103,8 @@ function declareLibbpf() {
     bpf_obj_get_info_by_fd: declare<(fd: number, info: Uint8Array, length: Uint32Array) => number>(
       'int bpf_obj_get_info_by_fd(int fd, _Inout_ uint8_t *info, uint32_t *length)'),
     bpf_program__attach: declare<(program: P) => P>('void *bpf_program__attach(void *program)'),
+    bpf_program__attach_uprobe: declare<(program: P, onReturn: boolean, pid: number, path: string, offset: number) => P>(
+      'void *bpf_program__attach_uprobe(void *program, bool retprobe, int pid, const char *path, size_t offset)'),
     bpf_program__attach_cgroup: declare<(program: P, fd: number) => P>(
       'void *bpf_program__attach_cgroup(void *program, int fd)'),
     bpf_program__attach_netns: declare<(program: P, fd: number) => P>(

@@ -11,7 +11,7 @@ export const OFFSET_KNOBS_COPIES = 24;
 export const OFFSET_KNOBS_COPY = 28;
 export const OFFSET_KNOBS_MAX_MESSAGE = 32;
 
-export const SIZE_CONNECTION = 152;
+export const SIZE_CONNECTION = 160;
 export const OFFSET_CONNECTION_ID = 0;
 export const OFFSET_CONNECTION_INGRESS_FROM = 8;
 export const OFFSET_CONNECTION_EGRESS_FROM = 16;
@@ -35,6 +35,7 @@ export const OFFSET_CONNECTION_LEARNT = 121;
 export const OFFSET_CONNECTION_CONNECTED_NS = 128;
 export const OFFSET_CONNECTION_COMM = 136;
 export const SIZE_CONNECTION_COMM = 16;
+export const OFFSET_CONNECTION_CONTEXT = 152;
 
 export const SIZE_LISTENER_KEY = 8;
 export const OFFSET_LISTENER_KEY_NETNS = 0;
@@ -58,6 +59,15 @@ export const OFFSET_SHARED_SCANNED = 16;
 export const OFFSET_SHARED_PAGES_AT = 24;
 export const OFFSET_SHARED_PAGES_FOR = 32;
 export const OFFSET_SHARED_PAGES_AGAINST = 40;
+
+export const SIZE_GO_PROGRAM = 56;
+export const OFFSET_GO_PROGRAM_G_AT = 0;
+export const OFFSET_GO_PROGRAM_GOID = 8;
+export const OFFSET_GO_PROGRAM_PARENT = 12;
+export const OFFSET_GO_PROGRAM_FUNCTION = 16;
+export const OFFSET_GO_PROGRAM_COMPLETE = 20;
+export const OFFSET_GO_PROGRAM_ROLES = 24;
+export const SIZE_GO_PROGRAM_ROLES = 32;
 
 export const CONNECTION_OPENED = 1;
 export const CONNECTION_LOCAL_FIN = 2;

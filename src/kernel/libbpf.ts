@@ -128,6 +128,20 @@ export class BpfObject {
     this.#keep(this.#library.bpf_program__attach_netns(this.#program(name), networkFd), name);
   }
 
+  /** At the instruction at `offset` of an executable, in every process that runs it; attached until the returned function is called, or `close`. */
+  attachUprobe(name: string, path: string, offset: number): () => void {
+    takeLog();
+    const everyProcess = -1;
+    const link = this.#library.bpf_program__attach_uprobe(this.#program(name), false, everyProcess, path, offset);
+    this.#keep(link, name);
+    return () => {
+      const at = this.#links.indexOf(link);
+      if (at < 0) return;
+      this.#links.splice(at, 1);
+      this.#library.bpf_link__destroy(link);
+    };
+  }
+
   /** Runs an iterator program over everything it iterates. */
   iterate(name: string): void {
     takeLog();

@@ -3,8 +3,8 @@ import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs
 import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
-  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
-  tracepointCopies,
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
+  tracepointCopies, UPROBES,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { KernelBtf } from './btf.ts';
@@ -12,14 +12,16 @@ import { HelperAddress } from './helper-address.ts';
 import {
   OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
   OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
-  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_KNOBS,
+  OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_KNOBS,
   SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED,
 } from './layout.ts';
+import { GoPrograms } from './go/programs.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32, u64 } from './map.ts';
 import { missedRuns } from './missed.ts';
 import type { Copies } from './missed.ts';
 import { findPages, mayFindPages } from './pages.ts';
+import { allProcesses } from './processes.ts';
 
 export interface ProbeOptions {
   readonly probe: ProbeName | 'auto';
@@ -77,6 +79,8 @@ export class Probes {
   /** All attached programs: for `missedRuns`. */
   readonly programs: readonly Copies[];
   readonly #followers: readonly Copies[];
+  readonly #go: GoPrograms;
+  readonly #watchesAll: boolean;
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
   readonly #copies: readonly BpfObject[];
@@ -122,6 +126,10 @@ export class Probes {
       this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
       this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
       this.listeners = new BpfMap(object.mapFd('listeners'), 'listeners', SIZE_LISTENER_KEY, 4);
+      this.#watchesAll = options.watchAll;
+      this.#go = new GoPrograms(
+        new BpfMap(object.mapFd('go_programs'), 'go_programs', 4, SIZE_GO_PROGRAM), new BpfMap(object.mapFd('go_bits'), 'go_bits', 4, 8),
+        hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
     } finally {
       btf.close();
     }
@@ -135,6 +143,13 @@ export class Probes {
   watch(tgid: number): void {
     this.watched.set(u32(tgid), u32(1));
     this.#slots.set(u32(tgid & 0xffff), u32(tgid));
+    this.#go.add(tgid);
+  }
+
+  /** A watched process has executed a file. Until this is called its goroutines, should it have any, are not known. */
+  executed(tgid: number): void {
+    this.#go.sweep();
+    this.#go.add(tgid);
   }
 
   isWatched(tgid: number): boolean {
@@ -157,6 +172,7 @@ export class Probes {
 
   /** Finds listeners and connections that are older than the probes. Call when all targets are watched. */
   findExisting(): void {
+    if (this.#watchesAll) for (const { tgid } of allProcesses()) this.#go.add(tgid);
     for (const iterator of ITERATORS) this.#object.iterate(iterator);
   }
 
@@ -217,7 +233,7 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
   const copyCount = tracepointCopies();
   try {
     const maySeePages = mayFindPages(btf);
-    object.choose(new Set([...attached, ...ITERATORS, ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.choose(new Set([...attached, ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
@@ -256,7 +272,7 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
 
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['shared', SIZE_SHARED],
-  ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+  ['go_programs', SIZE_GO_PROGRAM], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;
 
 function knobs(btf: KernelBtf, options: ProbeOptions, copies: number, copy: number): Uint8Array {

@@ -2,6 +2,8 @@
 
 /** Index into the command words. */
 export const COMMAND = 0;
+/** Index into the command words: it moves when somebody waits for what is in the ring. */
+export const HURRY = 1;
 export const RUN = 0;
 /** Read what is in the ring, write the end, stop. */
 export const DRAIN = 1;

@@ -11,7 +11,7 @@ import type { ProcessFacts } from '../kernel/processes.ts';
 import { hostFacts } from '../store/facts.ts';
 import type { Launch } from '../store/header.ts';
 import { lostEvent } from './losses.ts';
-import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared } from './control.ts';
+import { ABANDON, COMMAND, COUNTERS, DRAIN, HURRY, makeShared } from './control.ts';
 import type { Shared } from './control.ts';
 import type { PlainWriterOptions, WorkerInput, WorkerOutput } from './worker.ts';
 
@@ -71,7 +71,11 @@ export class Recorder {
     let ready: () => void = () => undefined;
     const isReady = new Promise<void>((resolve) => { ready = resolve; });
     const stopped = new Promise<Stopped>((resolve) => {
-      worker.on('message', (message: WorkerOutput) => message.kind === 'ready' ? ready() : resolve(message));
+      worker.on('message', (message: WorkerOutput) => {
+        if (message.kind === 'executed') probes.executed(message.tgid);
+        else if (message.kind === 'ready') ready();
+        else resolve(message);
+      });
       worker.on('error', (error) => resolve({ kind: 'stopped', lost: {}, failure: { name: 'Error', message: error.stack ?? error.message } }));
     });
     const recorder = new Recorder(probes, shared, worker, stopped);
@@ -96,6 +100,12 @@ export class Recorder {
     }));
     for (const { tgid } of processes) this.probes.watch(tgid);
     if (seen.length > 0) this.#worker.postMessage(seen);
+  }
+
+  /** A process is about to run something: what it is will be seen at once. */
+  hurry(): void {
+    Atomics.add(this.#shared.command, HURRY, 1);
+    Atomics.notify(this.#shared.command, COMMAND);
   }
 
   counter(name: keyof typeof COUNTERS): number {

@@ -8,7 +8,7 @@ import { CorruptError, EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import {
   OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CAUSE, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_LENGTH, SAMPLE_DATA, SAMPLE_GAP,
-  KERNEL_CAUSES, OFFSET_PROCESS_PAYLOAD_WHAT, PROCESS_SEEN, SAMPLE_OPEN, SAMPLE_PROCESS, SIZE_SAMPLE,
+  KERNEL_CAUSES, OFFSET_PROCESS_PAYLOAD_WHAT, OFFSET_SAMPLE_TGID, PROCESS_EXEC, PROCESS_SEEN, SAMPLE_OPEN, SAMPLE_PROCESS, SIZE_SAMPLE,
 } from '../events/layout.ts';
 import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
 import { BpfMap } from '../kernel/map.ts';
@@ -16,7 +16,7 @@ import type { Copies } from '../kernel/missed.ts';
 import { RingReader } from '../kernel/ring.ts';
 import { SegmentWriter } from '../store/writer.ts';
 import type { WriterOptions } from '../store/writer.ts';
-import { ABANDON, COMMAND, COUNTERS, DRAIN, makeShared, RUN } from './control.ts';
+import { ABANDON, COMMAND, COUNTERS, DRAIN, HURRY, makeShared, RUN } from './control.ts';
 import { LossCounters } from './losses.ts';
 import type { Loss } from './losses.ts';
 import { standing, takeUnreported } from './sweep.ts';
@@ -37,9 +37,10 @@ export interface WorkerInput {
   readonly writer: PlainWriterOptions;
 }
 
-/** What the worker says: once when it is ready, once when it has stopped. */
+/** What the worker says: once when it is ready, whenever a process runs something else (or was chosen), once when it has stopped. */
 export type WorkerOutput =
   | { readonly kind: 'ready'; readonly recordingId: string }
+  | { readonly kind: 'executed'; readonly tgid: number }
   | {
     readonly kind: 'stopped';
     /** What was lost by cause: what the kernel counted and what it declared on the spot. */
@@ -50,6 +51,8 @@ export type WorkerOutput =
 const FLUSH_MS = 200;
 const LOOK_MS = 250;
 const MAX_SLEEP_MS = 20;
+/** So long after a process executed something, or is about to, what comes is looked at every millisecond: it may have to be known what it runs. */
+const HURRY_MS = 500;
 /** Ring read at a go, between two looks at the clock. */
 const BATCH_BYTES = 4 << 20;
 
@@ -69,6 +72,7 @@ function run(): void {
   const unreported = new BpfMap(input.unreportedFd, 'unreported', 8, SIZE_CONNECTION);
   const writer = new SegmentWriter(input.writer);
   post({ kind: 'ready', recordingId: writer.recordingId });
+  let hurriedUntilMs = 0;
   let bytes = 0;
   let events = 0;
   let connections = 0;
@@ -79,8 +83,11 @@ function run(): void {
     if (kind === SAMPLE_DATA) bytes += view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
     else if (kind === SAMPLE_OPEN) connections++;
     else if (kind === SAMPLE_PROCESS) {
-      if (view.getUint8(offset + SIZE_SAMPLE + OFFSET_PROCESS_PAYLOAD_WHAT) === PROCESS_SEEN) {
-        counters[COUNTERS.newcomers] = (counters[COUNTERS.newcomers] ?? 0) + 1;
+      const what = view.getUint8(offset + SIZE_SAMPLE + OFFSET_PROCESS_PAYLOAD_WHAT);
+      if (what === PROCESS_SEEN) counters[COUNTERS.newcomers] = (counters[COUNTERS.newcomers] ?? 0) + 1;
+      if (what === PROCESS_EXEC || what === PROCESS_SEEN) {
+        post({ kind: 'executed', tgid: view.getUint32(offset + OFFSET_SAMPLE_TGID, true) });
+        hurriedUntilMs = performance.now() + HURRY_MS;
       }
     } else if (kind === SAMPLE_GAP) {
       const cause = KERNEL_CAUSES[view.getUint8(offset + OFFSET_SAMPLE_CAUSE)] ?? 'unknown';
@@ -115,6 +122,7 @@ function run(): void {
     let flushedMs = performance.now();
     let lookedMs = flushedMs;
     let sleepMs = 1;
+    let hurries = 0;
     for (;;) {
       const wanted = Atomics.load(command, COMMAND);
       if (wanted === ABANDON) return;
@@ -136,6 +144,11 @@ function run(): void {
       // An eighth of the ring between two looks is plenty; half of it is too late.
       if (waiting > input.ringBytes / 8) sleepMs = 1;
       else sleepMs = waiting < input.ringBytes / 64 ? Math.min(MAX_SLEEP_MS, sleepMs + 1) : Math.max(1, sleepMs - 2);
+      if (Atomics.load(command, HURRY) !== hurries) {
+        hurries = Atomics.load(command, HURRY);
+        hurriedUntilMs = nowMs + HURRY_MS;
+      }
+      if (nowMs < hurriedUntilMs) sleepMs = 1;
       if (wanted === RUN) Atomics.wait(command, COMMAND, RUN, sleepMs);
     }
     look();

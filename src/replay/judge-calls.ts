@@ -208,14 +208,19 @@ function candidates(session: Session, call: LiveCall, unused: ReadonlySet<number
 
 const atUs = (talk: OutboundTalk, part: 'request' | 'response', at: 0 | -1): number | undefined => talk[part].at(at)?.atUs;
 
+/** The goroutine that made it, which may have gone from thread to thread; else the thread. */
+function madeBy({ request: [first] }: OutboundTalk): string {
+  return first !== undefined && 'goroutine' in first ? `goroutine ${first.goroutine}` : `thread ${first?.tid}`;
+}
+
 /**
  * True when this call was recorded wholly before, by the same thread, another one that was now answered before this one began.
  * Calls that overlapped, or that different threads made, have no order.
  */
 function cameLate(talk: OutboundTalk, call: LiveCall, done: readonly { talk: OutboundTalk; live: LiveCall }[]): boolean {
   const answeredUs = atUs(talk, 'response', -1);
-  const tid = talk.request[0]?.tid;
-  return answeredUs !== undefined && done.some(({ talk: other, live }) => other.request[0]?.tid === tid
+  const whose = madeBy(talk);
+  return answeredUs !== undefined && done.some(({ talk: other, live }) => madeBy(other) === whose
     && (atUs(other, 'request', 0) ?? 0) >= answeredUs && live.endedMs <= call.beganMs);
 }
 

@@ -3,7 +3,7 @@
  * recording holds: a statement may have been prepared in another session than the one that uses it, or in none.
  */
 import { protocolNamed } from '../protocols/index.ts';
-import type { AmbientTalk, OutboundTalk, Prologue, Session, Talk } from '../sessions/session.ts';
+import type { AmbientTalk, Chunk, OutboundTalk, Prologue, Session, Talk } from '../sessions/session.ts';
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import { isAgreed, type PlainTalk } from './played.ts';
@@ -54,6 +54,11 @@ function prime(statements: RecordedStatements, protocol: string, prologue: Prolo
   for (const pair of prologuePairs(prologue, protocol, protocolNamed(protocol))) statements.read(pair);
 }
 
+/** When it was, and who was at it. */
+const whose = (chunk: Chunk): Omit<Extract<Chunk, { bytes: Uint8Array }>, 'bytes'> => ({
+  atUs: chunk.atUs, tid: chunk.tid, ...('goroutine' in chunk && chunk.goroutine !== undefined ? { goroutine: chunk.goroutine } : {}),
+});
+
 /** The chunks become one each way: the request as of its first, the answer as of its last moment. */
 function inPlainForm<T extends OutboundTalk | AmbientTalk>(talk: T, statements: RecordedStatements): T | PlainTalk {
   const [request, response] = [bytesOf(talk.request), bytesOf(talk.response)];
@@ -63,8 +68,8 @@ function inPlainForm<T extends OutboundTalk | AmbientTalk>(talk: T, statements: 
   const [first, last] = [talk.request[0], talk.response.at(-1) ?? talk.request.at(-1)];
   if (first === undefined || last === undefined) return talk;
   return {
-    ...talk, request: [{ atUs: first.atUs, tid: first.tid, bytes: read.request }],
-    response: read.response.length === 0 ? [] : [{ atUs: last.atUs, tid: last.tid, bytes: read.response }],
+    ...talk, request: [{ ...whose(first), bytes: read.request }],
+    response: read.response.length === 0 ? [] : [{ ...whose(last), bytes: read.response }],
   };
 }
 

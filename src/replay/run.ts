@@ -196,9 +196,10 @@ class Run {
     this.#clock = parts.clock;
     this.#inbox = new Inbox(parts.worker, options.signal, (message) => {
       if (message.kind === 'note') options.note(message.text);
+      if (message.kind === 'executed') parts.probes?.executed(message.tgid);
       if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
       if (message.kind === 'failed') this.#inbox.fail(new EnvironmentError(message.text));
-      return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed';
+      return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed' && message.kind !== 'executed';
     });
     this.#presence = new Presence(parts.confinement);
     void parts.confinement.ended.then(() => { this.#tell({ kind: 'ended' }); });

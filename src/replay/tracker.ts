@@ -75,10 +75,13 @@ export class Tracker {
   readonly #ring: RingReader;
   readonly #losses: LossCounters;
   readonly #attribution = new Attribution();
+  readonly #onExecuted: (tgid: number) => void;
   #lookedMs = 0;
   #waits = 0;
 
-  constructor(source: TrackerSource) {
+  /** `onExecuted`: a process of the service runs another program: who loaded the probes is to look at it. */
+  constructor(source: TrackerSource, onExecuted: (tgid: number) => void) {
+    this.#onExecuted = onExecuted;
     this.#ring = new RingReader(source.ringFd, source.ringBytes);
     this.#losses = new LossCounters(new BpfMap(source.lossesFd, 'losses', 4, SIZE_LOST * source.cpus));
   }
@@ -90,7 +93,9 @@ export class Tracker {
       ring.drain((offset) => {
         // Of the monotonic clock, as `process.hrtime`.
         const event = sampleToEvent(ring.bytes, ring.view, offset, readU64(ring.view, offset + OFFSET_SAMPLE_AT_NS) / 1000);
-        if (event !== undefined) this.#attribution.push(event);
+        if (event === undefined) return;
+        if (event.kind === 'process' && event.what === 'exec') this.#onExecuted(event.tgid);
+        this.#attribution.push(event);
       }, ring.size);
     }
     const nowMs = performance.now();

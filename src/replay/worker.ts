@@ -70,10 +70,12 @@ export type FromWorker =
   | { readonly kind: 'note'; readonly text: string }
   /** The environment refused what it takes to go on. */
   | { readonly kind: 'failed'; readonly text: string }
+  /** A process of the service runs another program. */
+  | { readonly kind: 'executed'; readonly tgid: number }
   | Dial;
 
-/** How often the ring is emptied while nobody calls. */
-const FOLLOW_EVERY_MS = 20;
+/** How often the ring is emptied while nobody calls: what the service has just executed has to be known before it is asked anything. */
+const FOLLOW_EVERY_MS = 5;
 const TELL_AFTER_MS = 2;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
@@ -99,7 +101,7 @@ const names = new Names(world.names, Object.keys(world.protocols), world.bypasse
 const real = new RealWorld(running !== undefined, toMain);
 const connections = new Set<OutboundConnection>();
 const clients = new ClientConnections();
-const tracker = source === undefined ? undefined : new Tracker(source);
+const tracker = source === undefined ? undefined : new Tracker(source, (tgid) => { toMain({ kind: 'executed', tgid }); });
 /** Destinations that the SUT could not connect to when no session asked it to. */
 const failing = new Set((background?.outbound ?? []).filter(neverConnected).map(({ connection }) => canonicalDestination(connection.remote)));
 let hasEnded = false;

@@ -101,13 +101,15 @@ function* side(chunks: readonly Chunk[], from: string, to: string, asks: boolean
   for (const part of joined(chunks)) {
     if (part.atUs - lastUs > JOIN_US || part.tid !== lastTid) {
       if (lastTid === -1 && asks && from === 'client') yield '';
-      yield `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(`+${((part.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, tid ${part.tid}`)}`;
+      yield `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(`+${((part.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(part)}`)}`;
     }
     lastUs = part.atUs;
     lastTid = part.tid;
     for (const line of chunkLines(part)) yield `    ${'gap' in part ? paint.red(line) : line}`;
   }
 }
+
+const whoseText = (chunk: Chunk): string => `tid ${chunk.tid}${'goroutine' in chunk && chunk.goroutine !== undefined ? `, goroutine ${chunk.goroutine}` : ''}`;
 
 /** Bytes that several system calls of one thread moved right after each other read as one. */
 function joined(chunks: readonly Chunk[]): Chunk[] {

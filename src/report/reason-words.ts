@@ -22,6 +22,9 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'as-alone': return 'sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far';
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
     case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and of no other that was open when it began';
+    case 'begun-for-it': return `${wrote} was begun, directly or not, by the goroutine that had read this session's request and was at work for it`;
+    case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
+    case 'kind-ends': return 'many goroutines that begin with its function were seen, and none went on when its session was over';
     case 'opened-for-it': return 'its connection was opened for this session';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
     case 'session-by-one-thread': return seen(inbound.response) ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
@@ -38,6 +41,9 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'listener-loops': return 'another thread of its listener was seen to be an event loop';
     case 'not-seen-enough': return 'too few requests overlapped to tell whether the threads of its listener take one request at a time';
     case 'work-moves': return 'in this process, work was seen to move between threads';
+    case 'may-serve-several': return `whether ${wrote} takes one request at a time is not known`;
+    case 'begun-unseen': return `when ${wrote} began was not seen: it may have been begun for an earlier request`;
+    case 'kind-unknown': return 'too few goroutines that begin with its function were seen to tell whether they end with their session';
     case 'events-lost': return 'events were lost while the session was open: the thread may have done what nobody saw';
     case 'recorder-away': return 'the recorder was away while the session was open: the thread may have done what nobody saw';
     case 'name-shared': return 'under the same name a request was read while another one had no answer';
@@ -81,6 +87,9 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';
+    case 'goroutine-unknown': return `which goroutine ran on ${wrote} was not known`;
+    case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;
+    case 'kind-outlives': return `${wrote} is a pool's worker, as far as others tell that begin with its function`;
     case 'turned-out-loop': return `${wrote} turned out to be an event loop, and this was not the first thing that it did after it read the request`;
     case 'excluded': return `${wrote} had said that what it does is of no session`;
     case 'name-unread': return `${wrote} worked for a virtual thread then, as the service said, under whose name no request was read`;
@@ -93,9 +102,11 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
 /** What packets carried (sendfile) was moved by nobody that is known. */
 const seen = (chunks: Talk['request']): boolean => chunks.some((chunk: Chunk) => chunk.tid !== 0);
 
-/** The threads that moved these chunks: "thread 7", "threads 7, 8". */
+/** Who moved these chunks: "thread 7", "threads 7, 8", "goroutine 21". */
 function threads(chunks: Talk['request']): string {
-  const tids = [...new Set(chunks.map((chunk: Chunk) => chunk.tid).filter((tid) => tid !== 0))];
-  if (tids.length === 0) return 'a thread that nobody saw';
-  return `${tids.length === 1 ? 'thread' : 'threads'} ${tids.join(', ')}`;
+  const who = chunks.map((chunk: Chunk) => ('goroutine' in chunk && chunk.goroutine !== undefined ? { what: 'goroutine', id: chunk.goroutine } : { what: 'thread', id: chunk.tid }));
+  const first = who.find(({ id }) => id !== 0);
+  if (first === undefined) return 'a thread that nobody saw';
+  const ids = [...new Set(who.filter(({ what, id }) => what === first.what && id !== 0).map(({ id }) => id))];
+  return `${first.what}${ids.length === 1 ? '' : 's'} ${ids.join(', ')}`;
 }

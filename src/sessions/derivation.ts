@@ -6,7 +6,7 @@ import type { ConnectionAccount } from '../connections/account.ts';
 import type { Connection } from '../connections/connection.ts';
 import { Connections } from '../connections/connections.ts';
 import type { StreamEvent } from '../connections/connections.ts';
-import type { CloseEvent, Event, OpenEvent } from '../events/event.ts';
+import type { CloseEvent, Event, OpenEvent, ProcessEvent } from '../events/event.ts';
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
@@ -103,8 +103,10 @@ export class Derivation {
   }
 
   /** Events in the order of the ring. */
-  push(event: Event): void {
+  push(given: Event): void {
     const weaver = this.#weaver;
+    // A goroutine stands where its thread would.
+    const event = given.context === 0 || !('connection' in given) ? given : this.#asGoroutine(given);
     weaver.seq += 1;
     if (event.atUs > weaver.nowUs && !event.snapshot) weaver.nowUs = event.atUs;
     if (this.#pauses) this.#pause();
@@ -128,10 +130,18 @@ export class Derivation {
       case 'process':
         this.#processes.event(event);
         if (event.what === 'seen') this.#nameOlder(event.tgid);
-        else if (event.what === 'thread' || event.what === 'fork') weaver.started(event.tid, event.tgid, event.childTid, event.childTgid);
+        else if (event.what === 'thread' || event.what === 'fork') weaver.started(this.#starter(event), event.tgid, event.childTid, event.childTgid);
         else if (event.what === 'exec') weaver.contexts.executed(event.tgid);
         else if (event.what === 'exit') weaver.contexts.exitProcess(event.tgid);
         else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
+        break;
+      case 'goroutine': {
+        const goroutine = weaver.contexts.goroutines.met(event);
+        if (goroutine !== undefined) weaver.contexts.begun(goroutine, event.tgid, event.began);
+        break;
+      }
+      case 'on-behalf':
+        weaver.contexts.goroutines.onBehalf(event);
         break;
       case 'udp':
         this.#processes.of(event.tgid).datagram(event);
@@ -186,6 +196,16 @@ export class Derivation {
     if (known === undefined || known.egress.announced <= position) return 'unseen';
     known.egress.flush();
     return ownerOf(cutterOf(known).askingAt(position), this.#connections.ledger);
+  }
+
+  #asGoroutine<E extends Event>(event: E): E {
+    const { number, id } = this.#weaver.contexts.goroutines.standing(event.tgid, event.context);
+    return { ...event, thread: event.tid, tid: number, goroutine: id };
+  }
+
+  /** Of a process, the goroutine that started it, where there are such. */
+  #starter({ what, tgid, tid, context }: ProcessEvent): number {
+    return what === 'fork' && context !== 0 ? this.#weaver.contexts.goroutines.standing(tgid, context).number : tid;
   }
 
   /** Connections that are older than the recorder are told without their process' name, and often before it. */

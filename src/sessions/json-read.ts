@@ -158,7 +158,8 @@ function chunkOf(place: Place, startedAtUs: number): Chunk {
   const kinds = ['text', 'base64', 'gap'].filter((key) => place.has(key));
   if (kinds.length !== 1) throw place.wrong('one of "text", "base64" and "gap" in it');
   if (kinds[0] === 'gap') return { atUs, tid, gap: place.at('gap').count, cause: place.at('cause').string as Cause };
-  return { atUs, tid, bytes: kinds[0] === 'text' ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+  const goroutine = place.has('goroutine') ? { goroutine: place.at('goroutine').count } : {};
+  return { atUs, tid, ...goroutine, bytes: kinds[0] === 'text' ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
 }
 
 function toldOf(place: Place, startedAtUs: number): Told {

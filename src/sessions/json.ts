@@ -15,8 +15,8 @@ export { sessionFromJson } from './json-read.ts';
 export const SESSION_FORMAT = 'koala-bpf/session@1';
 
 export type ChunkJson =
-  | { atUs: number; tid: number; text: string }
-  | { atUs: number; tid: number; base64: string }
+  | { atUs: number; tid: number; goroutine?: number; text: string }
+  | { atUs: number; tid: number; goroutine?: number; base64: string }
   | { atUs: number; tid: number; gap: number; cause: Cause };
 
 export interface TalkJson {
@@ -138,7 +138,8 @@ function talkJson(talk: Talk, startedAtUs: number): TalkJson {
 
 function chunkJson(chunk: Chunk, startedAtUs: number): ChunkJson {
   const facts = { atUs: Math.round(chunk.atUs) - Math.round(startedAtUs), tid: chunk.tid };
-  return 'gap' in chunk ? { ...facts, gap: chunk.gap, cause: chunk.cause } : { ...facts, ...bytesJson(chunk.bytes) };
+  if ('gap' in chunk) return { ...facts, gap: chunk.gap, cause: chunk.cause };
+  return { ...facts, ...(chunk.goroutine === undefined ? {} : { goroutine: chunk.goroutine }), ...bytesJson(chunk.bytes) };
 }
 
 const traceField = (trace: TraceIds | undefined): { trace?: TraceIds } => (trace === undefined ? {} : { trace });

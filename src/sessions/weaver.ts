@@ -395,9 +395,11 @@ export class Weaver implements TalkSink<Spoken> {
     talk.answerSeq = this.seq;
     const own = this.contexts.own(tid, tgid);
     const context = own.actor;
-    talk.readBy(context.tid);
+    // A connection's own goroutine reads for whoever wrote.
+    const forWriter = own.goroutine?.role === 'reads-for';
+    if (!forWriter) talk.readBy(context.tid);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
-    if (talk.tie !== undefined && moved(talk.writerTid, context.tid)) talk.tie.job.process.moves = true;
+    if (talk.tie !== undefined && !forWriter && moved(talk.writerTid, context.tid)) talk.tie.job.process.moves = true;
     const session = talk.tie?.job ?? this.#born.get(talk.connection)?.tie?.job;
     if (!talk.connection.isGuess) this.contexts.readAnswer(context, session?.gone === true ? undefined : session, context !== own);
     if (session === undefined || session.gone) return;

@@ -15,6 +15,8 @@ const IN_SAME_BLOCK = 0;
 const IN_BLOCK = 1;
 const INLINE = 2;
 const GAP = 3;
+/** Added to the kind of a chunk that tells its goroutine. */
+const WITH_GOROUTINE = 4;
 
 /** Puts what several sessions share into the index once; returns where. */
 export interface BlobSink {
@@ -96,9 +98,12 @@ export class RecipeWriter {
     const place = 'bytes' in chunk ? this.#recording.placeOf(chunk.bytes) : undefined;
     const last = this.#lastPlace;
     const same = place !== undefined && last !== undefined && last.sequence === place.sequence && last.offset === place.offset;
-    pack.unsigned('gap' in chunk ? GAP : place === undefined ? INLINE : same ? IN_SAME_BLOCK : IN_BLOCK);
+    const goroutine = 'bytes' in chunk ? chunk.goroutine : undefined;
+    const kind = 'gap' in chunk ? GAP : place === undefined ? INLINE : same ? IN_SAME_BLOCK : IN_BLOCK;
+    pack.unsigned(goroutine === undefined ? kind : kind + WITH_GOROUTINE);
     pack.signed(Math.round((chunk.atUs - this.#startedAtUs) * TIME_STEPS));
     pack.unsigned(chunk.tid);
+    if (goroutine !== undefined) pack.unsigned(goroutine);
     if ('gap' in chunk) {
       pack.unsigned(chunk.gap);
       pack.text(chunk.cause);
@@ -218,17 +223,19 @@ class RecipeReader {
   }
 
   #chunk(pack: PackReader): Chunk | undefined {
-    const kind = pack.unsigned();
+    const told = pack.unsigned();
+    const kind = told % WITH_GOROUTINE;
     const atUs = this.#startedAtUs + pack.signed() / TIME_STEPS;
     const tid = pack.unsigned();
+    const whose = told >= WITH_GOROUTINE ? { goroutine: pack.unsigned() } : {};
     if (kind === GAP) return { atUs, tid, gap: pack.unsigned(), cause: pack.text() as never };
-    if (kind === INLINE) return { atUs, tid, bytes: pack.bytes() };
+    if (kind === INLINE) return { atUs, tid, ...whose, bytes: pack.bytes() };
     if (kind === IN_BLOCK) this.#place = { sequence: pack.unsigned(), offset: pack.unsigned() };
     const offset = pack.unsigned();
     const length = pack.unsigned();
     if (this.#blocks === undefined) return undefined;
     try {
-      return { atUs, tid, bytes: this.#blocks.payload(this.#place).subarray(offset, offset + length) };
+      return { atUs, tid, ...whose, bytes: this.#blocks.payload(this.#place).subarray(offset, offset + length) };
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.#rotten += length;

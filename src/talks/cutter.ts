@@ -9,7 +9,7 @@
  */
 import type { Connection } from '../connections/connection.ts';
 import type { Piece } from '../connections/piece.ts';
-import type { ConnectionEnd, StreamSink } from '../connections/sink.ts';
+import type { ConnectionEnd, Naming, StreamSink } from '../connections/sink.ts';
 import type { Direction } from '../events/event.ts';
 import type { Frame, Framer, Protocol, Side } from '../protocols/protocol.ts';
 import type { OpenTalk } from './open-talk.ts';
@@ -93,12 +93,12 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     if (this.#framer !== undefined) this.#loseFraming('bytes were taken back');
   }
 
-  named(position: number, end: number, atUs: number, tid: number): void {
+  named(call: Naming): void {
     for (const talk of new Set([...this.#unsettled, ...this.#queue, ...(this.#last === undefined ? [] : [this.#last])])) {
       const run = talk.sent;
-      if (run.empty || run.end <= position || run.from >= end) continue;
-      run.name(position, end, atUs, tid);
-      this.#sink.spoke(talk, talk.inbound ? 'response' : 'request', atUs, tid, this.#connection.open.tgid);
+      if (run.empty || run.end <= call.position || run.from >= call.end) continue;
+      run.name(call);
+      this.#sink.spoke(talk, talk.inbound ? 'response' : 'request', call.atUs, call.tid, this.#connection.open.tgid);
     }
   }
 

@@ -2,6 +2,7 @@
 import type { Chunk } from '../connections/account.ts';
 import { endOf, trimEnd, trimStart } from '../connections/piece.ts';
 import type { Piece } from '../connections/piece.ts';
+import type { Naming } from '../connections/sink.ts';
 
 export interface RunLimits {
   /** Bytes kept of one side of a talk. What comes after is a hole with cause `max-message`. */
@@ -130,14 +131,16 @@ export class Run {
     return rest;
   }
 
-  /** The packets in [position, end) were sent by a call of `tid`. */
-  name(position: number, end: number, atUs: number, tid: number): void {
+  /** Packets were sent by this call. */
+  name({ position, end, atUs, tid, thread, goroutine }: Naming): void {
     const { pieces } = this;
     for (let at = pieces.length - 1; at >= 0; at -= 1) {
       const piece = pieces[at] as Piece;
       if (endOf(piece) <= position) return;
       if (piece.tid !== 0 || piece.position >= end) continue;
       piece.tid = tid;
+      piece.thread = thread;
+      piece.goroutine = goroutine;
       piece.atUs = Math.min(piece.atUs, atUs);
       piece.more = endOf(piece) < end;
     }
@@ -162,7 +165,7 @@ export class Run {
       let last = at;
       while (first.bytes !== undefined && joined(pieces[last] as Piece, pieces[last + 1])) last += 1;
       if (last === at) chunks.push(chunkOf(first));
-      else chunks.push({ atUs: first.atUs, tid: first.tid, bytes: concatenated(pieces.slice(at, last + 1)) });
+      else chunks.push({ ...chunkOf(first), bytes: concatenated(pieces.slice(at, last + 1)) });
       at = last;
     }
     return chunks;
@@ -175,8 +178,9 @@ function extendsHole(last: Piece | undefined, piece: Piece): boolean {
   return true;
 }
 
-function chunkOf({ atUs, tid, bytes, length, cause }: Piece): Chunk {
-  return bytes === undefined ? { atUs, tid, gap: length, cause } : { atUs, tid, bytes };
+function chunkOf({ atUs, thread, goroutine, bytes, length, cause }: Piece): Chunk {
+  if (bytes === undefined) return { atUs, tid: thread, gap: length, cause };
+  return goroutine === 0 ? { atUs, tid: thread, bytes } : { atUs, tid: thread, goroutine, bytes };
 }
 
 function joined(piece: Piece, next: Piece | undefined): boolean {

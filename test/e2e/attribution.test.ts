@@ -6,6 +6,7 @@ import { whyNotRecordable } from './recorder.ts';
 import { printed, resultOf, writeResult } from './results.ts';
 import { runScenario, type PartResult, type ScenarioResult } from './scenario.ts';
 import { byCertainty, idsIn, ridOf } from './score.ts';
+import { goService, GO_REFRESH_RID, whyNotGo } from './services/go.ts';
 import { gunicorn } from './services/gunicorn.ts';
 import { named } from './services/named.ts';
 import { nginxProxy } from './services/nginx.ts';
@@ -51,6 +52,9 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'an event loop that names each request by helper datagrams before it reads it', make: () => named('before'), everyCall: 'proven', tells: true },
   { name: 'an event loop that names each request by helper datagrams once it has read it', make: () => named('late'), everyCall: 'likely', tells: true },
   { name: 'threads whose calls are made by four workers, which say by helper datagrams for which thread', make: () => named('pool'), everyCall: 'likely' },
+  { name: 'a Go service with errgroup, net/http, pgx and go-redis', make: () => goService(), whyNot: () => whyNotGo(), everyCall: 'proven' },
+  { name: 'the same Go service, stripped, every connection older than the recorder', make: () => goService({ how: 'stripped' }), whyNot: () => whyNotGo('stripped'), everyCall: 'proven', warm: true },
+  { name: 'a Go service that leaves work over and has a timer', make: () => goService({ leftOvers: true }), whyNot: () => whyNotGo(), background: [GO_REFRESH_RID] },
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService(), byContent: true },

@@ -257,6 +257,10 @@ struct signal_struct {
 	int group_exit_code;
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
 struct task_struct {
 	pid_t pid;
 	pid_t tgid;
@@ -270,6 +274,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	char comm[16];
+	struct thread_struct thread;
 };
 
 struct linux_binprm {

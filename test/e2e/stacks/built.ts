@@ -16,13 +16,12 @@ function filesOf(dir: string): string[] {
 }
 
 /**
- * The stack's folder beside this file, copied and made by `commands` (words, run in the copy). `tools`: programs that must be
+ * The folder of a program (by default the stack's beside this file), copied and made by `commands` (words, run in the copy). `tools`: programs that must be
  * there. What can't be fetched or is not installed is a reason to skip; a compiler's error is not.
  */
-export function built(name: string, tools: readonly string[], commands: readonly (readonly string[])[]): Built {
+export function built(name: string, tools: readonly string[], commands: readonly (readonly string[])[], source = join(HERE, name)): Built {
   const missing = tools.find((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
   if (missing !== undefined) return { why: `${missing} is not installed` };
-  const source = join(HERE, name);
   const hash = createHash('sha256').update(JSON.stringify(commands)).update(process.version);
   for (const path of filesOf(source)) hash.update(path.slice(source.length)).update('\0').update(readFileSync(path));
   const dir = join(BUILD, `${name}-${hash.digest('hex').slice(0, 12)}`);

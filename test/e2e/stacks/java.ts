@@ -13,7 +13,7 @@ export async function javaStack(dir: string): Promise<Stack> {
   const [sql, port] = await Promise.all([postgresql(), freePort()]);
   postgresqlTables(`postgresql://${sql.user}:${sql.password}@127.0.0.1:${sql.port}/${sql.database}`);
   return {
-    port, clients: 8, ties: 'sure', calls: 4,
+    port, clients: 8, calls: 4,
     command: ['env', `SPRING_DATASOURCE_URL=jdbc:postgresql://127.0.0.1:${sql.port}/${sql.database}?prepareThreshold=3`, `SPRING_DATASOURCE_USERNAME=${sql.user}`,
       `SPRING_DATASOURCE_PASSWORD=${sql.password}`, 'java', '-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-jar', join(dir, 'target', 'shop.jar'),
       `--server.port=${port}`, '--server.address=127.0.0.1', '--spring.datasource.hikari.maximum-pool-size=6', '--server.tomcat.threads.max=12', '--spring.main.banner-mode=off'],

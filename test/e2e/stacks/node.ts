@@ -17,7 +17,7 @@ export async function nodeStack(dir: string): Promise<Stack> {
   mariadbTables(stock.socket);
   for (let n = 0; n < 20; n += 1) execFileSync('redis-cli', ['-p', String(redis.port), 'hset', `person:${n}`, 'name', `person ${n}`, 'age', String(20 + n)], { stdio: 'pipe' });
   return {
-    port, clients: 1, ties: 'sure', calls: 8,
+    port, clients: 1, calls: 8,
     command: ['env', `SHOP_PORT=${port}`, `SHOP_PG=${url}`, `SHOP_MYSQL_PORT=${stock.port}`, `SHOP_REDIS_PORT=${redis.port}`,
       `SHOP_UPSTREAM_PORT=${upstream.port}`, process.execPath, join(dir, 'shop.mjs')],
     signs: { added: /count\(\*\) as dearer/, dropped: /select name, price, weight/, parameter: /request\.parameters\[0\]/, twice: /GET \/price/, body: 'response.body.$' },

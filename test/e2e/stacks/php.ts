@@ -40,7 +40,7 @@ clear_env = no
     }
   }`, port);
   return {
-    port, clients: 8, ties: 'sure', calls: 6,
+    port, clients: 8, calls: 6,
     command: ['env', `SHOP_MYSQL_PORT=${stock.port}`, fpmBinary(), '-F', '-y', join(dir, 'fpm.conf')],
     signs: { added: /count\(\*\) as dearer/, dropped: /select name, price, weight/, parameter: /request\.parameters\[0\]/, twice: /count\(\*\) as sold/, body: 'response.body.$' },
     ready: () => accepts(fpmPort),

@@ -18,7 +18,7 @@ export async function pythonStack(dir: string): Promise<Stack> {
   const url = `postgresql://${sql.user}:${sql.password}@127.0.0.1:${sql.port}/${sql.database}`;
   postgresqlTables(url);
   return {
-    port, clients: 8, ties: 'sure', calls: 7,
+    port, clients: 8, calls: 7,
     command: ['env', '-C', dir, 'PYTHONDONTWRITEBYTECODE=1', `SHOP_PG=${url}`, `SHOP_REDIS_PORT=${redis.port}`, `SHOP_UPSTREAM_PORT=${upstream.port}`,
       join(dir, 'venv/bin/python'), '-m', 'gunicorn', '--workers', '1', '--threads', '12', '--worker-class', 'gthread', '--keep-alive', '30', '--bind', `127.0.0.1:${port}`, 'shop:app'],
     signs: { added: /count\(\*\) as dearer/, dropped: /select id, name from items/, parameter: /request\.parameters\[0\]/, twice: /GET \/price/, body: 'response.body.$' },

@@ -30,13 +30,6 @@ export interface Stack {
   readonly command: readonly string[];
   /** How many clients may ask at once, so that every tie is sure. */
   readonly clients: number;
-  /**
-   * `sure`: every call can be tied to its request, so every session is played. `measured`: some can't be (goroutines change
-   * threads); sessions that this leaves incomplete, or with another number of calls than `exactly`, are left out, and a few may be.
-   */
-  readonly ties: 'sure' | 'measured';
-  /** With measured ties: how many calls a login, a POST and a GET make. */
-  readonly exactly?: Readonly<Record<'login' | 'post' | 'get', number>>;
   /** Fewest calls of an order's session. */
   readonly calls: number;
   readonly signs: Signs;

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Goroutines: who runs, who began it, and for whom a connection's own goroutine writes. The last is net/http's client: a request
+ * is handed to the goroutine that writes on its connection (persistConn.writeLoop), which no system call shows. Functions of the
+ * program do, probed where they begin or end (never by a return probe, which Go's stacks do not survive): since Go 1.17 the first
+ * argument, and the result, is in AX, and the goroutine in R14.
+ */
+#include "emit.h"
+#include <bpf/bpf_tracing.h>
+
+/* Ids beyond are no ids: something else was read. JavaScript's numbers end there too. */
+#define MAX_GOID (1ULL << 53)
+
+struct goroutine {
+	__u64 goid;
+	__u32 tgid;
+	__u32 pad0;
+};
+
+/* Goroutines that user space was told of. Deleted: by age; then they are told of again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct goroutine);
+	__type(value, __u32);
+} goroutines SEC(".maps");
+
+/* key: a persistConn, by address and process. value: the goroutine that has it now. Inserted: roundTrip. Deleted: by age. */
+struct go_connection {
+	__u64 address;
+	__u32 tgid;
+	__u32 pad0;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct go_connection);
+	__type(value, __u64);
+} go_connections SEC(".maps");
+
+/* key: a goroutine that writes. value: for which one it does. Inserted: its writes. Deleted: by age. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct goroutine);
+	__type(value, __u64);
+} on_behalf SEC(".maps");
+
+static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, bool began)
+{
+	struct {
+		struct sample head;
+		struct goroutine_payload goroutine;
+	} *record;
+	struct goroutine key = { .goid = goid, .tgid = who >> 32 };
+	__u64 parent = 0, function = 0;
+	__u8 role = GOROUTINE_UNKNOWN;
+	__u32 one = 1;
+
+	if (!program->complete || bpf_map_lookup_elem(&goroutines, &key))
+		return;
+	if (program->parent && bpf_probe_read_user(&parent, sizeof(parent), (void *)(g + program->parent)))
+		parent = 0;
+	if (program->function && !bpf_probe_read_user(&function, sizeof(function), (void *)(g + program->function))) {
+		role = GOROUTINE_OTHER;
+		for (__u32 i = 0; i < GO_ROLES; i++)
+			if (function && program->roles[i] == function)
+				role = i + 1;
+	}
+	if (began && role == GOROUTINE_READS_AHEAD)
+		return; /* one a request, and few are ever met */
+	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		return; /* its next event tells of it */
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->head.captured = sizeof(record->goroutine);
+	record->head.kind = SAMPLE_GOROUTINE;
+	record->head.at_ns = bpf_ktime_get_ns();
+	record->head.context = goid;
+	record->head.tgid = who >> 32;
+	record->head.tid = (__u32)who;
+	record->goroutine.parent = parent < MAX_GOID ? parent : 0;
+	record->goroutine.function = function;
+	record->goroutine.role = role;
+	record->goroutine.began = began;
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	bpf_map_update_elem(&goroutines, &key, &one, BPF_ANY);
+}
+
+/* The id of goroutine `g`, which is told of when it is new; 0: there is none. */
+static __always_inline __u64 meet(const struct go_program *program, __u64 who, __u64 g, bool began)
+{
+	__u64 goid = 0;
+
+	if (!g || bpf_probe_read_user(&goid, sizeof(goid), (void *)(g + program->goid)) || !goid || goid >= MAX_GOID)
+		return 0;
+	tell_goroutine(program, who, g, goid, began);
+	return goid;
+}
+
+__u64 goroutine_of(__u64 who)
+{
+	__u32 tgid = who >> 32;
+	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 g = 0;
+
+	if (!program)
+		return 0;
+	/* The kernel's own copy: right for the current thread too, unless it sets its fsbase by instruction, which nobody's threads do. */
+	if (bpf_probe_read_user(&g, sizeof(g), (void *)(BPF_CORE_READ(task, thread.fsbase) + program->g_at)))
+		return 0;
+	return meet(program, who, g, false);
+}
+
+/*
+ * The end of runtime.newproc1, which has made a goroutine (in AX). Without this probe a goroutine is met when it first sends or
+ * receives, one that never does is not met at all, and those that it began are nobody's.
+ */
+SEC("uprobe")
+int go_begins(struct pt_regs *regs)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	__u32 tgid = who >> 32;
+	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
+
+	if (program)
+		meet(program, who, regs->ax, true);
+	return 0;
+}
+
+/* net/http.(*persistConn).roundTrip: the goroutine that calls it has the connection until the answer is read. */
+SEC("uprobe")
+int go_round_trip(struct pt_regs *regs)
+{
+	__u64 who = bpf_get_current_pid_tgid(), goid;
+	struct go_connection key = { .address = regs->ax, .tgid = who >> 32 };
+	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
+
+	if (!program)
+		return 0;
+	goid = meet(program, who, regs->r14, false);
+	bpf_map_update_elem(&go_connections, &key, &goid, BPF_ANY);
+	return 0;
+}
+
+/* net/http.persistConnWriter.Write and .ReadFrom: the goroutine that calls it is about to write on the connection. */
+SEC("uprobe")
+int go_writes(struct pt_regs *regs)
+{
+	__u64 who = bpf_get_current_pid_tgid(), whose = 0, *known;
+	struct go_connection key = { .address = regs->ax, .tgid = who >> 32 };
+	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
+	struct goroutine writer = { .tgid = who >> 32 };
+	struct sample sample;
+
+	if (!program)
+		return 0;
+	writer.goid = meet(program, who, regs->r14, false);
+	if (!writer.goid)
+		return 0;
+	known = bpf_map_lookup_elem(&go_connections, &key);
+	if (known)
+		whose = *known;
+	known = bpf_map_lookup_elem(&on_behalf, &writer);
+	if (known && *known == whose)
+		return 0;
+	if (bpf_map_update_elem(&on_behalf, &writer, &whose, BPF_ANY))
+		count_loss(CAUSE_MAP_FULL, 1, 0);
+	fill_sample_of(&sample, SAMPLE_ON_BEHALF, DIRECTION_NONE, 0, who);
+	sample.context = writer.goid;
+	sample.position = whose;
+	emit_bare(&sample);
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which goroutine runs on the current thread. Go keeps a pointer to it (`g`) in the thread's local storage, on amd64 at a
+ * fixed distance from fsbase; the distance, and where `g` holds what, is told by user space, which has read the executable.
+ * Until it has, and for whatever is no Go program, the answer is 0: not known.
+ */
+#ifndef KOALA_GOROUTINE_H
+#define KOALA_GOROUTINE_H
+
+#include "maps.h"
+
+#define GO_ROLES 4      /* GOROUTINE_SERVES and on */
+#define GO_WORDS 1024   /* of 64 bits: 65536 process ids apart, two share a bit */
+
+/*
+ * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program. Set: user space. Never cleared: it
+ * spares the others a look-up in `go_programs`.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, GO_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} go_bits __weak SEC(".maps");
+
+/* key: tgid. Inserted: user space. Deleted: exec, exit. */
+struct go_program {
+	__s64 g_at; /* from fsbase */
+	__u32 goid; /* offsets in runtime.g; 0: it has none, or where is not known */
+	__u32 parent;
+	__u32 function;
+	__u32 complete; /* all of this is known. Until then goroutines are known by their ids only, and not told of */
+	__u64 roles[GO_ROLES]; /* addresses of the functions by which roles are known; 0: it holds none */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct go_program);
+} go_programs __weak SEC(".maps");
+
+/* The goroutine of the current thread, which is `who` and may be a Go program's; 0: not known. Tells of it when it is new. */
+extern __u64 goroutine_of(__u64 who);
+
+static __always_inline __u64 context_of(__u64 who)
+{
+	__u32 tgid = who >> 32, word = tgid / 64 % GO_WORDS;
+	__u64 *bits = bpf_map_lookup_elem(&go_bits, &word);
+
+	if (!bits || !(*bits >> tgid % 64 & 1))
+		return 0;
+	return goroutine_of(who);
+}
+
+/* The process runs something else from now on, or nothing any more. */
+static __always_inline void forget_go_program(__u32 tgid)
+{
+	__u32 word = tgid / 64 % GO_WORDS;
+	__u64 *bits = bpf_map_lookup_elem(&go_bits, &word);
+
+	if (bits && *bits >> tgid % 64 & 1)
+		bpf_map_delete_elem(&go_programs, &tgid);
+}
+
+#endif

@@ -1,0 +1,4 @@
+// Nothing but the runtime, whose types are looked at.
+package main
+
+func main() {}

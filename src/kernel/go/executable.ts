@@ -1,0 +1,44 @@
+/** What there is to know of a Go program before it runs: its release, where `g` is and what it holds, and some functions. */
+import { biasOf, ElfFile, EM_X86_64 } from './elf.ts';
+import { goVersion } from './build-info.ts';
+import { goFunctions, type GoFunctions } from './functions.ts';
+import { offsetsFor, type GoOffsets } from './offsets.ts';
+
+export interface GoExecutable {
+  readonly version: string;
+  readonly offsets: GoOffsets;
+  /** Of the pointer to `g`, from the thread's fsbase. */
+  readonly gAt: number;
+  /** Reads more of the file, which takes some 20 ms for a large one; undefined when it is gone. */
+  functions(path: string): GoFunctions | undefined;
+  /** How far it is moved, if its byte at `offset` is mapped at `address`. */
+  biasOf(address: number, offset: number): number | undefined;
+}
+
+const WORD_BYTES = 8;
+
+/** Undefined: no Go program, or one that can't be read so. Quick, for the program is running already. */
+export function readGoExecutable(path: string): GoExecutable | undefined {
+  return ElfFile.read(path, (elf) => {
+    const version = elf.machine === EM_X86_64 ? goVersion(elf) : undefined;
+    const offsets = version === undefined ? undefined : offsetsFor(version);
+    const gAt = offsets === undefined ? undefined : gOf(elf);
+    if (version === undefined || offsets === undefined || gAt === undefined) return undefined;
+    const { segments } = elf;
+    return { version, offsets, gAt, functions: (again) => ElfFile.read(again, goFunctions), biasOf: (address, offset) => biasOf(segments, address, offset) };
+  });
+}
+
+/**
+ * Where thread-local storage ends, fsbase points; `g` is its last word, unless the C linker put more there, and then a symbol says
+ * where (Go's cmd/link, "tlsg"; the padding as in LLVM's D61824).
+ */
+function gOf(elf: ElfFile): number | undefined {
+  const { tls } = elf;
+  if (tls === undefined || tls.memorySize === WORD_BYTES) return -WORD_BYTES;
+  const within = elf.symbol('runtime.tlsg');
+  if (within === undefined) return undefined;
+  const align = tls.align || 1;
+  const padding = (((-tls.address - tls.memorySize) % align) + align) % align;
+  return within - tls.memorySize - padding;
+}

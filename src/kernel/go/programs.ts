@@ -1,0 +1,145 @@
+/**
+ * The Go programs among the watched processes: the kernel side is told where each keeps its goroutines, and probes are placed in
+ * executables that have use for them. What can't be read or placed is left: then goroutines are not known, or not for whom one writes.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import {
+  OFFSET_GO_PROGRAM_COMPLETE, OFFSET_GO_PROGRAM_FUNCTION, OFFSET_GO_PROGRAM_GOID, OFFSET_GO_PROGRAM_G_AT, OFFSET_GO_PROGRAM_PARENT, OFFSET_GO_PROGRAM_ROLES, SIZE_GO_PROGRAM,
+} from '../layout.ts';
+import { u32, type BpfMap } from '../map.ts';
+import { readGoExecutable, type GoExecutable } from './executable.ts';
+import type { GoFunctions, GoProbe } from './functions.ts';
+
+/** As bpf/goroutine.h has it: a bit for each process id, modulo so many words of 64. */
+const WORDS = 1_024;
+const WORD_BITS = 64;
+/** Executables remembered, most of them as no Go program. Past that all are looked at anew. */
+const MAX_EXECUTABLES = 4_096;
+const NO_FUNCTIONS: GoFunctions = { roles: [], probes: [] };
+
+/** Attaches a program to the byte at `offset` of the file; returns what detaches it. Throws where it can't. */
+export type Place = (probe: GoProbe, path: string, offset: number) => () => void;
+
+interface Known {
+  readonly go: GoExecutable | undefined;
+  /** Undefined: not looked at yet. */
+  functions: GoFunctions | undefined;
+  readonly users: Set<number>;
+  placed: (() => void)[];
+}
+
+export class GoPrograms {
+  readonly #programs: BpfMap;
+  readonly #bits: BpfMap;
+  readonly #place: Place | undefined;
+  readonly #executables = new Map<string, Known>();
+
+  /** `place`: absent where the kernel has no uprobes. */
+  constructor(programs: BpfMap, bits: BpfMap, place: Place | undefined) {
+    this.#programs = programs;
+    this.#bits = bits;
+    this.#place = place;
+  }
+
+  /** A watched process runs what it runs now. To be called again after each exec. True for a Go program whose goroutines are known from here on. */
+  add(tgid: number): boolean {
+    const path = `/proc/${tgid}/exe`;
+    const id = fileId(path);
+    if (id === undefined) return false;
+    let known = this.#executables.get(id);
+    if (known === undefined) {
+      if (this.#executables.size >= MAX_EXECUTABLES) this.#forgetUnused();
+      this.#executables.set(id, known = { go: readGoExecutable(path), functions: undefined, users: new Set(), placed: [] });
+    }
+    const { go } = known;
+    const bias = go === undefined ? undefined : biasOf(tgid, go);
+    if (go === undefined || bias === undefined) return false;
+    this.#programs.set(u32(tgid), valueOf(go, bias, known.functions));
+    this.#setBit(tgid);
+    known.functions ??= go.functions(path) ?? NO_FUNCTIONS;
+    // Probes first: a goroutine that is told of only when it is met may have begun for something earlier.
+    if (known.users.size === 0) known.placed = this.#probe(path, known.functions);
+    known.users.add(tgid);
+    this.#programs.set(u32(tgid), valueOf(go, bias, known.functions));
+    if (fileId(path) === id) return true;
+    // It runs something else by now, and its exec may have come before what was written here.
+    this.#programs.delete(u32(tgid));
+    known.users.delete(tgid);
+    return false;
+  }
+
+  /** Probes are taken out of executables that no watched process runs any more. */
+  sweep(): void {
+    for (const known of this.#executables.values()) {
+      if (known.users.size === 0) continue;
+      for (const tgid of known.users) if (this.#programs.get(u32(tgid)) === undefined) known.users.delete(tgid);
+      if (known.users.size === 0) for (const remove of known.placed.splice(0)) remove();
+    }
+  }
+
+  #probe(path: string, { probes }: GoFunctions): (() => void)[] {
+    const placed: (() => void)[] = [];
+    if (this.#place === undefined) return placed;
+    for (const together of probes) {
+      const some: (() => void)[] = [];
+      try {
+        for (const { probe, offset } of together) some.push(this.#place(probe, path, offset));
+        placed.push(...some);
+      } catch {
+        for (const remove of some) remove();
+      }
+    }
+    return placed;
+  }
+
+  #setBit(tgid: number): void {
+    const key = u32(Math.floor(tgid / WORD_BITS) % WORDS);
+    const value = this.#bits.get(key) ?? new Uint8Array(8);
+    const view = new DataView(value.buffer);
+    view.setBigUint64(0, view.getBigUint64(0, true) | (1n << BigInt(tgid % WORD_BITS)), true);
+    this.#bits.set(key, value);
+  }
+
+  #forgetUnused(): void {
+    for (const [id, { users }] of this.#executables) if (users.size === 0) this.#executables.delete(id);
+  }
+}
+
+/** Device, inode, size and time of change: a file that was written over is another one. Undefined when the process is gone. */
+function fileId(path: string): string | undefined {
+  try {
+    const { dev, ino, size, mtimeMs } = statSync(path);
+    return `${dev} ${ino} ${size} ${mtimeMs}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function biasOf(tgid: number, go: GoExecutable): number | undefined {
+  let maps: string;
+  try {
+    maps = readFileSync(`/proc/${tgid}/maps`, 'latin1');
+  } catch {
+    return undefined;
+  }
+  // start-end rwxp offset major:minor inode path; the executable is what is mapped first, or the first that has its path.
+  const inode = String(statSync(`/proc/${tgid}/exe`, { throwIfNoEntry: false })?.ino);
+  for (const line of maps.split('\n')) {
+    const [range = '', , offset = '', , of = ''] = line.split(/ +/);
+    if (of === inode) return go.biasOf(Number.parseInt(range.split('-')[0] ?? '', 16), Number.parseInt(offset, 16));
+  }
+  return undefined;
+}
+
+function valueOf(go: GoExecutable, bias: number, functions: GoFunctions | undefined): Uint8Array {
+  const view = new DataView(new ArrayBuffer(SIZE_GO_PROGRAM));
+  view.setBigInt64(OFFSET_GO_PROGRAM_G_AT, BigInt(go.gAt), true);
+  view.setUint32(OFFSET_GO_PROGRAM_GOID, go.offsets.goid, true);
+  view.setUint32(OFFSET_GO_PROGRAM_PARENT, go.offsets.parent, true);
+  view.setUint32(OFFSET_GO_PROGRAM_FUNCTION, go.offsets.function, true);
+  view.setUint32(OFFSET_GO_PROGRAM_COMPLETE, Number(functions !== undefined), true);
+  functions?.roles.forEach((address, index) => {
+    if (address !== 0) view.setBigUint64(OFFSET_GO_PROGRAM_ROLES + index * 8, BigInt(address + bias), true);
+  });
+  return new Uint8Array(view.buffer);
+}

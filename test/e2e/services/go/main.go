@@ -1,0 +1,106 @@
+// A Go service as it is usually written: net/http on both sides, errgroup, pgx and go-redis from pools smaller than the load.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+const connections = 4
+
+var upstream = "http://127.0.0.1:" + os.Getenv("SHOP_UPSTREAM_PORT")
+var client = &http.Client{Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// One GET, or a POST where there is a body; the answer is read to its end, so that the connection is used again.
+func fetch(ctx context.Context, rid, what, body string) error {
+	method, content := "GET", io.Reader(nil)
+	if body != "" {
+		method, content = "POST", strings.NewReader(body)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("%s/%s/%s", upstream, what, rid), content)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-Rid", rid)
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+func main() {
+	background := context.Background()
+	config, err := pgxpool.ParseConfig(os.Getenv("SHOP_PG"))
+	must(err)
+	config.MaxConns = connections
+	// The id stands in the statement itself, as a comment: each is another one, and none is prepared.
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pool, err := pgxpool.NewWithConfig(background, config)
+	must(err)
+	cache := redis.NewClient(&redis.Options{
+		Addr: "127.0.0.1:" + os.Getenv("SHOP_REDIS_PORT"), PoolSize: connections, PoolTimeout: 30 * time.Second, DisableIndentity: true,
+	})
+
+	http.HandleFunc("/work/", func(w http.ResponseWriter, r *http.Request) {
+		rid := strings.TrimPrefix(r.URL.Path, "/work/")
+		calls, _ := strconv.Atoi(r.URL.Query().Get("calls"))
+		ctx := r.Context()
+		asked, err := io.ReadAll(r.Body)
+		must(err)
+		must(cache.Set(ctx, "seen:"+rid, 1, 0).Err())
+		// Side by side, and one of them with another beside it.
+		group, within := errgroup.WithContext(ctx)
+		for n := 0; n < calls; n++ {
+			group.Go(func() error { return fetch(within, rid, "price", "") })
+		}
+		group.Go(func() error {
+			inner, deeper := errgroup.WithContext(within)
+			inner.Go(func() error { return cache.Get(deeper, "seen:"+rid).Err() })
+			_, err := pool.Exec(within, "select pg_sleep(0.001) /* "+rid+" */")
+			if err != nil {
+				return err
+			}
+			return inner.Wait()
+		})
+		must(group.Wait())
+		_, err = pool.Exec(ctx, "insert into orders (rid, price) values ('"+rid+"', 1)")
+		must(err)
+		must(fetch(ctx, rid, "total", "total of "+rid+string(asked)))
+		if r.URL.Query().Get("after") == "1" {
+			go func() {
+				time.Sleep(20 * time.Millisecond)
+				must(fetch(background, rid, "audit", ""))
+			}()
+		}
+		fmt.Fprintf(w, "done: %s\n", rid)
+	})
+	if id := os.Getenv("SHOP_REFRESH_ID"); id != "" {
+		go func() {
+			for range time.Tick(7 * time.Millisecond) {
+				must(cache.Get(background, "refresh:"+id).Err())
+			}
+		}()
+		must(cache.Set(background, "refresh:"+id, 1, 0).Err())
+	}
+	must(http.ListenAndServe("127.0.0.1:"+os.Getenv("SHOP_PORT"), nil))
+}

@@ -1,0 +1,84 @@
+/**
+ * Records programs/goroutines and holds what was recorded against what the program says of itself:
+ * `node goroutines.mjs PROGRAM [PROBE]`. Prints {events, wrong, calls, tied, right, proven, misled, problems} as JSON; ends with 1 where that is not all right.
+ * Plain JavaScript, for it also runs in emulated machines, where every start of a compiler costs half a minute.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const [program, probe = 'auto'] = process.argv.slice(2);
+const koala = fileURLToPath(new URL('../../bin/koala-bpf', import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), 'goroutines-'));
+const recording = join(dir, 'rec');
+
+/** The lines that a child prints, as they come. */
+const linesOf = (child) => createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+const ended = (child) => new Promise((resolve) => { child.once('exit', resolve); });
+
+async function record() {
+  const service = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const serviceEnded = ended(service);
+  const { value: addresses } = await linesOf(service).next();
+  const recorder = spawn(koala, ['attach', '--pid', String(service.pid), '--probe', probe, '--json', '--out', recording], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const recorderEnded = ended(recorder);
+  const lines = linesOf(recorder);
+  const { value: began } = await lines.next();
+  if (began === undefined) throw new Error('koala-bpf attach ended at once');
+  service.stdin.write('go\n');
+  const status = await serviceEnded;
+  if (status !== 0) throw new Error(`the program ended with ${status}`);
+  await recorderEnded;
+  return Object.fromEntries(addresses.split(' ').map((pair) => pair.split('=')));
+}
+
+function printed(...args) {
+  const ran = spawnSync(koala, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (ran.status !== 0) throw new Error(`koala-bpf ${args.join(' ')}: ${ran.stderr}`);
+  return ran.stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+}
+
+const textOf = (chunks) => chunks.map(({ text = '' }) => text).join('');
+const headerOf = (text, name) => new RegExp(`^${name}: (.*)\r$`, 'm').exec(text)?.[1];
+
+try {
+  const { front, upstream } = await record();
+  const found = { events: 0, wrong: 0, calls: 0, tied: 0, right: 0, proven: 0, misled: 0, problems: [] };
+  const problem = (text) => { if (found.problems.push(text) > 8) found.problems.pop(); };
+  for (const { kind, direction, text = '', context } of printed('events', recording, '--json')) {
+    const said = /^goroutine=(\d+)/.exec(text);
+    if (kind !== 'data' || direction !== 'egress' || said === null) continue;
+    found.events += 1;
+    if (context !== Number(said[1])) {
+      found.wrong += 1;
+      problem(`goroutine ${context} is told where ${said[1]} wrote`);
+    }
+  }
+  for (const { inbound, outbound } of printed('export', recording, '--format', 'json')) {
+    if (inbound.connection.local !== front) continue;
+    const rid = /^GET \/(\S+)/.exec(textOf(inbound.request))?.[1];
+    for (const call of outbound) {
+      const request = textOf(call.request);
+      if (call.connection.remote !== upstream) problem(`a call to ${call.connection.remote} in a session`);
+      found.tied += 1;
+      if (call.attribution === 'goroutine' && headerOf(request, 'X-Rid') === rid) {
+        found.right += 1;
+      } else {
+        found.misled += 1;
+        problem(`a call of ${headerOf(request, 'X-Rid')} is in the session of ${rid} by ${call.attribution}`);
+      }
+      if (call.certainty === 'proven') found.proven += 1;
+      const [{ goroutine }] = call.request;
+      if (String(goroutine) !== headerOf(request, 'X-Goroutine')) problem(`goroutine ${goroutine} is told for whom ${headerOf(request, 'X-Goroutine')} asked`);
+    }
+  }
+  for (const { inbound } of printed('export', recording, '--format', 'json')) if (inbound.connection.local === upstream) found.calls += 1;
+  console.log(JSON.stringify(found));
+  process.exitCode = found.events >= 96 && found.wrong === 0 && found.calls === 144 && found.right === found.calls && found.proven * 2 >= found.calls && found.problems.length === 0 ? 0 : 1;
+} finally {
+  if (process.env.KOALA_TEST_KEEP === undefined) rmSync(dir, { recursive: true, force: true });
+  else console.error(`kept: ${recording}`);
+}

@@ -1,0 +1,107 @@
+/** What is recorded of a Go program's goroutines, held against what the program says of itself (programs/goroutines). */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readGoExecutable } from '../../src/kernel/go/executable.ts';
+import { offsetsFor } from '../../src/kernel/go/offsets.ts';
+import { built } from '../e2e/stacks/built.ts';
+import { whyNotRecordable } from '../e2e/recorder.ts';
+
+const source = fileURLToPath(new URL('programs/goroutines', import.meta.url));
+const script = fileURLToPath(new URL('goroutines.mjs', import.meta.url));
+
+interface Found {
+  readonly events: number;
+  readonly wrong: number;
+  readonly calls: number;
+  readonly tied: number;
+  readonly right: number;
+  readonly proven: number;
+  readonly problems: readonly string[];
+}
+
+const PROGRAMS: Readonly<Record<string, { readonly tools: readonly string[]; readonly build: readonly string[] }>> = {
+  'a static program': { tools: ['go'], build: ['env', 'CGO_ENABLED=0', 'go', 'build', '-o', 'program', '.'] },
+  'a stripped one': { tools: ['go'], build: ['go', 'build', '-ldflags', '-s -w', '-o', 'program', '.'] },
+  'a position-independent one, stripped': { tools: ['go'], build: ['go', 'build', '-buildmode=pie', '-ldflags', '-s -w', '-o', 'program', '.'] },
+  'one that the C linker made': { tools: ['go', 'gcc'], build: ['env', 'CGO_ENABLED=1', 'go', 'build', '-ldflags', '-linkmode external', '-o', 'program', '.'] },
+};
+
+describe('goroutines', function () {
+  this.timeout(120_000);
+
+  before(async function () {
+    const why = await whyNotRecordable();
+    if (why === undefined) return;
+    console.log(`      skipped: ${why}`);
+    this.skip();
+  });
+
+  for (const [name, { tools, build }] of Object.entries(PROGRAMS)) {
+    it(`of ${name} are told as it tells them itself, and each call is in the session of the goroutine that asked for it`, function () {
+      const made = built(`goroutines-${name.replaceAll(/\W+/g, '-')}`, tools, [build], source);
+      if ('why' in made) {
+        console.log(`      skipped: ${made.why}`);
+        this.skip();
+      }
+      const ran = spawnSync(process.execPath, [script, join(made.dir, 'program')], { encoding: 'utf8', timeout: 100_000 });
+      const { events, wrong, calls, tied, right, proven, problems } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Found;
+      assert.deepEqual({ problems, events, wrong, calls, tied, right }, { problems: [], events: 96, wrong: 0, calls: 144, tied: 144, right: 144 });
+      assert.ok(proven >= 72, `${proven} of ${calls} are proven`);
+      assert.equal(ran.status, 0);
+    });
+  }
+});
+
+describe('the reader of Go programs', function () {
+  this.timeout(120_000);
+  const made = built('goroutines-a-stripped-one', ['go'], [['go', 'build', '-ldflags', '-s -w', '-o', 'program', '.']], source);
+  let dir: string;
+
+  before(function () {
+    dir = mkdtempSync(join(tmpdir(), 'go-reader-'));
+    if (!('why' in made)) return;
+    console.log(`      skipped: ${made.why}`);
+    this.skip();
+  });
+  after(() => { rmSync(dir, { recursive: true, force: true }); });
+
+  it('knows where runtime.g holds what is read as the DWARF of the Go that is installed here has it', () => {
+    const run = (at: string, ...command: string[]): string => execFileSync(command[0]!, command.slice(1), { cwd: at, encoding: 'utf8', env: { ...process.env, CGO_ENABLED: '0' } });
+    const folder = fileURLToPath(new URL('../../scripts/go-offsets.d', import.meta.url));
+    run(join(folder, 'tiny'), 'go', 'build', '-o', join(dir, 'tiny'), '.');
+    run(join(folder, 'read'), 'go', 'build', '-o', join(dir, 'read'), '.');
+    const version = run(dir, 'go', 'version').split(' ')[2]!;
+    const said = new Map(run(dir, join(dir, 'read'), join(dir, 'tiny'), version, 'amd64').trim().split('\n').map((line) => line.split(' ').slice(2) as [string, string]));
+    const { goid, parent, function: began } = offsetsFor(version) ?? {};
+    assert.deepEqual([goid, parent, began].map(String), [said.get('goid'), said.get('parentGoid') ?? '0', said.get('startpc')], version);
+  });
+
+  it('finds every function that it asks for in a stripped program', () => {
+    const program = readGoExecutable(join((made as { dir: string }).dir, 'program'));
+    const { roles, probes } = program?.functions(join((made as { dir: string }).dir, 'program')) ?? {};
+    assert.equal(roles?.filter((address) => address > 0).length, 4);
+    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)), [['go_begins'], ['go_round_trip', 'go_writes', 'go_writes']]);
+  });
+
+  it('takes a program that is cut short, or has garbage in it, for none or for one without functions, and never throws', () => {
+    const whole = readFileSync(join((made as { dir: string }).dir, 'program'));
+    const path = join(dir, 'broken');
+    const look = (bytes: Uint8Array): void => {
+      writeFileSync(path, bytes);
+      readGoExecutable(path)?.functions(path);
+    };
+    for (const length of [0, 1, 63, 64, 100, 1_000, 4_096, whole.length >> 2, whole.length >> 1, whole.length - 1]) look(whole.subarray(0, length));
+    for (let n = 0; n < 60; n += 1) {
+      const bytes = Buffer.from(whole);
+      // In the header, its tables, and here and there.
+      for (let flips = 0; flips < 8; flips += 1) bytes[n % 2 === 0 ? (n * 37 + flips * 11) % 1_024 : bytes.length - 1 - ((n * 97 + flips * 53) % 2_048)]! ^= 1 << (flips % 8);
+      look(bytes);
+    }
+    assert.equal(readGoExecutable('/bin/sh'), undefined);
+    assert.equal(readGoExecutable(join(dir, 'nothing there')), undefined);
+  });
+});

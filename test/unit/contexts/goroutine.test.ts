@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import type { GoroutineRole } from '../../../src/events/event.ts';
+import type { Session } from '../../../src/sessions/session.ts';
+import { GET, OK, Scene, textOf } from '../sessions/scene.ts';
+
+const told = (sessions: readonly Session[]): string[] => sessions.map((session) => {
+  const calls = session.outbound.map((call) => `${/\/\S*/.exec(textOf(call.request))?.[0]} ${call.attribution} ${call.certainty}`);
+  return `${/\/\S*/.exec(textOf(session.inbound.request))?.[0]}: ${calls.join(', ')}`;
+});
+
+interface Begin {
+  readonly parent?: number;
+  readonly role?: GoroutineRole;
+  readonly runs?: string;
+  /** It is only met now. */
+  readonly met?: true;
+}
+
+/** A Go program: goroutines run on whichever of two threads comes next. */
+class GoScene extends Scene {
+  #turn = 0;
+
+  thread(): number {
+    this.#turn += 1;
+    return 501 + (this.#turn % 2);
+  }
+
+  begin(context: number, { parent = 1, role = 'other', runs = 'f00', met }: Begin = {}): this {
+    this.nowUs += 10;
+    return this.add({ kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid: this.thread(), context, snapshot: false, parent, function: runs, role, began: met === undefined });
+  }
+
+  onBehalf(context: number, whose: number): this {
+    this.nowUs += 10;
+    return this.add({ kind: 'on-behalf', atUs: this.nowUs, tgid: this.tgid, tid: this.thread(), context, snapshot: false, whose });
+  }
+
+  /** Goroutine `context` serves the connection that it accepts. */
+  serve(connection: number, context: number): this {
+    return this.begin(context, { role: 'serves', runs: '5e0' }).accept(connection, this.thread(), { context });
+  }
+
+  gets(connection: number, context: number, path: string): this {
+    return this.read(connection, this.thread(), GET(path), { context });
+  }
+
+  answers(connection: number, context: number): this {
+    return this.write(connection, this.thread(), OK('x'), { context });
+  }
+
+  dial(connection: number, context: number): this {
+    return this.connect(connection, this.thread(), { context });
+  }
+
+  asks(connection: number, context: number, path: string): this {
+    return this.write(connection, this.thread(), GET(path), { context });
+  }
+
+  isAnswered(connection: number, context: number): this {
+    return this.read(connection, this.thread(), OK('u'), { context });
+  }
+
+  calls(connection: number, context: number, path: string): this {
+    return this.asks(connection, context, path).isAnswered(connection, context);
+  }
+
+  /** As many goroutines of one kind as prove that they end with their session. */
+  ended(runs = 'f00'): this {
+    this.serve(900, 9_000).dial(901, 9_000);
+    for (let n = 0; n < 16; n += 1) {
+      this.gets(900, 9_000, '/before').begin(9_001 + n, { parent: 9_000, runs }).calls(901, 9_001 + n, '/b').answers(900, 9_000);
+    }
+    return this.close(900).close(901);
+  }
+
+  told(): string[] {
+    return told(this.derive().sessions).filter((line) => !line.startsWith('/before'));
+  }
+}
+
+describe('goroutines', () => {
+  it('prove whose a call is, whatever threads they ran on and however requests overlap', () => {
+    const scene = new GoScene().serve(1, 21).serve(2, 22).dial(11, 21).dial(12, 22);
+    for (const round of [1, 2]) {
+      scene.gets(1, 21, `/a${round}`).gets(2, 22, `/b${round}`).asks(12, 22, `/ub${round}`).asks(11, 21, `/ua${round}`);
+      scene.isAnswered(11, 21).isAnswered(12, 22).answers(2, 22).answers(1, 21);
+    }
+    for (const connection of [1, 2, 11, 12]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a1: /ua1 goroutine proven', '/b1: /ub1 goroutine proven', '/a2: /ua2 goroutine proven', '/b2: /ub2 goroutine proven']);
+  });
+
+  it('work for what the one that began them worked for then, through one that never said a word', () => {
+    const scene = new GoScene().ended().serve(1, 21).serve(2, 22).dial(11, 21).dial(12, 22).gets(1, 21, '/a').gets(2, 22, '/b');
+    scene.begin(31, { parent: 21 }).begin(32, { parent: 31 }).begin(41, { parent: 22 });
+    scene.calls(11, 32, '/ua').calls(12, 41, '/ub').answers(1, 21).answers(2, 22);
+    for (const connection of [1, 2, 11, 12]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a: /ua goroutine proven', '/b: /ub goroutine proven']);
+  });
+
+  it('are no more than likely while few of their kind were seen to end with their session', () => {
+    const scene = new GoScene().serve(1, 21).dial(11, 21).gets(1, 21, '/a').begin(31, { parent: 21 }).calls(11, 31, '/ua').answers(1, 21).close(1).close(11);
+    assert.deepEqual(scene.told(), ['/a: /ua goroutine likely']);
+  });
+
+  it('are nobody\'s where one of their kind went on after its session: a pool\'s workers', () => {
+    const scene = new GoScene().ended().serve(1, 21).serve(2, 22).dial(11, 21).gets(1, 21, '/a');
+    scene.begin(31, { parent: 21 }).calls(11, 31, '/ua').answers(1, 21).gets(1, 21, '/next').gets(2, 22, '/b').calls(11, 31, '/ub').answers(2, 22).answers(1, 21);
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a: ', '/next: ', '/b: ']);
+  });
+
+  it('that are only met may have begun for an earlier request: likely, and not even that once one was met too late', () => {
+    const scene = new GoScene().ended().serve(1, 21).dial(11, 21).gets(1, 21, '/a').answers(1, 21).gets(1, 21, '/b');
+    scene.begin(31, { parent: 21, runs: 'a1', met: true }).calls(11, 31, '/u1').answers(1, 21).gets(1, 21, '/c').answers(1, 21);
+    assert.deepEqual(scene.close(1).close(11).told(), ['/a: ', '/b: /u1 goroutine likely', '/c: ']);
+    const late = new GoScene().ended().serve(1, 21).dial(11, 21).gets(1, 21, '/a').answers(1, 21).begin(30, { parent: 21, runs: 'a1', met: true }).calls(11, 30, '/left');
+    late.gets(1, 21, '/b').begin(31, { parent: 21, runs: 'a1', met: true }).calls(11, 31, '/u1').answers(1, 21);
+    assert.deepEqual(late.close(1).close(11).told(), ['/a: /left goroutine likely', '/b: ']);
+  });
+
+  it('of a connection write for who has it, and nobody\'s call is guessed where that is not told', () => {
+    const scene = new GoScene().serve(1, 21).serve(2, 22).gets(1, 21, '/a').gets(2, 22, '/b').begin(50, { parent: 21 }).dial(11, 50);
+    scene.begin(51, { parent: 50, role: 'reads-for', runs: 'aa' }).begin(52, { parent: 50, role: 'writes-for', runs: 'bb' });
+    scene.onBehalf(52, 22).asks(11, 52, '/ub').isAnswered(11, 51).onBehalf(52, 21).asks(11, 52, '/ua').isAnswered(11, 51);
+    scene.onBehalf(52, 0).asks(11, 52, '/whose').isAnswered(11, 51).answers(2, 22).answers(1, 21);
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a: /ua goroutine proven', '/b: /ub goroutine proven']);
+    assert.deepEqual(scene.derive().ambient.map(({ request }) => textOf(request)), [GET('/whose')]);
+  });
+
+  it('that read ahead read for the one that serves the connection', () => {
+    const scene = new GoScene().serve(1, 21).dial(11, 21).gets(1, 21, '/a').answers(1, 21).begin(30, { parent: 21, role: 'reads-ahead', runs: 'ee', met: true });
+    scene.read(1, scene.thread(), 'G', { context: 30 }).read(1, scene.thread(), GET('/b').slice(1), { context: 21 }).calls(11, 21, '/ub').answers(1, 21);
+    assert.deepEqual(scene.close(1).close(11).told(), ['/a: ', '/b: /ub goroutine proven']);
+  });
+
+  it('prove nothing where one reads several connections, or is not known to serve one at a time', () => {
+    const scene = new GoScene().begin(21, { runs: 'cc' }).accept(1, 501, { context: 21 }).accept(2, 502, { context: 21 }).dial(11, 21);
+    scene.gets(1, 21, '/a').gets(2, 21, '/b').calls(11, 21, '/u').answers(1, 21).answers(2, 21);
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a: ', '/b: ']);
+    const one = new GoScene().begin(21, { runs: 'cc' }).accept(1, 501, { context: 21 }).dial(11, 21).gets(1, 21, '/a').calls(11, 21, '/u').answers(1, 21).close(1).close(11);
+    assert.deepEqual(one.told(), ['/a: /u goroutine likely']);
+  });
+
+  it('make what threads seemed to say worth nothing: which goroutine ran on one was not known', () => {
+    const scene = new GoScene().accept(1, 501).connect(11, 501).read(1, 501, GET('/a')).write(11, 501, GET('/ua')).read(11, 501, OK('u')).write(1, 501, OK('x'));
+    scene.serve(2, 22).gets(2, 22, '/b').answers(2, 22);
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a: ', '/b: ']);
+  });
+
+  it('end with what their process ran: after an exec the same ids are others', () => {
+    const scene = new GoScene().serve(1, 21).dial(11, 21).gets(1, 21, '/a').process('exec', 501).dial(12, 21).calls(12, 21, '/new').close(1).close(11).close(12);
+    assert.deepEqual(scene.told(), ['/a: ']);
+  });
+
+  it('are told in each chunk, with the thread that they ran on', () => {
+    const scene = new GoScene().serve(1, 21).dial(11, 21).gets(1, 21, '/a').calls(11, 21, '/u').answers(1, 21).close(1).close(11);
+    const [chunk] = scene.derive().sessions[0]!.outbound[0]!.request;
+    assert.ok(chunk !== undefined && 'goroutine' in chunk && chunk.goroutine === 21 && [501, 502].includes(chunk.tid), JSON.stringify(chunk));
+  });
+});
