@@ -2,6 +2,7 @@
 import type { Birth } from './born.ts';
 import type { Discipline } from './discipline.ts';
 import type { Goroutine } from './goroutines.ts';
+import type { Heritage } from './heritage.ts';
 
 /** A session, as far as contexts know it. */
 export interface Job {
@@ -18,19 +19,6 @@ export interface Job {
  * for that session, 99% came within 1 ms on a machine with ten times more work than it can do; a timer's work comes at any time.
  */
 export const maxTurnUs = 1_000;
-
-/** What a goroutine works for that reads no requests: what the one worked for that began it. */
-export interface Heritage<J extends Job> {
-  readonly job: J;
-  /** The goroutine that read the request, directly or not the one that began this. */
-  readonly from: Context<J>;
-  /** It can't have been begun for anything earlier, and `from` serves one request at a time. */
-  readonly sure: boolean;
-  /** It has made a call. */
-  acted: boolean;
-  /** It is not known to work for it any more. What it did before is. */
-  over: boolean;
-}
 
 export class Context<J extends Job> {
   /** Of a virtual thread: a number that no thread has. */

@@ -1,12 +1,13 @@
 /** Who is working for whom: told what each thread reads and writes, asked at each call whose it is. */
 import { Birth, born } from './born.ts';
 import { Context } from './context.ts';
-import type { Heritage, Job } from './context.ts';
+import type { Job } from './context.ts';
 import { continuation } from './continuation.ts';
 import { elimination } from './elimination.ts';
 import { goroutine } from './goroutine.ts';
 import { Goroutines } from './goroutines.ts';
 import type { Goroutine } from './goroutines.ts';
+import { heritageOf, works } from './heritage.ts';
 import type { Evidence } from './evidence.ts';
 import { FIRST_GOROUTINE } from '../connections/piece.ts';
 import type { Discipline } from './discipline.ts';
@@ -82,19 +83,10 @@ export class Contexts<J extends Job> {
   }
 
   /** A goroutine is met for the first time: it works for what the one that began it works for now. `began`: which it does at this moment. */
-  begun({ role, kind, parent, number }: Goroutine, tgid: number, began: boolean): void {
-    if (role !== 'other' || parent === undefined) return;
-    const by = this.#contexts.get(parent.stands.number);
-    if (by === undefined) return;
-    const { reading, heritage } = by;
-    const job = reading ?? (heritage?.over === false ? heritage.job : undefined);
-    if (job === undefined) return;
-    const from = heritage?.from ?? by;
-    if (job.answered && !began && kind !== undefined) kind.late = true;
-    if (job.gone) return;
-    if (kind !== undefined) kind.begun += 1;
-    const sure = heritage?.sure ?? (by.goroutine?.role === 'serves' && (began || by.requests === 1));
-    this.of(number, tgid).heritage = { job, from, sure, acted: false, over: false };
+  begun(goroutine: Goroutine, tgid: number, began: boolean): void {
+    const by = goroutine.parent === undefined ? undefined : this.#contexts.get(goroutine.parent.stands.number);
+    const heritage = by === undefined ? undefined : heritageOf(goroutine, by, began);
+    if (heritage !== undefined) this.of(goroutine.number, tgid).heritage = heritage;
   }
 
   /** It accepted a connection: while it has a request to answer, a thread that serves one at a time does not. */
@@ -155,7 +147,7 @@ export class Contexts<J extends Job> {
     if (context.excluded) return undefined;
     context.rouse(this.#now());
     if (context.mute) return undefined;
-    if (context.heritage !== undefined) this.#works(context, context.heritage);
+    works(context);
     const kinds = context.goroutine !== undefined ? OF_GOROUTINES : context.virtual ? OF_VIRTUAL : forAnother ? OF_DELEGATE : KINDS;
     for (const evidence of kinds) {
       const job = evidence.find(context, context.loop, only);
@@ -277,13 +269,6 @@ export class Contexts<J extends Job> {
 
   #inLoop(context: Context<J>, job: J, only: J | undefined, kinds: readonly Evidence[]): Evidence | undefined {
     return context.discipline?.blocking === true ? undefined : kinds.find((evidence) => evidence.find(context, true, only) === job);
-  }
-
-  /** A goroutine that worked before makes a call while what it was begun for is over: a pool's worker. */
-  #works(context: Context<J>, heritage: Heritage<J>): void {
-    const { job, from } = heritage;
-    if (heritage.acted && (job.gone || from.reading !== job) && context.goroutine?.kind !== undefined) context.goroutine.kind.outlives = true;
-    heritage.acted = true;
   }
 
   /** Threads on which it was not known what ran have said nothing. */

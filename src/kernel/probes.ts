@@ -148,7 +148,6 @@ export class Probes {
 
   /** A watched process has executed a file. Until this is called its goroutines, should it have any, are not known. */
   executed(tgid: number): void {
-    this.#go.sweep();
     this.#go.add(tgid);
   }
 
@@ -164,6 +163,7 @@ export class Probes {
   /** It has ended, and its end was not seen. */
   unwatch(tgid: number): void {
     this.watched.delete(u32(tgid));
+    this.#go.forget(tgid);
   }
 
   watchedProcesses(): number[] {
@@ -198,6 +198,7 @@ export class Probes {
 
   close(): void {
     this.#helperAddress?.close();
+    this.#go.close();
     for (const one of [...this.#copies, this.#object]) one.close();
   }
 }

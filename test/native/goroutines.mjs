@@ -58,6 +58,7 @@ try {
     }
   }
   for (const { inbound, outbound } of printed('export', recording, '--format', 'json')) {
+    if (inbound.connection.local === upstream) found.calls += 1;
     if (inbound.connection.local !== front) continue;
     const rid = /^GET \/(\S+)/.exec(textOf(inbound.request))?.[1];
     for (const call of outbound) {
@@ -75,7 +76,6 @@ try {
       if (String(goroutine) !== headerOf(request, 'X-Goroutine')) problem(`goroutine ${goroutine} is told for whom ${headerOf(request, 'X-Goroutine')} asked`);
     }
   }
-  for (const { inbound } of printed('export', recording, '--format', 'json')) if (inbound.connection.local === upstream) found.calls += 1;
   console.log(JSON.stringify(found));
   process.exitCode = found.events >= 96 && found.wrong === 0 && found.calls === 144 && found.right === found.calls && found.proven * 2 >= found.calls && found.problems.length === 0 ? 0 : 1;
 } finally {

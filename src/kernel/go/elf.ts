@@ -31,13 +31,6 @@ export interface Segment {
   readonly align: number;
 }
 
-/** How far from what its file says a program was loaded, if the file's byte at `offset` is mapped at `address`. */
-export function biasOf(segments: readonly Segment[], address: number, offset: number): number | undefined {
-  const segment = segments.find(({ type, offset: from, fileSize, align }) => type === PT_LOAD
-    && offset >= from - (from % (align || 1)) && offset < from + fileSize);
-  return segment === undefined ? undefined : address - (segment.address + offset - segment.offset);
-}
-
 export class ElfFile {
   readonly type: number;
   readonly machine: number;
@@ -72,7 +65,8 @@ export class ElfFile {
       if (header.readUInt32BE(0) !== 0x7f454c46 || header[4] !== 2 || header[5] !== 1) return undefined;
       return use(new ElfFile(fd, fstatSync(fd).size, header));
     } catch (error) {
-      if (error instanceof RangeError) return undefined; // it says that something lies where it has nothing
+      // It says that something lies where it has nothing, or can't be read to its end.
+      if (error instanceof RangeError || (error as NodeJS.ErrnoException).code !== undefined) return undefined;
       throw error;
     } finally {
       closeSync(fd);

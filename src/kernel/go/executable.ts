@@ -1,5 +1,5 @@
 /** What there is to know of a Go program before it runs: its release, where `g` is and what it holds, and some functions. */
-import { biasOf, ElfFile, EM_X86_64 } from './elf.ts';
+import { ElfFile, EM_X86_64 } from './elf.ts';
 import { goVersion } from './build-info.ts';
 import { goFunctions, type GoFunctions } from './functions.ts';
 import { offsetsFor, type GoOffsets } from './offsets.ts';
@@ -11,8 +11,8 @@ export interface GoExecutable {
   readonly gAt: number;
   /** Reads more of the file, which takes some 20 ms for a large one; undefined when it is gone. */
   functions(path: string): GoFunctions | undefined;
-  /** How far it is moved, if its byte at `offset` is mapped at `address`. */
-  biasOf(address: number, offset: number): number | undefined;
+  /** Where it begins, before it is moved. */
+  readonly entry: number;
 }
 
 const WORD_BYTES = 8;
@@ -24,8 +24,7 @@ export function readGoExecutable(path: string): GoExecutable | undefined {
     const offsets = version === undefined ? undefined : offsetsFor(version);
     const gAt = offsets === undefined ? undefined : gOf(elf);
     if (version === undefined || offsets === undefined || gAt === undefined) return undefined;
-    const { segments } = elf;
-    return { version, offsets, gAt, functions: (again) => ElfFile.read(again, goFunctions), biasOf: (address, offset) => biasOf(segments, address, offset) };
+    return { version, offsets, gAt, entry: elf.entry, functions: (again) => ElfFile.read(again, goFunctions) };
   });
 }
 

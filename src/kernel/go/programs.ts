@@ -6,6 +6,7 @@ import { readFileSync, statSync } from 'node:fs';
 import {
   OFFSET_GO_PROGRAM_COMPLETE, OFFSET_GO_PROGRAM_FUNCTION, OFFSET_GO_PROGRAM_GOID, OFFSET_GO_PROGRAM_G_AT, OFFSET_GO_PROGRAM_PARENT, OFFSET_GO_PROGRAM_ROLES, SIZE_GO_PROGRAM,
 } from '../layout.ts';
+import { EnvironmentError } from '../../errors.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { readGoExecutable, type GoExecutable } from './executable.ts';
 import type { GoFunctions, GoProbe } from './functions.ts';
@@ -15,6 +16,9 @@ const WORDS = 1_024;
 const WORD_BITS = 64;
 /** Executables remembered, most of them as no Go program. Past that all are looked at anew. */
 const MAX_EXECUTABLES = 4_096;
+const AT_ENTRY = 9n;
+/** How often probes are looked at that nobody may need any more. */
+const SWEEP_MS = 1_000;
 const NO_FUNCTIONS: GoFunctions = { roles: [], probes: [] };
 
 /** Attaches a program to the byte at `offset` of the file; returns what detaches it. Throws where it can't. */
@@ -33,6 +37,8 @@ export class GoPrograms {
   readonly #bits: BpfMap;
   readonly #place: Place | undefined;
   readonly #executables = new Map<string, Known>();
+  readonly #runs = new Map<number, Known>();
+  #sweeping: NodeJS.Timeout | undefined;
 
   /** `place`: absent where the kernel has no uprobes. */
   constructor(programs: BpfMap, bits: BpfMap, place: Place | undefined) {
@@ -41,8 +47,22 @@ export class GoPrograms {
     this.#place = place;
   }
 
-  /** A watched process runs what it runs now. To be called again after each exec. True for a Go program whose goroutines are known from here on. */
+  /**
+   * A watched process runs what it runs now. To be called again after each exec. True for a Go program whose goroutines are known
+   * from here on. More of them than there is room for are left.
+   */
   add(tgid: number): boolean {
+    try {
+      return this.#add(tgid);
+    } catch (error) {
+      if (error instanceof EnvironmentError) return false;
+      throw error;
+    }
+  }
+
+  #add(tgid: number): boolean {
+    this.#runs.get(tgid)?.users.delete(tgid);
+    this.#runs.delete(tgid);
     const path = `/proc/${tgid}/exe`;
     const id = fileId(path);
     if (id === undefined) return false;
@@ -60,21 +80,33 @@ export class GoPrograms {
     // Probes first: a goroutine that is told of only when it is met may have begun for something earlier.
     if (known.users.size === 0) known.placed = this.#probe(path, known.functions);
     known.users.add(tgid);
+    this.#runs.set(tgid, known);
+    this.#sweeping ??= setInterval(() => { this.#sweep(); }, SWEEP_MS).unref();
     this.#programs.set(u32(tgid), valueOf(go, bias, known.functions));
     if (fileId(path) === id) return true;
     // It runs something else by now, and its exec may have come before what was written here.
-    this.#programs.delete(u32(tgid));
-    known.users.delete(tgid);
+    this.forget(tgid);
     return false;
   }
 
+  /** It has ended, and its end was not seen. */
+  forget(tgid: number): void {
+    this.#programs.delete(u32(tgid));
+  }
+
+  close(): void {
+    clearInterval(this.#sweeping);
+    this.#sweeping = undefined;
+  }
+
   /** Probes are taken out of executables that no watched process runs any more. */
-  sweep(): void {
-    for (const known of this.#executables.values()) {
-      if (known.users.size === 0) continue;
-      for (const tgid of known.users) if (this.#programs.get(u32(tgid)) === undefined) known.users.delete(tgid);
-      if (known.users.size === 0) for (const remove of known.placed.splice(0)) remove();
+  #sweep(): void {
+    for (const [tgid, known] of this.#runs) {
+      if (this.#programs.get(u32(tgid)) !== undefined) continue;
+      this.#runs.delete(tgid);
+      known.users.delete(tgid);
     }
+    for (const { users, placed } of this.#executables.values()) if (users.size === 0) for (const remove of placed.splice(0)) remove();
   }
 
   #probe(path: string, { probes }: GoFunctions): (() => void)[] {
@@ -115,18 +147,16 @@ function fileId(path: string): string | undefined {
   }
 }
 
-function biasOf(tgid: number, go: GoExecutable): number | undefined {
-  let maps: string;
+/** How far from what its file says it was loaded, by where the kernel said that it begins (AT_ENTRY of elf.h). */
+function biasOf(tgid: number, { entry }: GoExecutable): number | undefined {
+  let vector: Buffer;
   try {
-    maps = readFileSync(`/proc/${tgid}/maps`, 'latin1');
+    vector = readFileSync(`/proc/${tgid}/auxv`);
   } catch {
     return undefined;
   }
-  // start-end rwxp offset major:minor inode path; the executable is what is mapped first, or the first that has its path.
-  const inode = String(statSync(`/proc/${tgid}/exe`, { throwIfNoEntry: false })?.ino);
-  for (const line of maps.split('\n')) {
-    const [range = '', , offset = '', , of = ''] = line.split(/ +/);
-    if (of === inode) return go.biasOf(Number.parseInt(range.split('-')[0] ?? '', 16), Number.parseInt(offset, 16));
+  for (let at = 0; at + 16 <= vector.length; at += 16) {
+    if (vector.readBigUInt64LE(at) === AT_ENTRY) return Number(vector.readBigUInt64LE(at + 8)) - entry;
   }
   return undefined;
 }
