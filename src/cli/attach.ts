@@ -91,7 +91,7 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   }
   signals.started(recorder);
   try {
-    await record(recorder, { flags, targets, dir, durationMs, child, program: cmd[0], signals });
+    await record(recorder, { flags, targets, dir, durationMs, child, cmd, signals });
   } finally {
     recorder.probes.close();
   }
@@ -103,8 +103,7 @@ interface Run {
   readonly dir: string;
   readonly durationMs: number | undefined;
   readonly child: HeldChild | undefined;
-  /** CMD's first word. */
-  readonly program: string | undefined;
+  readonly cmd: readonly string[];
   readonly signals: Signals;
 }
 
@@ -119,8 +118,9 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   }
   for (const problem of recorder.probes.hideHelperAddress([...chosen, ...held].map(({ tgid }) => tgid))) say(`koala-bpf: ${problem}: helper datagrams are recorded, and reach who listens for them too`);
   // Held, it is a shell still; who reads wants to know what it will be.
-  const named = held.map(({ tgid }) => ({ tgid, command: basename(run.program ?? '').slice(0, MAX_COMMAND) }));
+  const named = held.map(({ tgid }) => ({ tgid, command: basename(run.cmd[0] ?? '').slice(0, MAX_COMMAND) }));
   announce(recorder, run, [...chosen, ...named]);
+  recorder.probes.expect(run.cmd);
   recorder.hurry();
   child?.release();
   let exitStatus: number | undefined;

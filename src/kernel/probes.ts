@@ -146,6 +146,15 @@ export class Probes {
     this.#go.add(tgid);
   }
 
+  /** This command is about to be run: the files that it names are read now, for later there is little time. */
+  expect(command: readonly string[]): void {
+    for (const word of command) {
+      const paths = word.includes('/') ? [word] : (process.env['PATH'] ?? '').split(':').map((folder) => `${folder}/${word}`);
+      const path = paths.find((one) => statSync(one, { throwIfNoEntry: false })?.isFile() === true);
+      if (path !== undefined) this.#go.expect(path);
+    }
+  }
+
   /** A watched process has executed a file. Until this is called its goroutines, should it have any, are not known. */
   executed(tgid: number): void {
     this.#go.add(tgid);

@@ -254,6 +254,7 @@ class Run {
       for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
       // Where a service listens that runs already says which of its connections are its clients'.
       if (running !== undefined) probes?.findExisting();
+      probes?.expect(options.command);
       options.beforeStart?.(confinement.pid);
       confinement.start(up.listening);
       const first = sessions[0];

@@ -25,6 +25,7 @@ const NO_FUNCTIONS: GoFunctions = { roles: [], probes: [] };
 export type Place = (probe: GoProbe, path: string, offset: number) => () => void;
 
 interface Known {
+  readonly id: string;
   readonly go: GoExecutable | undefined;
   /** Undefined: not looked at yet. */
   functions: GoFunctions | undefined;
@@ -60,20 +61,32 @@ export class GoPrograms {
     }
   }
 
+  /** The file is about to be run: what takes time is read now. */
+  expect(path: string): void {
+    const known = this.#look(path);
+    if (known?.go !== undefined) known.functions ??= known.go.functions(path) ?? NO_FUNCTIONS;
+  }
+
+  #look(path: string): Known | undefined {
+    const id = fileId(path);
+    if (id === undefined) return undefined;
+    let known = this.#executables.get(id);
+    if (known === undefined) {
+      if (this.#executables.size >= MAX_EXECUTABLES) this.#forgetUnused();
+      this.#executables.set(id, known = { id, go: readGoExecutable(path), functions: undefined, users: new Set(), placed: [] });
+    }
+    return known;
+  }
+
   #add(tgid: number): boolean {
     this.#runs.get(tgid)?.users.delete(tgid);
     this.#runs.delete(tgid);
     const path = `/proc/${tgid}/exe`;
-    const id = fileId(path);
-    if (id === undefined) return false;
-    let known = this.#executables.get(id);
-    if (known === undefined) {
-      if (this.#executables.size >= MAX_EXECUTABLES) this.#forgetUnused();
-      this.#executables.set(id, known = { go: readGoExecutable(path), functions: undefined, users: new Set(), placed: [] });
-    }
-    const { go } = known;
-    const bias = go === undefined ? undefined : biasOf(tgid, go);
-    if (go === undefined || bias === undefined) return false;
+    const known = this.#look(path);
+    if (known?.go === undefined) return false;
+    const { go, id } = known;
+    const bias = biasOf(tgid, go);
+    if (bias === undefined) return false;
     this.#programs.set(u32(tgid), valueOf(go, bias, known.functions));
     this.#setBit(tgid);
     known.functions ??= go.functions(path) ?? NO_FUNCTIONS;

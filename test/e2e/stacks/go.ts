@@ -14,7 +14,7 @@ export async function goStack(dir: string): Promise<Stack> {
   const url = `postgresql://${sql.user}:${sql.password}@127.0.0.1:${sql.port}/${sql.database}`;
   postgresqlTables(url);
   return {
-    port, clients: 8, calls: 6,
+    port, clients: 8, settleMs: 2_000, calls: 6,
     command: ['env', `SHOP_PORT=${port}`, `SHOP_PG=${url}`, `SHOP_UPSTREAM_PORT=${upstream.port}`, join(dir, 'shop')],
     signs: { added: /count\(\*\) as dearer/, dropped: /select name from items/, parameter: /request\.parameters\[0\]/, twice: /GET \/price/, body: 'response.body.$' },
     ready: () => accepts(port),

@@ -25,6 +25,8 @@ export async function record(stack: Stack, dir: string): Promise<void> {
   const clients = new Clients(stack.port, stack.clients, { keepAlive: true });
   try {
     await ready(stack, recorder);
+    // What a Go program's goroutines are is known some milliseconds after it was executed; on a busy machine, later.
+    await sleep(stack.settleMs ?? 0);
     const ridAt = ridMaker();
     const tokens = (await clients.send(logins(ridAt))).map(({ body, status }) => {
       assert.equal(status, 200, body.toString());

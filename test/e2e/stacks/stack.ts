@@ -30,6 +30,8 @@ export interface Stack {
   readonly command: readonly string[];
   /** How many clients may ask at once, so that every tie is sure. */
   readonly clients: number;
+  /** So long after it is ready it is asked nothing. */
+  readonly settleMs?: number;
   /** Fewest calls of an order's session. */
   readonly calls: number;
   readonly signs: Signs;
