@@ -303,4 +303,20 @@ struct {
 	__type(value, struct shared);
 } shared __weak SEC(".maps");
 
+/* key: 0. value: whom signal_actions looks for, and what it found. Set: user space, before the iterator. Filled: signal_actions. */
+struct signal_action {
+	__u32 tgid;
+	__u32 signal;
+	__u32 found; /* 1: the rest is filled */
+	__u32 pad0;
+	__u64 handler; /* 0: the default, 1: ignored (SIG_DFL, SIG_IGN), else an address of the process */
+	__u64 flags;   /* as sigaction(2) takes them */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct signal_action);
+} signal_asked __weak SEC(".maps");
+
 #endif

@@ -21,6 +21,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['sessions'],
   ['store'],
   ['record'],
+  ['instrument'],
   ['formats'],
   ['compare'],
   ['replay'],

@@ -14,6 +14,7 @@ import type { Targets } from '../record/targets.ts';
 import { size } from '../report/text.ts';
 import { withJson } from './command.ts';
 import { durationFlag } from './environment.ts';
+import { instrumentOf, RUNTIMES } from './instrument.ts';
 import { ProgressLine, say } from './output.ts';
 import { recordedJson, recordedLines } from './recorded.ts';
 import { checkRights, recorderOptions, startRecorder, type RecorderFlags } from './recorder-options.ts';
@@ -26,6 +27,7 @@ interface Flags extends RecorderFlags {
   cgroup: string[] | undefined;
   port: string[] | undefined;
   all: boolean | undefined;
+  instrument: string[] | undefined;
   out: string | undefined;
   duration: string | undefined;
   keepEnvironment: boolean;
@@ -54,6 +56,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('cgroup', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'whatever is in this cgroup or below it' })
   .option('port', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'the processes that listen on this TCP port' })
   .option('all', { type: 'boolean', describe: 'every process of this host but koala-bpf' })
+  .option('instrument', { choices: RUNTIMES, array: true, nargs: 1, requiresArg: true, describe: 'ask this runtime, inside the service, whose each call is; undone at the end' })
   .option('out', { type: 'string', requiresArg: true, describe: 'the recording\'s folder (default ./koala-<UTC time>); one of ours is continued' })
   .option('probe', { choices: ['auto', 'fentry', 'kprobe', 'tracepoint'], default: 'auto', describe: 'which kernel hooks; auto takes the cheapest that works here' })
   .option('duration', { type: 'string', requiresArg: true, describe: 'stop after this time (30s, 5m, 1h); CMD gets SIGTERM' })
@@ -119,6 +122,11 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   for (const problem of recorder.probes.hideHelperAddress([...chosen, ...held].map(({ tgid }) => tgid))) say(`koala-bpf: ${problem}: helper datagrams are recorded, and reach who listens for them too`);
   // Held, it is a shell still; who reads wants to know what it will be.
   const named = held.map(({ tgid }) => ({ tgid, command: basename(run.cmd[0] ?? '').slice(0, MAX_COMMAND) }));
+  const instrument = instrumentOf(run.flags.instrument, recorder, targets.all, run.flags.json);
+  const begun = instrument?.begin().then((asked) => {
+    if (asked === 0 && child === undefined) say('koala-bpf: --instrument node: nobody is asked by now; recording goes on without');
+  });
+  await Promise.race([begun, signals.first]);
   announce(recorder, run, [...chosen, ...named]);
   recorder.probes.expect(run.cmd);
   recorder.hurry();
@@ -142,6 +150,7 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
     throw error;
   } finally {
     signals.close();
+    await instrument?.close();
   }
   sayEnd(summary, run, startedMs, exitStatus);
   if (notRun !== undefined) throw notRun;

@@ -10,20 +10,21 @@ import type { Context, Job } from './context.ts';
 import { goroutine } from './goroutine.ts';
 import { goroutineReasons } from './goroutine-reasons.ts';
 import type { Discipline } from './discipline.ts';
-import type { CallFacts, JobFacts } from './evidence.ts';
+import type { CallFacts, Ground, JobFacts } from './evidence.ts';
+import { isRuntime, runtimeWrite } from './runtime.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'begun-for-it' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'rare-words' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'begun-for-it' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'rare-words' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
-  | 'never-proven' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
+  | 'never-proven' | 'queue-may-write' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
   | 'may-serve-several' | 'begun-unseen' | 'kind-unknown' | 'name-shared' | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
 
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read'
-  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'endpoint-unknown' | 'pattern-unsure' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread'
+  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'endpoint-unknown' | 'pattern-unsure' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
   | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
@@ -51,8 +52,10 @@ export function reasonsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobF
 }
 
 function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): Support[] {
-  const { attribution } = evidenceOf(tie) ?? tie.evidence;
+  const evidence = evidenceOf(tie) ?? tie.evidence;
+  const { attribution } = evidence;
   const found: Support[] = [];
+  if (isRuntime(evidence)) found.push(evidence === runtimeWrite ? 'asked-at-write' : 'asked-at-call');
   if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
   if (attribution === 'virtual-thread') found.push('virtual-thread');
   if (attribution === 'helper') found.push('named-late');
@@ -75,6 +78,7 @@ function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, mo
   const { context } = tie;
   const found: Doubt[] = [];
   const evidence = evidenceOf(tie) ?? tie.evidence;
+  if (isRuntime(evidence)) return runtimeDoubts(tie, evidence, job, more.paused);
   if (evidence === born && tie.birth !== undefined) return bornDoubts(tie, tie.birth, call, job, more);
   const byThread = evidence.attribution === 'thread' || evidence.attribution === 'delegation';
   const byName = evidence.attribution === 'virtual-thread';
@@ -93,6 +97,16 @@ function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, mo
   if (job.pipelined) found.push('pipelined');
   if (call.afterResponse) found.push('after-response');
   if (job.lossy) found.push(more.paused ? 'recorder-away' : 'events-lost');
+  if (tie.alternatives.length > 0) found.push('alternatives');
+  return found;
+}
+
+/** Who reads and writes does not matter where the runtime says whose it is. */
+function runtimeDoubts<J extends Job>(tie: Tie<J>, evidence: Ground, job: JobFacts, paused: boolean): Doubt[] {
+  const found: Doubt[] = [];
+  if (evidence === runtimeWrite) found.push('queue-may-write');
+  if (job.pipelined) found.push('pipelined');
+  if (job.lossy) found.push(paused ? 'recorder-away' : 'events-lost');
   if (tie.alternatives.length > 0) found.push('alternatives');
   return found;
 }

@@ -69,6 +69,13 @@ export const OFFSET_GO_PROGRAM_COMPLETE = 20;
 export const OFFSET_GO_PROGRAM_ROLES = 24;
 export const SIZE_GO_PROGRAM_ROLES = 32;
 
+export const SIZE_SIGNAL_ACTION = 32;
+export const OFFSET_SIGNAL_ACTION_TGID = 0;
+export const OFFSET_SIGNAL_ACTION_SIGNAL = 4;
+export const OFFSET_SIGNAL_ACTION_FOUND = 8;
+export const OFFSET_SIGNAL_ACTION_HANDLER = 16;
+export const OFFSET_SIGNAL_ACTION_FLAGS = 24;
+
 export const CONNECTION_OPENED = 1;
 export const CONNECTION_LOCAL_FIN = 2;
 export const CONNECTION_REMOTE_FIN = 4;

@@ -11,10 +11,12 @@ const CLONE_NEWNET = 0x4000_0000;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCK_STREAM_NONBLOCK_CLOEXEC = 1 | 0o4000 | 0o2000000;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const SOL_SOCKET = 1;
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 const SO_REUSEADDR = 2;
+const SO_RCVBUF = 8;
 const SO_LINGER = 13;
 const SO_MARK = 36;
 /** include/uapi/linux/in.h, since 4.2: a port is chosen when it is known who is called, so that many callers can have the same. */
@@ -34,6 +36,21 @@ export function enterNetworkNamespace(pid: number): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * A UDP socket that nobody reads: what is sent to it is lost, but its senders are not told that nobody is there. Returns its descriptor, owned by the caller. Several may hold the same address. Throws an error with `code`.
+ */
+export function deafSocket(address: Address): number {
+  const to = socketAddress(address);
+  const fd = c.socket(to.length === 28 ? AF_INET6 : AF_INET, SOCK_DGRAM_CLOEXEC, 0);
+  if (fd < 0) throw failure('socket', address);
+  const one = new Uint8Array([1, 0, 0, 0]);
+  // Nobody reads: the smallest buffer is soon full, and what comes then is dropped.
+  if (c.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4) !== 0) throw failure('setsockopt', address, fd);
+  if (c.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, one, 4) !== 0) throw failure('setsockopt', address, fd);
+  if (c.bind(fd, to, to.length) !== 0) throw failure('bind', address, fd);
+  return fd;
 }
 
 /** Where an accepted socket that was redirected had been meant for; undefined when it was not redirected. */

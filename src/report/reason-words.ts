@@ -26,6 +26,8 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
     case 'kind-ends': return 'many goroutines that begin with its function were seen, and none went on when its session was over';
     case 'opened-for-it': return 'its connection was opened for this session';
+    case 'asked-at-call': return 'the runtime itself was asked: where the call was made, it was made for this session\'s request';
+    case 'asked-at-write': return 'the runtime itself was asked: where the call was written, this session\'s request was at work';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
     case 'session-by-one-thread': return seen(inbound.response) ? `${threads(inbound.request)} read the request and wrote the response` : `${threads(inbound.request)} read the request`;
     case 'one-at-a-time': return 'the threads of its listener were seen to take one request at a time';
@@ -36,6 +38,7 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
   const wrote = threads(call.request);
   switch (kind) {
     case 'never-proven': return `${neverProven(call.attribution)}: such a tie is never proven`;
+    case 'queue-may-write': return 'where it was made was not seen (a library that is not known, pipelined requests): a queue may write it in another request\'s wake';
     case 'event-loop': return `${wrote} is an event loop: it was seen to accept a connection, to read another request or to work for another session while the request it had read had no answer`;
     case 'holds-several': return `${wrote} reads requests from several connections that it accepted and holds, as an event loop does`;
     case 'listener-loops': return 'another thread of its listener was seen to be an event loop';
@@ -95,6 +98,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'name-unread': return `${wrote} worked for a virtual thread then, as the service said, under whose name no request was read`;
     case 'outlived': return `${wrote} was started for the session and lived on after it: a pool's worker, which may work for anybody`;
     case 'starter-fell': return `whoever started ${wrote} turned out to work for nobody that is known`;
+    case 'asked-none': return 'the runtime itself was asked: it was made for no request';
     case 'by-itself': return 'the process makes such calls also while no request waits';
   }
 }

@@ -10,6 +10,7 @@ import type { CloseEvent, Event, OpenEvent, ProcessEvent } from '../events/event
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
+import { AskedRuntimes } from './asked.ts';
 import { endedWhole } from './ending.ts';
 import { ambientTalk, finishedSession } from './finished.ts';
 import type { OpenSession } from './open-session.ts';
@@ -59,6 +60,7 @@ export class Derivation {
   readonly #options: DerivationOptions;
   readonly #connections: Connections;
   readonly #processes: Processes;
+  readonly #asked: AskedRuntimes;
   readonly #weaver: Weaver;
   readonly #listener: Listener;
   readonly #prologues = new Prologues((connection) => cutterOf(connection).setups);
@@ -77,6 +79,7 @@ export class Derivation {
   constructor(options: DerivationOptions) {
     this.#options = options;
     this.#processes = new Processes(options.hide);
+    this.#asked = new AskedRuntimes(this.#processes);
     this.#lossReportUs = (options.lossReportMs ?? 250) * 1000;
     const limits = { maxBytes: options.maxTalkBytes ?? 64 << 20, maxPieces: maxTalkPieces, recognise: options.recognise ?? recognise };
     this.#connections = new Connections({
@@ -91,6 +94,7 @@ export class Derivation {
       reasons: options.reasons === true,
       ledger: this.#connections.ledger,
       processes: this.#processes,
+      asked: this.#asked,
       onOver: (session) => this.#leaving.add(session, this.#weaver.nowUs, this.#given),
       onSettled: (session) => this.#leaving.add(session, this.#weaver.nowUs, this.#given),
       onUntied: (talk) => this.#late.add(talk, this.#weaver.nowUs),
@@ -117,6 +121,7 @@ export class Derivation {
       case 'open': {
         const connection = this.#connections.open(event);
         if (connection === undefined) break;
+        this.#asked.opened(connection);
         if (connection.command === '') connection.command = this.#processes.commandOf(event.tgid);
         if (connection.openerTid !== 0) weaver.connected(connection);
         break;
@@ -132,7 +137,10 @@ export class Derivation {
         if (event.what === 'seen') this.#nameOlder(event.tgid);
         else if (event.what === 'thread' || event.what === 'fork') weaver.started(this.#starter(event), event.tgid, event.childTid, event.childTgid);
         else if (event.what === 'exec') weaver.contexts.executed(event.tgid);
-        else if (event.what === 'exit') weaver.contexts.exitProcess(event.tgid);
+        else if (event.what === 'exit') {
+          weaver.contexts.exitProcess(event.tgid);
+          this.#asked.exit(event.tgid);
+        }
         else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
         break;
       case 'goroutine': {
@@ -154,7 +162,7 @@ export class Derivation {
         break;
       case 'helper':
         weaver.alone = false;
-        this.#listener.hear(event);
+        if (!this.#asked.heard(event)) this.#listener.hear(event);
         break;
     }
     this.#events += 1;
@@ -220,6 +228,7 @@ export class Derivation {
     const connection = this.#connections.get(event.connection) ?? this.#unopened(event);
     const over = this.#connections.close(connection, event);
     if (over || connection.endedForSure) this.#weaver.disconnected(connection);
+    if (over) this.#asked.over(connection);
   }
 
   /** Its open was lost. From its first byte on it counts; who it was with is not known, and who spoke first says which role it had. */

@@ -54,6 +54,8 @@ export class Process {
   quicDetail = '';
   refused = 0;
   readonly refusals = new Set<Refusal>();
+  /** Code inside of it says which request its calls are of. */
+  asked = false;
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 

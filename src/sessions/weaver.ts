@@ -17,7 +17,9 @@ import type { Tie } from '../contexts/tie.ts';
 import { isVirtual } from '../contexts/virtual-threads.ts';
 import { whyNot } from '../contexts/reasons.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
+import { isRuntime } from '../contexts/runtime.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
+import type { AskedRuntimes } from './asked.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
 import { OpenSession, SEATS } from './open-session.ts';
@@ -38,6 +40,7 @@ export interface WeaverOptions {
   readonly reasons: boolean;
   readonly ledger: LossLedger;
   readonly processes: Processes;
+  readonly asked: AskedRuntimes;
   /** Over in every respect. */
   readonly onOver: (session: OpenSession) => void;
   /** A talk of no session is over. */
@@ -318,7 +321,7 @@ export class Weaver implements TalkSink<Spoken> {
     // What this thread sent before has been taken: it is in another call now.
     if (first) context.reading?.talk.connection.egress.flush();
     if (first) this.#tie(talk, context, context !== own);
-    else this.#disputed(talk, context.suspect);
+    else if (talk.tie === undefined || !isRuntime(talk.tie.evidence)) this.#disputed(talk, context.suspect);
     context.act();
     if (talk.nameless) {
       talk.nameless = false;
@@ -338,6 +341,16 @@ export class Weaver implements TalkSink<Spoken> {
     talk.idle = unanswered.size === 0;
     talk.excluded = context.excluded;
     talk.tie = this.#bornTie(talk, context, only, forAnother) ?? this.contexts.tie(context, only, forAnother);
+    const told = this.#options.asked.of(talk.connection, talk.request.empty ? talk.connection.egress.account.next : talk.request.from, talk.begunTgid);
+    if (told !== undefined) {
+      const { session: job, evidence } = told;
+      talk.tie = job === undefined ? undefined : { job, evidence, inLoop: evidence, context, alternatives: [] };
+      talk.excluded = job === undefined;
+      if (job === undefined) {
+        if (this.#options.reasons) talk.whyNot = [told.why];
+        return this.#undecided(talk);
+      }
+    }
     if (talk.tie === undefined) {
       // Whoever connected for it by what it had read last was asked then.
       const asked = born?.tid === context.tid && !context.wokeSince(talk.connection.open.atUs);
@@ -436,6 +449,8 @@ export class Weaver implements TalkSink<Spoken> {
   #release(session: OpenSession, tid: number): void {
     session.talk.connection.egress.passed(tid);
     for (let at = session.calls.length - 1; at >= 0; at -= 1) session.calls[at]?.connection.egress.passed(tid);
+    // Where the runtime says whose each call is, also what it left to be done later is known to be its own.
+    if (tid !== 0 && session.process.asked) return;
     session.released = true;
     this.#check(session);
   }

@@ -1,5 +1,8 @@
-/** Connections that the user wants left alone: none of their events is recorded. */
+/** Connections that the user wants left alone, and the recorder's own: none of their events is recorded. */
 import type { Event } from '../events/event.ts';
+
+/** Where koala-bpf calls a runtime's inspector from (--instrument): an address that nobody else has a use for. */
+export const INSPECTOR_CLIENT = '127.127.127.126';
 
 export interface BypassAddress {
   /** Canonical IP; undefined: every address. */
@@ -26,6 +29,7 @@ export class LeftOut {
 
   /** Whether this event is to be left out. Opens and ends are to be shown to it all. */
   takes(event: Event): boolean {
+    if (event.kind === 'open' && (event.remote.host === INSPECTOR_CLIENT || event.local.host === INSPECTOR_CLIENT)) this.#connections.add(event.connection);
     if (event.kind === 'open' && event.role === 'outbound') {
       const { host, port } = event.remote;
       const matches = this.#addresses.some((address) => address.port === port && (address.host === undefined || address.host === host));

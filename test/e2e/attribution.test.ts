@@ -6,6 +6,7 @@ import { whyNotRecordable } from './recorder.ts';
 import { printed, resultOf, writeResult } from './results.ts';
 import { runScenario, type PartResult, type ScenarioResult } from './scenario.ts';
 import { byCertainty, idsIn, ridOf } from './score.ts';
+import { nodeDrivers, whyNoDrivers } from './services/drivers.ts';
 import { goService, GO_REFRESH_RID, whyNotGo } from './services/go.ts';
 import { gunicorn } from './services/gunicorn.ts';
 import { named } from './services/named.ts';
@@ -38,7 +39,14 @@ interface Scenario {
   readonly tells?: true;
   readonly clients?: number;
   readonly background?: readonly string[];
+  /** The runtime is asked: 100% is asked of it too, and that all of it is proven. */
+  readonly asked?: true;
 }
+
+const drivers = (asked: boolean, more: Partial<Scenario> & { readonly unix?: true } = {}): Scenario => ({
+  name: `a Node service with undici, http.Agent, pg, mysql2${more.unix ? ' by a unix socket' : ''} and ioredis, ${asked ? 'asked' : 'not asked'}, ${more.clients ?? CLIENTS} clients${more.warm ? ', every connection older than the recorder' : ''}`,
+  make: () => nodeDrivers({ asked, ...(more.unix && { unix: true }) }), whyNot: whyNoDrivers, background: [REFRESH_RID], ...(asked && { asked: true }), ...more,
+});
 
 const SCENARIOS: readonly Scenario[] = [
   { name: 'gunicorn gthread, 16 threads, with requests, psycopg2 by TCP and redis-py', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true },
@@ -63,9 +71,13 @@ const SCENARIOS: readonly Scenario[] = [
   ...([['node', 'a Node service with undici, pg and ioredis, whose commands share writes'], ['asyncio', 'aiohttp with asyncpg and redis.asyncio, with gather']] as const)
     .flatMap(([kind, what]) => [16, 64].map((clients): Scenario => ({ name: `${what}, with ${clients} clients`, make: () => loop(kind), whyNot: () => whyNotLoop(kind), byContent: true, clients }))),
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID] },
+  drivers(false),
+  drivers(true),
+  drivers(true, { clients: 64 }),
+  drivers(true, { warm: true, unix: true }),
 ];
 
-for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byContent, clients = CLIENTS, background = [] } of SCENARIOS) {
+for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byContent, clients = CLIENTS, background = [], asked } of SCENARIOS) {
   const REQUESTS = clients > 16 ? 640 : 320;
   describe(name, function () {
     this.timeout(180_000);
@@ -77,7 +89,7 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byCon
         console.log(`      skipped: ${reason}`);
         this.skip();
       }
-      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true });
+      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked && { flags: ['--instrument', 'node'] }) });
       for (const { part, score, hidden } of result.parts) {
         const ids = part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {
@@ -130,6 +142,21 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byCon
         assert.deepEqual({ lost: score.lost, surplus: score.surplus, crossed: score.crossed }, { lost: 0, surplus: 0, crossed: 0 },
           `${part.name}\n${score.examples.join('\n')}`);
         assert.equal(score.right + score.wrong + score.unattributed, score.calls, part.name);
+      }
+    });
+
+    if (asked) it('ties every call, rightly, as proven, for the runtime said so', () => {
+      for (const { part, score } of result.parts) {
+        const rows = score.rows.map(({ certainty, attribution, right, wrong }) => ({ certainty, attribution, right, wrong }));
+        assert.deepEqual(rows, [{ certainty: 'proven', attribution: 'runtime', right: score.calls, wrong: 0 }], `${part.name}\n${score.examples.join('\n')}`);
+        assert.equal(score.unattributed, 0);
+      }
+    });
+
+    if (asked) it('has what the service does by itself in no session', () => {
+      for (const { score } of result.parts) {
+        assert.equal(score.background.tied, 0);
+        assert.ok(score.background.ambient > 0);
       }
     });
 

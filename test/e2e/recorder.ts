@@ -69,20 +69,34 @@ export class Recorder {
    * The ring is four times the default: clients, service, dependencies and recorder share two cores here, and what these
    * tests ask is whether the truth is told, not how small a ring may be.
    */
-  static async attach(pids: readonly number[], dir: string): Promise<Recorder> {
-    return Recorder.#start(pids.flatMap((pid) => ['--pid', String(pid)]), [], dir);
+  static async attach(pids: readonly number[], dir: string, flags: readonly string[] = []): Promise<Recorder> {
+    return Recorder.#start([...pids.flatMap((pid) => ['--pid', String(pid)]), ...flags], [], dir);
   }
 
   /** Starts the command and records it from its first call on. */
-  static run(command: readonly string[], dir: string): Promise<Recorder> {
-    return Recorder.#start([], ['--', ...command], dir);
+  static run(command: readonly string[], dir: string, flags: readonly string[] = []): Promise<Recorder> {
+    return Recorder.#start(flags, ['--', ...command], dir);
+  }
+
+  /** Like `attach`, but waits for nothing. */
+  static start(pids: readonly number[], dir: string, flags: readonly string[] = []): Recorder {
+    return Recorder.#spawn([...pids.flatMap((pid) => ['--pid', String(pid)]), ...flags], [], dir);
   }
 
   static async #start(targets: readonly string[], command: readonly string[], dir: string): Promise<Recorder> {
-    const args = ['attach', ...targets, '--out', dir, '--json', '--ring-bytes', '64MiB', ...command];
-    const recorder = new Recorder(spawn(KOALA, args, { stdio: ['ignore', 'pipe', 'pipe'] }), dir);
+    const recorder = Recorder.#spawn(targets, command, dir);
     await recorder.#line('recording', 30_000);
     return recorder;
+  }
+
+  static #spawn(targets: readonly string[], command: readonly string[], dir: string): Recorder {
+    const args = ['attach', ...targets, '--out', dir, '--json', '--ring-bytes', '64MiB', ...command];
+    return new Recorder(spawn(KOALA, args, { stdio: ['ignore', 'pipe', 'pipe'] }), dir);
+  }
+
+  /** The lines of that event so far. */
+  told(event: string): Readonly<Record<string, unknown>>[] {
+    return this.#lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line['event'] === event);
   }
 
   /** What the recorder and its command said on stderr so far. */

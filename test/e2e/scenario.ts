@@ -21,6 +21,8 @@ export interface ScenarioOptions {
   readonly background?: readonly string[];
   /** Send a first load before the recorder comes: every pooled and kept-alive connection is older than the recording. */
   readonly warm: boolean;
+  /** Further flags of `attach`. */
+  readonly flags?: readonly string[];
 }
 
 export interface PartResult {
@@ -58,7 +60,7 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
       earlier = await clients.send(Array.from({ length: 4 * options.clients }, (_, index) => service.ask(ridAt(9_000 + index), index)));
       await sleep(300);
     }
-    recorder = await Recorder.attach(service.parts.map((part) => part.pid), join(dir, 'rec'));
+    recorder = await Recorder.attach(service.parts.map((part) => part.pid), join(dir, 'rec'), options.flags);
     const asked = Array.from({ length: options.requests }, (_, index) => service.ask(ridAt(index), index));
     const exchanges: Exchange[] = [];
     for (const alone of asked.splice(0, options.alone ?? 0)) exchanges.push(...await clients.send([alone]));

@@ -12,10 +12,12 @@ import { Discipline } from '../../../src/contexts/discipline.ts';
 import { goroutine } from '../../../src/contexts/goroutine.ts';
 import { Goroutine, GoroutineKind } from '../../../src/contexts/goroutines.ts';
 import { elimination } from '../../../src/contexts/elimination.ts';
+import type { Ground } from '../../../src/contexts/evidence.ts';
 import { reasonsOf } from '../../../src/contexts/reasons.ts';
 import { Content } from '../../../src/contexts/content.ts';
 import type { Past } from '../../../src/contexts/hindsight.ts';
 import { Trace } from '../../../src/contexts/trace.ts';
+import { runtimeCall, runtimeWrite } from '../../../src/contexts/runtime.ts';
 import { thread } from '../../../src/contexts/thread.ts';
 
 const JOB: Job = { answered: false, gone: false, isOnlyOneToAct: true };
@@ -23,7 +25,8 @@ const JOB: Job = { answered: false, gone: false, isOnlyOneToAct: true };
 describe('reasons', () => {
   it('speak against a tie exactly where it is not proven, whatever the facts', () => {
     const names = ['loop', 'juggles', 'loopSeen', 'callByOne', 'afterResponse', 'jobByOne', 'blocking', 'pipelined', 'moves', 'lossy', 'paused', 'openLost', 'disputed', 'executed', 'creatorLoop'] as const;
-    for (const evidence of [thread, born, goroutine, virtualThread, helper, delegation, continuation, elimination, new Trace<Past>(), new Content<Past>()]) {
+    const provable: readonly Ground[] = [thread, born, goroutine, virtualThread, delegation, runtimeCall];
+    for (const evidence of [thread, born, goroutine, virtualThread, helper, delegation, continuation, elimination, runtimeCall, runtimeWrite, new Trace<Past>(), new Content<Past>()]) {
       let proven = 0;
       for (let bits = 0; bits < 1 << names.length; bits += 1) {
         const on = (name: (typeof names)[number]): boolean => (bits & (1 << names.indexOf(name))) !== 0;
@@ -57,7 +60,7 @@ describe('reasons', () => {
         assert.equal(against.length === 0, certainty === 'proven', `${evidence.attribution} ${names.filter(on).join(' ')}: ${against.join(' ')}`);
         assert.ok(support.length > 0);
       }
-      assert.equal(proven > 0, [thread, born, goroutine, virtualThread, delegation].some((one) => one === evidence), evidence.attribution);
+      assert.equal(proven > 0, provable.some((one) => one === evidence), evidence.attribution);
     }
   });
 });
