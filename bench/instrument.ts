@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,7 +16,6 @@ import { removeDir, temporaryDir } from '../test/e2e/services/daemon.ts';
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, requests: { type: 'string', default: '3000' } } });
 const CLIENTS = 16;
 const WARM = 500;
-const TICK_US = 10_000;
 
 const UPSTREAM = 'require("node:http").createServer((q, s) => s.end("up")).listen(+process.env.PORT, "127.0.0.1", () => console.log("ready"))';
 const SERVICE = `
@@ -45,9 +44,7 @@ async function started(source: string, env: Record<string, string>) {
 }
 
 function cpuUs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, tid) => sum + Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]), 0) / 1000;
 }
 
 const ways = [['no recorder', undefined], ['recorded', []], ['recorded and asked', ['--instrument', 'node']]] as const;

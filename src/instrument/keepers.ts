@@ -9,6 +9,8 @@ import type { Answer } from './asking.ts';
 
 type Line = { readonly ready: boolean; readonly why?: string } | ({ readonly tgid: number } & Answer);
 
+const CLOSE_MS = 5_000;
+
 interface Keeper {
   readonly child: ChildProcess;
   readonly waiting: Map<number, (answer: Answer) => void>;
@@ -35,11 +37,17 @@ export class Keepers {
     });
   }
 
-  /** Those that were asked let go now. Fulfilled when the keepers have ended, which waits for conversations that go on. */
+  /** Those that were asked let go now. Fulfilled when the keepers have ended; one that is in a conversation is left to end by itself. */
   async close(): Promise<void> {
     await Promise.all([...this.#byNetwork.values()].map(async ({ child }) => {
       child.stdin?.end();
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), CLOSE_MS);
+      await once(child, 'exit', { signal: late.signal }).catch(() => undefined);
+      clearTimeout(timer);
+      child.stdout?.destroy();
+      child.unref();
     }));
     this.#byNetwork.clear();
   }

@@ -3,6 +3,7 @@
  * those that come. Nothing here can keep the recorder from recording.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { allProcesses, executableOf, processFacts, startTicksOf } from '../kernel/processes.ts';
 import type { Answer } from './asking.ts';
 import { isNode, isNodeName } from './candidate.ts';
@@ -23,6 +24,8 @@ export interface NodeInstrumentOptions {
 }
 
 const LOOK_MS = 200;
+/** Recording begins meanwhile, and is announced no later for that. */
+const BEGIN_MS = 15_000;
 /** Hooks look for us twice a second, when the service's event loop comes round. */
 const LET_GO_MS = 5_000;
 const POLL_MS = 50;
@@ -44,12 +47,16 @@ export class NodeInstrument {
     this.#options = options;
   }
 
-  /** Looks for whom to ask until `close`. Fulfilled when those that are there now have answered; how many are asked. */
+  /** Looks for whom to ask until `close`. Fulfilled when those that are there now have answered, or after BEGIN_MS; how many are asked by then. */
   async begin(): Promise<number> {
+    let asked = 0;
     this.#look();
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
-    const answers = await Promise.all([...this.#asked.values()].map(({ answer }) => answer));
-    return answers.filter(({ state }) => state === 'on').length;
+    const all = Promise.all([...this.#asked.values()].map(async ({ answer }) => { if ((await answer).state === 'on') asked += 1; }));
+    const waited = new AbortController();
+    await Promise.race([all, sleep(BEGIN_MS, undefined, { signal: waited.signal }).catch(() => undefined)]);
+    waited.abort();
+    return asked;
   }
 
   /** All let go. Fulfilled when they have, or after LET_GO_MS. */
@@ -96,7 +103,7 @@ export class NodeInstrument {
       if (performance.now() > endMs) {
         return this.#options.tell({ tgid, command, state: 'left', why: `its event loop did not come round within ${LET_GO_MS / 1000} s; it lets go by itself when it does` });
       }
-      await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+      await sleep(POLL_MS);
     }
     this.#options.tell({ tgid, command, state: 'off' });
   }

@@ -70,7 +70,10 @@ export class Recorder {
    * tests ask is whether the truth is told, not how small a ring may be.
    */
   static async attach(pids: readonly number[], dir: string, flags: readonly string[] = []): Promise<Recorder> {
-    return Recorder.#start([...pids.flatMap((pid) => ['--pid', String(pid)]), ...flags], [], dir);
+    const recorder = await Recorder.#start([...pids.flatMap((pid) => ['--pid', String(pid)]), ...flags], [], dir);
+    // On a busy machine it is announced before everybody was asked.
+    if (flags.includes('--instrument')) await recorder.#line('instrument', 90_000);
+    return recorder;
   }
 
   /** Starts the command and records it from its first call on. */
