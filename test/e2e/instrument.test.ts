@@ -16,7 +16,7 @@ import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
 
 const FLAGS = ['--instrument', 'node'];
-const KILLS = 8;
+const KILLS = 6;
 const CLIENTS = 8;
 
 interface Debug {
