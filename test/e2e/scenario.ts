@@ -80,13 +80,18 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
     });
     const front = `127.0.0.1:${service.port}`;
     const clientConnections = (await connections(join(dir, 'rec'))).filter((each) => each.local === front);
-    return { exchanges, earlier, clientConnections, parts, summary, truthErrors: truthErrors(service, exchanges, truths.flat()) };
+    return { exchanges, earlier, clientConnections, parts, summary, truthErrors: [...notAsked(recorder), ...truthErrors(service, exchanges, truths.flat())] };
   } finally {
     recorder?.kill();
     clients.close();
     await service.stop();
     removeDir(dir);
   }
+}
+
+/** What went otherwise than that each process was asked (`--instrument`), and in the end let go. */
+function notAsked(recorder: Recorder): string[] {
+  return recorder.told('instrument').filter(({ state }) => state !== 'on' && state !== 'off').map((line) => JSON.stringify(line));
 }
 
 export async function truthsOf(part: Part, rids: ReadonlySet<string>): Promise<Truth[]> {

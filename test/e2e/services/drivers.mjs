@@ -124,4 +124,6 @@ http.createServer((request, response) => {
     // Work left over, as such services do it: nobody waits for it, and other requests are at work by then.
     if (request.url.includes('after=1')) setTimeout(() => void redis.lpush('audit', `answered ${rid}`), 3);
   }, (error) => send(500, { error: String(error.stack) }));
-}).listen(Number(SHOP_PORT), '127.0.0.1');
+})
+  // Longer than a recorder takes to come: connections that are to be older than it must live that long.
+  .on('listening', function () { this.keepAliveTimeout = 120_000; }).listen(Number(SHOP_PORT), '127.0.0.1');
