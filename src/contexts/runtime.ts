@@ -47,6 +47,8 @@ export interface Note {
   readonly sure: boolean;
   /** Undefined: of no request (sure), or not known. */
   readonly request: Heard | undefined;
+  /** How far the answers had been read when it was said: what begins after more was read is another call, of which it says nothing. */
+  readonly answered?: number;
 }
 
 export type Word = { readonly n: number; readonly out: number; readonly note: Note } | { readonly beat: number };
@@ -84,7 +86,7 @@ export class RuntimeNotes {
   readonly #speakers = new Map<number, number>();
 
   /** `at`: where `note` holds from, its own position made the recorder's. */
-  take(tgid: number, word: Word, at: number): void {
+  take(tgid: number, word: Word, at: number, answered = 0): void {
     if ('beat' in word) return this.#inOrder(tgid, word.beat, word.beat);
     this.#inOrder(tgid, word.n, word.n + 1);
     let socket = this.#sockets.get(word.out);
@@ -94,18 +96,19 @@ export class RuntimeNotes {
       if (this.#sockets.size > maxSockets) for (const oldest of this.#sockets.keys()) { this.#sockets.delete(oldest); break; }
     }
     while (socket.notes.length > 0 && (socket.notes[socket.notes.length - 1] as Note).at >= at) socket.notes.pop();
-    socket.notes.push(at === word.note.at ? word.note : { ...word.note, at });
+    socket.notes.push({ ...word.note, at, answered });
     if (socket.notes.length > maxNotes) socket.notes.shift();
   }
 
-  /** What was said of the bytes at `position`; what was said of those long before is forgotten. */
-  at(inode: number, position: number): Note | undefined {
+  /** What was said of the bytes at `position`, with answers read up to `answered`; what was said of those long before is forgotten. */
+  at(inode: number, position: number, answered = 0): Note | undefined {
     const notes = this.#sockets.get(inode)?.notes;
     if (notes === undefined) return undefined;
     let found = notes.length - 1;
     while (found >= 0 && (notes[found] as Note).at > position) found -= 1;
     if (found > 0) notes.splice(0, found);
-    return found < 0 ? undefined : notes[0];
+    const [note] = notes;
+    return found < 0 || note === undefined || (note.at !== position && note.answered !== answered) ? undefined : note;
   }
 
   /** It has said something lately. */

@@ -50,14 +50,15 @@ export class AskedRuntimes {
     const word = wordOf(event);
     if (word === undefined) return false;
     this.#processes.of(event.tgid).asked = true;
-    this.#notes.take(event.tgid, word, 'beat' in word ? 0 : this.#positionOf(word.out, word.note.at));
+    if ('beat' in word) this.#notes.take(event.tgid, word, 0);
+    else this.#notes.take(event.tgid, word, this.#positionOf(word.out, word.note.at), this.#connections.get(word.out)?.ingress.account.next);
     return true;
   }
 
   /** Of the call that `connection` carries from `position` on; undefined: the runtime doesn't tell. */
   of(connection: Connection, position: number, tgid: number): Asked | undefined {
     if (!this.#notes.speaks(tgid)) return undefined;
-    const note = this.#notes.at(connection.open.socketInode, position);
+    const note = this.#notes.at(connection.open.socketInode, position, connection.ingress.account.next);
     if (note === undefined) return undefined;
     const { request, sure } = note;
     if (request === undefined) return sure ? { session: undefined, why: 'asked-none' } : undefined;

@@ -21,6 +21,7 @@
   /** Datagrams on their way. */
   const MAX_QUEUE = 1024;
   const REFUSED = 'ECONNREFUSED';
+  const REFUSALS = 3;
 
   const { AsyncLocalStorage } = load('async_hooks');
   const channels = load('diagnostics_channel');
@@ -36,6 +37,8 @@
   let active = false;
   let failures = 0;
   let sent = 0;
+  let refusals = 0;
+  let refusedMs = 0;
   let udp;
   let timer;
   let scanned = 0;
@@ -78,8 +81,13 @@
     } catch { /* closed already */ }
   };
 
+  /** Nobody holds the address, it seems: so it is when that is said several times within a short while. */
   const onSent = (error) => {
-    if (error && error.code === REFUSED) undo();
+    if (!error || error.code !== REFUSED) return;
+    const nowMs = Date.now();
+    refusals = nowMs - refusedMs > 4 * BEAT_MS ? 1 : refusals + 1;
+    refusedMs = nowMs;
+    if (refusals >= REFUSALS) undo();
   };
 
   const tell = (message) => {
@@ -284,6 +292,7 @@
     scan();
     timer = setInterval(() => {
       guarded(scan);
+      if (failures > 0) failures -= 1; // long ago
       if (active) guarded(() => udp.send(`to-koala!runtime\n{"beat":${sent}}`, onSent));
     }, BEAT_MS);
     timer.unref();
@@ -299,7 +308,7 @@
     try {
       udp = dgram.createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
       udp.unref();
-      udp.on('error', (error) => (active ? undo() : refuse(error)));
+      udp.on('error', (error) => (active ? onSent(error) : refuse(error)));
       udp.connect(127, '127.127.127.127', () => {
         try {
           resolve(install());

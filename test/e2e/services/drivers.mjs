@@ -50,7 +50,7 @@ async function transaction(rid) {
   const client = await sql.connect();
   try {
     await client.query(`begin /* ${rid} */`);
-    await client.query({ text: `select $1::text as placed /* ${rid} */`, values: [rid] });
+    await client.query({ text: `select $1::text as placed /* ${rid} */`, values: ['placed'] });
     await client.query(`commit /* ${rid} */`);
   } finally {
     client.release();

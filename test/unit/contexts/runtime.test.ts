@@ -95,6 +95,13 @@ describe('evidence asked from the runtime', () => {
     assert.deepEqual(ambient.map((talk) => path(talk.request)), ['/of-the-lost-word']);
   });
 
+  it('ties nothing more once the service says no more', () => {
+    const scene = both();
+    scene.say(11, 1).write(11, 7, GET('/up1')).read(11, 7, OK('u')).write(11, 7, GET('/unsaid'));
+    const { sessions } = answered(scene).derive();
+    assert.deepEqual(told(sessions).map((one) => one.replace(/, \/unsaid (?!runtime).*/, '')), ['/1: /up1 runtime proven', '/2: ']);
+  });
+
   it('proves nothing of a session during which events were lost', () => {
     const scene = both();
     scene.say(11, 1).lost('ring-full', 3).write(11, 7, GET('/up1'));
@@ -163,6 +170,14 @@ describe('notes of the runtime', () => {
     assert.equal(notes.at(3, 50)?.at, 50);
     assert.equal(notes.at(3, 1_000)?.at, 90);
     assert.equal(notes.at(4, 0), undefined);
+  });
+
+  it('say nothing of a call that begins after more of the answers was read, unless they name its very beginning', () => {
+    const notes = new RuntimeNotes();
+    notes.take(5, word(0, 3, 10), 10, 100);
+    assert.equal(notes.at(3, 40, 100)?.at, 10);
+    assert.equal(notes.at(3, 40, 120), undefined);
+    assert.equal(notes.at(3, 10, 120)?.at, 10);
   });
 
   it('are bounded, whatever a service says', () => {
