@@ -12,7 +12,7 @@ export const SA_RESTART = 0x1000_0000n;
 
 const PROGRAM = 'signal_actions';
 /** None of the maps that recording needs is used: they are made as small as can be. */
-const LARGE_MAPS = ['connections', 'unreported', 'watched', 'watched_slots', 'sends', 'receives', 'taken_ids', 'listeners'];
+const LARGE_MAPS = ['connections', 'unreported', 'watched', 'watched_slots', 'threads', 'taken_threads', 'taken_ids', 'listeners'];
 const SMALLEST_RING = 4096;
 
 export interface SignalAction {
