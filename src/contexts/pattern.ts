@@ -76,8 +76,8 @@ export class Pattern<J extends Past> implements Hindsight<J> {
     return guess === undefined ? undefined : verdictOf(guess, candidates);
   }
 
-  whyNot(_call: OpenTalk, candidates: readonly J[]): WhyNot {
-    return candidates.every(({ talk }) => this.#templateOf(talk) !== undefined) ? 'pattern-unsure' : 'endpoint-unknown';
+  whyNot(_call: OpenTalk, candidates: readonly J[]): WhyNot | undefined {
+    return candidates.every(({ talk }) => this.#templateOf(talk) !== undefined) ? 'pattern-unsure' : undefined;
   }
 
   #templateOf(talk: OpenTalk): Template | undefined {

@@ -85,7 +85,6 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'read-unknown': return `what ${wrote} had read last was of no session that was open`;
     case 'named-by-several': return 'it carries a trace or request id that several sessions have which were open then';
     case 'no-rare-words': return 'no rare words of it, or of its answer, stand in one session only that was open then';
-    case 'endpoint-unknown': return 'sessions of an endpoint that was busy then were seen alone too seldom to know what they do';
     case 'pattern-unsure': return 'what sessions of its endpoints do alone does not tell, for sure enough, whose it is';
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';

@@ -111,7 +111,7 @@ describe('reading commands', function () {
     const { stdout, status, stderr } = koala(['explain', apart, String(first)]);
     equal(status, 0, stderr);
     match(stdout, /\n {2}no call is tied to it\n\n {2}1 call of its process is tied to no session, and may be its own\n\n {2}untied 127\.0\.0\.1:9000 {2}GET \/metrics {2}200 /);
-    ok(stdout.includes(`\n    why      thread 20 had no request in hand\n    or of    ${second}  GET /2\n\n  incomplete, because\n    1 call that its process made`), stdout);
+    ok(stdout.includes(`\n    why      thread 20 had no request in hand\n    why      no rare words of it, or of its answer, stand in one session only that was open then\n    or of    ${second}  GET /2\n\n  incomplete, because\n    1 call that its process made`), stdout);
   });
 
   it('connections accounts for every byte', () => {
