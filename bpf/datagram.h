@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* UDP datagrams (names are resolved by them) and the helper's, to 127.127.127.127:127, which reach nobody else. */
+/* UDP datagrams (names are resolved by them) and the helper's, to 127.127.127.127, which reach nobody else. */
 #ifndef KOALA_DATAGRAM_H
 #define KOALA_DATAGRAM_H
 
@@ -8,6 +8,7 @@
 #define DATAGRAM_MAX 4096
 #define HELPER_ADDRESS 0x7f7f7f7f
 #define HELPER_PORT 127
+#define ASKED_PORT 128 /* the same from a runtime that was asked: somebody must hold it (src/instrument/keeper.ts) */
 
 struct peer {
 	__u8 address[16];
@@ -96,12 +97,17 @@ static __always_inline void emit_datagram(const struct sock *sk, __u8 direction,
 	EMIT_DATAGRAM(DATAGRAM_MAX)
 }
 
+static __always_inline bool is_helper_port(__u16 port)
+{
+	return port == HELPER_PORT || port == ASKED_PORT;
+}
+
 /* Also as a socket for both families has it: ::ffff:127.127.127.127. */
 static __always_inline bool is_helper(const struct peer *peer)
 {
 	__u32 address[4];
 
-	if (peer->port != HELPER_PORT)
+	if (!is_helper_port(peer->port))
 		return false;
 	__builtin_memcpy(address, peer->address, 16);
 	if (peer->family == AF_INET)

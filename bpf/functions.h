@@ -313,7 +313,7 @@ static __always_inline void enter_datagram_send(const struct sock *sk, const str
 	read_peer(&peer, BPF_CORE_READ(message, msg_name), false);
 	if (is_helper(&peer) ||
 	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
-	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT)))
+	     is_helper_port(__builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport)))))
 		emit_helper(flags_given(message, call->address, size), (void *)call->address,
 			    call->left < size ? call->left : size, size);
 	else

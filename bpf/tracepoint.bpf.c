@@ -206,7 +206,7 @@ static __always_inline void send_datagram(const struct sock *sk, const struct ta
 	}
 	if (is_helper(&peer) ||
 	    (!peer.port && BPF_CORE_READ(sk, __sk_common.skc_daddr) == HELPER_ADDRESS &&
-	     BPF_CORE_READ(sk, __sk_common.skc_dport) == __builtin_bswap16(HELPER_PORT))) {
+	     is_helper_port(__builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport))))) {
 		/* Whatever the call returns: odd flags are refused (EOPNOTSUPP), a connected sender sees ECONNREFUSED. */
 		emit_helper(call.flags, (void *)call.address, call.left, result > 0 ? result : call.left);
 		return;

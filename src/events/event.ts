@@ -170,7 +170,7 @@ export interface ProcessEvent extends Base {
   readonly path: string;
 }
 
-/** A datagram to 127.127.127.127:127, read by the recorder and nobody else. */
+/** A datagram to 127.127.127.127:127 (or :128, from a runtime that was asked), read by the recorder and nobody else. */
 export interface HelperEvent extends Base {
   readonly kind: 'helper';
   /** The `flags` argument of sendto(2): koala puts a thread id there. */

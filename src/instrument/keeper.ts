@@ -11,8 +11,8 @@ import { deafSocket, enterNetworkNamespace } from '../kernel/namespace.ts';
 import { networkOf } from '../kernel/processes.ts';
 import { ask } from './asking.ts';
 
-/** koala's helper address: datagrams to it are read by the recorder in the kernel. */
-const HELPER = { host: '127.127.127.127', port: 127 };
+/** Beside koala's helper address (port 127, where nobody is found to receive): datagrams to it are read by the recorder in the kernel too. */
+const ASKED = { host: '127.127.127.127', port: 128 };
 
 const print = (line: object): void => { process.stdout.write(`${JSON.stringify(line)}\n`); };
 
@@ -23,7 +23,7 @@ process.stdout.on('error', () => undefined);
 const [where] = process.argv.slice(2).map(Number);
 try {
   if (where !== undefined && networkOf(where) !== networkOf(process.pid)) enterNetworkNamespace(where);
-  deafSocket(HELPER); // until this process ends
+  deafSocket(ASKED); // until this process ends
   print({ ready: true });
 } catch (error) {
   print({ ready: false, why: (error as Error).message });
