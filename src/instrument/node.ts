@@ -112,7 +112,7 @@ export class NodeInstrument {
 function holdsUdpPort(tgid: number, port: number): boolean {
   const text = port.toString(16).toUpperCase().padStart(4, '0');
   try {
-    return new RegExp(`^ *\\d+: [0-9A-F]{8}:${text} 7F7F7F7F:007F `, 'm').test(readFileSync(`/proc/${tgid}/net/udp`, 'latin1'));
+    return new RegExp(`^ *\\d+: [0-9A-F]{8}:${text} 7F7F7F7F:0080 `, 'm').test(readFileSync(`/proc/${tgid}/net/udp`, 'latin1'));
   } catch {
     return false; // it has ended
   }
