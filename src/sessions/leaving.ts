@@ -44,6 +44,8 @@ export class Leaving {
     session.overKiB = Math.floor(bytes / 1024);
     this.aside.delete(session);
     session.aside = false;
+    if (session.leaves) return; // what was tied to it since is settled before its turn came
+    session.leaves = true;
     if (session.calls.length > 0) {
       if (session.discipline.decided) this.#late.fell(session, true);
       else this.#inDoubt.add(session);
@@ -70,6 +72,7 @@ export class Leaving {
       const mayWait = first.lastAtUs > nowUs - maxDoubtUs && this.#waiting.length - this.#from <= maxInDoubt && first.overKiB > bytes / 1024 - maxInDoubtKiB;
       if (mayWait && this.#waits(first)) break;
       this.#waiting[this.#from] = undefined;
+      first.leaves = false;
       this.#from += 1;
       this.#blocker = undefined;
       for (const { starts, child } of first.births ?? []) starts?.saw(child.ended);

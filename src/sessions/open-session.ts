@@ -63,6 +63,8 @@ export class OpenSession implements Job, Seated<OpenSession> {
   paused = false;
   /** A call was tied to it when it was over, of which it is not known yet whether all that was sent was taken. */
   aside = false;
+  /** It stands in the line of those that are over. */
+  leaves = false;
   /** KiB of bytes that the derivation had been given when it was over. */
   overKiB = 0;
   /** Given out before its talks were settled: too many sessions waited. */

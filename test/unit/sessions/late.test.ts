@@ -58,6 +58,13 @@ describe('a call without a tie', () => {
     assert.deepEqual(streamed(scene.close(12).pass(0.3 * SECOND)), { sessions: ['/2: /up2; complete', '/1: /up1; complete'], ambient: [], atEnd: ['/next: ; open'] });
   });
 
+  it('makes its session wait no second time where that waits for something else anyway', () => {
+    const scene = next(undecided().write(2, 7, OK('x')).close(2).close(11)).pass(0.1 * SECOND).write(1, 7, OK('x')).close(1).pass(0.2 * SECOND);
+    scene.close(12).pass(3 * SECOND);
+    const { sessions, atEnd } = streamed(scene);
+    assert.deepEqual([...sessions, ...atEnd], ['/2: /up2; complete', '/1: /up1; complete', '/next: ; open']);
+  });
+
   it('without an answer is waited for, but for no longer than two seconds', () => {
     const scene = new Scene().connect(11, 7).accept(1, 7).accept(2, 7).read(1, 7, marked('/1', 1)).read(2, 7, marked('/2', 2)).write(11, 7, marked('/up2', 2));
     next(scene.write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2)).pass(1.5 * SECOND);
