@@ -10,6 +10,8 @@ import type { WhyNot } from './reasons.ts';
 /** A session as it is looked back at. */
 export interface Past extends Job {
   readonly talk: OpenTalk;
+  /** Another session of its process was without an answer while it was. */
+  readonly crowded: boolean;
   /** Calls tied to it so far. */
   readonly calls: readonly OpenTalk[];
   /** Those of them that nothing speaks against, or that were judged. */

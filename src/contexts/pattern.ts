@@ -25,6 +25,8 @@ const maxEndpoints = 256;
 const maxSessions = 512;
 const maxCalls = 4_096;
 const maxRounds = 4;
+/** Calls of a shape that other kinds of evidence tie to sessions which did not run alone. With fewer its order is not believed. */
+const minTold = 8;
 /** What happens less often than once in so many times is put down to ties that are wrong. */
 const SELDOM = 20;
 const FEW = 2;
@@ -200,7 +202,9 @@ class Scene<J extends Past> {
     for (const place of places) if (!slotOf.has(place.job)) others += place.counts.length - 1;
     const placed = align(inLine, aligned, others > 0);
     const nobodys = placed.filter((place) => place === undefined).length - others;
-    if (disorder(aligned) || nobodys * SELDOM > placed.length) return this.#drop(calls);
+    // What other kinds of evidence say of such calls of the crowd has to be in line: else one after the other is not how it goes here.
+    const told = aligned.filter((_, at) => open[at]?.job?.crowded === true);
+    if (told.length < minTold || disorder(told) || nobodys * SELDOM > placed.length) return this.#drop(calls);
     let changed = false;
     placed.forEach((place, at) => {
       const { call, job } = open[at] as Known<J>;
