@@ -152,6 +152,8 @@ export class Player {
       this.#held += 1;
       await this.#lateCalls(this.#options.tracked ? LATE_MS : HELD_MS);
     }
+    // Whoever begins after that meets nothing of it.
+    const heldUntil = holds ? this.#clock += 1 : undefined;
     this.#schedule.done(turn);
     this.#schedule.late += 1;
     this.#pump();
@@ -161,7 +163,7 @@ export class Player {
     const calls = [...engine.finish(play), ...refused];
     this.#schedule.late -= 1;
     this.#began.delete(turn);
-    const ended = this.#clock += 1;
+    const ended = heldUntil ?? (this.#clock += 1);
     this.#options.report({ number: task.number, began, ended, played: { session: task.session.id, response, responseEnd: end, calls, cached, durationMs } });
     this.#pump();
   }
