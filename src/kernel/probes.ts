@@ -150,7 +150,7 @@ export class Probes {
   expect(command: readonly string[]): void {
     for (const word of command) {
       const paths = word.includes('/') ? [word] : (process.env['PATH'] ?? '').split(':').map((folder) => `${folder}/${word}`);
-      const path = paths.find((one) => statSync(one, { throwIfNoEntry: false })?.isFile() === true);
+      const path = paths.find(isFile);
       if (path !== undefined) this.#go.expect(path);
     }
   }
@@ -338,4 +338,13 @@ function pathFilter(path: string, file: { ino: bigint; dev: bigint } | undefined
     view.setUint32(OFFSET_PATH_FILTER_DEVICE, Number((major << 20n) | minor), true);
   }
   return bytes;
+}
+
+/** A word of a command may be anything: a program's text, too long for a path, say. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }

@@ -96,7 +96,7 @@ describe('attach -- CMD', function () {
   });
 
   it('hands CMD its words as they are', async () => {
-    const one = run(fresh(), ['sh', '-c', 'printf "<%s>" "$@"', 'sh', 'a b', '', '--json', '*']);
+    const one = run(fresh(), ['sh', '-c', 'printf "<%s>" "$@"', 'sh', 'a b', '', '--json', '*', 'long '.repeat(2_000)]);
     assert.equal(await one.ended, 0);
     assert.match(one.stderr(), /<a b><><--json><\*>/);
   });
