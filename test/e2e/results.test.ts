@@ -20,9 +20,9 @@ describe('the page of measured attribution', () => {
   it('gives the whole first, then each kind of evidence, the proven before the likely', () => {
     const lines = table([resultOf('a service', 'event-loop', false, 16, SCORE)]).split('\n').slice(2);
     assert.deepEqual(lines, [
-      '| a service | seen from their start | 16 | 10 | 40 | **all** | 33 | 90.90% | 75.00% | 6 | 1 |',
-      '|  |  |  |  |  | thread, proven | 20 | 100.00% | 50.00% |  |  |',
-      '|  |  |  |  |  | continuation, likely | 13 | 76.92% | 25.00% |  |  |',
+      '| a service | seen from their start | shown | 16 | 10 | 40 | **all** | 33 | 90.90% | 75.00% | 6 | 1 |',
+      '|  |  |  |  |  |  | thread, proven | 20 | 100.00% | 50.00% |  |  |',
+      '|  |  |  |  |  |  | continuation, likely | 13 | 76.92% | 25.00% |  |  |',
     ]);
   });
 
