@@ -80,7 +80,7 @@ const SCENARIOS: readonly Scenario[] = [
 for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byContent, clients = CLIENTS, background = [], asked } of SCENARIOS) {
   const REQUESTS = clients > 16 ? 640 : 320;
   describe(name, function () {
-    this.timeout(180_000);
+    this.timeout(400_000);
     let result: ScenarioResult;
 
     before(async function () {
