@@ -1,9 +1,8 @@
 /** The flags of `replay` that say which service is replayed against: one that is started, or one that runs already. */
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import type { Argv } from 'yargs';
 import { parseAddress, type Address } from '../bytes/address.ts';
 import { UserError } from '../errors.ts';
+import { commandFiles, mayExecute } from '../kernel/command-files.ts';
 import { checkTargets } from '../record/targets.ts';
 import type { ReplayOptions } from '../replay/run.ts';
 
@@ -32,15 +31,7 @@ function address(text: string): Address {
 
 /** The user's mistake is said before anything is set up. */
 function checkExecutable(name: string): void {
-  const candidates = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
-  const found = candidates.some((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return statSync(path).isFile();
-    } catch {
-      return false;
-    }
-  });
+  const found = commandFiles(name).some(mayExecute);
   if (!found) throw new UserError(`Cannot start ${name}: there is no such executable command`);
 }
 

@@ -8,6 +8,7 @@ import {
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { KernelBtf } from './btf.ts';
+import { commandFiles } from './command-files.ts';
 import { HelperAddress } from './helper-address.ts';
 import {
   OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
@@ -149,8 +150,7 @@ export class Probes {
   /** This command is about to be run: the files that it names are read now, for later there is little time. */
   expect(command: readonly string[]): void {
     for (const word of command) {
-      const paths = word.includes('/') ? [word] : (process.env['PATH'] ?? '').split(':').map((folder) => `${folder}/${word}`);
-      const path = paths.find(isFile);
+      const [path] = commandFiles(word);
       if (path !== undefined) this.#go.expect(path);
     }
   }
@@ -338,13 +338,4 @@ function pathFilter(path: string, file: { ino: bigint; dev: bigint } | undefined
     view.setUint32(OFFSET_PATH_FILTER_DEVICE, Number((major << 20n) | minor), true);
   }
   return bytes;
-}
-
-/** A word of a command may be anything: a program's text, too long for a path, say. */
-function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,7 @@
 /** Whether a command can be run, before anything is recorded for it. */
-import { accessSync, closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { commandFiles, mayExecute } from '../kernel/command-files.ts';
 
 const HEAD_BYTES = 256; // what execve(2) looks at (BINPRM_BUF_SIZE)
 /** Offsets of an ELF header's e_machine, and of the 64-bit ones e_phoff, e_phentsize, e_phnum (elf.h). */
@@ -10,22 +10,12 @@ const ELF64 = 2;
 
 /** Throws UserError that says why `program` (a path, or a name in PATH) can't be executed. */
 export function refuseUnrunnable(program: string): void {
-  const paths = program.includes('/') ? [program] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, program));
-  const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  const there = commandFiles(program);
   if (there.length === 0) throw new UserError(`${program}: no such command${program.includes('/') ? '' : ' in PATH'}`);
   const path = there.find(mayExecute);
   if (path === undefined) throw new UserError(`${program}: not executable (chmod +x ${there[0] ?? program}?)`);
   const why = wrongFormat(path);
   if (why !== undefined) throw new UserError(`${program}: ${why}`);
-}
-
-function mayExecute(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function read(path: string): { head: Buffer; size: number } | undefined {
