@@ -9,10 +9,8 @@
 import { createInterface } from 'node:readline';
 import { deafSocket, enterNetworkNamespace } from '../kernel/namespace.ts';
 import { networkOf } from '../kernel/processes.ts';
+import { ASKED } from './address.ts';
 import { ask } from './asking.ts';
-
-/** Beside koala's helper address (port 127, where nobody is found to receive): datagrams to it are read by the recorder in the kernel too. */
-const ASKED = { host: '127.127.127.127', port: 128 };
 
 const print = (line: object): void => { process.stdout.write(`${JSON.stringify(line)}\n`); };
 

@@ -2,9 +2,10 @@
  * `--instrument node`: every Node process among the watched ones is asked for its requests' calls, those that are there and
  * those that come. Nothing here can keep the recorder from recording.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allProcesses, executableOf, processFacts, startTicksOf } from '../kernel/processes.ts';
+import { udpSockets } from '../kernel/tcp-table.ts';
+import { ASKED } from './address.ts';
 import type { Answer } from './asking.ts';
 import { isNode, isNodeName } from './candidate.ts';
 import { Keepers } from './keepers.ts';
@@ -110,10 +111,5 @@ export class NodeInstrument {
 }
 
 function holdsUdpPort(tgid: number, port: number): boolean {
-  const text = port.toString(16).toUpperCase().padStart(4, '0');
-  try {
-    return new RegExp(`^ *\\d+: [0-9A-F]{8}:${text} 7F7F7F7F:0080 `, 'm').test(readFileSync(`/proc/${tgid}/net/udp`, 'latin1'));
-  } catch {
-    return false; // it has ended
-  }
+  return udpSockets(tgid).some(({ local, remote }) => local.port === port && remote.host === ASKED.host && remote.port === ASKED.port);
 }

@@ -1,6 +1,7 @@
 /** What is evaluated inside a Node service: the files of inside/, as one expression. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { ASKED } from './address.ts';
 
 const PARTS = ['http', 'undici', 'pg', 'mysql2', 'ioredis'] as const;
 /** The inspector is closed this long after the answer: who asked has hung up by then, and closing waits for nobody. */
@@ -13,7 +14,7 @@ export function program(close: boolean): string {
   const core = text('core');
   const parts = PARTS.map(text);
   const version = createHash('sha256').update(core).update(parts.join('\n')).digest('hex').slice(0, 12);
-  return wrapped(`(${core}\n)({version: ${JSON.stringify(version)}}, [${parts.join(',\n')}].flat(), load)`, close);
+  return wrapped(`(${core}\n)(${JSON.stringify({ version, ...ASKED })}, [${parts.join(',\n')}].flat(), load)`, close);
 }
 
 /** Does nothing but close the inspector. */

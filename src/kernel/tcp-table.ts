@@ -35,11 +35,18 @@ export function parseTcpTable(text: string, family: 'IPv4' | 'IPv6'): TcpSocket[
 
 /** Those of the network namespace in which process `tgid` lives; none when it is gone. */
 export function tcpSockets(tgid: number): TcpSocket[] {
-  return ([['tcp', 'IPv4'], ['tcp6', 'IPv6']] as const).flatMap(([table, family]) => {
-    try {
-      return parseTcpTable(readFileSync(`/proc/${tgid}/net/${table}`, 'utf8'), family);
-    } catch {
-      return []; // gone meanwhile, or no IPv6
-    }
-  });
+  return [...table(tgid, 'tcp', 'IPv4'), ...table(tgid, 'tcp6', 'IPv6')];
+}
+
+/** The UDP sockets of IPv4 there: rows of the same shape. */
+export function udpSockets(tgid: number): TcpSocket[] {
+  return table(tgid, 'udp', 'IPv4');
+}
+
+function table(tgid: number, name: 'tcp' | 'tcp6' | 'udp', family: 'IPv4' | 'IPv6'): TcpSocket[] {
+  try {
+    return parseTcpTable(readFileSync(`/proc/${tgid}/net/${name}`, 'utf8'), family);
+  } catch {
+    return []; // gone meanwhile, or no IPv6
+  }
 }

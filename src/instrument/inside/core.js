@@ -4,7 +4,7 @@
  *
  *   remembers, at each request's start, which one it is, in an AsyncLocalStorage of its own;
  *   takes that along from where a call is made to where it is written (pools and pipelines write in another's wake);
- *   says so, before the bytes are written, in a datagram to 127.127.127.127:128, which the recorder reads in the kernel:
+ *   says so, before the bytes are written, in a datagram to `options.host` and `.port`, which the recorder reads in the kernel:
  *   out (inode of the socket), at (stream position), in (inode of the request's socket), read, nth (which request there);
  *   undoes everything when nobody holds that address any more: the recorder has left, or is dead.
  *
@@ -309,7 +309,7 @@
       udp = dgram.createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
       udp.unref();
       udp.on('error', (error) => (active ? onSent(error) : refuse(error)));
-      udp.connect(128, '127.127.127.127', () => {
+      udp.connect(options.port, options.host, () => {
         try {
           resolve(install());
         } catch (error) {
