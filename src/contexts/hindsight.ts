@@ -27,9 +27,9 @@ export interface Verdict<J extends Past> {
 /** What a process did at the time. */
 export interface Around<J extends Past> {
   /** Its sessions that are not given out, in the order in which they began. */
-  readonly sessions: Iterable<J>;
+  readonly held: Iterable<J>;
   /** Its calls that are not tied. */
-  readonly calls: Iterable<OpenTalk>;
+  withoutTie(): Iterable<OpenTalk>;
 }
 
 export interface Hindsight<J extends Past> extends Ground {

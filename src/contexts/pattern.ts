@@ -13,7 +13,8 @@ import type { Aligned, Placed, Slot } from './alignment.ts';
 import type { Around, Hindsight, Past, Verdict } from './hindsight.ts';
 import type { WhyNot } from './reasons.ts';
 import { endpointsOf, shapeOf } from './shape.ts';
-import { answeredAtUs, askedAtUs, respondedAtUs, Template } from './template.ts';
+import type { Endpoints } from './shape.ts';
+import { answeredAtUs, askedAtUs, respondedAtUs, SELDOM, Template } from './template.ts';
 import type { Step } from './template.ts';
 
 /** Less likely than this, a call stays without a tie. */
@@ -27,8 +28,7 @@ const maxCalls = 4_096;
 const maxRounds = 4;
 /** Calls of a shape that other kinds of evidence tie to sessions which did not run alone. With fewer its order is not believed. */
 const minTold = 8;
-/** What happens less often than once in so many times is put down to ties that are wrong. */
-const SELDOM = 20;
+/** Calls out of order. So few may be ties that are wrong. */
 const FEW = 2;
 /** Of so many answered sessions it must be known when their calls of a shape could begin, or had to be over: that gives the order. */
 const MOST = 0.8;
@@ -47,8 +47,9 @@ export class Pattern<J extends Past> implements Hindsight<J> {
   readonly refutes = false;
   readonly atLast = true;
   readonly #templates = new Map<string, Template>();
+  readonly #endpoints = new WeakMap<OpenTalk, Endpoints>();
   /** What was found of calls that are not asked for yet. */
-  #guesses = new WeakMap<OpenTalk, Guess<J>>();
+  readonly #guesses = new WeakMap<OpenTalk, Guess<J>>();
 
   proves(): boolean {
     return false;
@@ -83,11 +84,20 @@ export class Pattern<J extends Past> implements Hindsight<J> {
   }
 
   #templateOf(talk: OpenTalk): Template | undefined {
-    const { wide, narrow } = endpointsOf(talk);
+    const { wide, narrow } = this.#endpointsOf(talk);
     const template = this.#templates.get(narrow);
     if (template?.known === true) return template;
     const wider = this.#templates.get(wide);
     return wider?.known === true ? wider : undefined;
+  }
+
+  /** Asked of a session for each call that may be its own: kept once its request can't grow. */
+  #endpointsOf(talk: OpenTalk): Endpoints {
+    let endpoints = this.#endpoints.get(talk);
+    if (endpoints !== undefined) return endpoints;
+    endpoints = endpointsOf(talk);
+    if (talk.over) this.#endpoints.set(talk, endpoints);
+    return endpoints;
   }
 
   #learn(endpoint: string, job: J): void {
@@ -100,13 +110,12 @@ export class Pattern<J extends Past> implements Hindsight<J> {
     template.learn(job.talk, job.calls);
   }
 
-  #look({ sessions, calls }: Around<J>): ReadonlyMap<OpenTalk, Guess<J>> | undefined {
-    const jobs: J[] = [];
-    for (const job of sessions) jobs.push(job);
+  #look(around: Around<J>): ReadonlyMap<OpenTalk, Guess<J>> | undefined {
+    const jobs = [...around.held];
     if (jobs.length > maxSessions) return undefined;
     const scene = new Scene<J>(jobs, (talk) => this.#templateOf(talk));
     let count = 0;
-    for (const call of calls) {
+    for (const call of around.withoutTie()) {
       if (++count > maxCalls) return undefined;
       scene.add(call, undefined);
     }

@@ -9,8 +9,13 @@ export function shapeOf(talk: OpenTalk): string {
   return `${host}:${port} ${masked(beginningOf(talk), ANY_NUMBER)}`;
 }
 
+export interface Endpoints {
+  readonly wide: string;
+  readonly narrow: string;
+}
+
 /** Of a session's request the same, whoever asks, without the query; and with it, and with its short numbers (`page=2`), which may say how much there is to do. */
-export function endpointsOf(talk: OpenTalk): { readonly wide: string; readonly narrow: string } {
+export function endpointsOf(talk: OpenTalk): Endpoints {
   const text = beginningOf(talk);
   const wide = masked(text, ANY_NUMBER);
   const query = wide.indexOf('?');

@@ -12,7 +12,7 @@ const maxShapes = 64;
 /** Calls of one shape in a session. A session with more is not learnt from. */
 const maxCount = 32;
 /** What happens less often than once in so many times is put down to a call that was tied wrongly. */
-const SELDOM = 20;
+export const SELDOM = 20;
 /** On a busy machine one wake-up in so many may come late. */
 const OFTEN = 4;
 /** Weight of the newest gap in the mean. */
@@ -38,7 +38,7 @@ export class Step {
 
   constructor(shape: string, seenWithout: number) {
     this.shape = shape;
-    this.counts = seenWithout === 0 ? [0] : [seenWithout];
+    this.counts = [seenWithout];
   }
 
   /** Its calls are made one when the one before is answered: sessions' calls of it need not come in runs. */
@@ -67,10 +67,6 @@ export class Step {
 
   get least(): number {
     return this.counts.findIndex((count) => count > 0);
-  }
-
-  get most(): number {
-    return this.counts.length - 1;
   }
 }
 

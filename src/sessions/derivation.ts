@@ -96,7 +96,6 @@ export class Derivation {
       processes: this.#processes,
       asked: this.#asked,
       onOver: (session) => this.#leaving.add(session, this.#weaver.nowUs, this.#given),
-      onSettled: (session) => this.#leaving.add(session, this.#weaver.nowUs, this.#given),
       onUntied: (talk) => this.#late.add(talk, this.#weaver.nowUs),
       onAmbient,
     });

@@ -130,10 +130,12 @@ export class Late {
   #judge(call: Spoken, atLast: boolean): boolean {
     const { doubt } = call;
     if (doubt === undefined) return false;
+    const { home } = doubt;
+    const byItself = home.background.has(call);
     let candidates: readonly OpenSession[] = candidatesOf(call, doubt);
-    for (const kind of doubt.home.hindsights) {
+    for (const kind of home.hindsights) {
       if ((call.tie !== undefined && !kind.refutes) || (kind.atLast === true && !atLast)) continue;
-      const verdict = kind.find(call, candidates, doubt.home.background.has(call), doubt.home.around);
+      const verdict = kind.find(call, candidates, byItself, home);
       if (verdict === undefined || (doubt.outlived && verdict.job === doubt.fellFrom)) {
         candidates = kind.narrow?.(call, candidates) ?? candidates;
         continue;

@@ -27,7 +27,7 @@ export interface OutOfSight {
   readonly refused: number;
 }
 
-export class Process {
+export class Process implements Around<OpenSession> {
   readonly tgid: number;
   command: string;
   names = new Names();
@@ -97,9 +97,9 @@ export class Process {
     for (const kind of this.#hindsights ?? NONE) kind.forget?.(session);
   }
 
-  /** Of what is not given out: its sessions, and its calls without a tie. */
-  get around(): Around<OpenSession> {
-    return { sessions: this.held, calls: withoutTie(this) };
+  *withoutTie(): Generator<Spoken> {
+    yield* this.untied;
+    for (const call of this.contested) if (call.tie === undefined) yield call;
   }
 
   /** A session begins: whoever waits for an answer is not alone any more. */
@@ -155,11 +155,6 @@ export class Process {
       this.udpDetail = text;
     }
   }
-}
-
-function* withoutTie({ untied, contested }: Process): Generator<Spoken> {
-  yield* untied;
-  for (const call of contested) if (call.tie === undefined) yield call;
 }
 
 /** Listeners, each with the processes that were seen to serve it: forgotten with the last of these. */

@@ -41,14 +41,12 @@ export interface WeaverOptions {
   readonly ledger: LossLedger;
   readonly processes: Processes;
   readonly asked: AskedRuntimes;
-  /** Over in every respect. */
+  /** Over in every respect; told again when it got another call since, and that is settled. */
   readonly onOver: (session: OpenSession) => void;
   /** A talk of no session is over. */
   readonly onAmbient: (talk: Spoken) => void;
   /** An outbound talk is over that is tied to no session, or to one that it says it is not of. */
   readonly onUntied: (talk: Spoken) => void;
-  /** A session that was over, and got another call, is settled again. */
-  readonly onSettled: (session: OpenSession) => void;
 }
 
 export class Weaver implements TalkSink<Spoken> {
@@ -177,7 +175,7 @@ export class Weaver implements TalkSink<Spoken> {
   settled(talk: Spoken): void {
     const session = talk.session ?? talk.tie?.job;
     if (session === undefined) return;
-    if (session.aside && session.settled) this.#options.onSettled(session);
+    if (session.aside && session.settled) this.#options.onOver(session);
     else this.#check(session);
   }
 
