@@ -1,4 +1,4 @@
-// Mocha's spec on the terminal and, for scripts/test, a JSON file ($KOALA_TEST_REPORT): {passed, failed, skipped: [{title, reason}]}.
+// Mocha's spec on the terminal and, for scripts/test, a JSON file ($KOALA_TEST_REPORT): {passed, failed, failures: [{title, message}], skipped: [{title, reason}]}.
 // A test that skips prints its reason first (console.log, then this.skip()): that last line is taken as the reason.
 // Plain JavaScript: mocha loads reporters without tsx.
 import { writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ export default class Reporter extends mocha.reporters.Spec {
     super(runner, options);
     const file = process.env.KOALA_TEST_REPORT;
     const skipped = [];
+    const failures = [];
     let passed = 0;
     let failed = 0;
     let line = '';
@@ -23,11 +24,14 @@ export default class Reporter extends mocha.reporters.Spec {
     runner.on(EVENT_TEST_BEGIN, forget);
     runner.on(EVENT_HOOK_BEGIN, forget);
     runner.on(EVENT_TEST_PASS, () => passed++);
-    runner.on(EVENT_TEST_FAIL, () => failed++);
+    runner.on(EVENT_TEST_FAIL, (test, error) => {
+      failed++;
+      failures.push({ title: test.fullTitle(), message: String(error?.stack ?? error) });
+    });
     runner.on(EVENT_TEST_PENDING, (test) => skipped.push({ title: test.fullTitle(), reason: line || 'no reason was printed' }));
     runner.once(EVENT_RUN_END, () => {
       console.log = log;
-      if (file) writeFileSync(file, JSON.stringify({ passed, failed, skipped }));
+      if (file) writeFileSync(file, JSON.stringify({ passed, failed, failures, skipped }));
     });
   }
 }

@@ -7,13 +7,17 @@ import path from 'node:path';
 const [dir = '.', names = ''] = process.argv.slice(2);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const reasons = new Map();
+const told = [];
 const read = (name) => (existsSync(path.join(dir, name)) ? JSON.parse(readFileSync(path.join(dir, name), 'utf8')) : undefined);
+
+/** What is kept of a failure: enough to know it again where only the end of the output is shown. */
+const shownLines = 12;
 
 console.log('\n== all');
 for (const suite of names.split(' ').filter(Boolean)) {
   const report = read(`${suite}.json`);
   const { status = -1, seconds = 0 } = read(`${suite}.end.json`) ?? {};
-  const { passed, failed, skipped } = report ?? { passed: 0, failed: 0, skipped: [] };
+  const { passed, failed, failures = [], skipped } = report ?? { passed: 0, failed: 0, skipped: [] };
   const faults = [];
   if (report === undefined) faults.push('it left no report');
   else if (passed + failed + skipped.length === 0) faults.push('it ran no test');
@@ -24,11 +28,13 @@ for (const suite of names.split(' ').filter(Boolean)) {
     const key = `${suite}: ${reason}`;
     reasons.set(key, (reasons.get(key) ?? 0) + 1);
   }
+  for (const { title, message } of failures) told.push(`failed   ${suite}: ${title}\n${message.split('\n').slice(0, shownLines).map((line) => `    ${line}`).join('\n')}`);
   total.passed += passed;
   total.failed += failed + faults.length;
   total.skipped += skipped.length;
   console.log(`${suite.padEnd(8)}${passed} passed, ${failed + faults.length} failed, ${skipped.length} skipped in ${seconds} s${faults.map((f) => `\n        ${f}`).join('')}`);
 }
+for (const failure of told) console.log(failure);
 for (const [reason, count] of reasons) console.log(`skipped ${String(count).padStart(4)} × ${reason}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 ? 0 : 1;

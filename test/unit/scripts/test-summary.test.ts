@@ -33,6 +33,15 @@ describe('the closing line of scripts/test', () => {
     assert.equal(status, 0);
   });
 
+  it('says again at the end what failed and how, for those who see only the end', () => {
+    const failures = [{ title: 'a loss is declared', message: `Error: 3 !== 4\n${'    at x\n'.repeat(50)}` }];
+    const { lines } = summary({ native: { report: { passed: 3, failed: 1, failures, skipped: [] }, status: 1 } });
+    const at = lines.indexOf('failed   native: a loss is declared');
+    assert.equal(lines[at + 1], '    Error: 3 !== 4');
+    assert.ok(at > 0 && lines.length - at < 20, lines.join('\n'));
+    assert.equal(lines.at(-1), '3 passed, 1 failed, 0 skipped');
+  });
+
   const cases: [string, Parameters<typeof summary>[0], string][] = [
     ['a failed test', { unit: { report: { passed: 3, failed: 1, skipped: [] }, status: 1 } }, '3 passed, 1 failed, 0 skipped'],
     ['a suite that ran no test', { unit: { report: { passed: 0, failed: 0, skipped: [] }, status: 0 } }, '0 passed, 1 failed, 0 skipped'],
