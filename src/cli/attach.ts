@@ -83,20 +83,19 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   const child = cmd.length > 0 ? startHeld(cmd, flags.json) : undefined;
   // From here on a signal ends the recording in good order, also one that comes while the probes are loaded.
   const signals = new Signals(child);
-  let recorder: Recorder;
+  let recorder: Recorder | undefined;
   try {
     const launches = flags.keepEnvironment ? checkSize([...launchesOf(targets), ...(child === undefined ? [] : [launchOf(child.tgid, cmd)].filter((one) => one !== undefined))]) : [];
     recorder = await startRecorder({ ...options, launches });
-  } catch (error) {
-    signals.close();
-    child?.kill('SIGKILL');
-    throw error;
-  }
-  signals.started(recorder);
-  try {
+    signals.started(recorder);
     await record(recorder, { flags, targets, dir, durationMs, child, cmd, signals });
+  } catch (error) {
+    await recorder?.stop().catch(() => undefined); // what was recorded until then is kept; the first error is the one to tell
+    throw error;
   } finally {
-    recorder.probes.close();
+    signals.close();
+    child?.leave();
+    recorder?.probes.close();
   }
 }
 
@@ -115,34 +114,31 @@ async function record(recorder: Recorder, run: Run): Promise<void> {
   const startedMs = performance.now();
   const held = child === undefined ? [] : [processFacts(child.tgid) ?? { tgid: child.tgid, parent: process.pid, command: 'sh' }];
   const chosen = beginWatching(recorder, targets, held);
-  if (targets.pids.length > 0 && !recorder.anyWatched()) {
-    await recorder.stop();
-    throw new UserError(`--pid ${targets.pids.join(', ')}: the process ended while koala-bpf was attaching`);
-  }
+  if (targets.pids.length > 0 && !recorder.anyWatched()) throw new UserError(`--pid ${targets.pids.join(', ')}: the process ended while koala-bpf was attaching`);
   for (const problem of recorder.probes.hideHelperAddress([...chosen, ...held].map(({ tgid }) => tgid))) say(`koala-bpf: ${problem}: helper datagrams are recorded, and reach who listens for them too`);
   // Held, it is a shell still; who reads wants to know what it will be.
   const named = held.map(({ tgid }) => ({ tgid, command: basename(run.cmd[0] ?? '').slice(0, MAX_COMMAND) }));
   const instrument = instrumentOf(run.flags.instrument, recorder, targets.all, run.flags.json);
-  const begun = instrument?.begin().then((asked) => {
-    if (asked === 0 && child === undefined) say('koala-bpf: --instrument node: nobody is asked by now; recording goes on without');
-  });
-  await Promise.race([begun, signals.first]);
-  announce(recorder, run, [...chosen, ...named]);
-  recorder.probes.expect(run.cmd);
-  recorder.hurry();
-  child?.release();
   let exitStatus: number | undefined;
   let notRun: unknown;
-  void child?.ended.then((status) => { exitStatus = status; }, (error: unknown) => { notRun = error; });
-  const settle = followNewcomers(recorder, targets);
-  try {
-    await waitForEnd(recorder, run);
-  } finally {
-    settle();
-    child?.leave();
-  }
   let summary: RecordedSummary;
   try {
+    const begun = instrument?.begin().then((asked) => {
+      if (asked === 0 && child === undefined) say('koala-bpf: --instrument node: nobody is asked by now; recording goes on without');
+    });
+    await Promise.race([begun, signals.first]);
+    announce(recorder, run, [...chosen, ...named]);
+    recorder.probes.expect(run.cmd);
+    recorder.hurry();
+    child?.release();
+    void child?.ended.then((status) => { exitStatus = status; }, (error: unknown) => { notRun = error; });
+    const settle = followNewcomers(recorder, targets);
+    try {
+      await waitForEnd(recorder, run);
+    } finally {
+      settle();
+    }
+    child?.leave();
     summary = await recorder.stop();
   } catch (error) {
     const known = (error as { summary?: RecordedSummary }).summary;

@@ -12,7 +12,7 @@ export interface HeldChild {
   /** Lets it run. */
   release(): void;
   kill(signal: NodeJS.Signals): void;
-  /** This process may end before it. */
+  /** No more is wanted of it here: this process may end before it. Held still, it is ended: nobody else could ever let it run. Can be called twice. */
   leave(): void;
   /** Its end: exit status, or 128 + the signal's number as a shell has it. Rejects with UserError if it could not be executed. */
   readonly ended: Promise<number>;
@@ -25,7 +25,8 @@ export function startHeld(command: readonly string[], stdoutToStderr: boolean): 
   const [program] = command;
   if (program === undefined || program === '') throw new UserError('-- needs a command behind it');
   refuseUnrunnable(program);
-  // A shell that waits for a line, then becomes the command: the pid stays the same. Where it can't, it ends by a signal that
+  // A shell that waits for a line, then becomes the command: the pid stays the same. Where this process dies first, it reads the
+  // pipe's end, and ends without having run anything. Where it can't become the command, it ends by a signal that
   // no program uses, for any exit status could be the command's own.
   const script = `read -r _ <&3 || exit 125; exec 3<&-; trap 'kill -${constants.signals[NOT_RUN]} $$' EXIT; exec "$@"`;
   const hold = ['/bin/sh', '-c', script, 'koala-bpf', ...command];
@@ -43,11 +44,18 @@ export function startHeld(command: readonly string[], stdoutToStderr: boolean): 
     });
   });
   ended.catch(() => undefined);
+  let held = true;
   return {
     tgid: child.pid ?? 0,
-    release: () => { gate.end('\n'); },
+    release: () => {
+      held = false;
+      gate.end('\n');
+    },
     kill: (signal) => { child.kill(signal); },
-    leave: () => { child.unref(); },
+    leave: () => {
+      if (held) child.kill('SIGKILL');
+      child.unref();
+    },
     ended,
   };
 }

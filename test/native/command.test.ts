@@ -1,6 +1,6 @@
 /** `attach -- CMD`: from its first instruction, as the user who asked, and what happens when it can't be run. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { attach, type Attached } from './attached.ts';
@@ -164,6 +164,56 @@ describe('attach -- CMD', function () {
         const one = run(fresh(), ['sh', '-c', `exit ${status}`]);
         assert.equal(await one.ended, 0, one.stderr());
         assert.equal((await one.summary())['exitStatus'], status);
+      }
+    });
+  });
+
+  describe('held, where the recorder fails before it lets CMD run:', () => {
+    /** Node's own module hook: the recorder's first line for scripts, the announcement, does this instead. */
+    const atAnnouncement = (code: string): NodeJS.ProcessEnv => {
+      const body = `const write = process.stdout.write; process.stdout.write = function (text, ...more) { if (String(text).includes('"event":"recording"')) { ${code} } return write.call(this, text, ...more); };`;
+      return { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(body)}` };
+    };
+    /** By the held shell's arguments, which nobody else has. */
+    const waiting = (mark: string): number[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+        return words.startsWith('/bin/sh') && words.includes(mark) && alive(pid);
+      } catch {
+        return false;
+      }
+    });
+    const touch = (mark: string): string[] => ['touch', join(folder, mark)];
+
+    it('an exception ends CMD, unrun, and the recorder, with a readable recording', async () => {
+      const dir = fresh();
+      const one = run(dir, touch('held-and-thrown'), ['--json'], atAnnouncement('throw new Error("thrown by the test")'));
+      assert.equal(await one.ended, 70, one.stderr());
+      assert.match(one.stderr(), /thrown by the test/);
+      assert.deepEqual(waiting('held-and-thrown'), []);
+      assert.equal(existsSync(join(folder, 'held-and-thrown')), false, 'it ran');
+      assert.deepEqual(await connections(dir), []);
+    });
+
+    it('kill -9 of the recorder ends it too', async () => {
+      const one = run(fresh(), touch('held-and-killed'), ['--json'], atAnnouncement('process.kill(process.pid, "SIGKILL")'));
+      assert.equal(await one.exited, 'SIGKILL', one.stderr());
+      await until(() => waiting('held-and-killed').length === 0, 'the held shell sees the pipe\'s end');
+      await one.ended;
+      assert.equal(existsSync(join(folder, 'held-and-killed')), false, 'it ran');
+    });
+  });
+
+  describe('where the recorder fails after that:', () => {
+    it('CMD runs on, and the recorder does not wait for it', async () => {
+      const failing = `const clear = globalThis.clearInterval; const set = globalThis.setInterval; globalThis.setInterval = (call, ms, ...more) => { if (ms === 100) throw new Error('thrown by the test'); return set(call, ms, ...more); };`;
+      const one = run(fresh(), ['sleep', '600'], ['--json'], { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(failing)}` });
+      const { tgid } = ((await one.recording())['targets'] as { tgid: number }[])[0] ?? { tgid: 0 };
+      try {
+        assert.equal(await one.exited, 70, one.stderr());
+        assert.equal(alive(tgid), true, 'CMD was ended with the recorder');
+      } finally {
+        process.kill(tgid, 'SIGKILL');
       }
     });
   });
