@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processTree } from './process.ts';
+import { killTree } from './process.ts';
 import { connections, jsonLines, small, startRecorder, whyNoRecorder, within } from './recorder.ts';
 import { certificateProblems, prefixProblems, startLoad } from './turns.ts';
 
@@ -33,7 +33,7 @@ describe(`kill -9 of the recorder under load, ${times} times`, function () {
         const recorder = await startRecorder(dir, ['--pid', String(load.service.pid)]);
         const running = load.run();
         await sleep(afterMs);
-        for (const pid of processTree(recorder.pid).reverse()) process.kill(pid, 'SIGKILL');
+        killTree(recorder.pid);
         assert.equal(await within(recorder.ended, 10_000, 'it did not die'), 'SIGKILL');
         assert.deepEqual(await running, [], 'the service was harmed');
 

@@ -30,6 +30,9 @@ const PROGRAMS: Readonly<Record<string, { readonly tools: readonly string[]; rea
   'one that the C linker made': { tools: ['go', 'gcc'], build: ['env', 'CGO_ENABLED=1', 'go', 'build', '-ldflags', '-linkmode external', '-o', 'program', '.'] },
 };
 
+/** What `built` gives a build at most. */
+const BUILD_MS = 240_000;
+
 describe('goroutines', function () {
   this.timeout(120_000);
 
@@ -42,6 +45,8 @@ describe('goroutines', function () {
 
   for (const [name, { tools, build }] of Object.entries(PROGRAMS)) {
     it(`of ${name} are told as it tells them itself, and each call is in the session of the goroutine that asked for it`, function () {
+      // The first build of its kind compiles Go's own packages.
+      this.timeout(BUILD_MS + 120_000);
       const made = built(`goroutines-${name.replaceAll(/\W+/g, '-')}`, tools, [build], source);
       if ('why' in made) {
         console.log(`      skipped: ${made.why}`);

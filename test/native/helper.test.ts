@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { helperTitle, runHelper } from './helper.ts';
 import { patience, startRecorder, whyNoRecorder } from './recorder.ts';
-import { eventsOf, startSubject } from './subject.ts';
+import { eventsOf, program, python, startSubject } from './subject.ts';
 
 const TO = "('127.127.127.127', 127)";
 const COUNT = (name: string): string => `
@@ -32,9 +32,11 @@ describe('helper datagrams', function () {
 
   it('reach nobody while a recorder runs, neither who listens there nor who listens on every address; afterwards they are delivered again', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'koala-helper-'));
-    const subject = startSubject(folder);
+    // In a network of its own: whoever else records on this machine hides the address too.
+    const subject = startSubject(folder, ['unshare', '--net', python, program]);
     try {
-      await subject.run(`s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+      await subject.run(`subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for name, where in [("any", ("0.0.0.0", 127)), ("very", ${TO})]:
     state[name] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); state[name].setsockopt(1, 2, 1); state[name].bind(where)
 any, very = state["any"], state["very"]`);

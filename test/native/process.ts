@@ -1,4 +1,4 @@
-/** What /proc says of processes. */
+/** What /proc says of processes, and an end for all of them. */
 import { readFileSync, readdirSync } from 'node:fs';
 
 /** `pid` and all its descendants, the process itself first. */
@@ -17,4 +17,15 @@ export function processTree(pid: number): number[] {
   const tree = [pid];
   for (const one of tree) tree.push(...(children.get(one) ?? []));
   return tree;
+}
+
+/** SIGKILL to all of them, the youngest first: those that had ended meanwhile are passed over. */
+export function killTree(pid: number): void {
+  for (const one of processTree(pid).reverse()) {
+    try {
+      process.kill(one, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
 }
