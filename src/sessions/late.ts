@@ -179,8 +179,9 @@ export class Late {
 
   /** It is decided. */
   #done(call: Spoken): void {
-    if (this.#over.delete(call)) this.#bytes -= sizeOf(call);
-    if (call.tie === undefined && call.over) return this.#ambient(call);
+    const ended = this.#over.delete(call); // also where only the recording did
+    if (ended) this.#bytes -= sizeOf(call);
+    if (call.tie === undefined && (ended || call.over)) return this.#ambient(call);
     this.#forget(call);
   }
 

@@ -52,6 +52,12 @@ describe('a call without a tie', () => {
     assert.deepEqual(streamed(scene.pass(0.6 * SECOND)), { sessions: ['/1: ; incomplete'], ambient: ['/whose'], atEnd: ['/long: ; open', '/next: ; open'] });
   });
 
+  it('that was still open when the recording ended is told of, as every other', () => {
+    const scene = new Scene().connect(11, 7).accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(11, 7, '\x01ask').read(11, 7, '\x02told').write(1, 7, OK('x')).write(2, 7, OK('x'));
+    const found = scene.derive();
+    assert.deepEqual([found.sessions.flatMap(({ outbound }) => outbound).length, found.ambient.map(({ request }) => textOf(request))], [0, ['\x01ask']]);
+  });
+
   it('makes its session wait until all that it sent is known to have been taken', () => {
     const scene = next(undecided().write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2).close(11)).pass(3 * SECOND);
     assert.deepEqual(streamed(scene), { sessions: ['/2: /up2; complete'], ambient: [], atEnd: ['/1: /up1; complete', '/next: ; open'] });
