@@ -10,8 +10,9 @@
 import { Fifo } from './fifo.ts';
 import { Packets } from './packets.ts';
 import type { Shape } from './packets.ts';
-import type { Frame, Framer, Side } from './protocol.ts';
+import type { Frame, Framer, Side, Turns } from './protocol.ts';
 import { isSettingUp } from './sql-setup.ts';
+import { TlsTurns } from './tls-turns.ts';
 
 /** Of a statement, as much is looked at to tell a SET from a query; a longer one is a query. */
 export const maxLookBytes = 1024;
@@ -43,6 +44,7 @@ type In = (typeof In)[keyof typeof In];
 export class MysqlFramer implements Framer {
   sure = true;
   unsureBecause?: string;
+  turns?: Turns;
   private readonly client = new Packets({ shape: (b, at, n) => this.clientShape(b, at, n), begin: (b, at, to, end) => this.clientPacket(b, at, to, end), done: () => this.clientDone() }, maxLookBytes);
   private readonly server = new Packets({ shape: (b, at, n) => this.serverShape(b, at, n), begin: (b, at, to) => this.serverPacket(b, at, to), done: () => this.serverDone() }, maxLookBytes);
   private readonly unanswered = new Fifo(maxUnanswered);
@@ -142,6 +144,7 @@ export class MysqlFramer implements Framer {
       if ((this.clientCapabilities & CLIENT_SSL) !== 0 && length === 32) {
         this.ends = { role: 'oneway', waits: 0, setup: true };
         this.turnsInto = 'tls: the client asked for it';
+        this.turns = new TlsTurns();
         return;
       }
       this.loginSent = true;

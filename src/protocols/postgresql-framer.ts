@@ -16,7 +16,8 @@ import { Fifo } from './fifo.ts';
 import { Packets } from './packets.ts';
 import type { Shape } from './packets.ts';
 import { isSettingUp } from './sql-setup.ts';
-import type { Frame, Framer, Side } from './protocol.ts';
+import type { Frame, Framer, Side, Turns } from './protocol.ts';
+import { TlsTurns } from './tls-turns.ts';
 
 /** Of a statement, as much is looked at to tell a SET from a query; a longer one is a query. */
 export const maxLookBytes = 1024;
@@ -45,6 +46,7 @@ const asksForMore = (kind: number): boolean => kind !== 0 && kind !== 12;
 export class PostgresqlFramer implements Framer {
   sure = true;
   unsureBecause?: string;
+  turns?: Turns;
   private readonly client = new Packets({ shape: (b, at, n) => this.clientShape(b, at, n), begin: (b, at, to, end) => this.clientMessage(b, at, to, end), done: () => this.clientDone() }, maxLookBytes);
   private readonly server = new Packets({ shape: (b, at, n) => this.serverShape(b, at, n), begin: (b, at, to) => this.serverMessage(b, at, to), done: () => this.serverDone() }, maxLookBytes);
   private readonly unanswered = new Fifo(maxUnanswered);
@@ -232,7 +234,10 @@ export class PostgresqlFramer implements Framer {
     }
     if (waits === BYTE) {
       this.serverEnds = 'response';
-      if (type === S || type === G) this.turnsInto = 'tls: SSLRequest was granted';
+      if (type === S || type === G) {
+        this.turnsInto = 'tls: SSLRequest was granted';
+        this.turns = new TlsTurns();
+      }
       return;
     }
     if (type === Z) {

@@ -36,6 +36,21 @@ export interface Framer {
   readonly sure: boolean;
   /** Why not, for people: `upgrade to websocket`, `gap in a header`. */
   readonly unsureBecause?: string;
+  /** What it has turned into, where that tells who asks; from the next bytes on. */
+  readonly turns?: Turns;
+}
+
+/** Where nothing inside can be read: which bytes ask and which answer, as far as that shows from outside. Pure but for its own state; never throws on input. */
+export interface Turns {
+  /** Bytes of one side, in stream order. True where the client asks by them. */
+  push(side: Side, bytes: Uint8Array): boolean;
+  /** `length` bytes of a side are missing. False: it can't be followed any more. */
+  gap(side: Side, length: number): boolean;
+  /** The client has asked since the last answer began, and at any time. */
+  readonly asked: boolean;
+  readonly everAsked: boolean;
+  /** What was asked is answered: the client's next question begins a new talk. */
+  readonly answered: boolean;
 }
 
 export type Recognition = 'yes' | 'no' | 'more';
@@ -52,6 +67,8 @@ export interface Protocol {
   /** Judge by the first bytes of either side (either may be empty). `more`: not decidable yet. */
   recognise(client: Uint8Array, server: Uint8Array, hint: { readonly serverPort: number }): Recognition;
   framer(): Framer;
+  /** Where it is opaque, but tells from outside who asks. */
+  turns?(): Turns;
   /** From the whole bytes of one talk (may be truncated or have holes cut out). */
   summarise(request: Uint8Array, response: Uint8Array): Summary;
   /** `tls` only: the server name asked for. */

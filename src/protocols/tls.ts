@@ -2,6 +2,7 @@
 import { latin1Text } from './ascii.ts';
 import { oneLine } from './one-line.ts';
 import type { Protocol, Recognition } from './protocol.ts';
+import { TlsTurns } from './tls-turns.ts';
 import { unsureFramer } from './unsure-framer.ts';
 
 const HANDSHAKE = 22, CLIENT_HELLO = 1, SERVER_NAME = 0, HOST_NAME = 0;
@@ -62,6 +63,7 @@ export const tls: Protocol = {
   name: 'tls',
   recognise,
   framer: () => unsureFramer('TLS is opaque'),
+  turns: () => new TlsTurns(),
   summarise(request) {
     const name = serverName(request);
     return { text: name === undefined ? 'TLS' : `TLS to ${name}` };

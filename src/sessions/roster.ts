@@ -39,6 +39,10 @@ export class Roster<T extends Seated<T>> {
     this.size += 1;
   }
 
+  has(item: T): boolean {
+    return item.seats[this.#index] !== undefined;
+  }
+
   /** Nothing happens where it isn't in. */
   delete(item: T): void {
     const seat = item.seats[this.#index];

@@ -220,6 +220,8 @@ export class Weaver implements TalkSink<Spoken> {
 
   #asked(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
     const begins = talk.readerTid === 0;
+    // What was answered was no request (a handshake).
+    if (!talk.responded && !session.gone && !session.process.unanswered.has(session)) session.process.unanswered.add(session);
     const context = this.#reader(tid, tgid, session, begins);
     if (begins && context.excluded) return this.#exclude(session, talk);
     talk.readBy(context.tid);

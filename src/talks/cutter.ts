@@ -2,6 +2,7 @@
  * Cuts one connection into talks: by framing while that is sure, else by the turn of direction.
  *
  *   turn      client bytes after server bytes begin a new talk; all else extends the one that is open
+ *             (TLS: only what is application data asks or answers)
  *   framing   the k-th request and the k-th response are a talk, however they arrive (pipelining, early answers)
  *
  * Until the protocol is known the connection is cut by turn and its pieces are remembered, to be framed afterwards. Egress that
@@ -11,7 +12,7 @@ import type { Connection } from '../connections/connection.ts';
 import type { Piece } from '../connections/piece.ts';
 import type { ConnectionEnd, Naming, StreamSink } from '../connections/sink.ts';
 import type { Direction } from '../events/event.ts';
-import type { Frame, Framer, Protocol, Side } from '../protocols/protocol.ts';
+import type { Frame, Framer, Protocol, Side, Turns } from '../protocols/protocol.ts';
 import type { OpenTalk } from './open-talk.ts';
 import { RecognitionLog } from './recognition.ts';
 import type { Recognise } from './recognition.ts';
@@ -42,6 +43,10 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   #doubt = false;
   #client: Direction | undefined;
   #framer: Framer | undefined;
+  /** Of a protocol that is opaque: who asks. Undefined: whoever speaks. */
+  #turns: Turns | undefined;
+  /** Whose the read is whose bytes will tell. */
+  #readerTgid = 0;
   #log: RecognitionLog | undefined;
   /** Stream positions of the first byte that the framer was given. */
   #clientBase = -1;
@@ -64,6 +69,11 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   began(direction: Direction, position: number, atUs: number, tid: number, tgid: number): void {
     if (direction === 'egress' && position < this.#connection.egress.account.next) return;
     const asks = direction === this.#clientDirection();
+    // Its bytes are as good as here, and tell whether it asks.
+    if (asks && direction === 'ingress' && this.#turns?.answered === true) {
+      this.#readerTgid = tgid;
+      return;
+    }
     const talk = asks ? this.#asking(position, atUs, tgid) : this.#answering(atUs, tgid);
     const first = asks && talk.request.empty && !this.#connection.egress.waiting;
     if (first) {
@@ -77,19 +87,21 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   piece(direction: Direction, piece: Piece): void {
     const side: Side = direction === this.#clientDirection() ? 'client' : 'server';
     const { position, length, bytes } = piece;
+    const asks = this.#turns === undefined ? side === 'client' : this.#turn(side, piece);
     const talk = this.#talkOf(side, direction, piece);
     if (side === 'server') talk.responded = true;
     if (this.#log !== undefined) this.#log.add(side, position, length, bytes);
     (side === 'client' ? talk.request : talk.response).add(piece, this.#options);
     if (this.#framer !== undefined) return this.#feed(side, position, length, bytes);
     if (this.#log !== undefined) this.#decide();
-    else if (side === 'client') this.#isCall(talk);
+    else if (asks) this.#isCall(talk);
     if (talk.cutAt !== undefined && direction === 'egress' && position + length >= talk.cutAt) this.#finish(talk);
   }
 
   takenBack(position: number): void {
     const talks = this.#last === undefined ? this.#queue : [...this.#queue, this.#last];
     for (const talk of talks) talk.sent.splitAt(position);
+    this.#turns = undefined;
     if (this.#framer !== undefined) this.#loseFraming('bytes were taken back');
   }
 
@@ -126,7 +138,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     if (end !== undefined && this.#opened === 0 && end.kind !== 'fin') this.#failed(end);
     if (this.#log?.empty === false) this.#unknown();
     // Who spoke before the end is who met it: the talk at hand, or, where there is none, the one that was over last.
-    if (end !== undefined && this.#last !== undefined && this.#queue.every((talk) => talk.empty)) this.#last.end = end;
+    if (end !== undefined && this.#last !== undefined && this.#queue.every((talk) => talk.empty || this.#isGoodbye(talk))) this.#last.end = end;
     for (const talk of [...this.#queue]) {
       if (end !== undefined) talk.end = end;
       this.#finish(talk, end !== undefined);
@@ -167,10 +179,37 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       if (last.unasked) this.#cut(last, position);
       return last.requestDone || last.unasked ? this.#open(atUs, tgid) : last;
     }
-    if (!last.responded && !last.requestDone) return last;
+    if (!(this.#turns?.answered ?? last.responded) && !last.requestDone) return last;
     if (this.#log !== undefined && !last.unasked) this.#unknown();
     this.#cut(last, position);
     return this.#open(atUs, tgid);
+  }
+
+  /** True where the client asks by it; then the talk that it asks in is open. */
+  #turn(side: Side, { position, length, bytes, atUs, tid }: Piece): boolean {
+    const turns = this.#turns as Turns;
+    const { answered, asked } = turns;
+    const followed = bytes !== undefined || turns.gap(side, length);
+    if (!followed) this.#turns = undefined;
+    const asks = side === 'client' && (bytes === undefined ? !followed : turns.push(side, bytes));
+    if (bytes !== undefined && side === 'server') turns.push(side, bytes);
+    if (!asks || (asked && !answered)) return asks;
+    let talk = this.#queue[this.#queue.length - 1];
+    const inbound = this.#clientDirection() === 'ingress';
+    const tgid = this.#readerTgid || this.#connection.open.tgid;
+    if (answered && inbound && talk !== undefined) {
+      this.#cut(talk, position);
+      talk = this.#open(atUs, tgid);
+    }
+    if (talk === undefined) return asks;
+    talk.responded = false; // what the server said before was no answer
+    if (inbound) this.#sink.spoke(talk, 'request', atUs, tid, tgid);
+    return asks;
+  }
+
+  /** It asked nothing, on a connection where others did: an alert. */
+  #isGoodbye(talk: T): boolean {
+    return this.#turns?.everAsked === true && !talk.inbound && !talk.called;
   }
 
   #answering(atUs: number, tgid: number): T {
@@ -268,6 +307,11 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.protocol = found;
     this.#connection.serverName = found.serverName?.(log.head('client'));
     this.#framer = found.framer();
+    this.#turns = found.turns?.();
+    for (const { side, length, bytes } of this.#turns === undefined ? [] : log.pieces) {
+      if (bytes !== undefined) this.#turns?.push(side, bytes);
+      else if (this.#turns?.gap(side, length) === false) this.#turns = undefined;
+    }
     for (const talk of this.#queue) {
       talk.protocol = found;
       talk.framed = this.#framer.sure;
@@ -298,6 +342,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#takeFrames();
     if (this.#framer === undefined || framer.sure) return;
     this.#resync = bytes === undefined;
+    this.#turns = framer.turns;
     this.#loseFraming(framer.unsureBecause ?? 'not framed');
   }
 
@@ -391,6 +436,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#doubt = talk.request.holed || (talk.response.holed && !talk.requestFramed);
     if (talk.request.holed || talk.response.holed) for (const behind of this.#queue) behind.doubtful = true;
     if (talk.empty && talk.end?.errno === undefined && talk.end?.kind !== 'reset') return this.#sink.dropped(talk);
+    if (this.#isGoodbye(talk)) return this.#sink.dropped(talk);
     if (!talk.unasked && !talk.setup) this.#isCall(talk);
     talk.over = whole;
     talk.end ??= this.#connection.end;
