@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { owned } from '../src/replay/owned.ts';
 import { replay, type ReplayOptions } from '../src/replay/run.ts';
 import type { Session } from '../src/sessions/session.ts';
 import { buildService, DEPENDENCY, PORT, sessionOf } from './replay-sessions.ts';
@@ -25,15 +26,18 @@ const options = (command: readonly string[], more: Partial<ReplayOptions> = {}):
   signal: new AbortController().signal, note: (text) => { console.error(text); }, ...more,
 });
 
-const residentMB = (): number => {
+/** Resident, and what this thread holds after a full collection, buffers that it gave the other one included; bytes. */
+function memoryNow(): { resident: number; held: number } {
   (globalThis as { gc?: () => void }).gc?.();
-  return Math.round(process.memoryUsage.rss() / 1e6);
-};
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  return { resident: rss, held: heapUsed + arrayBuffers };
+}
 
 /** Sessions with two calls each. The recorded ones are made beforehand, and held throughout, as `replay` has them. */
 async function memory(service: string): Promise<void> {
-  const sessions = Array.from({ length: SESSIONS }, (_, n) => ({ session: sessionOf(n, 2, 50) }));
-  const held = residentMB();
+  const sessions = Array.from({ length: SESSIONS }, (_, n) => ({ session: owned(sessionOf(n, 2, 50)) }));
+  const loaded = memoryNow();
+  let first = loaded;
   const marks = new Set([0.1, 0.25, 0.5, 0.75, 1].map((part) => Math.round(SESSIONS * part)));
   const rows: string[] = [];
   let done = 0;
@@ -41,9 +45,17 @@ async function memory(service: string): Promise<void> {
   for await (const { verdict } of replay(sessions, options([service, String(PORT), '32', ...DEPENDENCY.split(':')]))) {
     done += 1;
     if (verdict === 'same') same += 1;
-    if (marks.has(done)) rows.push(`| ${done} | ${residentMB()} |`);
+    if (!marks.has(done)) continue;
+    const now = memoryNow();
+    if (rows.length === 0) first = now;
+    const grown = (to: number, from: number): string => (rows.length === 0 ? '–' : `${Math.round((to - from) / (done - SESSIONS / 10))}`);
+    rows.push(`| ${done} | ${Math.round(now.resident / 1e6)} | ${grown(now.resident, first.resident)} | ${Math.round(now.held / 1e6)} | ${grown(now.held, first.held)} |`);
   }
-  console.log(`Resident after so many sessions of two calls each, 8 at a time; ${same} of ${SESSIONS} the same\n\n| sessions played | resident, MB |\n|---|---|\n| the recorded ones loaded, none played | ${held} |\n${rows.join('\n')}\n`);
+  console.log(`Memory after so many sessions of two calls each, 8 at a time; ${same} of ${SESSIONS} the same\n
+| sessions played | resident, MB | bytes a session since the first line | held by the main thread, MB | bytes a session |
+|---|---|---|---|---|
+| the recorded ones loaded, none played | ${Math.round(loaded.resident / 1e6)} | – | ${Math.round(loaded.held / 1e6)} | – |
+${rows.join('\n')}\n`);
 }
 
 function percentiles(path: string): string {

@@ -1,4 +1,4 @@
-/** Which session it is that came in by a connection, at a position of it: those in play, and for some time those that are over. Late calls are known for theirs. */
+/** Which session it is that came in by a connection, at a position of it: those in play, and those that are over until they are left. Late calls are known for theirs. */
 import type { Play } from './play.ts';
 
 /** Clients that are remembered. */
@@ -8,7 +8,8 @@ const MAX_ON_ONE = 16;
 
 interface Placed<P> {
   readonly position: number;
-  readonly play: P;
+  /** Absent once it was left: it is known that one began here, and nothing of it is held. */
+  play: P | undefined;
 }
 
 interface Client<P> {
@@ -27,14 +28,19 @@ export class ClientPlaces<P extends Pick<Play, 'over'> = Play> {
     this.#clients.set(local, { sinceUs: before?.sinceUs ?? sinceUs, placed: [...(before?.placed ?? []).slice(-MAX_ON_ONE + 1), { position, play }] });
     if (this.#clients.size <= MAX_CLIENTS) return;
     for (const [oldest, its] of this.#clients) {
-      if (its.placed.every((one) => one.play.over)) this.#clients.delete(oldest);
+      if (its.placed.every((one) => one.play?.over !== false)) this.#clients.delete(oldest);
       if (this.#clients.size <= MAX_CLIENTS) return;
     }
   }
 
+  /** Nobody asks for `play` any more, which was known by `local`. */
+  leave(local: string, play: P): void {
+    for (const one of this.#clients.get(local)?.placed ?? []) if (one.play === play) one.play = undefined;
+  }
+
   /**
-   * The session whose client's end of the connection is `client`, and whose request begins there at `position`; it may be over. Undefined where the
-   * service took that connection (`openedAtUs`) before the one was dialled that has the address now, or where it is no client of ours.
+   * The session whose client's end of the connection is `client`, and whose request begins there at `position`; it may be over. Undefined once it was
+   * left, where the service took that connection (`openedAtUs`) before the one was dialled that has the address now, or where it is no client of ours.
    */
   playOf(client: string, position: number, openedAtUs: number): P | undefined {
     const known = this.#clients.get(client);

@@ -4,26 +4,26 @@ import type { Worker } from 'node:worker_threads';
 export class Inbox<Message extends { readonly kind: string }> {
   readonly #messages: Message[] = [];
   readonly #signal: AbortSignal;
-  /** Rejects once: the worker is of no use any more. */
-  readonly #broken: Promise<never>;
-  /** Who waits, now or later, gets this error. */
-  fail: (error: Error) => void = () => undefined;
+  /** The worker is of no use any more. No promise: whoever waits for one as long as it lives is kept by it. */
+  #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
   /** `onMessage`: false for a message that nobody waits for. */
   constructor(worker: Worker, signal: AbortSignal, onMessage: (message: Message) => boolean) {
     this.#signal = signal;
-    this.#broken = new Promise((_, reject) => {
-      worker.once('error', reject);
-      this.fail = reject;
-    });
-    this.#broken.catch(() => undefined);
+    worker.once('error', (error: Error) => { this.fail(error); });
     worker.on('message', (message: Message) => {
       if (!onMessage(message)) return;
       this.#messages.push(message);
       this.#wake();
     });
     signal.addEventListener('abort', () => { this.#wake(); });
+  }
+
+  /** Who waits, now or later, gets this error; of several the first. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wake();
   }
 
   /** The next message of that kind; undefined when the signal aborts or `boundMs` have passed. */
@@ -38,8 +38,8 @@ export class Inbox<Message extends { readonly kind: string }> {
         const at = this.#messages.findIndex((message) => message.kind === kind);
         if (at >= 0) return this.#messages.splice(at, 1)[0] as Extract<Message, { kind: Kind }>;
         if (isLate || this.#signal.aborted) return undefined;
-        const more = new Promise<void>((resolve) => { this.#wake = resolve; });
-        await Promise.race([more, this.#broken]);
+        if (this.#failure !== undefined) throw this.#failure;
+        await new Promise<void>((resolve) => { this.#wake = resolve; });
       }
     } finally {
       clearTimeout(timer);

@@ -133,8 +133,13 @@ export class Player {
     const play = engine.begin(task.session);
     const beganAt = performance.now();
     const sinceUs = Number(process.hrtime.bigint() / 1000n);
+    const places: string[] = [];
     const { response, end } = await this.#options.client(task, {
-      line: turn.line, dialled: (local, position) => { this.#places.know(local, position, play, sinceUs); },
+      line: turn.line,
+      dialled: (local, position) => {
+        this.#places.know(local, position, play, sinceUs);
+        places.push(local);
+      },
       goesOn: () => this.#schedule.goesOn(turn.line), isUnderWay: () => play.calls.length > 0,
     });
     const durationMs = performance.now() - beganAt;
@@ -161,6 +166,7 @@ export class Player {
     else if (!holds) await sleep(LATE_MS);
     const cached = engine.cachedOf(play);
     const calls = [...engine.finish(play), ...refused];
+    for (const local of places) this.#places.leave(local, play);
     this.#schedule.late -= 1;
     this.#began.delete(turn);
     const ended = heldUntil ?? (this.#clock += 1);

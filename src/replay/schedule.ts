@@ -27,6 +27,9 @@ export interface ScheduleLimits {
 /** What a session answers a key with that answers it in several ways: it agrees with nobody. */
 export const SEVERAL = '';
 
+/** So many that have begun may stay in the list of those that wait. */
+const MAX_BEGUN = 64;
+
 interface Waiting<T> {
   readonly entry: T;
   held: boolean;
@@ -126,7 +129,7 @@ export class Schedule<T extends Entry> {
     for (let before = this.#from; before < at; before += 1) (this.#waiting[before] as Waiting<T>).overtaken += 1;
     if (at === this.#from) {
       this.#from += 1;
-      if (this.#from > 1_024 && this.#from * 2 > this.#waiting.length) {
+      if (this.#from > MAX_BEGUN && this.#from * 2 > this.#waiting.length) {
         this.#waiting.splice(0, this.#from);
         this.#from = 0;
       }

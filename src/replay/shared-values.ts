@@ -3,34 +3,61 @@
  * the same in two sessions is its configuration's, or its process's, and another one now is a difference.
  */
 import { canonicalText, requestModel, tokensOf } from '../compare/index.ts';
+import type { Chunk } from '../connections/account.ts';
 import type { Session } from '../sessions/session.ts';
 import { callsOf } from './calls.ts';
 
 /** Values that are remembered. */
 const MAX_VALUES = 200_000;
+/**
+ * Sessions, the latest, that are held until somebody asks, and bytes of their calls. What is configured stands in most of them, so
+ * that it is found among these.
+ */
+const MAX_UNREAD = 1_000;
+const MAX_UNREAD_BYTES = 32 << 20;
 const SEVERAL = '';
+
+interface Unread {
+  readonly session: Session;
+  readonly bytes: number;
+}
+
+const lengthOf = (chunks: readonly Chunk[]): number => chunks.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0);
 
 export class SharedValues {
   /** The session in whose calls it stands. */
   readonly #of = new Map<string, string>();
-  readonly #known = new Set<string>();
   /** Not read yet: most runs never ask. */
-  #learnt: Session[] = [];
+  readonly #unread = new Map<string, Unread>();
+  #unreadBytes = 0;
 
+  /** Once more is as good as once. */
   learn(session: Session): void {
-    if (session.id === '' || this.#known.has(session.id)) return;
-    this.#known.add(session.id);
-    this.#learnt.push(session);
+    if (session.id === '') return;
+    this.#drop(session.id);
+    const bytes = session.outbound.reduce((sum, { request, response }) => sum + lengthOf(request) + lengthOf(response), 0);
+    this.#unread.set(session.id, { session, bytes });
+    this.#unreadBytes += bytes;
+    for (const oldest of this.#unread.keys()) {
+      if (this.#unread.size <= MAX_UNREAD && (this.#unreadBytes <= MAX_UNREAD_BYTES || this.#unread.size === 1)) return;
+      this.#drop(oldest);
+    }
   }
 
   isShared(value: string): boolean {
-    for (const session of this.#learnt) {
+    for (const { session } of this.#unread.values()) {
       for (const { request, protocol } of callsOf(session)) {
         for (const token of tokensOf(canonicalText(requestModel(request, protocol)))) this.#note(token, session.id);
       }
     }
-    this.#learnt = [];
+    this.#unread.clear();
+    this.#unreadBytes = 0;
     return this.#of.get(value) === SEVERAL;
+  }
+
+  #drop(id: string): void {
+    this.#unreadBytes -= this.#unread.get(id)?.bytes ?? 0;
+    this.#unread.delete(id);
   }
 
   #note(value: string, session: string): void {

@@ -28,4 +28,16 @@ describe('the sessions of a client connection', () => {
     assert.equal(places.playOf('b:0', 0, 20), undefined);
     assert.ok(places.playOf('b:4999', 0, 20));
   });
+
+  it('are nobody\'s once they were left, and do not become those of others at the same connection', () => {
+    const places = new ClientPlaces<{ name: string; over: boolean }>();
+    places.know('a:1', 0, first!, 10);
+    places.know('a:1', 80, second!, 10);
+    places.know('b:1', 0, third!, 10);
+    places.leave('a:1', first!);
+    places.leave('b:1', third!);
+    assert.equal(places.playOf('a:1', 0, 20), undefined);
+    assert.equal(places.playOf('a:1', 80, 20), second);
+    assert.equal(places.playOf('b:1', 7, 20), undefined);
+  });
 });

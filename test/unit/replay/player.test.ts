@@ -33,17 +33,29 @@ async function until(holds: () => boolean): Promise<void> {
 
 describe('a client that is played', () => {
   it('is known by its address from when its session was begun, and not by a connection that had it before', async () => {
-    const { player, results, tasks } = playerOf();
+    let isPlayed = (): void => undefined;
+    let asked = 0;
+    const { player, results, tasks } = playerOf({
+      client: (_, { dialled }) => {
+        dialled('10.0.0.9:50000', 0);
+        asked += 1;
+        return new Promise((resolve) => { isPlayed = () => { resolve({ response: new Uint8Array(0), end: 'message' as const }); }; });
+      },
+    });
     player.take(tasks.slice(0, 1));
-    await until(() => results.length === 1);
+    await until(() => asked === 1);
     const betweenUs = nowUs();
     assert.equal(player.playOf('10.0.0.9:50000', 0, betweenUs)?.session.id, 'a');
     assert.equal(player.playOf('10.0.0.9:50001', 0, betweenUs), undefined);
-    await until(() => nowUs() > betweenUs + 10);
+    isPlayed();
+    await until(() => results.length === 1 && nowUs() > betweenUs + 10);
+    assert.equal(player.playOf('10.0.0.9:50000', 0, betweenUs), undefined, 'nobody tells of its calls any more');
     player.take(tasks.slice(1));
-    await until(() => results.length === 2);
+    await until(() => asked === 2);
     assert.equal(player.playOf('10.0.0.9:50000', 0, nowUs())?.session.id, 'b');
     assert.equal(player.playOf('10.0.0.9:50000', 0, betweenUs), undefined, 'that connection was no client of the second session');
+    isPlayed();
+    await until(() => results.length === 2);
   });
 
   it('tells of what goes wrong, and does not let it pass', async () => {
