@@ -8,6 +8,8 @@ import type { Heritage } from './heritage.ts';
 export interface Job {
   /** Its response has begun, or it is over without one. */
   readonly answered: boolean;
+  /** Its response has begun, and who read its request need not be at work for it any more: another thread answered, or in its process work moves between threads. */
+  readonly handedOn: boolean;
   /** Nothing can be tied to it any more. */
   readonly gone: boolean;
   /** It is the only one of its process that has no answer, and it waits for no call. */

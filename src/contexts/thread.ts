@@ -8,15 +8,17 @@
  *
  * Of a loop only the first thing it does after it has read a request is that request's: a timer, or somebody else's queued
  * call, may come next.
+ *
+ * Threads that share tasks (tokio's, Java's virtual threads) hand a request on: one reads it, another answers. What such a
+ * thread does once the answer is out is not that request's.
  */
 import type { Evidence } from './evidence.ts';
 
 export const thread: Evidence = {
   attribution: 'thread',
   find(context, inLoop) {
-    if (inLoop) return context.woke === 'request' && !context.acted ? context.resumed : undefined;
-    const { reading } = context;
-    return reading === undefined || reading.gone ? undefined : reading;
+    const job = !inLoop ? context.reading : context.woke === 'request' && !context.acted ? context.resumed : undefined;
+    return job === undefined || job.gone || job.handedOn ? undefined : job;
   },
   proves(context, call, job) {
     return !context.loops && job.blocking && !job.moves && !job.lossy && !job.pipelined && job.byOneThread && call.byOneThread && !call.afterResponse;

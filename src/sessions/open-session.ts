@@ -108,6 +108,12 @@ export class OpenSession implements Job, Seated<OpenSession> {
     return this.talk.responded || this.talk.over || this.gone || this.talk.connection.endedForSure;
   }
 
+  get handedOn(): boolean {
+    const { readerTid, writerTid } = this.talk;
+    if (readerTid === 0 || writerTid === 0) return false;
+    return readerTid !== writerTid || (this.process.moves && !this.discipline.blocking);
+  }
+
   /** A call of nobody's since it began may be its own: then it waits. */
   get isOnlyOneToAct(): boolean {
     const { unanswered, strays } = this.process;
@@ -150,6 +156,11 @@ export class OpenSession implements Job, Seated<OpenSession> {
   /** `call`, which had no tie, counts as unattributed for it. */
   counts({ sinceSeq, countedSeq }: InDoubt): boolean {
     return countedSeq > this.talk.beganSeq && (this.after === undefined || sinceSeq <= this.lookSeq);
+  }
+
+  /** What was undecided at its last look turns out to be no call, but a login that another thread made. */
+  uncount({ sinceSeq }: InDoubt): void {
+    if (this.after !== undefined && sinceSeq <= this.lookSeq) this.after = { ...this.after, unattributed: this.after.unattributed - 1 };
   }
 
   /** It may have made `call`, which began while it was open. */

@@ -276,6 +276,8 @@ export class Weaver implements TalkSink<Spoken> {
 
   /** A talk is in its session's list from its first byte on, so that the session waits until it is known what it is. */
   #noCall(talk: Spoken): void {
+    const { doubt } = talk;
+    if (talk.undecided && doubt !== undefined) for (const session of doubt.home.held) session.uncount(doubt);
     this.#decided(talk);
     talk.doubt?.home.untied.delete(talk);
     const session = talk.tie?.job;

@@ -104,6 +104,24 @@ describe('ties', () => {
     assert.equal(told(scene.derive().sessions)[1], '/2: /up2 thread likely');
   });
 
+  it('are not made by the thread that read a request once another one has answered it', () => {
+    const scene = new Scene().accept(1).accept(2).connect(11, 7).read(1, 7, GET('/1')).write(1, 8, OK('x')).read(2, 8, GET('/2'));
+    scene.write(11, 7, GET('/up2')).read(11, 7, OK('u')).write(2, 8, OK('x'));
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(told(scene.derive().sessions), ['/1: ', '/2: ']);
+  });
+
+  it('are not made after the answer by the thread that gave it, where another request was answered by another thread than read it', () => {
+    const scene = (answeredBy: number): Scene => {
+      const scene = new Scene().accept(1).accept(2).connect(11, 7).read(1, 7, GET('/1')).write(1, answeredBy, OK('x')).read(2, 7, GET('/2')).write(2, 7, OK('x'));
+      scene.write(11, 7, GET('/up')).read(11, 7, OK('u'));
+      for (const connection of [1, 2, 11]) scene.close(connection);
+      return scene;
+    };
+    assert.deepEqual(told(scene(7).derive().sessions), ['/1: ', '/2: /up thread likely']);
+    assert.deepEqual(told(scene(8).derive().sessions), ['/1: ', '/2: ']);
+  });
+
   it('are not proven across lost events', () => {
     const scene = new Scene().workers().accept(1).connect(11, 7).read(1, 7, GET('/1')).lost('ring-full', 1).write(11, 7, GET('/up1')).read(11, 7, OK('u')).write(1, 7, OK('x')).close(1).close(11);
     assert.deepEqual(told(scene.derive().sessions), ['/1: /up1 thread likely']);

@@ -226,6 +226,13 @@ describe('a certificate', () => {
     assert.deepEqual(found.ambient.map((talk) => talk.candidates), [[], [one(found).id], [one(found).id]], 'it is a candidate until its thread was quiet');
   });
 
+  it('does not count the login of a connection that a thread of a pool opens, which is over after its answer', () => {
+    const login = '*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n';
+    const scene = new Scene().accept(1).read(1, 7, GET('/')).connect(2, 50, { remote: { host: '10.0.0.2', port: 6379 } }).write(2, 50, login);
+    const found = scene.write(1, 7, OK('x')).read(2, 50, '+OK\r\n').close(1).derive();
+    assert.deepEqual([unseen(one(found)), found.ambient], [[], []]);
+  });
+
   it('does not count what another process does', () => {
     const scene = new Scene().accept(1).read(1, 7, GET('/'));
     scene.tgid = 200;
