@@ -9,11 +9,13 @@ import { byCertainty, idsIn, ridOf } from './score.ts';
 import { nodeDrivers, whyNoDrivers } from './services/drivers.ts';
 import { goService, GO_REFRESH_RID, whyNotGo } from './services/go.ts';
 import { gunicorn } from './services/gunicorn.ts';
+import { javaService, whyNotJava, type JavaWay } from './services/java.ts';
 import { named } from './services/named.ts';
 import { nginxProxy } from './services/nginx.ts';
 import { nodeService, REFRESH_RID } from './services/node.ts';
 import { php } from './services/php.ts';
 import { RID } from './services/rid.ts';
+import { rustService, whyNotRust } from './services/rust.ts';
 import type { Service } from './services/service.ts';
 import { loop, whyNotLoop } from './services/loops.ts';
 import { started } from './services/started.ts';
@@ -48,6 +50,10 @@ const drivers = (asked: boolean, more: Partial<Scenario> & { readonly unix?: tru
   make: () => nodeDrivers({ asked, ...(more.unix && { unix: true }) }), whyNot: whyNoDrivers, background: [REFRESH_RID], ...(asked && { asked: true }), ...more,
 });
 
+const java = (way: JavaWay, how: string, more: Partial<Scenario> = {}): Scenario => ({
+  name: `a servlet on Tomcat ${how}`, make: () => javaService(way), whyNot: () => whyNotJava(way), ...more,
+});
+
 const SCENARIOS: readonly Scenario[] = [
   { name: 'gunicorn gthread, 16 threads, with requests, psycopg2 by TCP and redis-py', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true },
   { name: 'the same, every connection older than the recorder', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true, warm: true },
@@ -71,6 +77,14 @@ const SCENARIOS: readonly Scenario[] = [
   ...([['node', 'a Node service with undici, pg and ioredis, whose commands share writes'], ['asyncio', 'aiohttp with asyncpg and redis.asyncio, with gather']] as const)
     .flatMap(([kind, what]) => [16, 64].map((clients): Scenario => ({ name: `${what}, with ${clients} clients`, make: () => loop(kind), whyNot: () => whyNotLoop(kind), byContent: true, clients }))),
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID] },
+  java('servlet', 'whose servlet thread calls by JDBC, HttpURLConnection and Jedis', { threadPerRequest: true }),
+  java('threads', 'whose handlers start a thread for each call', { everyCall: 'likely' }),
+  java('executor', 'whose handlers hand their calls to four threads that they share', { byContent: true }),
+  java('virtual', 'on virtual threads, whose handlers start one more for each call', { byContent: true }),
+  java('http-client', 'that calls by java.net.http.HttpClient', { byContent: true }),
+  java('apache-async', 'that calls by Apache HttpAsyncClient', { byContent: true }),
+  java('lettuce', 'that calls by one Lettuce connection', { byContent: true }),
+  { name: 'a Rust service on tokio with axum and reqwest', make: rustService, whyNot: whyNotRust, byContent: true },
   drivers(false),
   drivers(true),
   drivers(true, { clients: 64 }),
@@ -214,10 +228,11 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, tells, byCon
     });
 
     if (threadPerRequest && !warm) it('certifies every session of a thread-per-request process complete', () => {
-      for (const { part, sessions } of result.parts.filter((each) => each.part.discipline === 'thread-per-request')) {
+      for (const { part, sessions, ambient } of result.parts.filter((each) => each.part.discipline === 'thread-per-request')) {
         assert.equal(sessions.length, REQUESTS);
         const doubtful = sessions.filter((session) => session.certificate.state !== 'complete');
-        assert.equal(doubtful.length, 0, `${part.name}: ${doubtful.length} of ${sessions.length}, for example ${JSON.stringify(doubtful[0]?.certificate)}`);
+        const nobodys = ambient.map((talk) => `\n    ${talk.connection.remote}: ${JSON.stringify(bytesOf(talk.request).toString('latin1').slice(0, 80))}`);
+        assert.equal(doubtful.length, 0, `${part.name}: ${doubtful.length} of ${sessions.length}, for example ${JSON.stringify(doubtful[0]?.certificate)}; nobody's:${nobodys.slice(0, 4).join('')}`);
       }
     });
 

