@@ -31,10 +31,18 @@ export interface Ended {
   readonly status: number | undefined;
 }
 
+/** Where the replayer listens for one family. */
+export interface Ports {
+  readonly tcp: number;
+  readonly dns: number;
+  /** A UDP port that is taken, and where nobody hears: what is sent there is refused by the kernel as where there is no socket. */
+  readonly nobody: number;
+}
+
 /** Where the replayer listens, once it does; a family is absent where this host has it not. */
 export interface Listening {
-  readonly v4: { readonly tcp: number; readonly dns: number };
-  readonly v6?: { readonly tcp: number; readonly dns: number };
+  readonly v4: Ports;
+  readonly v6?: Ports;
 }
 
 export interface Confinement {

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { EnvironmentError } from '../errors.ts';
-import { OUR_MARK } from './confine.ts';
+import { OUR_MARK, type Ports } from './confine.ts';
 import { CHAIN, chainOf, isAlive, type Owner } from './owner.ts';
 
 const COMMAND_MS = 20_000;
@@ -15,12 +15,6 @@ const COMMANDS = { v4: 'iptables', v6: 'ip6tables' } as const;
 const LOOPBACK = { v4: '127.0.0.1', v6: '::1' } as const;
 const REJECT_UNREACHABLE = { v4: 'icmp-port-unreachable', v6: 'icmp6-port-unreachable' } as const;
 const TABLES = ['nat', 'filter'] as const;
-
-/** Where the replayer listens for one family. */
-export interface Ports {
-  readonly tcp: number;
-  readonly dns: number;
-}
 
 interface Ran {
   readonly ok: boolean;
@@ -36,7 +30,8 @@ export function inNetworkOf(pid: number, command: string, args: readonly string[
 }
 
 /**
- * What a service sends goes to the replayer (TCP, DNS) or is refused. `cgroup`: path of the cgroup in whose processes' sockets
+ * What a service sends goes to the replayer (TCP, DNS), finds nobody (other UDP: the send succeeds, as it does in a network of its
+ * own; a rejected one would fail with EPERM) or is refused. `cgroup`: path of the cgroup in whose processes' sockets
  * are meant; `mark`: of sockets that are older than that. Answers to what others began pass, as does what we send ourselves.
  */
 export function rulesFor(family: Family, owner: Owner, cgroup: string, mark: number, ports: Ports): string {
@@ -48,10 +43,12 @@ export function rulesFor(family: Family, owner: Owner, cgroup: string, mark: num
     '*nat', `:${chain} - [0:0]`, `:${faults} - [0:0]`,
     `-A ${chain} ${ours}`, `-A ${chain} -j ${faults}`,
     `-A ${chain} -p tcp -j REDIRECT --to-ports ${ports.tcp}`, `-A ${chain} -p udp --dport 53 -j REDIRECT --to-ports ${ports.dns}`,
+    `-A ${chain} -p udp -j REDIRECT --to-ports ${ports.nobody}`,
     ...lead, 'COMMIT',
     '*filter', `:${chain} - [0:0]`, `:${faults} - [0:0]`,
     `-A ${chain} ${ours}`, `-A ${chain} -m conntrack --ctdir REPLY -j RETURN`, `-A ${chain} -j ${faults}`,
     `-A ${chain} -p tcp ${home} --dport ${ports.tcp} -j ACCEPT`, `-A ${chain} -p udp ${home} --dport ${ports.dns} -j ACCEPT`,
+    `-A ${chain} -p udp ${home} --dport ${ports.nobody} -j ACCEPT`,
     `-A ${chain} -p tcp -j REJECT --reject-with tcp-reset`, `-A ${chain} -j REJECT --reject-with ${REJECT_UNREACHABLE[family]}`,
     ...lead, 'COMMIT', '',
   ].join('\n');

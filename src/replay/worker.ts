@@ -17,7 +17,7 @@ import { isBypassedAddress } from './bypass.ts';
 import { ClientConnections } from './client-connections.ts';
 import { ClockHand } from './clock.ts';
 import { canonicalDestination } from './destination.ts';
-import { DNS_PORT, OUTBOUND_PORT, type Listening } from './confine.ts';
+import { DNS_PORT, OUTBOUND_PORT, type Listening, type Ports } from './confine.ts';
 import { Engine, type CallOwner } from './engine.ts';
 import { FAULT_CHAIN } from './fault-rules.ts';
 import { playClient } from './inbound.ts';
@@ -220,9 +220,21 @@ function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<number> {
   });
 }
 
-async function listenOn(host: string, type: 'udp4' | 'udp6'): Promise<{ tcp: number; dns: number }> {
-  const [tcp, dns] = await Promise.all([listen(host), answerNames(host, type)]);
-  return { tcp, dns };
+/** A socket that only hears itself. */
+function hearNobody(host: string, type: 'udp4' | 'udp6'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(type);
+    socket.on('error', reject);
+    socket.bind(0, host, () => {
+      const { port } = socket.address();
+      socket.connect(port, host, () => { resolve(port); });
+    });
+  });
+}
+
+async function listenOn(host: string, type: 'udp4' | 'udp6'): Promise<Ports> {
+  const [tcp, dns, nobody] = await Promise.all([listen(host), answerNames(host, type), hearNobody(host, type)]);
+  return { tcp, dns, nobody };
 }
 
 enterNetworkNamespace(pid);

@@ -172,12 +172,12 @@ describe('replay against a service that runs already', function () {
     assert.deepEqual(kept.lines.filter((line) => line.startsWith('asked')), []);
   });
 
-  it('redirects sockets that are older than the replay, refuses their datagrams, and destroys v4-mapped connections', async () => {
+  it('redirects sockets that are older than the replay, lets their datagrams find nobody, and destroys v4-mapped connections', async () => {
     const [port, database] = [await freePort(), await freePort()];
     const real = await run(startDatabase(database));
     const service = await run(started(['python3', OLD_SOCKETS, String(port), String(database)]));
     await until('its connection', () => real.lines.includes('connected'));
-    const body = 'taped|PermissionError|ConnectionAbortedError';
+    const body = 'taped|ConnectionRefusedError|ConnectionAbortedError';
     const { replayed, notes } = await play([session({
       request: 'GET / HTTP/1.1\r\nHost: service\r\n\r\n', response: `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
       listener: `127.0.0.1:${port}`, calls: [call({ to: `127.0.0.1:${database}`, request: 'unconnected\n', response: 'taped\n' })],
