@@ -23,7 +23,7 @@ enum sample_kind {
 	SAMPLE_SENT = 12,    /* packets road: the call of `tid` moved bytes [position, position+length); their
 	                        payload comes as DATA with SAMPLE_FROM_PACKET, maybe later, tid 0         */
 	SAMPLE_GOROUTINE = 13, /* goroutine `context` begins, or is met; payload: struct goroutine_payload         */
-	SAMPLE_ON_BEHALF = 14, /* goroutine `context` writes for goroutine `position` from now on (0: not known)   */
+	SAMPLE_ON_BEHALF = 14, /* what goroutine `context` writes next is a request of goroutine `position` (0: not known) */
 };
 
 enum direction {

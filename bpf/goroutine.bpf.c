@@ -25,7 +25,10 @@ struct {
 	__type(value, __u32);
 } goroutines SEC(".maps");
 
-/* key: a persistConn, by address and process. value: the goroutine that has it now. Inserted: roundTrip. Deleted: by age. */
+/*
+ * key: a persistConn, by address and process. value: the goroutine that has handed it a request which nobody has begun to write;
+ * 0: none has since. Inserted: roundTrip. Deleted: by age.
+ */
 struct go_connection {
 	__u64 address;
 	__u32 tgid;
@@ -37,14 +40,6 @@ struct {
 	__type(key, struct go_connection);
 	__type(value, __u64);
 } go_connections SEC(".maps");
-
-/* key: a goroutine that writes. value: for which one it does. Inserted: its writes. Deleted: by age. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct goroutine);
-	__type(value, __u64);
-} on_behalf SEC(".maps");
 
 static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, bool began)
 {
@@ -146,32 +141,29 @@ int go_round_trip(struct pt_regs *regs)
 	return 0;
 }
 
-/* net/http.persistConnWriter.Write and .ReadFrom: the goroutine that calls it is about to write on the connection. */
+/*
+ * net/http.persistConnWriter.Write and .ReadFrom: the goroutine that calls it is about to write on the connection. Each request that
+ * was handed over is told of once, by its first write: a run of these programs that the kernel skips leaves a request without its
+ * owner, and never with the owner of the one before.
+ */
 SEC("uprobe")
 int go_writes(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), whose = 0, *known;
+	__u64 who = bpf_get_current_pid_tgid(), *handed;
 	struct go_connection key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
-	struct goroutine writer = { .tgid = who >> 32 };
 	struct sample sample;
 
 	if (!program)
 		return 0;
-	writer.goid = meet(program, who, regs->r14, false);
-	if (!writer.goid)
+	handed = bpf_map_lookup_elem(&go_connections, &key);
+	if (!handed || !*handed)
 		return 0;
-	known = bpf_map_lookup_elem(&go_connections, &key);
-	if (known)
-		whose = *known;
-	known = bpf_map_lookup_elem(&on_behalf, &writer);
-	if (known && *known == whose)
-		return 0;
-	if (bpf_map_update_elem(&on_behalf, &writer, &whose, BPF_ANY))
-		count_loss(CAUSE_MAP_FULL, 1, 0);
 	fill_sample_of(&sample, SAMPLE_ON_BEHALF, DIRECTION_NONE, 0, who);
-	sample.context = writer.goid;
-	sample.position = whose;
-	emit_bare(&sample);
+	sample.context = meet(program, who, regs->r14, false);
+	sample.position = *handed;
+	*handed = 0;
+	if (sample.context)
+		emit_bare(&sample);
 	return 0;
 }

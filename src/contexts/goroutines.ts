@@ -33,6 +33,8 @@ export class Goroutine {
   parent: Goroutine | undefined;
   /** Of one that writes for others: for whom it does now. */
   whose: Goroutine | undefined;
+  /** So much of the answers had been read on its connection when it began to write that; undefined: it has not begun. */
+  answeredAt: number | undefined;
 
   constructor(number: number, id: number) {
     this.number = number;
@@ -94,7 +96,21 @@ export class Goroutines {
   }
 
   onBehalf({ tgid, context, whose }: OnBehalfEvent): void {
-    this.#get(tgid, context).whose = whose === 0 ? undefined : this.#get(tgid, whose);
+    const writer = this.#get(tgid, context);
+    writer.whose = whose === 0 ? undefined : this.#get(tgid, whose);
+    writer.answeredAt = undefined;
+  }
+
+  /**
+   * It begins to send, where `answered` bytes have been read of its connection. One request is handed over at a time, and its
+   * answer comes before the next: what is sent after more was read is another's, and for whom was not told (the kernel skipped
+   * the probe that says so).
+   */
+  sends(tgid: number, id: number, answered: number): void {
+    const writer = this.#processes.get(tgid)?.byId.get(id);
+    if (writer?.whose === undefined) return;
+    writer.answeredAt ??= answered;
+    if (writer.answeredAt !== answered) writer.whose = undefined;
   }
 
   /** The process is gone, or runs something else. */

@@ -151,7 +151,7 @@ export interface GoroutineEvent extends Base {
   readonly began: boolean;
 }
 
-/** What goroutine `context` writes from now on it writes for goroutine `whose` (0: not known for whom). */
+/** The request that goroutine `context` writes next it writes for goroutine `whose` (0: not known for whom). One each request. */
 export interface OnBehalfEvent extends Base {
   readonly kind: 'on-behalf';
   readonly whose: number;

@@ -1,6 +1,7 @@
 /**
  * Records programs/goroutines and holds what was recorded against what the program says of itself:
- * `node goroutines.mjs PROGRAM [PROBE]`. Prints {events, wrong, calls, tied, right, proven, misled, problems} as JSON; ends with 1 where that is not all right.
+ * `node goroutines.mjs PROGRAM [PROBE [may-miss]]`. Prints {events, wrong, calls, tied, right, proven, misled, problems} as JSON; ends with
+ * 1 where that is not all right. `may-miss`: this kernel skips probes, so that a few calls may be nobody's, or not proven.
  * Plain JavaScript, for it also runs in emulated machines, where every start of a compiler costs half a minute.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -10,7 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const [program, probe = 'auto'] = process.argv.slice(2);
+const [program, probe = 'auto', mayMiss] = process.argv.slice(2);
 const koala = fileURLToPath(new URL('../../bin/koala-bpf', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'goroutines-'));
 const recording = join(dir, 'rec');
@@ -77,7 +78,8 @@ try {
     }
   }
   console.log(JSON.stringify(found));
-  process.exitCode = found.events >= 96 && found.wrong === 0 && found.calls === 144 && found.right === found.calls && found.proven * 2 >= found.calls && found.problems.length === 0 ? 0 : 1;
+  const enough = mayMiss === undefined ? found.right === found.calls && found.proven * 2 >= found.calls : found.right >= 0.9 * found.calls;
+  process.exitCode = found.events >= 96 && found.wrong === 0 && found.calls === 144 && found.misled === 0 && enough && found.problems.length === 0 ? 0 : 1;
 } finally {
   if (process.env.KOALA_TEST_KEEP === undefined) rmSync(dir, { recursive: true, force: true });
   else console.error(`kept: ${recording}`);

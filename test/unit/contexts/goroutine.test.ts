@@ -128,6 +128,30 @@ describe('goroutines', () => {
     assert.deepEqual(scene.derive().ambient.map(({ request }) => textOf(request)), [GET('/whose')]);
   });
 
+  it('are handed each request by itself: what is sent after its answer, where the kernel skipped who handed it over, is nobody\'s', () => {
+    const scene = new GoScene().serve(1, 21).serve(2, 22).gets(1, 21, '/a').gets(2, 22, '/b').begin(50, { parent: 21 }).dial(11, 50);
+    scene.begin(51, { parent: 50, role: 'reads-for', runs: 'aa' }).begin(52, { parent: 50, role: 'writes-for', runs: 'bb' });
+    scene.onBehalf(52, 22).asks(11, 52, '/ub').isAnswered(11, 51).asks(11, 52, '/whose').isAnswered(11, 51);
+    scene.onBehalf(52, 22).asks(11, 52, '/again').isAnswered(11, 51).answers(2, 22).answers(1, 21);
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(scene.told(), ['/a: ', '/b: /ub goroutine proven, /again goroutine proven']);
+    assert.deepEqual(scene.derive().ambient.map(({ request }) => textOf(request)), [GET('/whose')]);
+  });
+
+  it('write a request in as many steps as they like, also where its answer comes before a send is told to have ended', () => {
+    const post = 'POST /ub HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n';
+    const scene = new GoScene().serve(1, 21).gets(1, 21, '/b').begin(50, { parent: 21 }).dial(11, 50);
+    scene.begin(51, { parent: 50, role: 'reads-for', runs: 'aa' }).begin(52, { parent: 50, role: 'writes-for', runs: 'bb' });
+    scene.onBehalf(52, 21).asks(11, 52, '/ua').isAnswered(11, 51);
+    scene.onBehalf(52, 21).write(11, 502, post, { context: 52 }).write(11, 501, 'four', { context: 52 });
+    const { nowUs: atUs, tgid } = scene;
+    const { egress: position } = scene.of(11);
+    scene.add({ kind: 'intent', connection: 11, direction: 'egress', atUs, tgid, tid: 501, context: 52, snapshot: false, position, length: 4 });
+    scene.isAnswered(11, 51).write(11, 501, 'more', { context: 52 }).answers(1, 21);
+    for (const connection of [1, 11]) scene.close(connection);
+    assert.deepEqual(scene.told().at(-1), '/b: /ua goroutine proven, /ub goroutine proven');
+  });
+
   it('that read ahead read for the one that serves the connection', () => {
     const scene = new GoScene().serve(1, 21).dial(11, 21).gets(1, 21, '/a').answers(1, 21).begin(30, { parent: 21, role: 'reads-ahead', runs: 'ee', met: true });
     scene.read(1, scene.thread(), 'G', { context: 30 }).read(1, scene.thread(), GET('/b').slice(1), { context: 21 }).calls(11, 21, '/ub').answers(1, 21);
