@@ -45,6 +45,8 @@ export class Context<J extends Job> {
   reading: J | undefined;
   /** It was started for a session, and has taken no other work since. */
   birth: Birth<J> | undefined;
+  /** The stream that it wrote to last. */
+  wrote: { flush(): void } | undefined;
   /** It is no more. */
   ended = false;
   /** Requests that it has read. */

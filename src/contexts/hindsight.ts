@@ -49,6 +49,8 @@ export interface Hindsight<J extends Past> extends Ground {
   decided?(call: OpenTalk): void;
   /** Nothing more will be asked of `job`, or what is known of it is no longer true. */
   forget?(job: J): void;
+  /** `call` is not what `job` does there: right after its request was read (`first`), or at all. */
+  belies?(call: OpenTalk, job: J, first: boolean): boolean;
   /** `job` is over, and ran alone: no other session of its process was without an answer meanwhile. */
   learn?(job: J): void;
 }

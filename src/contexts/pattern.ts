@@ -21,6 +21,10 @@ import type { Step } from './template.ts';
 const ENOUGH = 0.99;
 /** Who else might have made it is said from here on. */
 const POSSIBLE = 0.001;
+/** What so many sessions never did alone, none is believed to do because its thread seems to. */
+const ENOUGH_SEEN = 8;
+/** Calls of a session that are counted to see whether it makes one more. */
+const maxOwn = 64;
 const maxEndpoints = 256;
 /** Sessions and calls looked at at a time. With more nothing is said. */
 const maxSessions = 512;
@@ -77,6 +81,19 @@ export class Pattern<J extends Past> implements Hindsight<J> {
     if (known !== undefined) return verdictOf(known, candidates);
     const guess = this.#look(around)?.get(call);
     return guess === undefined ? undefined : verdictOf(guess, candidates);
+  }
+
+  belies(call: OpenTalk, job: J, first: boolean): boolean {
+    const template = this.#templateOf(job.talk);
+    if (template === undefined || template.seen < ENOUGH_SEEN) return false;
+    const shape = shapeOf(call);
+    const step = template.steps.get(shape);
+    if (step === undefined) return true;
+    if (first) return step.waits;
+    if (job.calls.length > maxOwn) return false;
+    let made = 0;
+    for (const other of job.calls) if (other !== call && shapeOf(other) === shape) made += 1;
+    return made + 1 >= step.counts.length;
   }
 
   whyNot(_call: OpenTalk, candidates: readonly J[]): WhyNot | undefined {

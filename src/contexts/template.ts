@@ -29,6 +29,8 @@ export class Step {
   inTurn = 0;
   /** How often it was made after the response. */
   after = 0;
+  /** How often it was made before any answer had come. */
+  unprompted = 0;
   /** How often it did not begin at once when what it waits for was there; how often what comes next did not, after its answer. */
   thoughtBefore = 0;
   thoughtAfter = 0;
@@ -48,6 +50,11 @@ export class Step {
 
   get afterResponse(): boolean {
     return this.after * SELDOM > this.sessions;
+  }
+
+  /** It never is the first thing that a session does. */
+  get waits(): boolean {
+    return this.unprompted * SELDOM < this.sessions;
   }
 
   /** It begins at once when what it waits for is there: if not, a timer or the like comes between, and there is no telling whose is first. */
@@ -93,7 +100,12 @@ export class Template {
     for (const shape of byShape.keys()) if (!this.steps.has(shape)) this.steps.set(shape, new Step(shape, this.seen));
     this.seen += 1;
     for (const step of this.steps.values()) this.#count(step, byShape.get(step.shape)?.length ?? 0);
-    for (const [shape, same] of byShape) this.#place(this.steps.get(shape) as Step, same, byShape, request);
+    const promptedUs = Math.min(...calls.map(answeredAtUs));
+    for (const [shape, same] of byShape) {
+      const step = this.steps.get(shape) as Step;
+      if ((same[0] as OpenTalk).begunAtUs < promptedUs) step.unprompted += 1;
+      this.#place(step, same, byShape, request);
+    }
   }
 
   /** Those that always come before `step`, and those that always come after it. */

@@ -92,6 +92,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'goroutine-unknown': return `which goroutine ran on ${wrote} was not known`;
     case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;
     case 'kind-outlives': return `${wrote} is a pool's worker, as far as others tell that begin with its function`;
+    case 'unlike-alone': return `${wrote} seemed to make it for a session whose like, where they ran alone, made no such call then`;
     case 'turned-out-loop': return `${wrote} turned out to be an event loop, and this was not the first thing that it did after it read the request`;
     case 'excluded': return `${wrote} had said that what it does is of no session`;
     case 'name-unread': return `${wrote} worked for a virtual thread then, as the service said, under whose name no request was read`;

@@ -10,9 +10,14 @@
  * waits for the recorder's next report of losses (`lossReportMs`), and is given out.
  */
 import type { Connection } from '../connections/connection.ts';
+import { threadOf } from '../connections/piece.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Context } from '../contexts/context.ts';
 import { Contexts } from '../contexts/contexts.ts';
+import { continuation } from '../contexts/continuation.ts';
+import { elimination } from '../contexts/elimination.ts';
+import type { Ground } from '../contexts/evidence.ts';
+import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import { isVirtual } from '../contexts/virtual-threads.ts';
 import { whyNot } from '../contexts/reasons.ts';
@@ -28,6 +33,8 @@ import { InDoubt } from './in-doubt.ts';
 import { Roster } from './roster.ts';
 import { Spoken } from './spoken.ts';
 
+/** What a loop is guessed to do by what it read last, or by who waits. */
+const RULES_OF_THUMB: ReadonlySet<Ground> = new Set([thread, continuation, elimination]);
 /** Sessions named as candidates or alternatives. */
 const maxCandidates = 16;
 /** Sessions that wait for quiet. Past that the one that did least lately is given out as it is. */
@@ -146,7 +153,7 @@ export class Weaver implements TalkSink<Spoken> {
     }
     this.#decided(talk);
     const { tie } = talk;
-    if (tie === undefined || tie.job.gone || talk.connection.isGuess) return this.#unattributed(talk);
+    if (tie === undefined || tie.job.gone || talk.connection.isGuess || isBelied(talk, tie)) return this.#unattributed(talk);
     talk.placed = true;
     talk.connection.sessions += 1;
     if (!tie.job.calls.includes(talk)) tie.job.add(talk);
@@ -222,6 +229,7 @@ export class Weaver implements TalkSink<Spoken> {
     const begins = talk.readerTid === 0;
     // What was answered was no request (a handshake).
     if (!talk.responded && !session.gone && !session.process.unanswered.has(session)) session.process.unanswered.add(session);
+    this.#turns(tid, tgid, talk.connection);
     const context = this.#reader(tid, tgid, session, begins);
     if (begins && context.excluded) return this.#exclude(session, talk);
     talk.readBy(context.tid);
@@ -291,7 +299,7 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   #unattributed(talk: Spoken): void {
-    if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : ['session-over'];
+    if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : [talk.tie.job.gone ? 'session-over' : 'unlike-alone'];
     talk.nameless = false;
     const process = this.#options.processes.of(talk.begunTgid);
     if (talk.excluded) {
@@ -319,6 +327,8 @@ export class Weaver implements TalkSink<Spoken> {
     const first = talk.writerTid === 0 || (talk.request.empty && !talk.connection.egress.waiting);
     const own = this.contexts.own(tid, tgid);
     const context = own.actor;
+    this.#turns(tid, tgid, talk.connection);
+    own.wrote = talk.connection.egress;
     talk.wroteBy(context.tid);
     // What this thread sent before has been taken: it is in another call now.
     if (first) context.reading?.talk.connection.egress.flush();
@@ -332,6 +342,16 @@ export class Weaver implements TalkSink<Spoken> {
     const session = talk.tie?.job;
     if (session === undefined) return;
     if (session.lingers) this.#linger(session, atUs);
+  }
+
+  /** Thread `tid` is in a call on `connection` now: what it wrote elsewhere has been taken, and is looked at as what it did before. */
+  #turns(tid: number, tgid: number, { egress }: Connection): void {
+    if (tid === 0 || threadOf(tid) !== tid) return;
+    const own = this.contexts.own(tid, tgid);
+    const { wrote } = own;
+    if (wrote === undefined || wrote === egress) return;
+    own.wrote = undefined;
+    wrote.flush();
   }
 
   #tie(talk: Spoken, context: Context<OpenSession>, forAnother: boolean): void {
@@ -408,6 +428,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   #answered(talk: Spoken, atUs: number, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
+    this.#turns(tid, tgid, talk.connection);
     const own = this.contexts.own(tid, tgid);
     const context = own.actor;
     // A connection's own goroutine reads for whoever wrote.
@@ -503,6 +524,12 @@ function isContested(call: Spoken, { context, job, birth }: Tie<OpenSession>): b
   const { ids } = call.marks;
   if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
   return context.loops && job.process.untied.size > 0;
+}
+
+/** A loop's wake says that it is this session's, and those that ran alone did otherwise: it was queued in another's wake, or a timer's. */
+function isBelied(call: Spoken, { context, evidence, job }: Tie<OpenSession>): boolean {
+  if (!context.loops || !RULES_OF_THUMB.has(evidence)) return false;
+  return job.process.hindsights.some((kind) => kind.belies?.(call, job, evidence === thread) === true);
 }
 
 /** Two threads had a hand in one talk, and neither said for whom. */

@@ -82,4 +82,19 @@ describe('a pattern', () => {
     const found = crowd(together(alone(6, 5_000)).derive());
     for (const told of found) assert.doesNotMatch(told, /\/user\S* pattern/);
   });
+
+  it('keeps from a loop\'s wake what sessions alone never did there: a queued call is not that of the request which was read last', () => {
+    // Of /shop/c1 the user is asked, and a price is queued; what is written when /shop/c2 has been read is that price.
+    const queued = (scene: Scene, first: string): readonly string[] => {
+      scene.accept(1, 7).accept(2, 7).read(1, 7, get('/shop/c1')).write(USER, 7, get('/user?of=1')).read(2, 7, get('/shop/c2'));
+      scene.write(PRICES[0] as number, 7, get(first)).read(PRICES[0] as number, 7, OK('p')).read(USER, 7, OK('u'));
+      for (const at of [1, 2]) scene.write(at, 7, OK('x'));
+      for (const connection of [1, 2, USER, ...PRICES]) scene.close(connection, 7);
+      return crowd(scene.derive());
+    };
+    assert.deepEqual(queued(alone(3), '/price?of=1'), ['/shop/c1: /user?of=1 thread likely', '/shop/c2: /price?of=1 thread likely']);
+    assert.deepEqual(queued(alone(10), '/price?of=1'), ['/shop/c1: /user?of=1 thread likely', '/shop/c2: ']);
+    assert.deepEqual(queued(alone(10), '/never'), ['/shop/c1: /user?of=1 thread likely', '/shop/c2: ']);
+    assert.deepEqual(queued(alone(10), '/user?of=2'), ['/shop/c1: /user?of=1 thread likely', '/shop/c2: /user?of=2 thread likely']);
+  });
 });

@@ -69,6 +69,18 @@ describe('ties', () => {
     assert.deepEqual(told(1_100), [[], [], [], ['/up4 thread', '/up5 elimination']]);
   });
 
+  it('are not made for the second of two calls that were sent at once with what the loop read since: it is told apart later', () => {
+    const command = (name: string): string => `*2\r\n$3\r\nGET\r\n$${name.length}\r\n${name}\r\n`;
+    const asked = (sessions: readonly Session[]): string[] => besides(sessions).map(({ outbound }) => outbound.map((call) => `${textOf(call.request).split('\r\n')[4]}`).join(', '));
+    const redis = { remote: { host: '10.0.0.2', port: 6379 } };
+    // Nothing is heard of that connection before the loop has taken up another request.
+    const loop = new Scene().accept(1, 7).accept(2, 7).accept(3, 7).connect(9, 7, redis).write(9, 7, command('k0')).read(9, 7, '$1\r\n0\r\n');
+    loop.read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(9, 7, command('a') + command('b')).read(3, 7, GET('/3')).read(9, 7, '$1\r\n1\r\n$1\r\n2\r\n');
+    for (const connection of [1, 2, 3]) loop.write(connection, 7, OK('x'));
+    for (const connection of [1, 2, 3, 9]) loop.close(connection);
+    assert.deepEqual(asked(loop.derive().sessions), ['', '', '']);
+  });
+
   it('go by who connected where a loop opened the connection for a request and wrote on it later', () => {
     const scene = new Scene().accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).connect(11, 7).read(2, 7, GET('/2')).connect(12, 7);
     scene.write(11, 7, GET('/up1')).write(12, 7, GET('/up2')).read(12, 7, OK('u')).write(2, 7, OK('x')).read(11, 7, OK('u')).write(1, 7, OK('x'));
