@@ -1,4 +1,5 @@
 /** A Rust service: axum on tokio, reqwest with four calls at a time; in tasks that any of tokio's threads runs. */
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { built, type Built } from '../stacks/built.ts';
@@ -6,11 +7,20 @@ import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts'
 import { httpUpstream } from './dependency.ts';
 import { stopAll, type Service } from './service.ts';
 
-// A compiler older than what the libraries say they need is no reason to fail: cargo then finds no version that fits.
 const rustBuilt = (): Built => built('rust-service', ['cargo', 'cc'], [['cargo', 'build', '--quiet']], fileURLToPath(new URL('rust', import.meta.url)));
+
+/** What the libraries need, as rust/Cargo.toml says. */
+const RUST = [1, 85] as const;
 
 /** Why it can't be run here; undefined when it can. */
 export function whyNotRust(): string | undefined {
+  // cargo may be a doorman of rustup's without a compiler behind it, or a distribution's that is too old.
+  for (const tool of ['cargo', 'rustc']) {
+    const { stdout, stderr, error } = spawnSync(tool, ['--version'], { encoding: 'utf8', timeout: 30_000 });
+    const [, major, minor] = /^\w+ (\d+)\.(\d+)/.exec(stdout ?? '') ?? [];
+    if (minor === undefined) return `${tool} does not run: ${(error?.message ?? stderr).trim().split('\n')[0]}`;
+    if (Number(major) * 1_000 + Number(minor) < RUST[0] * 1_000 + RUST[1]) return `${tool} ${major}.${minor} is older than ${RUST.join('.')}`;
+  }
   const made = rustBuilt();
   return 'why' in made ? made.why : undefined;
 }

@@ -42,5 +42,5 @@ export function built(name: string, tools: readonly string[], commands: readonly
   return { dir };
 }
 
-/** How npm, pip, go and Maven say that a registry was not reached or did not serve something. */
-const NOT_FETCHED = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|E40[34]|No matching distribution|Connection refused|Network is unreachable|dial tcp|no such host|Could not transfer artifact|Could not find artifact|ResolutionException|Temporary failure in name resolution/;
+/** How npm, pip, go, Maven and cargo say that a registry was not reached or did not serve something. */
+const NOT_FETCHED = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|E40[34]|No matching distribution|Connection refused|Network is unreachable|dial tcp|no such host|Could not transfer artifact|Could not find artifact|ResolutionException|Temporary failure in name resolution|failed to get `|no matching package named|Could not resolve host/;
