@@ -77,7 +77,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'role-unknown': return 'the opening of its connection was lost: it may be no call at all';
     case 'session-over': return 'the session that it seemed to be of was over before it was known to be a call';
     case 'no-request': return `${wrote} had no request in hand`;
-    case 'request-over': return `the session whose request ${wrote} had read last was over`;
+    case 'request-over': return `the session whose request ${wrote} had read last was over, or had been handed on`;
     case 'read-nothing': return `${wrote} had read nothing yet that it could follow from`;
     case 'slept': return `${wrote} did nothing for more than a millisecond after what it read last: a timer may have woken it`;
     case 'acted-before': return `${wrote} had done something else since what it read last`;

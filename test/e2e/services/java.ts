@@ -18,9 +18,9 @@ const http = (calls: number): ReturnType<Service['expects']> => ({ http: calls +
 
 const WAYS = {
   servlet: { name: 'Tomcat servlet, JDBC, HttpURLConnection and Jedis', discipline: 'thread-per-request', expects: blocking },
-  threads: { name: 'the same Tomcat, each call a FutureTask in a Thread of its own', discipline: 'thread-per-request', expects: blocking },
-  executor: { name: 'the same Tomcat, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
-  virtual: { name: 'the same Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
+  threads: { name: 'Tomcat servlet, each call a FutureTask in a Thread of its own', discipline: 'thread-per-request', expects: blocking },
+  executor: { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
+  virtual: { name: 'Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
   'http-client': { name: 'Tomcat servlet, java.net.http.HttpClient', discipline: 'event-loop', expects: http },
   'apache-async': { name: 'Tomcat servlet, Apache HttpAsyncClient', discipline: 'event-loop', expects: http },
   lettuce: { name: 'Tomcat servlet, one Lettuce connection', discipline: 'event-loop', expects: (calls: number) => ({ redis: 2 * calls }) },
