@@ -1,6 +1,6 @@
 /** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
 import { protocolNamed } from '../protocols/index.ts';
-import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
+import type { Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
 import { lostWords } from './certificate-words.ts';
 import { counted, duration, hexdump, localTime, oneLine, readableText, size, textLines } from './text.ts';
 
@@ -34,6 +34,7 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
     ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
   ];
   for (const told of session.told ?? []) turns.push({ atUs: told.atUs, lines: toldLines(told, session, paint) });
+  for (const datagram of session.datagrams ?? []) turns.push({ atUs: datagram.atUs, lines: datagramLines(datagram, session, paint) });
   if (inbound.response.length > 0) {
     turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, paint), answer: true });
   }
@@ -92,6 +93,17 @@ function* toldLines({ command, atUs, tid, bytes }: Told, session: Session, paint
   yield '';
   yield `  ${paint.bold(command)}  ${paint.dim(`+${((atUs - session.startedAtUs) / 1000).toFixed(3)} ms, tid ${tid}`)}`;
   for (const line of chunkLines({ atUs, tid, bytes })) yield `    ${line}`;
+}
+
+/** What it sent by UDP. */
+function* datagramLines(datagram: Datagram, session: Session, paint: Paint): Generator<string> {
+  const { to, atUs, tid, goroutine, length, bytes, attribution, certainty, afterResponse } = datagram;
+  const chunk = { atUs, tid, bytes, ...(goroutine === undefined ? {} : { goroutine }) };
+  const marks = [`${certainty} by ${attribution}`, ...(afterResponse === true ? ['after the response'] : [])];
+  yield '';
+  yield `  ${paint.bold(`datagram ${to}`)}  ${paint.dim(`+${((atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(chunk)} [${marks.join('; ')}]`)}`;
+  for (const line of chunkLines(chunk)) yield `    ${line}`;
+  if (length !== undefined) yield paint.dim(`    [the first ${size(bytes.length)} of ${size(length)}]`);
 }
 
 function* side(chunks: readonly Chunk[], from: string, to: string, asks: boolean, session: Session, paint: Paint): Generator<string> {

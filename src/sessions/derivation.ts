@@ -12,6 +12,7 @@ import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
 import { AskedRuntimes } from './asked.ts';
 import { endedWhole } from './ending.ts';
+import { keepDatagram, ownDatagrams } from './datagrams.ts';
 import { ambientTalk, finishedSession } from './finished.ts';
 import type { OpenSession } from './open-session.ts';
 import { ownerOf, type Owner } from './owner.ts';
@@ -109,7 +110,7 @@ export class Derivation {
   push(given: Event): void {
     const weaver = this.#weaver;
     // A goroutine stands where its thread would.
-    const event = given.context === 0 || !('connection' in given) ? given : this.#asGoroutine(given);
+    const event = given.context === 0 || !('connection' in given || given.kind === 'udp') ? given : this.#asGoroutine(given);
     weaver.seq += 1;
     if (event.atUs > weaver.nowUs && !event.snapshot) weaver.nowUs = event.atUs;
     if (this.#pauses) this.#pause();
@@ -152,6 +153,7 @@ export class Derivation {
         break;
       case 'udp':
         this.#processes.of(event.tgid).datagram(event);
+        keepDatagram(event, weaver.seq, weaver.contexts, this.#processes);
         break;
       case 'lost':
         this.#connections.ledger.report(event.cause, Math.max(1, event.events), event.atUs);
@@ -269,6 +271,7 @@ export class Derivation {
     }
     for (const session of [...this.#weaver.open, ...this.#leaving.aside]) {
       session.told = session.told?.map((told) => ({ ...told, bytes: owned(told.bytes) }));
+      ownDatagrams(session, owned);
       for (const talk of [session.talk, ...session.calls]) {
         talk.request.own(owned);
         talk.response.own(owned);

@@ -4,6 +4,7 @@ import { reasonsOf } from '../contexts/reasons.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Mutable } from '../talks/open-talk.ts';
 import { certify } from './certificate.ts';
+import { datagramsOf } from './datagrams.ts';
 import type { OpenSession } from './open-session.ts';
 import { callFacts, jobFacts } from './owner.ts';
 import type { Prologues } from './prologues.ts';
@@ -22,6 +23,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
   if (calls.length > 1) calls.sort((a, b) => a.beganSeq - b.beganSeq);
   const setUp = prologues.connectionsOf(talk, calls, session.opened);
   const setups = setUp.length === 0 ? NO_SETUPS : setUp.flatMap((connection) => prologues.setupsOf(connection));
+  const datagrams = datagramsOf(session, ledger);
   const certificate = certify(session, calls, setups, ledger, ended);
   const outbound = calls.length === 0 ? NO_CALLS : outboundOf(session, calls, ledger, reasons);
   let proven = 0;
@@ -38,6 +40,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
     prologues: setUp.length === 0 ? NO_PROLOGUES : setUp.map((connection) => prologues.of(connection)),
     names: session.names,
     ...(session.told === undefined ? {} : { told: session.told }),
+    ...(datagrams.length === 0 ? {} : { datagrams }),
     ...(session.traceHeader === undefined ? {} : { traceHeader: Object.fromEntries(session.traceHeader) }),
     certificate,
   };

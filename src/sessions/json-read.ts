@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { Cause } from '../events/event.ts';
-import type { Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
 
 const FORMAT = /^koala-bpf\/session@(\d+)$/;
 const VERSION = 1;
@@ -102,6 +102,7 @@ export function sessionFromJson(json: unknown): Session {
     prologues: place.at('prologues').list((prologue) => prologueOf(prologue, startedAtUs)),
     names: namesOf(place.at('names')),
     ...(place.has('told') ? { told: place.at('told').list((told) => toldOf(told, startedAtUs)) } : {}),
+    ...(place.has('datagrams') ? { datagrams: place.at('datagrams').list((datagram) => datagramOf(datagram, startedAtUs)) } : {}),
     ...(place.has('traceHeader') ? { traceHeader: headersOf(place.at('traceHeader')) } : {}),
     certificate: certificateOf(place.at('certificate')),
   };
@@ -166,6 +167,17 @@ function toldOf(place: Place, startedAtUs: number): Told {
   const at = { command: place.at('command').oneOf(TOLD), atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count };
   if (place.has('text') === place.has('base64')) throw place.wrong('either "text" or "base64" in it');
   return { ...at, bytes: place.has('text') ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+}
+
+function datagramOf(place: Place, startedAtUs: number): Datagram {
+  if (place.has('text') === place.has('base64')) throw place.wrong('either "text" or "base64" in it');
+  return {
+    to: place.at('to').string, atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count,
+    ...(place.has('goroutine') ? { goroutine: place.at('goroutine').count } : {}), ...(place.has('length') ? { length: place.at('length').count } : {}),
+    bytes: place.has('text') ? utf8Of(place.at('text')) : base64Of(place.at('base64')),
+    attribution: place.at('attribution').oneOf(ATTRIBUTIONS), certainty: place.at('certainty').oneOf(CERTAINTIES),
+    ...(place.has('afterResponse') ? { afterResponse: true } : {}),
+  };
 }
 
 function headersOf(place: Place): Record<string, string> {

@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Cause, Direction } from '../events/event.ts';
-import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Datagram, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
 import type { ToldCommand } from './told.ts';
 import { marksOf, traceIds, traceOf } from './trace-of.ts';
 import type { TraceIds } from './trace-of.ts';
@@ -28,6 +28,8 @@ export interface TalkJson {
 
 export type ToldJson = { command: ToldCommand; atUs: number; tid: number } & ({ text: string } | { base64: string });
 
+export type DatagramJson = Omit<Datagram, 'bytes'> & ({ text: string } | { base64: string });
+
 export type OutboundTalkJson = TalkJson & { attribution: Attribution; certainty: Certainty; afterResponse?: true; alternatives?: readonly string[]; trace?: TraceIds };
 
 export interface SessionJson {
@@ -43,6 +45,7 @@ export interface SessionJson {
   prologues: { connection: string; destination: string; chunks: (ChunkJson & { direction: Direction })[] }[];
   names: Session['names'];
   told?: ToldJson[];
+  datagrams?: DatagramJson[];
   traceHeader?: Readonly<Record<string, string>>;
   trace?: TraceIds;
   certificate: Certificate;
@@ -53,7 +56,7 @@ export type AmbientJson = { ambient: true; tgid: number; startedAt: string; cand
 export type ConnectionJson = Omit<ConnectionAccount, 'openedAtUs' | 'closedAtUs'> & { openedAt: string; closedAt?: string };
 
 /** What `ls --json` prints of a session: no bytes. */
-export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'traceHeader' | 'trace' | 'certificate'> & {
+export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'datagrams' | 'traceHeader' | 'trace' | 'certificate'> & {
   summary: string;
   status?: string;
   inbound: { connection: TalkConnection; end?: TalkEnd };
@@ -81,6 +84,7 @@ export function sessionJson(session: Session): SessionJson {
     })),
     names: session.names,
     ...(session.told === undefined ? {} : { told: session.told.map((told) => toldJson(told, startedAtUs)) }),
+    ...(session.datagrams === undefined ? {} : { datagrams: session.datagrams.map((datagram) => datagramJson(datagram, startedAtUs)) }),
     ...(session.traceHeader === undefined ? {} : { traceHeader: session.traceHeader }),
     ...traceField(traceOf(session)),
     certificate: session.certificate,
@@ -146,6 +150,10 @@ const traceField = (trace: TraceIds | undefined): { trace?: TraceIds } => (trace
 
 function toldJson({ command, atUs, tid, bytes }: Told, startedAtUs: number): ToldJson {
   return { command, atUs: Math.round(atUs) - Math.round(startedAtUs), tid, ...bytesJson(bytes) };
+}
+
+function datagramJson({ bytes, ...datagram }: Datagram, startedAtUs: number): DatagramJson {
+  return { ...datagram, atUs: Math.round(datagram.atUs) - Math.round(startedAtUs), ...bytesJson(bytes) };
 }
 
 function bytesJson(some: Uint8Array): { text: string } | { base64: string } {

@@ -11,6 +11,7 @@ import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Seat, Seated } from './roster.ts';
 import type { Spoken } from './spoken.ts';
+import type { SentDatagram } from './datagrams.ts';
 import type { Told } from './told.ts';
 
 /** Sessions and calls without an answer that are looked at to find who else might have acted. More are ambiguous anyway. */
@@ -32,6 +33,8 @@ export class OpenSession implements Job, Seated<OpenSession> {
   births: Birth<OpenSession>[] | undefined;
   /** What its service said while it worked for it. */
   told: Told[] | undefined;
+  datagrams: SentDatagram[] | undefined;
+  datagramBytes = 0;
   toldBytes = 0;
   traceHeader: Map<string, string> | undefined;
   /** How the threads behind its listener take requests. */

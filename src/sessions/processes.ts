@@ -15,7 +15,7 @@ import type { Spoken } from './spoken.ts';
 
 /** Processes held at a time. Past that the one first seen is forgotten. */
 const maxProcesses = 65_536;
-const QUIC_PORT = 443;
+export const QUIC_PORT = 443;
 const NONE: readonly never[] = [];
 
 /** Counters that only grow: a session subtracts what they were when it opened. */

@@ -7,6 +7,7 @@ import type { TieReasons, WhyNot } from '../contexts/reasons.ts';
 import type { Attribution, Certainty } from '../contexts/tie.ts';
 import type { Cause, Direction } from '../events/event.ts';
 import type { Talk } from '../talks/talk.ts';
+import type { Datagram } from './datagrams.ts';
 import type { Told } from './told.ts';
 
 // Each stands in the folder that makes it, so that folders above this one can name it (DESIGN: layout).
@@ -14,6 +15,7 @@ export type { Chunk, ConnectionAccount, StreamAccount } from '../connections/acc
 export type { Doubt, Support, TieReasons, WhyNot } from '../contexts/reasons.ts';
 export type { Attribution, Certainty } from '../contexts/tie.ts';
 export type { ProtocolName } from '../protocols/protocol.ts';
+export type { Datagram } from './datagrams.ts';
 export type { Told } from './told.ts';
 export type { Talk, TalkConnection, TalkEnd } from '../talks/talk.ts';
 
@@ -71,6 +73,8 @@ export interface Session {
   readonly names: Readonly<Record<string, readonly string[]>>;
   /** What the service said by helper datagrams while it worked for it (docs/helpers.md). Absent: nothing. */
   readonly told?: readonly Told[];
+  /** What it sent by UDP. Absent: nothing. */
+  readonly datagrams?: readonly Datagram[];
   readonly traceHeader?: Readonly<Record<string, string>>;
   readonly certificate: Certificate;
 }

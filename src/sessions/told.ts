@@ -3,6 +3,7 @@ import type { Contexts } from '../contexts/contexts.ts';
 import { readHelperDatagram } from '../contexts/helper-datagram.ts';
 import type { Refusal, Said } from '../contexts/helper-datagram.ts';
 import type { HelperEvent } from '../events/event.ts';
+import { tieAtHand } from './datagrams.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Processes } from './processes.ts';
 
@@ -85,9 +86,6 @@ export class Listener {
 
   /** As a call's would be found. */
   #sessionOf({ tid, tgid }: HelperEvent): OpenSession | undefined {
-    const own = this.#contexts.own(tid, tgid);
-    const { actor } = own;
-    const job = this.#contexts.tie(actor, this.#processes.of(tgid).only, actor !== own)?.job;
-    return job?.gone === true ? undefined : job;
+    return tieAtHand(this.#contexts, this.#processes, tid, tgid)?.job;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { PackReader, PackWriter } from '../bytes/pack.ts';
 import { CorruptError } from '../errors.ts';
-import type { Attribution, Certainty, Certificate, Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
+import type { Attribution, Certainty, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
 import type { BlockCache } from './block-cache.ts';
 import type { BlockPlace, Recording } from './recording.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
@@ -61,13 +61,18 @@ export class RecipeWriter {
       pack.unsigned(length);
     }
     const { lost, unseen } = session.certificate;
-    const { names, traceHeader, told = [] } = session;
+    const { names, traceHeader, told = [], datagrams = [] } = session;
     const rare = { names, lost, unseen, traceHeader };
     pack.text(Object.keys(names).length + lost.length + unseen.length === 0 && traceHeader === undefined ? '' : JSON.stringify(rare));
     pack.unsigned(told.length);
     for (const one of told) {
       pack.text(one.command);
       this.#chunk(one);
+    }
+    pack.unsigned(datagrams.length);
+    for (const { bytes, atUs, tid, goroutine, ...facts } of datagrams) {
+      pack.text(JSON.stringify(facts));
+      this.#chunk({ atUs, tid, ...(goroutine === undefined ? {} : { goroutine }), bytes });
     }
     return pack.take();
   }
@@ -178,10 +183,11 @@ class RecipeReader {
     const { names, lost, unseen, traceHeader } = (rare === '' ? { names: {}, lost: [], unseen: [] } :
       JSON.parse(rare)) as Pick<Session, 'names' | 'traceHeader'> & Pick<Certificate, 'lost' | 'unseen'>;
     const told = Array.from({ length: pack.unsigned() }, () => this.#told(pack)).filter((one) => one !== undefined);
+    const datagrams = Array.from({ length: pack.unsigned() }, () => this.#datagram(pack)).filter((one) => one !== undefined);
     const prologues = places.map((place) => this.#prologue(place));
     return {
       id, startedAtUs, durationMs, entry, process: { tgid, command: commandText }, inbound, outbound, ties, prologues, names,
-      ...(told.length === 0 ? {} : { told }), ...(traceHeader === undefined ? {} : { traceHeader }),
+      ...(told.length === 0 ? {} : { told }), ...(datagrams.length === 0 ? {} : { datagrams }), ...(traceHeader === undefined ? {} : { traceHeader }),
       certificate: this.#certificate({ state, lost, unseen }),
     };
   }
@@ -248,6 +254,12 @@ class RecipeReader {
     const command = pack.text() as Told['command'];
     const chunk = this.#chunk(pack);
     return chunk === undefined || 'gap' in chunk ? undefined : { command, ...chunk };
+  }
+
+  #datagram(pack: PackReader): Datagram | undefined {
+    const facts = JSON.parse(pack.text()) as Omit<Datagram, 'bytes' | 'atUs' | 'tid' | 'goroutine'>;
+    const chunk = this.#chunk(pack);
+    return chunk === undefined || 'gap' in chunk ? undefined : { ...facts, ...chunk };
   }
 
   #prologue(place: BlobPlace): Prologue {

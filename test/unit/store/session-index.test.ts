@@ -67,6 +67,12 @@ describe('session index', () => {
         const payload = new TextEncoder().encode(`to-koala!${told}`);
         put(to, { kind: layout.SAMPLE_HELPER, direction: layout.DIRECTION_EGRESS, connection: 0, atNs: atNs + 3n * MS + 2000n, ...WEB, position: BigInt(payload.length), length: 0n, payload });
       }
+      const datagram = Buffer.alloc(layout.SIZE_UDP_PAYLOAD + 10);
+      datagram.set([10, 0, 0, 9], layout.OFFSET_UDP_PAYLOAD_REMOTE);
+      datagram.writeUInt16LE(8125, layout.OFFSET_UDP_PAYLOAD_REMOTE_PORT);
+      datagram.writeUInt16LE(2, layout.OFFSET_UDP_PAYLOAD_FAMILY); // AF_INET
+      datagram.write('photos:1|c', layout.SIZE_UDP_PAYLOAD);
+      put(to, { kind: layout.SAMPLE_UDP, direction: layout.DIRECTION_EGRESS, connection: 0, atNs: atNs + 3n * MS + 3000n, ...WEB, position: 0n, length: 9000n, payload: datagram });
       streams.said(to, 902, 'egress', '*2\r\n$3\r\nGET\r\n$1\r\na\r\n', atNs + 4n * MS);
       streams.said(to, 902, 'ingress', '$1\r\nb\r\n', atNs + 5n * MS);
       streams.said(to, 901, 'egress', 'HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n', atNs + 6n * MS);
@@ -88,6 +94,7 @@ describe('session index', () => {
     ok(expected.some((each) => each.prologues.length > 0), 'no session with a prologue to compare');
     ok(expected.some((each) => each.certificate.lost.length > 0), 'no session with a loss to compare');
     ok(expected.some((each) => each.told !== undefined && each.traceHeader !== undefined), 'no session that was told anything');
+    ok(expected.some(({ datagrams }) => datagrams?.[0]?.length === 9000), 'no session that sent a datagram');
     deepEqual([...made.list()].map((row) => sessionJson(made.load(row))), expected.map(sessionJson));
     deepEqual(
       [...made.list()].map((row) => made.line(row)),

@@ -1,0 +1,86 @@
+/**
+ * What a session's threads sent by UDP (koala's SendUDP): statistics, logs, whatever has no answer that is waited for. Names (DNS) are
+ * told elsewhere, and QUIC is a connection. Tied as a call is when it begins; nothing looks back at them.
+ */
+import { endpointText } from '../connections/endpoint.ts';
+import type { LossLedger } from '../connections/loss.ts';
+import type { Contexts } from '../contexts/contexts.ts';
+import { attributionOf, evidenceOf } from '../contexts/tie.ts';
+import type { Attribution, Certainty, Tie } from '../contexts/tie.ts';
+import type { UdpEvent } from '../events/event.ts';
+import { isDns } from './names.ts';
+import type { OpenSession } from './open-session.ts';
+import { jobFacts } from './owner.ts';
+import { QUIC_PORT } from './processes.ts';
+import type { Processes } from './processes.ts';
+
+/** Kept of one session. More are only counted, as all are (`unseen`: `udp`). */
+const maxDatagrams = 10_000;
+const maxDatagramBytes = 16 << 20;
+const NONE: readonly Datagram[] = [];
+
+export interface Datagram {
+  /** "IP:PORT". */
+  readonly to: string;
+  /** Unix µs. */
+  readonly atUs: number;
+  readonly tid: number;
+  readonly goroutine?: number;
+  /** Its whole size, where `bytes` are only its beginning. */
+  readonly length?: number;
+  readonly bytes: Uint8Array;
+  readonly attribution: Attribution;
+  readonly certainty: Certainty;
+  readonly afterResponse?: true;
+}
+
+/** One that was sent for a session that goes on. */
+export interface SentDatagram {
+  readonly tie: Tie<OpenSession>;
+  /** Number of the event. */
+  readonly seq: number;
+  readonly facts: Omit<Datagram, 'attribution' | 'certainty' | 'afterResponse'>;
+}
+
+/** Whom `tid` works for at this moment, as a call's tie would be found. */
+export function tieAtHand(contexts: Contexts<OpenSession>, processes: Processes, tid: number, tgid: number): Tie<OpenSession> | undefined {
+  const own = contexts.own(tid, tgid);
+  const { actor } = own;
+  const tie = contexts.tie(actor, processes.of(tgid).only, actor !== own);
+  return tie?.job.gone === true ? undefined : tie;
+}
+
+/** `event` is an action of the session that its thread works for, if it works for one. `thread`, `goroutine`: as a piece has them. */
+export function keepDatagram(event: UdpEvent & { readonly thread?: number; readonly goroutine?: number }, seq: number, contexts: Contexts<OpenSession>, processes: Processes): void {
+  if (event.direction !== 'egress' || isDns(event) || event.remote.port === QUIC_PORT || processes.of(event.tgid).held.empty) return;
+  const tie = tieAtHand(contexts, processes, event.tid, event.tgid);
+  if (tie === undefined) return;
+  const { job } = tie;
+  const kept = (job.datagrams ??= []);
+  if (kept.length >= maxDatagrams || job.datagramBytes + event.bytes.length > maxDatagramBytes) return;
+  job.datagramBytes += event.bytes.length;
+  const { atUs, length, goroutine } = event;
+  kept.push({
+    tie, seq,
+    facts: {
+      to: endpointText(event.remote), atUs, tid: event.thread ?? event.tid, ...(goroutine === undefined ? {} : { goroutine }),
+      ...(length > event.bytes.length ? { length } : {}), bytes: event.bytes,
+    },
+  });
+}
+
+/** Copies bytes out of the recording's blocks. */
+export function ownDatagrams(session: OpenSession, copy: (bytes: Uint8Array) => Uint8Array): void {
+  session.datagrams = session.datagrams?.map((sent) => ({ ...sent, facts: { ...sent.facts, bytes: copy(sent.facts.bytes) } }));
+}
+
+/** Those whose tie holds by what is known in the end. */
+export function datagramsOf(session: OpenSession, ledger: LossLedger): readonly Datagram[] {
+  if (session.datagrams === undefined) return NONE;
+  const job = jobFacts(session, ledger);
+  const { talk } = session;
+  return session.datagrams.filter(({ tie }) => evidenceOf(tie) !== undefined).map(({ tie, seq, facts }) => {
+    const afterResponse = talk.responded && seq > talk.answerSeq;
+    return { ...facts, ...attributionOf(tie, { byOneThread: true, afterResponse }, job), ...(afterResponse ? { afterResponse } : {}) };
+  });
+}

@@ -1,0 +1,74 @@
+/** What a real service sends by UDP while it works for its requests. */
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { join } from 'node:path';
+import { exported, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
+import { Clients } from './services/client.ts';
+import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
+import { ridMaker } from './services/rid.ts';
+
+/** A thread for each connection; every request is counted by a datagram that names it, and one that is larger than what is kept. */
+const SERVICE = `
+import http.server, os, socket
+statsd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+class Handler(http.server.BaseHTTPRequestHandler):
+  protocol_version = 'HTTP/1.1'
+  def do_GET(self):
+    statsd.sendto(b'requests.%s:1|c' % self.path[1:].encode(), ('127.0.0.1', int(os.environ['STATSD'])))
+    statsd.sendto(self.path[1:].encode() + b'-' * 9000, ('127.0.0.1', int(os.environ['STATSD'])))
+    self.send_response(200); self.send_header('Content-Length', '2'); self.end_headers(); self.wfile.write(b'ok')
+  def log_message(self, *words): pass
+http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
+`;
+const COUNT = 40;
+
+describe('datagrams of a real service', function () {
+  this.timeout(120_000);
+  const folder = temporaryDir('datagrams');
+
+  before(async function () {
+    const reason = await whyNotRecordable();
+    if (reason === undefined) return;
+    console.log(`      skipped: ${reason}`);
+    this.skip();
+  });
+  after(() => removeDir(folder));
+
+  it('are each in the session of the request that it was sent for, as the server that they went to got them', async () => {
+    const heard: string[] = [];
+    const server = createSocket('udp4', (message) => heard.push(message.toString('latin1')));
+    await new Promise<void>((resolve) => { server.bind(0, '127.0.0.1', resolve); });
+    const to = `127.0.0.1:${server.address().port}`;
+    const port = await freePort();
+    const service = await Daemon.start({
+      name: 'counts', command: '/usr/bin/python3', dir: folder, args: ['-c', SERVICE], env: { PORT: String(port), STATSD: String(server.address().port) }, ready: () => accepts(port),
+    });
+    const dir = join(folder, 'rec');
+    const recorder = await Recorder.attach([service.pid], dir);
+    const clients = new Clients(port, 8, { keepAlive: true });
+    try {
+      const rid = ridMaker();
+      await clients.send(Array.from({ length: COUNT }, (_, n) => ({ rid: rid(n), target: `/${rid(n)}` })));
+      assert.deepEqual((await recorder.stop()).lost, { bytes: 0, byCause: {} });
+    } finally {
+      recorder.kill();
+      clients.close();
+      await service.stop();
+      server.close();
+    }
+    const { sessions } = await exported(dir);
+    assert.equal(sessions.length, COUNT);
+    const said: string[] = [];
+    for (const session of sessions) {
+      const { datagrams = [] } = session as typeof session & { datagrams?: readonly { to: string; text: string; length?: number }[] };
+      const target = /\/(\S+)/.exec((session.inbound.request[0] as { text: string }).text)?.[1] ?? '';
+      assert.deepEqual(datagrams.map(({ to: where, text, length }) => [where, text.slice(0, 60), length]), [
+        [to, `requests.${target}:1|c`, undefined], [to, `${target}${'-'.repeat(60)}`.slice(0, 60), target.length + 9000],
+      ]);
+      said.push(datagrams[0]!.text);
+    }
+    assert.deepEqual(said.sort(), heard.filter((one) => one.startsWith('requests.')).sort());
+    const shown = (await koalaOk(['show', dir, sessions[0]!.id])).join('\n');
+    assert.match(shown, new RegExp(`datagram ${to.replaceAll('.', '\\.')}`));
+  });
+});
