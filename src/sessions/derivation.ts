@@ -207,10 +207,11 @@ export class Derivation {
     return ownerOf(cutterOf(known).askingAt(position), this.#connections.ledger);
   }
 
-  #asGoroutine<E extends Event & { readonly connection: number }>(event: E): E {
-    if ('position' in event && event.direction === 'egress') {
-      const connection = this.#connections.get(event.connection);
-      if (connection !== undefined && event.position >= connection.egress.announced) this.#weaver.contexts.goroutines.sends(event.tgid, event.context, connection.ingress.account.next);
+  #asGoroutine<E extends Event>(event: E): E {
+    const given: Event = event;
+    if ('position' in given && given.direction === 'egress') {
+      const connection = this.#connections.get(given.connection);
+      if (connection !== undefined && given.position >= connection.egress.announced) this.#weaver.contexts.goroutines.sends(event.tgid, event.context, connection.ingress.account.next);
     }
     const { number, id } = this.#weaver.contexts.goroutines.standing(event.tgid, event.context);
     return { ...event, thread: event.tid, tid: number, goroutine: id };
