@@ -42,7 +42,7 @@ interface Row {
 
 const STACKS: Readonly<Record<string, Row>> = {
   'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack, equal: 'bytes' },
-  'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack, equal: 'alone' },
+  'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack('psycopg'), equal: 'alone' },
   'php-fpm with MariaDB by mysqlnd, prepared and not': { build: phpBuild, start: phpStack, equal: 'alone' },
   'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack, equal: 'asked' },
 };

@@ -20,7 +20,8 @@ const RUNS = [1, 8, 8] as const;
 
 const STACKS: Readonly<Record<string, { build(): Built; start(dir: string): Promise<Stack> }>> = {
   'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack },
-  'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack },
+  'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack('psycopg') },
+  'gunicorn threads with psycopg2, and Redis': { build: pythonBuild, start: pythonStack('psycopg2') },
   'Go net/http with pgx': { build: goBuild, start: goStack },
   'php-fpm with MariaDB by mysqlnd, prepared and not': { build: phpBuild, start: phpStack },
   'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack },

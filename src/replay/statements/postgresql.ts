@@ -25,6 +25,8 @@ type Step =
   | { readonly type: 'C' | 'S' | 'H' };
 
 const EMPTY = new Uint8Array(0);
+/** A message's type and length. */
+const MESSAGE_HEAD = 5;
 const int16 = (value: number): Buffer => { const out = Buffer.alloc(2); out.writeInt16BE(value); return out; };
 const int32 = (value: number): Buffer => { const out = Buffer.alloc(4); out.writeInt32BE(value); return out; };
 const text = (value: string): Buffer => Buffer.from(`${value}\0`);
@@ -92,6 +94,25 @@ class Names {
     }
   }
 
+  /**
+   * A simple query without the Closes before it, and how many these are: no Sync ends them, so they are of its request. pgjdbc says
+   * them of statements that were garbage-collected, when it next has something to ask.
+   */
+  afterCloses(request: Uint8Array): { readonly query: Uint8Array; readonly closes: number } {
+    const closes: Message[] = [];
+    let at = 0;
+    for (const one of readMessages(request, 'client')) {
+      if (one.type !== 'C' || one.missing > 0) {
+        if (one.type !== 'Q') break;
+        for (const close of closes) this.#step(close, new Map());
+        return { query: request.subarray(at), closes: closes.length };
+      }
+      closes.push(one);
+      at += MESSAGE_HEAD + one.body.length;
+    }
+    return { query: request, closes: 0 };
+  }
+
   /** `DEALLOCATE name`, `DEALLOCATE ALL`: true where the request is one. */
   deallocates(request: Uint8Array): boolean {
     const sql = request[0] === 0x51 ? new Fields(request.subarray(5)).text() : '';
@@ -125,6 +146,16 @@ const isNothing = (sql: string): boolean => /^[\s;]*$/.test(sql);
 const asksForLife = (steps: readonly Step[]): boolean => executes(steps) && steps.every((step) => step.type !== 'B' || isNothing(step.statement.sql));
 const isEmptyQuery = (request: Uint8Array): boolean => request[0] === 0x51 && isNothing(new Fields(request.subarray(5)).text());
 
+/** An answer without the CloseCompletes that it begins with, at most so many. */
+function withoutCloses(response: Uint8Array, closes: number): Uint8Array {
+  let at = 0;
+  for (const { type } of readMessages(response, 'server')) {
+    if (type !== '3' || at === closes * MESSAGE_HEAD) break;
+    at += MESSAGE_HEAD;
+  }
+  return response.subarray(at);
+}
+
 /** Messages that the server sends unasked, in the middle of anything. */
 const UNASKED = new Set(['N', 'A', 'S']);
 
@@ -140,7 +171,9 @@ export class RecordedPostgresql implements RecordedStatements {
     }));
   }
 
-  read(talk: Pair): Pair | undefined {
+  read(whole: Pair): Pair | undefined {
+    const { query, closes } = this.#names.afterCloses(whole.request);
+    const talk = closes === 0 ? whole : { request: query, response: withoutCloses(whole.response, closes) };
     if (this.#names.deallocates(talk.request) || isEmptyQuery(talk.request)) return undefined;
     const steps = this.#names.steps(talk.request);
     if (steps === undefined || steps.length === 0) return talk;
@@ -211,6 +244,15 @@ export class LivePostgresql implements LiveStatements {
   }
 
   read(request: Uint8Array): Said {
+    const { query, closes } = this.#names.afterCloses(request);
+    if (closes === 0) return this.#read(request);
+    const closed = Buffer.concat(Array.from({ length: closes }, () => message('3', EMPTY)));
+    const said = this.#read(query);
+    if ('settled' in said) return { settled: Buffer.concat([closed, said.settled]) };
+    return { plain: said.plain, tell: (answer, missed) => Buffer.concat([closed, said.tell(answer, missed)]) };
+  }
+
+  #read(request: Uint8Array): Said {
     if (this.#names.deallocates(request)) return { settled: Buffer.concat([message('C', text('DEALLOCATE')), message('Z', this.#status)]) };
     if (isEmptyQuery(request)) return { settled: Buffer.concat([message('I', EMPTY), message('Z', this.#status)]) };
     const steps = this.#names.steps(request);

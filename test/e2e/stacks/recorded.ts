@@ -7,7 +7,7 @@ import { ridMaker } from '../services/rid.ts';
 import { logins, request, type Stack } from './stack.ts';
 
 /** After the logins. */
-export const REQUESTS = 120;
+export const REQUESTS = 240;
 
 /** A JVM takes its time on a busy machine. */
 const READY_MS = 120_000;

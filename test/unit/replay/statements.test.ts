@@ -80,6 +80,26 @@ describe('prepared statements of PostgreSQL', () => {
     assert.deepEqual(Buffer.from(lost.plain), join(bind('mine'), execute, sync), 'a name that means nothing any more is handed on as it is');
   });
 
+  it('that are closed right before a simple query leave that query as it is', () => {
+    const begin = pg('Q', text('BEGIN'));
+    const begun = join(pg('C', text('BEGIN')), pg('Z', Buffer.from('T')));
+    const closing = join(pg('C', text('Ss1')), pg('C', text('Ss2')), begin);
+    const closed = join(pg('3', EMPTY), pg('3', EMPTY), begun);
+    const recorded = recordedStatements('postgresql')!;
+    recorded.read(prepare);
+    const read = recorded.read({ request: closing, response: closed })!;
+    assert.deepEqual([Buffer.from(read.request), Buffer.from(read.response)], [begin, begun]);
+    assert.equal(recorded.read(use)?.request, use.request, 'its name means nothing any more');
+
+    const live = liveStatements('postgresql', catalogue())!;
+    live.read(join(parse('s1'), describeIt('S', 's1'), sync));
+    const said = call(live.read(closing));
+    assert.deepEqual([Buffer.from(said.plain), Buffer.from(said.tell(begun, false))], [begin, closed]);
+    const gone = live.read(join(pg('C', text('Ss1')), pg('Q', text('DEALLOCATE ALL'))));
+    assert.ok('settled' in gone && types(gone.settled) === '3CZ');
+    assert.deepEqual(call(live.read(join(bind('s1'), execute, sync))).plain, join(bind('s1'), execute, sync));
+  });
+
   it('that were never recorded are prepared with as many parameters as their text has, of unknown type', () => {
     const said = liveStatements('postgresql', catalogue())!.read(join(parse('x', "select '$3', $2, $1"), describeIt('S', 'x'), sync));
     assert.ok('settled' in said);

@@ -1,15 +1,15 @@
-"""The shop on Python: psycopg 3 from a pool, statements prepared from the second use on, redis-py, requests. Under gunicorn's threads."""
+"""The shop on Python: a pool of PostgreSQL connections (database.py), redis-py, requests. Under gunicorn's threads."""
 import hashlib
 import hmac
 import os
 import threading
 
 import flask
-import psycopg_pool
 import redis
 import requests
 import requests.adapters
-from psycopg.rows import dict_row
+
+import database
 
 app = flask.Flask(__name__)
 CHANGES = [None, "rename", "add", "drop", "parameter", "reorder", "twice", "status", None, None]
@@ -19,13 +19,7 @@ cache = redis.Redis(host="127.0.0.1", port=int(os.environ["SHOP_REDIS_PORT"]), c
 local = threading.local()
 
 
-def prepare_soon(connection):
-    connection.prepare_threshold = 2
-    connection.autocommit = True
-
-
-sql = psycopg_pool.ConnectionPool(os.environ["SHOP_PG"], min_size=8, max_size=8, configure=prepare_soon, kwargs={"row_factory": dict_row})
-sql.wait()
+sql = database.pool(os.environ["SHOP_DRIVER"], os.environ["SHOP_PG"])
 with sql.connection() as first:
     first.execute("select 1 as ready")
 cache.ping()
