@@ -28,7 +28,7 @@ interface Scenario {
   readonly name: string;
   /** Why it can't be run here. */
   readonly whyNot?: () => string | undefined;
-  /** Its calls repeat the id, and content is to find them by it: 99 of 100, rightly. */
+  /** Its calls repeat the id, and content is to find them by it, where nothing else does: 99 of 100, rightly. */
   readonly byContent?: true;
   readonly make: () => Promise<Service>;
   /** Every connection is older than the recorder. */
@@ -78,7 +78,7 @@ const SCENARIOS: readonly Scenario[] = [
     .flatMap(([kind, what]) => [16, 64].map((clients): Scenario => ({ name: `${what}, with ${clients} clients`, make: () => loop(kind), whyNot: () => whyNotLoop(kind), byContent: true, clients }))),
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID] },
   java('servlet', 'whose servlet thread calls by JDBC, HttpURLConnection and Jedis', { threadPerRequest: true }),
-  java('threads', 'whose handlers start a thread for each call', { everyCall: 'likely' }),
+  java('threads', 'whose handlers start a thread for each call', { byContent: true }),
   java('executor', 'whose handlers hand their calls to four threads that they share', { byContent: true }),
   java('virtual', 'on virtual threads, whose handlers start one more for each call', { byContent: true }),
   java('http-client', 'that calls by java.net.http.HttpClient', { byContent: true }),
