@@ -218,7 +218,9 @@ export class SessionIndex {
   line(row: ListedSession): object {
     const { summaryText: text, statusText: status, tls } = row;
     const said = sessionRowJson(this.#read(row, undefined), { text, ...(status === undefined ? {} : { status }) });
-    return tls ? { ...said, tls } : said;
+    // Its digests are in the row; the ids themselves in what was said.
+    const trace = row.trace.some((digest) => digest !== 0) ? traceOf(this.load(row)) : undefined;
+    return { ...said, ...(trace === undefined ? {} : { trace }), ...(tls ? { tls } : {}) };
   }
 
   /** The session with its bytes, as it was derived. */

@@ -45,6 +45,13 @@ describe('--trace', function () {
     assert.deepEqual(jsonLines(koala(['export', dir, '--format', 'json', '--grep', 'none']).stdout).map((one) => 'trace' in one), [false]);
   });
 
+  it('stands in each row of ls --json, as in the session, and in none of a session without', () => {
+    const traces = (args: readonly string[]): unknown[] => jsonLines(koala(args).stdout).map((one) => [one['id'], one['trace']]).sort();
+    const listed = traces(['ls', dir, '--json']);
+    assert.deepEqual(listed, traces(['export', dir, '--format', 'json']));
+    assert.ok(listed.some((one) => (one as unknown[])[1] === undefined) && listed.some((one) => (one as unknown[])[1] !== undefined));
+  });
+
   it('shows the trace as a tree, and says where there is none, or both it and a session were asked for', () => {
     const shown = koala(['show', dir, '--trace', TRACE]);
     assert.equal(shown.status, 0, shown.stderr);
