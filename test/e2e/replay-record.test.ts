@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { sessionJson } from '../../src/sessions/json.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
-import { allSaid, lessProven, withoutEvidence } from './replay/fixed-point.ts';
+import { allSaid, lessProven, withoutEvidence, type Said } from './replay/fixed-point.ts';
 import { cannotReplay, planned, planRequest, PORT, processesWith, SERVICE, THREADS, type Step } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
@@ -70,10 +70,16 @@ async function proveFixedPoint(dir: string, concurrency: number, command: readon
   }
   const proven = one.filter(({ calls }) => calls.some(({ certainty }) => certainty === 'proven'));
   assert.ok(proven.length >= one.length - EARLY, `${proven.length} of ${one.length} originals have proven calls`);
-  const second = await replayed(again, ['--concurrency', String(concurrency)], command);
+  const third = `${again}-again`;
+  const second = await replayed(again, ['--concurrency', String(concurrency), ...(concurrency === 1 ? ['--record', third] : [])], command);
   assert.ok(second.same >= originals.length - (handsOver ? EARLY : 0), `${second.same} of ${originals.length} were played again`);
   assert.equal(second.same + second.skipped, originals.length);
-  assert.equal(second.recording, undefined);
+  assert.equal(second.recording?.dir, concurrency === 1 ? third : undefined);
+  // Both played one at a time: nothing overlapped in either, so each call is tied by the same evidence, and as surely.
+  if (concurrency === 1) {
+    const timeless = (one: Said): Said => ({ ...one, startedAt: '' });
+    assert.deepEqual(allSaid((await exported(third)).sessions, own).map(timeless), other.map(timeless));
+  }
 }
 
 /** Answers each request with a number that grows, as long as the last one; the one for /the-same always with the same. */
