@@ -35,6 +35,8 @@ export class Connection {
   guessed = false;
   /** Framing has followed it: in spite of a lost open it is known who asks and who answers. */
   framed = false;
+  /** It carries several calls at a time, and is cut into them. */
+  multiplexed = false;
   /** Inbound: the work that its last request is, as whoever ties it has it, and the thread that read it. */
   work: { readonly answered: boolean } | undefined;
   readerTid = 0;

@@ -96,7 +96,7 @@ export class Egress {
     const call = this.#callOf(event);
     if (call === undefined) {
       this.#stands(event.position, event.atUs, event.tid);
-      this.#sink.began('egress', event.position, event.atUs, event.tid, event.tgid);
+      this.#sink.began('egress', event.position, event.atUs, event.tid, event.tgid, event.kind === 'data' ? event.bytes : undefined);
     }
     this.#announce(event.position + event.length);
     if (call === undefined && event.kind === 'data' && event.bytes.length >= event.length && event.position === this.account.next) {

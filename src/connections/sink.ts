@@ -21,9 +21,10 @@ export interface Naming {
 export interface StreamSink {
   /**
    * A system call of `tid` begins to move bytes at `position`: told at once. Its pieces may come later (egress waits until it
-   * is known how much the kernel took), or never. `tid` 0: seen in packets before the call that sent them.
+   * is known how much the kernel took), or never. `tid` 0: seen in packets before the call that sent them. `peek`: what was handed
+   * over, where that is known already; the kernel may take less. Borrowed.
    */
-  began(direction: Direction, position: number, atUs: number, tid: number, tgid: number): void;
+  began(direction: Direction, position: number, atUs: number, tid: number, tgid: number, peek?: Uint8Array): void;
   /** The sink owns `piece` from now on, and may merge it with the one before. */
   piece(direction: Direction, piece: Piece): void;
   /** Egress pieces that were delivered did not happen from `position` on. */

@@ -196,7 +196,7 @@ export class Content<J extends Past> implements Hindsight<J> {
 
   #wordsIn(talk: OpenTalk, part: 'request' | 'response'): Set<string> {
     const side = part === 'request' ? 'client' : 'server';
-    return wordsOf(this.#hide(legible(talk.protocol?.name ?? 'unknown', side, talk[part].head(maxBytes))));
+    return wordsOf(this.#hide(legible(talk.protocol?.name ?? 'unknown', side, talk[part].head(maxBytes), talk.fields?.[part])));
   }
 }
 

@@ -9,6 +9,8 @@ export interface CallFacts {
   readonly byOneThread: boolean;
   /** It began after the session's response was out. */
   readonly afterResponse: boolean;
+  /** Its connection carries several calls at a time: whoever writes on it may write for others. */
+  readonly multiplexed?: true;
 }
 
 /** What is known of the session by then. */

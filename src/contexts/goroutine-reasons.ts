@@ -24,6 +24,7 @@ export function goroutineReasons<J extends Job>({ context, alternatives }: Tie<J
   else if (!call.byOneThread) against.push('call-by-several');
   if (job.pipelined) against.push('pipelined');
   if (call.afterResponse) against.push('after-response');
+  if (call.multiplexed === true) against.push('multiplexed');
   if (job.lossy) against.push(more.paused ? 'recorder-away' : 'events-lost');
   if (alternatives.length > 0) against.push('alternatives');
   return { for: support, against };

@@ -16,6 +16,8 @@ export interface Heritage<J extends Job> {
 
 /** Of one that `by` began: at this moment (`began`), or some time before it is met now. Undefined: nothing. */
 export function heritageOf<J extends Job>({ role, kind }: Goroutine, by: Context<J>, began: boolean): Heritage<J> | undefined {
+  // What a loop read last is not what it begins others for: one that reads a connection of several calls may have read on.
+  if (by.loop) return undefined;
   const { reading, heritage } = by;
   const job = reading ?? (heritage?.over === false ? heritage.job : undefined);
   if (job === undefined || role !== 'other') return undefined;

@@ -19,11 +19,11 @@ export type Support =
 
 export type Doubt =
   | 'never-proven' | 'queue-may-write' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
-  | 'may-serve-several' | 'begun-unseen' | 'kind-unknown' | 'name-shared' | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'alternatives';
+  | 'may-serve-several' | 'begun-unseen' | 'kind-unknown' | 'name-shared' | 'starter-unsure' | 'starts-unknown' | 'pipelined' | 'request-by-several' | 'call-by-several' | 'open-lost' | 'after-response' | 'multiplexed' | 'alternatives';
 
 /** Why a call has no tie. */
 export type WhyNot =
-  | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read'
+  | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
   | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'pattern-unsure' | 'unlike-alone' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
   | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
 
@@ -96,6 +96,7 @@ function doubtsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, mo
   else if ((byThread || byName) && !call.byOneThread) found.push('call-by-several');
   if (job.pipelined) found.push('pipelined');
   if (call.afterResponse) found.push('after-response');
+  if (call.multiplexed === true) found.push('multiplexed');
   if (job.lossy) found.push(more.paused ? 'recorder-away' : 'events-lost');
   if (tie.alternatives.length > 0) found.push('alternatives');
   return found;
@@ -121,6 +122,7 @@ function bornDoubts<J extends Job>(tie: Tie<J>, birth: Birth<J>, call: CallFacts
     ...(tie.context.loops ? [tie.context.loop ? 'event-loop' as const : 'holds-several' as const] : []),
     ...(more.openLost ? ['open-lost' as const] : call.byOneThread ? [] : ['call-by-several' as const]),
     ...(call.afterResponse ? ['after-response' as const] : []),
+    ...(call.multiplexed === true ? ['multiplexed' as const] : []),
     ...(tie.alternatives.length > 0 ? ['alternatives' as const] : []),
   ];
 }

@@ -36,5 +36,5 @@ export function evidenceOf<J extends Job>(tie: Tie<J>, early = false): Ground | 
 /** Of a tie that holds. */
 export function attributionOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, early = false): { attribution: Attribution; certainty: Certainty } {
   const { attribution, proves } = evidenceOf(tie, early) ?? tie.evidence;
-  return { attribution, certainty: tie.alternatives.length === 0 && proves(tie.context, call, job, tie) ? 'proven' : 'likely' };
+  return { attribution, certainty: tie.alternatives.length === 0 && call.multiplexed !== true && proves(tie.context, call, job, tie) ? 'proven' : 'likely' };
 }

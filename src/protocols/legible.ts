@@ -4,6 +4,8 @@
  */
 import { latin1Text } from './ascii.ts';
 import { readPairs, readStreams } from './fastcgi-records.ts';
+import type { Field } from './hpack.ts';
+import { bodyOf } from './http2-message.ts';
 import { readRequest, readResponse } from './http-message.ts';
 import type { HttpMessage } from './http-message.ts';
 import { Fields, readMessages } from './postgresql-messages.ts';
@@ -19,11 +21,12 @@ const IDLE = new Set([
   'user-agent', 'vary', 'via', 'x-powered-by',
 ]);
 
-/** `bytes`: the first of the message. Empty where nothing can be read (TLS). */
-export function legible(protocol: ProtocolName, side: Side, bytes: Uint8Array): string {
+/** `bytes`: the first of the message; `fields`: its header fields, where they don't tell them. Empty where nothing can be read (TLS). */
+export function legible(protocol: ProtocolName, side: Side, bytes: Uint8Array, fields?: readonly Field[]): string {
   if (bytes.length === 0) return '';
   switch (protocol) {
-    case 'tls': case 'http2': return '';
+    case 'tls': return '';
+    case 'http2': return fields === undefined ? '' : ofHttp2(fields, bytes);
     case 'http': return ofHttp(side === 'client' ? readRequest(bytes, maxDecodedBytes) : readResponse(bytes, false, maxDecodedBytes)) ?? latin1Text(bytes);
     case 'redis': return latin1Text(bytes).replace(/[$*:%~>]\d+\r\n/g, (head) => (head[0] === ':' ? ` ${head}` : ' '));
     case 'postgresql': return ofPostgresql(side, bytes);
@@ -32,12 +35,19 @@ export function legible(protocol: ProtocolName, side: Side, bytes: Uint8Array): 
   }
 }
 
+const unescaped = (target: string): string => target.replace(/%[0-9a-f]{2}/gi, (escaped) => String.fromCharCode(parseInt(escaped.slice(1), 16)));
+
 function ofHttp(message: HttpMessage | undefined): string | undefined {
   if (message === undefined) return undefined;
   const fields = message.headers.filter(([name]) => !IDLE.has(name)).map(([, value]) => value);
   // What a response begins with is its status.
-  const target = message.start[0].startsWith('HTTP/') ? '' : message.start[1].replace(/%[0-9a-f]{2}/gi, (escaped) => String.fromCharCode(parseInt(escaped.slice(1), 16)));
+  const target = message.start[0].startsWith('HTTP/') ? '' : unescaped(message.start[1]);
   return [target, ...fields, latin1Text(message.body)].join('\n');
+}
+
+function ofHttp2(fields: readonly Field[], bytes: Uint8Array): string {
+  const said = fields.filter(([name]) => !IDLE.has(name) && (name === ':path' || !name.startsWith(':'))).map(([name, value]) => (name === ':path' ? unescaped(value) : value));
+  return [...said, latin1Text(bodyOf(bytes))].join('\n');
 }
 
 function ofFastcgi(side: Side, bytes: Uint8Array): string {

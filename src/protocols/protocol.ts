@@ -2,6 +2,9 @@
  * What a protocol is to the rest: a way to recognise it, a framer that finds where messages begin and end, and a summary.
  * One protocol, one file. Everything works without any (`unknown`): then the turn of direction cuts, and bytes are bytes.
  */
+import type { Field } from './hpack-tables.ts';
+import type { Splitter } from './splitter.ts';
+
 export type ProtocolName = 'http' | 'http2' | 'tls' | 'redis' | 'postgresql' | 'mysql' | 'fastcgi' | 'unknown' | (string & {});
 
 /** Client: the side that connected. Server: the side that accepted. */
@@ -55,6 +58,13 @@ export interface Turns {
 
 export type Recognition = 'yes' | 'no' | 'more';
 
+/** Header fields of both sides, as a splitter read them. */
+export interface Fields {
+  readonly request: readonly Field[];
+  readonly response: readonly Field[];
+  readonly unknown?: string;
+}
+
 export interface Summary {
   /** One line without line breaks: `GET /orders/7`, `SELECT 1`, `GET user:7`. At most 200 characters. */
   readonly text: string;
@@ -69,8 +79,10 @@ export interface Protocol {
   framer(): Framer;
   /** Where it is opaque, but tells from outside who asks. */
   turns?(): Turns;
-  /** From the whole bytes of one talk (may be truncated or have holes cut out). */
-  summarise(request: Uint8Array, response: Uint8Array): Summary;
+  /** Of a protocol that carries several calls at a time, instead of a framer. `client`: the first bytes of that side. */
+  splitter?(client: Uint8Array): Splitter;
+  /** From the whole bytes of one talk (may be truncated or have holes cut out), and its header fields where these don't tell them. */
+  summarise(request: Uint8Array, response: Uint8Array, fields?: Fields): Summary;
   /** `tls` only: the server name asked for. */
   serverName?(client: Uint8Array): string | undefined;
 }

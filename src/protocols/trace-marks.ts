@@ -5,6 +5,7 @@
  */
 import { latin1, latin1Text } from './ascii.ts';
 import { readPairs, readStreams } from './fastcgi-records.ts';
+import type { Field } from './hpack.ts';
 import { COLON, isBlank, LF, trimCr } from './http-syntax.ts';
 import type { ProtocolName } from './protocol.ts';
 
@@ -105,10 +106,18 @@ interface Message {
   tail(max: number): Uint8Array;
 }
 
-export function traceMarks(protocol: ProtocolName, request: Message): TraceMarks {
+/** `fields`: the request's header fields, where its bytes don't tell them. */
+export function traceMarks(protocol: ProtocolName, request: Message, fields?: readonly Field[]): TraceMarks {
+  if (fields !== undefined) return ofFields(fields);
   if (protocol === 'http') return ofHead(request.head(maxMarkedBytes));
   if (SQL.has(protocol)) return ofSql(request.head(maxMarkedBytes)) ?? ofSql(request.tail(maxMarkedBytes)) ?? NO_MARKS;
   return protocol === 'fastcgi' ? ofParams(request.head(maxMarkedBytes)) : NO_MARKS;
+}
+
+function ofFields(fields: readonly Field[]): TraceMarks {
+  let found: Found | undefined;
+  for (const [name, value] of fields) READERS.get(name)?.(value.trim(), (found ??= { ids: [] }));
+  return found ?? NO_MARKS;
 }
 
 /** The header fields up to the empty line. Any that can't be read is passed over. */

@@ -17,6 +17,9 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
   if (tls !== undefined || outbound.some(({ connection }) => connection.protocol === 'tls')) {
     return `TLS inside${tls?.detail === undefined ? '' : ` (${tls.detail})`}, which cannot be read yet`;
   }
+  if (inbound.connection.protocol === 'http2') return 'its request is HTTP/2, which cannot be played yet';
+  const streams = outbound.find(({ connection }) => connection.protocol === 'http2');
+  if (streams !== undefined) return `it calls ${streams.connection.remote} over HTTP/2, which cannot be played yet`;
   const unix = outbound.filter(({ connection }) => connection.remote.startsWith('unix:'));
   const nowhere = unix.find(({ connection }) => socketPath(connection.remote) === undefined);
   if (nowhere !== undefined) return `it calls ${nowhere.connection.remote}; only unix sockets with an absolute path can be played`;

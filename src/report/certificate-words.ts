@@ -28,7 +28,7 @@ function unseenWords({ kind, count, detail }: Unseen): string {
   const connections = counted(count, 'connection');
   switch (kind) {
     case 'tls': return `${connections} of it spoke TLS, whose plain text was not seen${of}`;
-    case 'http2': return `${connections} of it spoke HTTP/2, whose requests are not told apart yet${of}`;
+    case 'http2': return `${connections} of it spoke HTTP/2 that could not be cut into its streams, or whose header fields could not be read${of}`;
     case 'udp': return `its process sent or received ${counted(count, 'datagram')} before it had answered: whose they were is not known${of}`;
     case 'quic': return `its process sent or received ${counted(count, 'QUIC datagram')} before it had answered: whose they were is not known${of}`;
     case 'helper': return `its process sent ${counted(count, 'helper datagram')} before it had answered that had no effect${of}: what they meant to say is not known`;

@@ -1,7 +1,9 @@
 /** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
+import { isGrpc } from '../protocols/http2.ts';
 import { protocolNamed } from '../protocols/index.ts';
 import type { Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
 import { lostWords } from './certificate-words.ts';
+import { http2Lines } from './http2-lines.ts';
 import { counted, duration, hexdump, localTime, oneLine, readableText, size, textLines } from './text.ts';
 
 /** How lines are painted; identity functions for plain text. */
@@ -30,13 +32,13 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
 
   // The caller's turn, then what it caused, each in its own block by the time it began, then the answer.
   const turns: { atUs: number; lines: Iterable<string>; answer?: true }[] = [
-    { atUs: session.startedAtUs, lines: side(inbound.request, 'client', me, true, session, paint) },
+    { atUs: session.startedAtUs, lines: side(inbound, 'request', 'client', me, session, paint) },
     ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
   ];
   for (const told of session.told ?? []) turns.push({ atUs: told.atUs, lines: toldLines(told, session, paint) });
   for (const datagram of session.datagrams ?? []) turns.push({ atUs: datagram.atUs, lines: datagramLines(datagram, session, paint) });
   if (inbound.response.length > 0) {
-    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound.response, me, 'client', false, session, paint), answer: true });
+    turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound, 'response', me, 'client', session, paint), answer: true });
   }
   turns.sort((left, right) => left.atUs - right.atUs);
   for (const [at, turn] of turns.entries()) {
@@ -83,8 +85,8 @@ function* call(talk: OutboundTalk, session: Session, me: string, paint: Paint): 
   if (talk.alternatives !== undefined && talk.alternatives.length > 0) marks.push(`or of ${talk.alternatives.join(', ')}`);
   yield '';
   yield `  ${paint.bold(`call ${connection.remote}`)}  ${oneLine(text)}${status === undefined ? '' : `  ${oneLine(status)}`}  ${paint.dim(`[${marks.join('; ')}; ${connection.protocol}, connection ${connection.id}]`)}`;
-  for (const line of side(talk.request, me, connection.remote, true, session, paint)) yield `  ${line}`;
-  for (const line of side(talk.response, connection.remote, me, false, session, paint)) yield `  ${line}`;
+  for (const line of side(talk, 'request', me, connection.remote, session, paint)) yield `  ${line}`;
+  for (const line of side(talk, 'response', connection.remote, me, session, paint)) yield `  ${line}`;
   if (talk.end !== undefined) yield `    ${endText(talk.end, talk)}`;
 }
 
@@ -106,8 +108,18 @@ function* datagramLines(datagram: Datagram, session: Session, paint: Paint): Gen
   if (length !== undefined) yield paint.dim(`    [the first ${size(bytes.length)} of ${size(length)}]`);
 }
 
-function* side(chunks: readonly Chunk[], from: string, to: string, asks: boolean, session: Session, paint: Paint): Generator<string> {
+function* side(talk: Talk, which: 'request' | 'response', from: string, to: string, session: Session, paint: Paint): Generator<string> {
+  const asks = which === 'request';
+  const chunks = talk[which];
   const arrow = asks ? paint.cyan : paint.green;
+  const [first] = chunks;
+  if (talk.fields !== undefined && first !== undefined) {
+    if (asks && from === 'client') yield '';
+    yield `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(`+${((first.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(first)}`)}`;
+    for (const line of http2Lines(talk.fields[which], talk.fields.unknown, isGrpc(talk.fields), wholeBytes(chunks))) yield `    ${line}`;
+    for (const chunk of chunks) if ('gap' in chunk) yield `    ${paint.red(`[${size(chunk.gap)} missing: ${chunk.cause}]`)}`;
+    return;
+  }
   let lastUs = -Infinity;
   let lastTid = -1;
   for (const part of joined(chunks)) {
@@ -152,9 +164,15 @@ function mixed(bytes: Uint8Array): string[] {
   return [...textLines(head), ...hexdump(bytes.subarray(end + 4))];
 }
 
+/** Up to what is missing. */
+function wholeBytes(chunks: readonly Chunk[]): Uint8Array {
+  const hole = chunks.findIndex((chunk) => 'gap' in chunk);
+  return Buffer.concat((hole < 0 ? chunks : chunks.slice(0, hole)).flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : [])));
+}
+
 function summary(talk: Talk): { text: string; status?: string } {
   const bytes = (chunks: readonly Chunk[]): Uint8Array => Buffer.concat(chunks.flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : [])));
-  return protocolNamed(talk.connection.protocol).summarise(bytes(talk.request), bytes(talk.response));
+  return protocolNamed(talk.connection.protocol).summarise(bytes(talk.request), bytes(talk.response), talk.fields);
 }
 
 function endText(end: TalkEnd, talk: Talk): string {

@@ -52,11 +52,12 @@ export function doubtWords(kind: Doubt, call: Call & Pick<OutboundTalk, 'attribu
     case 'name-shared': return 'under the same name a request was read while another one had no answer';
     case 'starter-unsure': return 'that whoever started it worked for this session is not proven itself';
     case 'starts-unknown': return 'too little was seen of what sessions here start to rule a pool out, or some of it lived on';
-    case 'pipelined': return 'requests were pipelined: the one ahead of it, or this one, had no answer when the next came';
+    case 'pipelined': return 'requests were pipelined or shared a connection: the one ahead of it, or this one, had no answer when the next came';
     case 'request-by-several': return `${threads(inbound.request)} read the request${seen(inbound.response) ? `, ${threads(inbound.response)} wrote the response` : ''}`;
     case 'call-by-several': return seen(call.response) ? `${wrote} wrote it, ${threads(call.response)} read its answer` : `${wrote} wrote it`;
     case 'open-lost': return 'the opening of its connection was lost: who took part is not known';
     case 'after-response': return 'it began after the response was out: it may be somebody else\'s work';
+    case 'multiplexed': return 'its connection carries several calls at a time: whoever writes on it may write for others';
     case 'alternatives': return 'another session may have made it as well';
   }
 }
@@ -81,6 +82,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'read-nothing': return `${wrote} had read nothing yet that it could follow from`;
     case 'slept': return `${wrote} did nothing for more than a millisecond after what it read last: a timer may have woken it`;
     case 'acted-before': return `${wrote} had done something else since what it read last`;
+    case 'written-together': return `${wrote} wrote it together with other calls of its connection, while several requests were at work`;
     case 'several-read': return `${wrote}, an event loop, had read for several sessions before it acted`;
     case 'read-unknown': return `what ${wrote} had read last was of no session that was open`;
     case 'named-by-several': return 'it carries a trace or request id that several sessions have which were open then';

@@ -57,7 +57,8 @@ export class AskedRuntimes {
 
   /** Of the call that `connection` carries from `position` on; undefined: the runtime doesn't tell. */
   of(connection: Connection, position: number, tgid: number): Asked | undefined {
-    if (!this.#notes.speaks(tgid)) return undefined;
+    // What is written on a connection of several calls, and when, is not the caller's to say.
+    if (connection.multiplexed || !this.#notes.speaks(tgid)) return undefined;
     const note = this.#notes.at(connection.open.socketInode, position, connection.ingress.account.next);
     if (note === undefined) return undefined;
     const { request, sure } = note;
@@ -84,6 +85,7 @@ export class AskedRuntimes {
   #sessionOf({ inode, read, nth }: Heard, tgid: number): { session: OpenSession | undefined; exact: boolean } {
     const connection = this.#connections.get(inode);
     if (connection === undefined) return { session: undefined, exact: true };
+    if (connection.multiplexed) return { session: undefined, exact: false };
     const last = connection.work as OpenSession | undefined;
     const known = read >= 0 && (connection.open.family !== 'unix' || connection.whole);
     if (!known) return { session: last === undefined || last.gone || last.answered ? undefined : last, exact: false };

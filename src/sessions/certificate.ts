@@ -8,7 +8,7 @@ import type { Certificate, LostBytes, Unseen } from './session.ts';
 import type { Spoken } from './spoken.ts';
 
 /** Protocols whose requests stand alone: what came before them on the connection changes nothing. */
-const STATELESS = new Set<string>(['http', 'fastcgi']);
+const STATELESS = new Set<string>(['http', 'fastcgi', 'http2']);
 const maxDetailChars = 200;
 
 /** `ended`: the recording ended before the session did. `prologues`: set-up talks of its connections. */
@@ -33,12 +33,11 @@ export function certify(
 }
 
 const COMPLETE: Certificate = Object.freeze({ state: 'complete', lost: Object.freeze([]), unseen: Object.freeze([]) });
-const OPAQUE = new Set<string>(['tls', 'http2']);
 
 /** Nearly every talk: whole, and nothing to say of it. */
 function isPlain(talk: Spoken): boolean {
   return !talk.request.holed && !talk.response.holed && talk.connection.whole && talk.unframed === undefined && !talk.doubtful
-    && (talk.protocol === undefined || !OPAQUE.has(talk.protocol.name));
+    && talk.fields?.unknown === undefined && (talk.protocol?.name !== 'tls' && (talk.framed || talk.protocol?.name !== 'http2'));
 }
 
 function nothingUnseen(session: OpenSession, ledger: LossLedger): boolean {
@@ -94,9 +93,10 @@ function isUnframed(talk: Spoken): boolean {
   return talk.unframed !== undefined || talk.doubtful;
 }
 
-/** HTTP/2 carries several requests at a time; it is not cut into them yet. */
+/** HTTP/2 that could not be cut into its streams, or whose header fields could not be read. */
 function multiplexedOf(talks: readonly Spoken[]): Unseen[] {
-  return oneOf('http2', talks.filter((talk) => talk.protocol?.name === 'http2'), (talk) => talk.connection.remote);
+  return oneOf('http2', talks.filter((talk) => talk.protocol?.name === 'http2' && (!talk.framed || talk.fields?.unknown !== undefined)),
+    (talk) => talk.fields?.unknown ?? talk.unframed ?? talk.connection.remote);
 }
 
 /** One line for the connections of these talks. */

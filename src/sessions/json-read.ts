@@ -5,6 +5,8 @@
 import { UserError } from '../errors.ts';
 import type { Cause } from '../events/event.ts';
 import type { Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { Field } from '../protocols/hpack.ts';
+import type { TalkFields } from '../talks/talk.ts';
 
 const FORMAT = /^koala-bpf\/session@(\d+)$/;
 const VERSION = 1;
@@ -126,8 +128,18 @@ function talkOf(place: Place, startedAtUs: number): Talk {
     connection: connectionOf(place.at('connection')),
     request: place.at('request').list((chunk) => chunkOf(chunk, startedAtUs)),
     response: place.at('response').list((chunk) => chunkOf(chunk, startedAtUs)),
+    ...(place.has('fields') ? { fields: fieldsOf(place.at('fields')) } : {}),
     ...(place.has('end') ? { end: endOf(place.at('end')) } : {}),
   };
+}
+
+function fieldsOf(place: Place): TalkFields {
+  const list = (key: string): Field[] => place.at(key).list((field) => {
+    const [name, value, ...more] = field.list((text) => text.string);
+    if (name === undefined || value === undefined || more.length > 0) throw field.wrong('a name and a value');
+    return [name, value];
+  });
+  return { request: list('request'), response: list('response'), ...(place.has('unknown') ? { unknown: place.at('unknown').string } : {}) };
 }
 
 function connectionOf(place: Place): TalkConnection {

@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Cause, Direction } from '../events/event.ts';
 import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Datagram, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { TalkFields } from '../talks/talk.ts';
 import type { ToldCommand } from './told.ts';
 import { marksOf, traceIds, traceOf } from './trace-of.ts';
 import type { TraceIds } from './trace-of.ts';
@@ -23,6 +24,7 @@ export interface TalkJson {
   connection: TalkConnection;
   request: ChunkJson[];
   response: ChunkJson[];
+  fields?: TalkFields;
   end?: TalkEnd;
 }
 
@@ -136,6 +138,7 @@ function talkJson(talk: Talk, startedAtUs: number): TalkJson {
     connection: talk.connection,
     request: talk.request.map((chunk) => chunkJson(chunk, startedAtUs)),
     response: talk.response.map((chunk) => chunkJson(chunk, startedAtUs)),
+    ...(talk.fields === undefined ? {} : { fields: talk.fields }),
     ...(talk.end === undefined ? {} : { end: talk.end }),
   };
 }

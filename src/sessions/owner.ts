@@ -20,14 +20,15 @@ export function jobFacts(session: OpenSession, ledger: LossLedger): JobFacts {
   return {
     byOneThread: session.talk.byOneThread,
     blocking: session.discipline.blocking,
-    pipelined: session.pipelined,
+    pipelined: session.pipelined || session.talk.connection.multiplexed,
     moves: session.process.moves,
     lossy: session.paused || ledger.events > session.lossBefore,
   };
 }
 
 export function callFacts(call: Spoken, { talk }: OpenSession): CallFacts {
-  return { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: talk.responded && call.beganSeq > talk.answerSeq };
+  const facts = { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: talk.responded && call.beganSeq > talk.answerSeq };
+  return call.connection.multiplexed ? { ...facts, multiplexed: true } : facts;
 }
 
 /** The best answer so far; undefined where nothing ties the call. */

@@ -19,7 +19,7 @@ export function marksOf(talk: Talk): TraceMarks {
       const bytes = lastOf(request);
       return bytes.subarray(Math.max(0, bytes.length - max));
     },
-  });
+  }, talk.fields?.request);
 }
 
 /** Of what a message says; undefined where it says nothing. */

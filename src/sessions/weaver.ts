@@ -146,6 +146,32 @@ export class Weaver implements TalkSink<Spoken> {
     else this.#responds(session, talk, tid, tgid);
   }
 
+  alongside(talk: Spoken, first: Spoken): void {
+    talk.beganSeq = first.beganSeq;
+    talk.lastAtUs = first.lastAtUs;
+    talk.idle = first.idle;
+    talk.excluded = first.excluded;
+    talk.wroteBy(first.writerTid);
+    // Where one request is at work, what is sent is its own.
+    const { tie } = first;
+    if (tie !== undefined && tie.job === this.#options.processes.of(first.begunTgid).only) {
+      talk.tie = tie;
+      return tie.job.add(talk);
+    }
+    if (this.#options.reasons) talk.whyNot = first.excluded ? ['excluded'] : ['written-together'];
+    this.#undecided(talk);
+    if (tie === undefined) return;
+    if (this.#options.reasons) first.whyNot = talk.whyNot;
+    if (first.placed) {
+      first.placed = false;
+      first.connection.sessions -= 1;
+      return this.#unattributed(first);
+    }
+    tie.job.drop(first);
+    first.tie = undefined;
+    this.#undecided(first);
+  }
+
   called(talk: Spoken): void {
     if (talk.writerTid === 0 && !talk.over) {
       talk.nameless = true;

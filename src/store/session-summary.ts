@@ -20,7 +20,7 @@ function beginning(chunks: Talk['request']): Uint8Array {
 }
 
 export function summariseTalk(talk: Talk): Summary {
-  return protocolNamed(talk.connection.protocol).summarise(beginning(talk.request), beginning(talk.response));
+  return protocolNamed(talk.connection.protocol).summarise(beginning(talk.request), beginning(talk.response), talk.fields);
 }
 
 /** TLS inside: its plain text was out of sight, so the session can't be replayed. */

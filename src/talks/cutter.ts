@@ -4,6 +4,7 @@
  *   turn      client bytes after server bytes begin a new talk; all else extends the one that is open
  *             (TLS: only what is application data asks or answers)
  *   framing   the k-th request and the k-th response are a talk, however they arrive (pipelining, early answers)
+ *   stream    where the protocol carries several calls at a time, each by itself: `multiplex.ts`
  *
  * Until the protocol is known the connection is cut by turn and its pieces are remembered, to be framed afterwards. Egress that
  * has begun but is not there yet (packets, a blocked send) finds its talk by position: `cutAt` of the talk before it.
@@ -13,6 +14,8 @@ import type { Piece } from '../connections/piece.ts';
 import type { ConnectionEnd, Naming, StreamSink } from '../connections/sink.ts';
 import type { Direction } from '../events/event.ts';
 import type { Frame, Framer, Protocol, Side, Turns } from '../protocols/protocol.ts';
+import type { Splitter } from '../protocols/splitter.ts';
+import { Multiplex } from './multiplex.ts';
 import type { OpenTalk } from './open-talk.ts';
 import { RecognitionLog } from './recognition.ts';
 import type { Recognise } from './recognition.ts';
@@ -47,6 +50,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   #turns: Turns | undefined;
   /** Whose the read is whose bytes will tell. */
   #readerTgid = 0;
+  #multiplex: Multiplex<T> | undefined;
   #log: RecognitionLog | undefined;
   /** Stream positions of the first byte that the framer was given. */
   #clientBase = -1;
@@ -66,8 +70,9 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#resync = !connection.whole;
   }
 
-  began(direction: Direction, position: number, atUs: number, tid: number, tgid: number): void {
+  began(direction: Direction, position: number, atUs: number, tid: number, tgid: number, peek?: Uint8Array): void {
     if (direction === 'egress' && position < this.#connection.egress.account.next) return;
+    if (this.#multiplex !== undefined) return this.#multiplex.began(direction, position, atUs, tid, tgid, peek);
     const asks = direction === this.#clientDirection();
     // Its bytes are as good as here, and tell whether it asks.
     if (asks && direction === 'ingress' && this.#turns?.answered === true) {
@@ -85,6 +90,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   piece(direction: Direction, piece: Piece): void {
+    if (this.#multiplex !== undefined) return this.#toStreams(direction, piece);
     const side: Side = direction === this.#clientDirection() ? 'client' : 'server';
     const { position, length, bytes } = piece;
     const asks = this.#turns === undefined ? side === 'client' : this.#turn(side, piece);
@@ -99,6 +105,10 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   takenBack(position: number): void {
+    if (this.#multiplex !== undefined) {
+      this.#multiplex.takenBack(position);
+      this.#loseStreams('bytes were taken back');
+    }
     const talks = this.#last === undefined ? this.#queue : [...this.#queue, this.#last];
     for (const talk of talks) talk.sent.splitAt(position);
     this.#turns = undefined;
@@ -106,6 +116,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   named(call: Naming): void {
+    this.#multiplex?.named(call);
     for (const talk of new Set([...this.#unsettled, ...this.#queue, ...(this.#last === undefined ? [] : [this.#last])])) {
       const run = talk.sent;
       if (run.empty || run.end <= call.position || run.from >= call.end) continue;
@@ -116,6 +127,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
 
   proven(position: number): void {
     this.#proven = position;
+    this.#multiplex?.proven(position);
     const unsettled = this.#unsettled;
     let kept = 0;
     for (let at = 0; at < unsettled.length; at += 1) {
@@ -135,6 +147,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
 
   closed(end: ConnectionEnd | undefined): void {
     this.#clientDirection();
+    this.#multiplex?.closed(end);
     if (end !== undefined && this.#opened === 0 && end.kind !== 'fin') this.#failed(end);
     if (this.#log?.empty === false) this.#unknown();
     // Who spoke before the end is who met it: the talk at hand, or, where there is none, the one that was over last.
@@ -150,6 +163,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   /** Copies bytes out of the recording's blocks; forgets what was given out. */
   own(copy: (bytes: Uint8Array) => Uint8Array, isGone: (talk: T) => boolean): void {
     if (this.#last !== undefined && isGone(this.#last)) this.#last = undefined;
+    this.#multiplex?.own(copy);
     for (const talk of this.#queue) {
       talk.request.own(copy);
       talk.response.own(copy);
@@ -162,6 +176,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
 
   /** The talk without an answer whose request holds the byte at `position`, or is the last to be made: what a live tracker asks for. */
   askingAt(position: number): T | undefined {
+    if (this.#multiplex !== undefined) return this.#multiplex.askingAt(position);
     for (const talk of this.#queue) if (!talk.request.empty && talk.request.from <= position && position < talk.request.end) return talk;
     const last = this.#queue[this.#queue.length - 1];
     return last === undefined || last.unasked ? undefined : last;
@@ -306,6 +321,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#log = undefined;
     this.protocol = found;
     this.#connection.serverName = found.serverName?.(log.head('client'));
+    if (found.splitter !== undefined) return this.#multiplexed(found, found.splitter(log.head('client')));
     this.#framer = found.framer();
     this.#turns = found.turns?.();
     for (const { side, length, bytes } of this.#turns === undefined ? [] : log.pieces) {
@@ -324,6 +340,49 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       this.#feed(side, position, length, bytes);
       if (this.#framer === undefined) return;
     }
+  }
+
+  /** From here on it is cut by stream. What was said before that was known belongs to the connection, or is handed on anew. */
+  #multiplexed(protocol: Protocol, splitter: Splitter): void {
+    const talks = new Set([...this.setups, ...this.#queue]);
+    const requests = [...talks].flatMap((talk) => [...talk.request.splitAt(0)]);
+    const responses = [...talks].flatMap((talk) => [...talk.response.splitAt(0)]);
+    const begun = this.#queue.splice(0).filter((talk) => !talk.setup && !talk.unasked);
+    this.#connection.framed = this.#connection.multiplexed = true;
+    this.#resync = false;
+    for (const talk of begun) {
+      talk.protocol = protocol;
+      talk.framed = true;
+      talk.responded = false;
+    }
+    const client = this.#clientDirection();
+    if (this.setups.length === 0) {
+      const { open } = this.#connection;
+      this.#isSetup(this.#sink.opened(this.#connection, client === 'ingress', 'greeting', false, requests[0]?.atUs ?? open.atUs, open.tgid));
+    }
+    const [prologue] = this.setups as [T];
+    prologue.protocol = protocol;
+    prologue.unasked = true;
+    this.#multiplex = new Multiplex(this.#connection, this.#sink, this.#options, protocol, splitter, client, prologue, begun[0]);
+    this.#multiplex.proven(this.#proven);
+    for (const piece of requests) this.#toStreams(client, piece);
+    for (const piece of responses) this.#toStreams(client === 'ingress' ? 'egress' : 'ingress', piece);
+  }
+
+  #toStreams(direction: Direction, piece: Piece): void {
+    const multiplex = this.#multiplex;
+    if (multiplex === undefined) return this.piece(direction, piece);
+    if (multiplex.piece(direction, piece)) return;
+    this.#resync = true;
+    this.#loseStreams(multiplex.unsureBecause);
+  }
+
+  /** From here on the turn of direction cuts. */
+  #loseStreams(because: string): void {
+    const left = this.#multiplex?.giveUp(because) ?? [];
+    this.#multiplex = undefined;
+    this.#connection.multiplexed = false;
+    for (const [direction, piece] of left) this.piece(direction, piece);
   }
 
   /** No protocol that we know: the turn of direction cuts. */

@@ -5,7 +5,7 @@ import type { Protocol } from '../protocols/protocol.ts';
 import { traceMarks } from '../protocols/trace-marks.ts';
 import type { TraceMarks } from '../protocols/trace-marks.ts';
 import { Run } from './run.ts';
-import type { Talk } from './talk.ts';
+import type { Talk, TalkFields } from './talk.ts';
 
 export class OpenTalk {
   readonly connection: Connection;
@@ -42,6 +42,8 @@ export class OpenTalk {
   /** Why it could not be followed to its end by framing, for people. */
   unframed: string | undefined;
   end: ConnectionEnd | undefined;
+  /** Header fields that its bytes don't show by themselves: HTTP/2's refer to what the connection said before. */
+  fields: Mutable<TalkFields> | undefined;
   /** Egress from this position on is the next talk's. Undefined: not known yet. */
   cutAt: number | undefined;
 
@@ -68,7 +70,7 @@ export class OpenTalk {
 
   /** Which request it says that it is for. Read once: asked for when its request is whole. */
   get marks(): TraceMarks {
-    return (this.marked ??= traceMarks(this.protocol?.name ?? 'unknown', this.request));
+    return (this.marked ??= traceMarks(this.protocol?.name ?? 'unknown', this.request, this.fields?.request));
   }
 
   /** Built field by field: this runs once a talk, and spreads cost more than all the rest of it. */
@@ -78,6 +80,7 @@ export class OpenTalk {
       request: this.request.chunks(),
       response: this.response.chunks(),
     };
+    if (this.fields !== undefined) talk.fields = this.fields;
     if (this.end !== undefined) talk.end = this.end;
     return talk;
   }

@@ -128,6 +128,7 @@ export class Run {
       break;
     }
     this.owned = Math.min(this.owned, pieces.length);
+    if (pieces.length === 0) this.many = undefined;
     return rest;
   }
 
