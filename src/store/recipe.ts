@@ -5,6 +5,7 @@
 import { PackReader, PackWriter } from '../bytes/pack.ts';
 import { CorruptError } from '../errors.ts';
 import type { Attribution, Certainty, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
+import type { TalkFields } from '../talks/talk.ts';
 import type { BlockCache } from './block-cache.ts';
 import type { BlockPlace, Recording } from './recording.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
@@ -90,6 +91,7 @@ export class RecipeWriter {
     pack.text(talk.connection.protocol);
     this.#chunks(talk.request);
     this.#chunks(talk.response);
+    pack.text(talk.fields === undefined ? '' : JSON.stringify(talk.fields));
     pack.text(talk.end === undefined ? '' : JSON.stringify(talk.end));
   }
 
@@ -203,8 +205,9 @@ class RecipeReader {
     const connection = { id: pack.text(), local: pack.text(), remote: pack.text(), protocol: pack.text() };
     const request = this.#chunks(pack);
     const response = this.#chunks(pack);
+    const fields = pack.text();
     const end = pack.text();
-    return { connection, request, response, ...(end === '' ? {} : { end: JSON.parse(end) as TalkEnd }) };
+    return { connection, request, response, ...(fields === '' ? {} : { fields: JSON.parse(fields) as TalkFields }), ...(end === '' ? {} : { end: JSON.parse(end) as TalkEnd }) };
   }
 
   #call(pack: PackReader): OutboundTalk {

@@ -51,6 +51,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   /** Whose the read is whose bytes will tell. */
   #readerTgid = 0;
   #multiplex: Multiplex<T> | undefined;
+  #streamed = false;
   #log: RecognitionLog | undefined;
   /** Stream positions of the first byte that the framer was given. */
   #clientBase = -1;
@@ -344,7 +345,10 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
 
   /** From here on it is cut by stream. What was said before that was known belongs to the connection, or is handed on anew. */
   #multiplexed(protocol: Protocol, splitter: Splitter): void {
-    const talks = new Set([...this.setups, ...this.#queue]);
+    // Where it was cut by stream before, its prologue is whole.
+    const again = this.#streamed;
+    this.#streamed = true;
+    const talks = new Set([...(again ? [] : this.setups), ...this.#queue]);
     const requests = [...talks].flatMap((talk) => [...talk.request.splitAt(0)]);
     const responses = [...talks].flatMap((talk) => [...talk.response.splitAt(0)]);
     const begun = this.#queue.splice(0).filter((talk) => !talk.setup && !talk.unasked);
@@ -356,13 +360,15 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       talk.responded = false;
     }
     const client = this.#clientDirection();
-    if (this.setups.length === 0) {
+    if (this.setups.length === 0 && !again) {
       const { open } = this.#connection;
       this.#isSetup(this.#sink.opened(this.#connection, client === 'ingress', 'greeting', false, requests[0]?.atUs ?? open.atUs, open.tgid));
     }
-    const [prologue] = this.setups as [T];
-    prologue.protocol = protocol;
-    prologue.unasked = true;
+    const [prologue] = again ? [] : this.setups;
+    if (prologue !== undefined) {
+      prologue.protocol = protocol;
+      prologue.unasked = true;
+    }
     this.#multiplex = new Multiplex(this.#connection, this.#sink, this.#options, protocol, splitter, client, prologue, begun[0]);
     this.#multiplex.proven(this.#proven);
     for (const piece of requests) this.#toStreams(client, piece);

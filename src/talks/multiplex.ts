@@ -76,7 +76,7 @@ export class Multiplex<T extends OpenTalk> {
   #proven = 0;
 
   /** `prologue`: holds the connection's own bytes. `begun`: what was opened before it was known what is spoken. */
-  constructor(connection: Connection, sink: TalkSink<T>, limits: RunLimits, protocol: Protocol, splitter: Splitter, client: Direction, prologue: T, begun: T | undefined) {
+  constructor(connection: Connection, sink: TalkSink<T>, limits: RunLimits, protocol: Protocol, splitter: Splitter, client: Direction, prologue: T | undefined, begun: T | undefined) {
     this.#connection = connection;
     this.#sink = sink;
     this.#limits = limits;

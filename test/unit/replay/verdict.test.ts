@@ -180,6 +180,11 @@ describe('a session', () => {
   const calling = (facts: Parameters<typeof call>[0]): string | undefined =>
     whyNot(session({ request: get('/'), response: ok('1'), calls: [call({ request: 'x', ...facts })] }), false);
 
+  it('is not played where its request, or a call of it, is HTTP/2, and says which, even when asked for', () => {
+    assert.equal(whyNot(session({ request: 'x', response: 'y', protocol: 'http2' }), true), 'its request is HTTP/2, which cannot be played yet');
+    assert.equal(calling({ to: '10.0.0.7:50051', protocol: 'http2' }), 'it calls 10.0.0.7:50051 over HTTP/2, which cannot be played yet');
+  });
+
   it('is played when it calls a unix socket by its path', () => {
     assert.equal(calling({ to: 'unix:/run/mysqld/mysqld.sock' }), undefined);
   });

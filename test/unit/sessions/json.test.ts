@@ -28,6 +28,14 @@ describe('session JSON', () => {
     assert.equal(sessionFromJson(edited(() => undefined)).startedAtUs, SESSION.startedAtUs);
   });
 
+  it('reads back header fields that the bytes alone don\'t tell, and names what is wrong in them', () => {
+    const fields = { request: [[':path', '/'] as const], response: [[':status', '200'] as const], unknown: 'why' };
+    const json = JSON.parse(JSON.stringify(sessionJson({ ...SESSION, inbound: { ...SESSION.inbound, fields } }))) as ReturnType<typeof sessionJson>;
+    assert.deepEqual(json.inbound.fields, fields);
+    assert.deepEqual(sessionFromJson(json).inbound.fields, fields);
+    assert.throws(() => sessionFromJson({ ...json, inbound: { ...json.inbound, fields: { request: [['x']], response: [] } } }), /inbound\.fields\.request\[0\] .*a name and a value/);
+  });
+
   it('shows every possible byte losslessly, and as text exactly where it is UTF-8', () => {
     const samples = [...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)), Uint8Array.of(0xef, 0xbb, 0xbf, 65), Uint8Array.of(0xc3, 0xa4),
       Uint8Array.of(0xed, 0xa0, 0x80), Uint8Array.of(0xf0, 0x9f, 0x90, 0xa8), Uint8Array.of(0xc0, 0x80), Uint8Array.of(0xef, 0xbf, 0xbd), new Uint8Array(0)];

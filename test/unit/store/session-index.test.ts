@@ -13,9 +13,11 @@ import type { SessionFilter, SessionIndex } from '../../../src/store/session-ind
 import { sortedOrder } from '../../../src/store/session-rows.ts';
 import { summariseTalk } from '../../../src/store/session-summary.ts';
 import { FakeClock, removeTemporaryFolders, put, START_NS, temporaryFolder, writer } from './recordings.ts';
+import { GET, OK, PREFACE, SETTINGS } from '../talks/frames.ts';
 import { open, session, Streams, WEB } from './traffic.ts';
 
 const MS = 1_000_000n;
+const latin1 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
 
 describe('session index', () => {
   let dir: string;
@@ -78,6 +80,10 @@ describe('session index', () => {
       streams.said(to, 901, 'egress', 'HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n', atNs + 6n * MS);
       atNs += 10n * MS;
     }
+    open(to, 903, 'inbound', atNs);
+    streams.said(to, 903, 'ingress', latin1(PREFACE + SETTINGS + GET(1, '/h2')), atNs + MS);
+    streams.said(to, 903, 'egress', latin1(SETTINGS + OK(1, 'of h2')), atNs + 2n * MS);
+    streams.close(to, 903, atNs + 3n * MS);
     streams.said(to, 901, 'ingress', 'GET /never HTTP/1.1\r\n\r\n', atNs);
     to.event({
       kind: 'gap', connection: 901, direction: 'egress', position: 135, length: 77, cause: 'ring-full', atUs: Number((START_NS + 300n * MS) / 1000n),
@@ -95,6 +101,7 @@ describe('session index', () => {
     ok(expected.some((each) => each.certificate.lost.length > 0), 'no session with a loss to compare');
     ok(expected.some((each) => each.told !== undefined && each.traceHeader !== undefined), 'no session that was told anything');
     ok(expected.some(({ datagrams }) => datagrams?.[0]?.length === 9000), 'no session that sent a datagram');
+    ok(expected.some((each) => each.inbound.fields !== undefined), 'no session with header fields to compare');
     deepEqual([...made.list()].map((row) => sessionJson(made.load(row))), expected.map(sessionJson));
     deepEqual(
       [...made.list()].map((row) => made.line(row)),
