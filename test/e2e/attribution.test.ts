@@ -8,6 +8,7 @@ import { runScenario, type PartResult, type ScenarioResult } from './scenario.ts
 import { byCertainty, idsIn, ridOf } from './score.ts';
 import { nodeDrivers, whyNoDrivers } from './services/drivers.ts';
 import { goService, GO_REFRESH_RID, whyNotGo } from './services/go.ts';
+import { grpcPair, whyNotGrpc } from './services/grpc.ts';
 import { gunicorn } from './services/gunicorn.ts';
 import { javaService, whyNotJava, type JavaWay } from './services/java.ts';
 import { named } from './services/named.ts';
@@ -69,6 +70,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'a Go service with errgroup, net/http, pgx and go-redis', make: () => goService(), whyNot: () => whyNotGo(), everyCall: 'proven' },
   { name: 'the same Go service, stripped, every connection older than the recorder', make: () => goService({ how: 'stripped' }), whyNot: () => whyNotGo('stripped'), everyCall: 'proven', warm: true },
   { name: 'a Go service that leaves work over and has a timer', make: () => goService({ leftOvers: true }), whyNot: () => whyNotGo(), background: [GO_REFRESH_RID] },
+  { name: 'a Go service that calls by gRPC over one connection', make: () => grpcPair(), whyNot: whyNotGrpc, byContent: true },
+  { name: 'the same by gRPC, whose calls carry a request id', make: () => grpcPair({ traced: true }), whyNot: whyNotGrpc, everyCall: 'likely' },
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService(), byContent: true },
