@@ -248,11 +248,16 @@ export class Multiplex<T extends OpenTalk> {
     if (cut.what === 'part') return this.#part(cut, half);
     const talk = this.#streams.get(cut.stream);
     if (talk === undefined) return;
-    if (cut.what === 'fields') return this.#fields(talk, cut.side, cut.block?.fields, cut.block?.unknown ?? 0);
+    if (cut.what === 'fields') {
+      this.#fields(talk, cut.side, cut.block?.fields, cut.block?.unknown ?? 0);
+      // What it asks for is known now, as far as it ever will be from its head.
+      return this.#isCall(talk);
+    }
     this.#handOn(half, cut.side);
     if (cut.side === 'client') talk.requestDone = talk.requestFramed = true;
     else talk.responseDone = true;
     if (cut.reset !== undefined && cut.reset !== NO_ERROR) talk.end = { kind: 'reset', by: this.#directionOf(cut.side) === 'egress' ? 'local' : 'remote' };
+    this.#isCall(talk);
     if (cut.reset !== undefined || (talk.requestDone && talk.responseDone)) this.#over(cut.stream, talk);
   }
 
@@ -269,9 +274,7 @@ export class Multiplex<T extends OpenTalk> {
     half.part = { talk: talk ?? (half.begun ? undefined : this.#prologue), end: half.base + end, role };
     if (known !== undefined && role !== 'control') this.#says(side, known, first.atUs, first.tid, half.tgid);
     this.#handOn(half, side);
-    if (known !== undefined || talk === undefined) return;
-    if (side === 'server') this.#says(side, talk, first.atUs, first.tid, half.tgid);
-    else this.#isCall(talk);
+    if (known === undefined && talk !== undefined && side === 'server') this.#says(side, talk, first.atUs, first.tid, half.tgid);
   }
 
   /** A stream's first frame. Undefined: it is of none that goes on. */

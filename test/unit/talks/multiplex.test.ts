@@ -208,6 +208,16 @@ describe('calls over HTTP/2', () => {
       [[['GET /q → 200', 'trace', 'likely']], [['GET /p → 200', 'trace', 'likely']]]);
   });
 
+  it('of two sessions in one write that is too long to be looked at beforehand are tied to neither by who wrote it', () => {
+    const both = GET(1, '/p') + GET(3, '/q');
+    const scene = new Scene().connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS).write(9, 7, ACK)
+      .accept(1).accept(2).read(1, 7, named('one')).read(2, 7, named('two')).intent(9, 7, both.length);
+    scene.write(9, 7, both).read(9, 7, OK(3, 'q') + OK(1, 'p')).write(1, 7, OK1('1')).write(2, 7, OK1('2')).close(9).close(1).close(2);
+    const { sessions, ambient } = scene.derive();
+    assert.deepEqual([sessions.map(({ outbound }) => outbound.length), ambient.map(lineOf).sort()], [[0, 0], ['GET /p → 200', 'GET /q → 200']]);
+    assert.deepEqual(sessions.map(({ ties }) => ties.unknown), [2, 2]);
+  });
+
   it('of one session in one write are both its own', () => {
     const scene = new Scene().connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS).accept(1).read(1, 7, GET1('/one')).write(9, 7, GET(1, '/p') + GET(3, '/q')).read(9, 7, OK(1, 'p') + OK(3, 'q')).write(1, 7, OK1('1')).close(9).close(1);
     assert.deepEqual(scene.derive().sessions[0]?.outbound.map(lineOf), ['GET /p → 200', 'GET /q → 200']);
