@@ -72,6 +72,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'a Go service that leaves work over and has a timer', make: () => goService({ leftOvers: true }), whyNot: () => whyNotGo(), background: [GO_REFRESH_RID] },
   { name: 'a Go service that calls by gRPC over one connection', make: () => grpcPair(), whyNot: whyNotGrpc, byContent: true },
   { name: 'the same by gRPC, whose calls carry a request id', make: () => grpcPair({ traced: true }), whyNot: whyNotGrpc, everyCall: 'likely' },
+  { name: 'the same by net/http over one connection of HTTP/2', make: () => grpcPair({ by: 'http2' }), whyNot: whyNotGrpc, byContent: true },
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService(), byContent: true },

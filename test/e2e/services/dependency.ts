@@ -13,7 +13,7 @@ import { Daemon, accepts, freePort, giveTo, removeDir, temporaryDir } from './da
 import { RID } from './rid.ts';
 
 export interface Dependency {
-  readonly kind: 'http' | 'https' | 'redis' | 'postgresql' | 'mysql' | 'fastcgi' | 'grpc';
+  readonly kind: 'http' | 'https' | 'redis' | 'postgresql' | 'mysql' | 'fastcgi' | 'grpc' | 'http2';
   /** As the recording names its remote end: "IP:PORT" or "unix:/path". A dependency may be reachable by several. */
   readonly destinations: readonly string[];
   /** Its own log, call by call: how many calls with each request id it has answered so far. */

@@ -1,4 +1,4 @@
-/** Two Go services: handlers of one call the other by gRPC, all over a single connection of HTTP/2. */
+/** Two Go services: handlers of one call the other by gRPC, or by net/http, all over a single connection of HTTP/2. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { built, type Built } from '../stacks/built.ts';
@@ -14,27 +14,27 @@ export function whyNotGrpc(): string | undefined {
   return 'why' in made ? made.why : undefined;
 }
 
-/** `traced`: each call carries its request's X-Request-Id as metadata. */
-export async function grpcPair({ traced = false }: { readonly traced?: boolean } = {}): Promise<Service> {
+/** `traced`: each gRPC call carries its request's X-Request-Id as metadata. */
+export async function grpcPair({ by = 'grpc', traced = false }: { readonly by?: 'grpc' | 'http2'; readonly traced?: boolean } = {}): Promise<Service> {
   const made = program();
   if ('why' in made) throw new Error(made.why);
   const command = join(made.dir, 'shop');
   const dir = temporaryDir('grpc');
-  const [port, backPort] = await Promise.all([freePort(), freePort()]);
-  const back = await Daemon.start({ name: 'back', command, dir, args: ['back'], env: { SHOP_PORT: String(backPort) }, ready: () => accepts(backPort) });
+  const [port, backPort, http2Port] = await Promise.all([freePort(), freePort(), freePort()]);
+  const back = await Daemon.start({ name: 'back', command, dir, args: ['back'], env: { SHOP_PORT: String(backPort), SHOP_HTTP2_PORT: String(http2Port) }, ready: async () => await accepts(backPort) && await accepts(http2Port) });
   const front = await Daemon.start({
     name: 'front', command, dir, args: ['front'], ready: () => accepts(port),
-    env: { SHOP_PORT: String(port), SHOP_BACK_PORT: String(backPort), ...(traced && { SHOP_TRACE: '1' }) },
+    env: { SHOP_PORT: String(port), SHOP_BACK_PORT: String(backPort), ...(by === 'http2' && { SHOP_HTTP2_PORT: String(http2Port) }), ...(traced && { SHOP_TRACE: '1' }) },
   });
   const prices: Dependency = {
-    kind: 'grpc', destinations: [`127.0.0.1:${backPort}`], stop: () => back.stop(),
+    kind: by, destinations: [`127.0.0.1:${by === 'grpc' ? backPort : http2Port}`], stop: () => back.stop(),
     calls: () => Promise.resolve(countIds(back.log().split('\n'), (line) => line.startsWith('answered '))),
   };
   return {
     port, keepAlive: true,
-    parts: [{ name: `Go, calling by gRPC over one connection${traced ? ', with request ids' : ''}`, discipline: 'event-loop', pid: front.pid, dependencies: [prices] }],
+    parts: [{ name: `Go, calling by ${by === 'grpc' ? 'gRPC' : 'net/http\'s HTTP/2'} over one connection${traced ? ', with request ids' : ''}`, discipline: 'event-loop', pid: front.pid, dependencies: [prices] }],
     ask: (rid, index) => ({ rid, target: `/work/${rid}?calls=${1 + (index % 3)}`, ...(traced && { headers: { 'X-Request-Id': rid } }) }),
-    expects: ({ target }) => ({ grpc: Number(new URL(target, 'http://x').searchParams.get('calls')) }),
+    expects: ({ target }) => ({ [by]: Number(new URL(target, 'http://x').searchParams.get('calls')) }),
     stop: async () => {
       await front.stop();
       await prices.stop();

@@ -1,4 +1,5 @@
-// A Go service whose handlers call another by gRPC, over one connection for all: `shop front` takes HTTP/1 and calls, `shop back` answers.
+// A Go service whose handlers call another over one connection for all, by gRPC or by net/http's HTTP/2: `shop front` takes HTTP/1 and calls,
+// `shop back` answers both.
 package main
 
 import (
@@ -25,18 +26,22 @@ func must(err error) {
 	}
 }
 
-// Answers each call after 0 to 6 ms with what it was asked, and writes down whom it answered.
+// Answers after 0 to 6 ms with what it was asked, and writes down whom it answered.
 func price(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	asked := new(wrapperspb.StringValue)
 	if err := decode(asked); err != nil {
 		return nil, err
 	}
+	return wrapperspb.String(answer(asked.Value)), nil
+}
+
+func answer(asked string) string {
 	n := turn()
-	time.Sleep(time.Duration(n*7%7) * time.Millisecond)
+	time.Sleep(time.Duration(n%7) * time.Millisecond)
 	book.Lock()
-	fmt.Printf("answered %s\n", asked.Value)
-	book.Unlock()
-	return wrapperspb.String(fmt.Sprintf("price of %s, number %d", asked.Value, n)), nil
+	defer book.Unlock()
+	fmt.Printf("answered %s\n", asked)
+	return fmt.Sprintf("price of %s, number %d", asked, n)
 }
 
 var book sync.Mutex
@@ -49,7 +54,21 @@ func turn() int {
 	return turns
 }
 
+// The same by net/http: the id comes in the body.
+func overHTTP2() {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("SHOP_HTTP2_PORT"), Protocols: protocols}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked, err := io.ReadAll(r.Body)
+		must(err)
+		fmt.Fprint(w, answer(string(asked)))
+	})
+	must(server.ListenAndServe())
+}
+
 func back() {
+	go overHTTP2()
 	server := grpc.NewServer()
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "shop.Prices", HandlerType: (*any)(nil),
@@ -63,6 +82,22 @@ func back() {
 func front() {
 	connection, err := grpc.NewClient("passthrough:127.0.0.1:"+os.Getenv("SHOP_BACK_PORT"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(err)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	ask := func(ctx context.Context, rid string) string {
+		if os.Getenv("SHOP_HTTP2_PORT") == "" {
+			said := new(wrapperspb.StringValue)
+			must(connection.Invoke(ctx, "/shop.Prices/Price", wrapperspb.String(rid), said))
+			return said.Value
+		}
+		response, err := client.Post("http://127.0.0.1:"+os.Getenv("SHOP_HTTP2_PORT")+"/price", "text/plain", strings.NewReader(rid))
+		must(err)
+		defer response.Body.Close()
+		said, err := io.ReadAll(response.Body)
+		must(err)
+		return string(said)
+	}
 	http.HandleFunc("/work/", func(w http.ResponseWriter, r *http.Request) {
 		rid := strings.TrimPrefix(r.URL.Path, "/work/")
 		calls, _ := strconv.Atoi(r.URL.Query().Get("calls"))
@@ -73,18 +108,17 @@ func front() {
 			ctx = metadata.AppendToOutgoingContext(ctx, "x-request-id", r.Header.Get("X-Request-Id"))
 		}
 		// One first, the others side by side.
-		said := new(wrapperspb.StringValue)
-		must(connection.Invoke(ctx, "/shop.Prices/Price", wrapperspb.String(rid), said))
+		said := ask(ctx, rid)
 		var waiting sync.WaitGroup
 		for n := 1; n < calls; n++ {
 			waiting.Add(1)
 			go func() {
 				defer waiting.Done()
-				must(connection.Invoke(ctx, "/shop.Prices/Price", wrapperspb.String(rid), new(wrapperspb.StringValue)))
+				ask(ctx, rid)
 			}()
 		}
 		waiting.Wait()
-		fmt.Fprintf(w, "done: %s: %s\n", rid, said.Value)
+		fmt.Fprintf(w, "done: %s: %s\n", rid, said)
 	})
 	must(http.ListenAndServe("127.0.0.1:"+os.Getenv("SHOP_PORT"), nil))
 }
