@@ -2,7 +2,7 @@
 import { compareTalk, kindsOf, similarity, type CompareOptions, type Noise } from '../compare/index.ts';
 import type { Difference } from '../compare/index.ts';
 import { protocolNamed } from '../protocols/index.ts';
-import type { Frame, Framer, ProtocolName } from '../protocols/protocol.ts';
+import type { Fields, Frame, Framer, ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
 import { bytesOf, neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
@@ -31,8 +31,8 @@ export interface JudgedCalls {
 }
 
 /** One line for a request: `GET /orders/7`. */
-export function summaryOf(request: Uint8Array, response: Uint8Array, protocol: ProtocolName): string {
-  return protocolNamed(protocol).summarise(request, response).text;
+export function summaryOf(request: Uint8Array, response: Uint8Array, protocol: ProtocolName, fields?: Fields): string {
+  return protocolNamed(protocol).summarise(request, response, fields).text;
 }
 
 const summaryOfTalk = (talk: OutboundTalk): string => (neverConnected(talk) ? `connect (${talk.end?.kind ?? 'failed'})`

@@ -9,8 +9,8 @@ import type { Played } from './played.ts';
 import type { Replayed, ReplayedCall } from './replayed.ts';
 
 export function sessionSummary(session: Session): string {
-  const { request, response, connection } = session.inbound;
-  return summaryOf(bytesOf(request), bytesOf(response), connection.protocol);
+  const { request, response, connection, fields } = session.inbound;
+  return summaryOf(bytesOf(request), bytesOf(response), connection.protocol, fields);
 }
 
 /** A session that was not played. */

@@ -7,14 +7,16 @@
  * when it is known how much of it the kernel took); where it can't be, a talk stands in for whatever it will open.
  */
 import type { Connection } from '../connections/connection.ts';
-import { endOf, trimEnd, trimStart } from '../connections/piece.ts';
+import { endOf } from '../connections/piece.ts';
 import type { Piece } from '../connections/piece.ts';
 import type { ConnectionEnd, Naming } from '../connections/sink.ts';
 import type { Direction } from '../events/event.ts';
 import type { Field } from '../protocols/hpack.ts';
 import type { Protocol, Side } from '../protocols/protocol.ts';
 import type { Cut, PartRole, Splitter } from '../protocols/splitter.ts';
+import { Half } from './half.ts';
 import type { OpenTalk } from './open-talk.ts';
+import { Openings } from './openings.ts';
 import type { RunLimits } from './run.ts';
 import type { Opening, TalkSink } from './sink.ts';
 
@@ -23,37 +25,9 @@ export const maxStreams = 10_000;
 /** A stream's own end without a failure (RFC 9113 §7). */
 const NO_ERROR = 0;
 
-interface Part<T> {
-  /** Undefined: the connection's own, and no prologue. */
-  readonly talk: T | undefined;
-  readonly end: number;
-  readonly role: PartRole;
-}
-
-interface Half<T> {
-  /** Position of the first byte pushed. */
-  base: number;
-  /** What no part holds yet: the beginning of a head. */
-  readonly held: Piece[];
-  part: Part<T> | undefined;
-  /** Position after what was handed on. */
-  next: number;
-  /** A call of this side was seen: what is the connection's own from here on is no prologue. */
-  begun: boolean;
-  tgid: number;
-}
-
-/** A send that has begun, and what stands in for a call that it may open. */
-interface Write<T> {
-  readonly position: number;
-  readonly talk: T;
-  used: boolean;
-}
-
 export class Multiplex<T extends OpenTalk> {
   readonly #connection: Connection;
   readonly #sink: TalkSink<T>;
-  readonly #limits: RunLimits;
   readonly #protocol: Protocol;
   readonly #splitter: Splitter;
   readonly #client: Direction;
@@ -66,11 +40,10 @@ export class Multiplex<T extends OpenTalk> {
   #lastStream = 0;
   /** The connection's prologue, while it goes on. */
   #prologue: T | undefined;
-  #writes: Write<T>[] = [];
+  readonly #openings = new Openings<T>();
   /** Inbound: a talk that was begun before the protocol was known. */
   #spare: T | undefined;
-  /** By a send that is not handed on yet: opened, or told of. */
-  readonly #announced = new Map<number, T>();
+  /** A send that is not handed on yet was told of for these. */
   readonly #told = new Set<T>();
   readonly #unsettled: T[] = [];
   #proven = 0;
@@ -79,16 +52,15 @@ export class Multiplex<T extends OpenTalk> {
   constructor(connection: Connection, sink: TalkSink<T>, limits: RunLimits, protocol: Protocol, splitter: Splitter, client: Direction, prologue: T | undefined, begun: T | undefined) {
     this.#connection = connection;
     this.#sink = sink;
-    this.#limits = limits;
     this.#protocol = protocol;
     this.#splitter = splitter;
     this.#client = client;
     this.#prologue = prologue;
-    const half = (): Half<T> => ({ base: -1, held: [], part: undefined, next: 0, begun: false, tgid: connection.open.tgid });
-    this.#halves = { client: half(), server: half() };
+    const { tgid } = connection.open;
+    this.#halves = { client: new Half(tgid, limits, (talk: T) => talk.request), server: new Half(tgid, limits, (talk: T) => talk.response) };
     if (begun === undefined) return;
     if (begun.inbound) this.#spare = begun;
-    else this.#writes.push({ position: 0, talk: begun, used: false });
+    else this.#openings.stand(0, begun);
   }
 
   began(direction: Direction, position: number, atUs: number, tid: number, tgid: number, peek: Uint8Array | undefined): void {
@@ -96,29 +68,28 @@ export class Multiplex<T extends OpenTalk> {
     const half = this.#halves[side];
     if (tgid !== 0) half.tgid = tgid;
     if (direction === 'ingress') return;
-    const looks = peek !== undefined && half.next === position && half.held.length === 0 && half.base >= 0;
+    const looks = peek !== undefined && half.standsAt(position);
     if (side === 'server') {
       if (looks) this.#answers(this.#splitter.saying('server', peek), atUs, tid, tgid);
       return;
     }
     if (looks) return this.#opens(this.#splitter.opening('client', peek), atUs, tid, tgid);
-    this.#writes.push({ position, talk: this.#asked(atUs, tid, tgid), used: false });
+    this.#openings.stand(position, this.#asked(atUs, tid, tgid));
   }
 
   /** False: it can't be followed any more (`unsureBecause`), and is over for this. */
   piece(direction: Direction, piece: Piece): boolean {
     const side = this.#sideOf(direction);
     const half = this.#halves[side];
-    if (half.base < 0) half.base = half.next = piece.position;
     const { bytes, length, more } = piece;
     const end = endOf(piece);
-    half.held.push(piece);
+    half.hold(piece);
     const cuts: Cut[] = [];
-    this.#continues(side, half, piece);
+    if (half.goesOn !== undefined) this.#says(side, half.goesOn, piece.atUs, piece.tid, half.tgid);
     if (bytes === undefined) this.#splitter.gap(side, length, cuts);
     else this.#splitter.push(side, bytes, cuts);
     for (const cut of cuts) this.#cut(cut, half);
-    this.#handOn(half, side);
+    half.handOn();
     if (direction === 'egress' && !more) this.#written(end);
     return this.#splitter.sure && this.#streams.size <= maxStreams;
   }
@@ -129,7 +100,7 @@ export class Multiplex<T extends OpenTalk> {
 
   /** It can't be followed any more: what goes on is not known to its end. What was not handed on comes back, in order. */
   giveUp(because: string): readonly (readonly [Direction, Piece])[] {
-    this.#forgetWrites();
+    this.#forgetOpenings();
     this.#endPrologue(true);
     for (const talk of [...this.#streams.values()]) {
       talk.framed = false;
@@ -145,9 +116,7 @@ export class Multiplex<T extends OpenTalk> {
 
   takenBack(position: number): void {
     for (const talk of this.#streams.values()) talk.sent.splitAt(position);
-    const { held } = this.#halves[this.#client === 'egress' ? 'client' : 'server'];
-    for (const piece of held) trimEnd(piece, position);
-    held.splice(0, Infinity, ...held.filter(({ length }) => length > 0));
+    this.#halves[this.#client === 'egress' ? 'client' : 'server'].takenBack(position);
   }
 
   named(call: Naming): void {
@@ -165,7 +134,7 @@ export class Multiplex<T extends OpenTalk> {
   }
 
   closed(end: ConnectionEnd | undefined): void {
-    this.#forgetWrites();
+    this.#forgetOpenings();
     this.#endPrologue(end !== undefined);
     for (const talk of [...this.#streams.values()]) {
       if (end !== undefined) talk.end ??= end;
@@ -200,10 +169,10 @@ export class Multiplex<T extends OpenTalk> {
   #opens(streams: readonly number[], atUs: number, tid: number, tgid: number): void {
     let first: T | undefined;
     for (const stream of streams) {
-      if (this.#streams.has(stream) || this.#announced.has(stream)) continue;
+      if (this.#streams.has(stream) || this.#openings.has(stream)) continue;
       const talk = first === undefined ? this.#asked(atUs, tid, tgid) : this.#alongside(first, atUs, tgid);
       first ??= talk;
-      this.#announced.set(stream, talk);
+      this.#openings.announce(stream, talk);
     }
   }
 
@@ -238,12 +207,6 @@ export class Multiplex<T extends OpenTalk> {
     return talk;
   }
 
-  /** A part that began in an earlier piece goes on. */
-  #continues(side: Side, { part, next, tgid }: Half<T>, { atUs, tid }: Piece): void {
-    if (part?.talk === undefined || part.end <= next || part.role === 'control') return;
-    this.#says(side, part.talk, atUs, tid, tgid);
-  }
-
   #cut(cut: Cut, half: Half<T>): void {
     if (cut.what === 'part') return this.#part(cut, half);
     const talk = this.#streams.get(cut.stream);
@@ -253,7 +216,7 @@ export class Multiplex<T extends OpenTalk> {
       // What it asks for is known now, as far as it ever will be from its head.
       return this.#isCall(talk);
     }
-    this.#handOn(half, cut.side);
+    half.handOn();
     if (cut.side === 'client') talk.requestDone = talk.requestFramed = true;
     else talk.responseDone = true;
     if (cut.reset !== undefined && cut.reset !== NO_ERROR) talk.end = { kind: 'reset', by: this.#directionOf(cut.side) === 'egress' ? 'local' : 'remote' };
@@ -262,9 +225,9 @@ export class Multiplex<T extends OpenTalk> {
   }
 
   #part({ side, stream, start, end, role }: Cut & { what: 'part' }, half: Half<T>): void {
-    this.#handOn(half, side);
+    half.handOn();
     const from = half.base + start;
-    const first = half.held.find((piece) => endOf(piece) > from) as Piece;
+    const first = half.at(from);
     const known = this.#streams.get(stream);
     const talk = known ?? this.#begin(side, stream, role, half, first, from);
     if (stream !== 0 && !half.begun) {
@@ -273,7 +236,7 @@ export class Multiplex<T extends OpenTalk> {
     }
     half.part = { talk: talk ?? (half.begun ? undefined : this.#prologue), end: half.base + end, role };
     if (known !== undefined && role !== 'control') this.#says(side, known, first.atUs, first.tid, half.tgid);
-    this.#handOn(half, side);
+    half.handOn();
     if (known === undefined && talk !== undefined && side === 'server') this.#says(side, talk, first.atUs, first.tid, half.tgid);
   }
 
@@ -298,16 +261,9 @@ export class Multiplex<T extends OpenTalk> {
 
   /** Outbound: what stood in for it since its write began. */
   #standIn(stream: number, atUs: number, tid: number, tgid: number, position: number): T {
-    const announced = this.#announced.get(stream);
-    if (announced !== undefined) {
-      this.#announced.delete(stream);
-      return announced;
-    }
-    const write = this.#writes.findLast((one) => one.position <= position);
-    if (write === undefined) return this.#asked(atUs, tid, tgid);
-    if (write.used) return this.#alongside(write.talk, atUs, tgid);
-    write.used = true;
-    return write.talk;
+    const found = this.#openings.take(stream, position);
+    if (found === undefined) return this.#asked(atUs, tid, tgid);
+    return found.beside ? this.#alongside(found.talk, atUs, tgid) : found.talk;
   }
 
   /** The server speaks on a stream that no client was seen to open: it pushes, or the recorder came too late. */
@@ -332,40 +288,15 @@ export class Multiplex<T extends OpenTalk> {
     known[side === 'client' ? 'request' : 'response'].push(...fields);
   }
 
-  /** Hands on what is of the part at hand. */
-  #handOn(half: Half<T>, side: Side): void {
-    const { part, held } = half;
-    if (part === undefined) return;
-    while (held.length > 0) {
-      const piece = held[0] as Piece;
-      if (piece.position >= part.end) return;
-      const own = endOf(piece) <= part.end ? piece : { ...piece };
-      if (own === piece) held.shift();
-      else {
-        trimEnd(own, part.end);
-        own.more = true;
-        trimStart(piece, part.end);
-      }
-      half.next = endOf(own);
-      if (part.talk !== undefined) (side === 'client' ? part.talk.request : part.talk.response).add(own, this.#limits);
-    }
-  }
-
   /** A send is handed on up to `end`: what it might have opened, it has. */
   #written(end: number): void {
     this.#told.clear();
-    const kept: Write<T>[] = [];
-    for (const write of this.#writes) {
-      if (write.position >= end) kept.push(write);
-      else if (!write.used) this.#sink.dropped(write.talk);
-    }
-    this.#writes = kept;
+    for (const talk of this.#openings.written(end)) this.#sink.dropped(talk);
   }
 
-  #forgetWrites(): void {
-    this.#written(Infinity);
-    for (const talk of this.#announced.values()) this.#sink.dropped(talk);
-    this.#announced.clear();
+  #forgetOpenings(): void {
+    this.#told.clear();
+    for (const talk of this.#openings.forget()) this.#sink.dropped(talk);
     if (this.#spare !== undefined) this.#sink.dropped(this.#spare);
     this.#spare = undefined;
   }

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import { exitOf } from '../../../src/cli/replay.ts';
 import type { LiveCall, Played, ResponseEnd } from '../../../src/replay/played.ts';
 import { whyNot } from '../../../src/replay/playable.ts';
-import { judge } from '../../../src/replay/verdict.ts';
+import { judge, unplayed } from '../../../src/replay/verdict.ts';
 import { sessionLines } from '../../../src/report/replay.ts';
 import type { Session } from '../../../src/sessions/session.ts';
 import { bytes, call, get, ok, session } from './build.ts';
@@ -183,6 +183,12 @@ describe('a session', () => {
   it('is not played where its request, or a call of it, is HTTP/2, and says which, even when asked for', () => {
     assert.equal(whyNot(session({ request: 'x', response: 'y', protocol: 'http2' }), true), 'its request is HTTP/2, which cannot be played yet');
     assert.equal(calling({ to: '10.0.0.7:50051', protocol: 'http2' }), 'it calls 10.0.0.7:50051 over HTTP/2, which cannot be played yet');
+  });
+
+  it('that is not played is named by its header fields, where only these tell what it asked', () => {
+    const asked = session({ request: 'x', response: 'y', protocol: 'http2' });
+    const fields = { request: [[':method', 'GET'] as const, [':path', '/a'] as const], response: [] };
+    assert.equal(unplayed({ ...asked, inbound: { ...asked.inbound, fields } }, 'skipped', 'why').summary, 'GET /a');
   });
 
   it('is played when it calls a unix socket by its path', () => {
