@@ -17,7 +17,7 @@ class Stream {
   readonly side: Side;
   readonly hpack: Hpack;
   readonly head = new Pending(FRAME_HEAD_BYTES);
-  readonly payload = new Pending(MOST_FRAME_BYTES);
+  readonly payload = new Pending(maxBlockBytes);
   readonly block = new Pending(maxBlockBytes);
   /** What was pushed or missing so far. */
   offset = 0;
@@ -26,7 +26,7 @@ class Stream {
   frame: FrameHead | undefined;
   /** Of the frame's payload, still to come. */
   left = 0;
-  /** The payload is collected; some of it is missing. */
+  /** The payload is collected; some of it is missing, or it is beyond the cap. */
   collects = false;
   holed = false;
   /** The frame whose header block goes on in CONTINUATION. */
@@ -101,7 +101,7 @@ export class Http2Splitter implements Splitter {
     if (stream.preface > 0) return this.#preface(stream, bytes, from, out);
     if (stream.frame === undefined) return this.#head(stream, bytes, from, out);
     const taken = Math.min(stream.left, bytes.length - from);
-    if (stream.collects && !stream.holed) stream.payload.append(bytes, from, from + taken);
+    if (stream.collects && !stream.holed && !stream.payload.append(bytes, from, from + taken)) stream.holed = true;
     stream.offset += taken;
     stream.left -= taken;
     if (stream.left === 0) this.#frameDone(stream, stream.frame, out);

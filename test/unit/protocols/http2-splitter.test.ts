@@ -61,6 +61,18 @@ describe('the HTTP/2 splitter', () => {
     assert.equal(splitter.sure, true);
   });
 
+  it('does not read a header block beyond its cap, in one frame or in many, and says so', () => {
+    for (const size of [300_000, 16_000]) {
+      const { splitter, cuts } = fed('server', frame(4, 0, 0, '\0\x05\0\x0f\0\0'));
+      const block = '\x82'.repeat(300_000);
+      const fragments = Array.from({ length: Math.ceil(block.length / size) }, (_, at) => block.slice(at * size, (at + 1) * size));
+      const text = fragments.map((part, at) => frame(at === 0 ? 1 : 9, at === fragments.length - 1 ? 4 : 0, 1, part)).join('');
+      splitter.push('client', bytes(PREFACE + SETTINGS + text + GET(3, '/b')), cuts);
+      assert.deepEqual(cuts.flatMap((cut) => (cut.what === 'fields' ? [[cut.stream, cut.block?.fields.length]] : [])), [[1, undefined], [3, 3]], `fragments of ${size}`);
+      assert.equal(splitter.sure, true);
+    }
+  });
+
   it('passes over a gap inside a payload, and over none elsewhere', () => {
     const cuts: Cut[] = [];
     const inside = fed('client', PREFACE + data(1, 'x'.repeat(10)).slice(0, 12)).splitter;
