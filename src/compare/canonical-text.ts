@@ -3,14 +3,42 @@ import { Decimal } from './decimal.ts';
 import type { Json } from './json.ts';
 
 /** Text of a value: the same for the same value, however its objects are ordered. `scalar` may stand something else for a text or number. */
-export function canonicalText(value: Json, scalar: (text: string) => string = (text) => text): string {
-  if (typeof value === 'string') return JSON.stringify(scalar(value));
-  if (typeof value === 'number') return `n${scalar(String(value))}`;
-  if (value === null || typeof value === 'boolean') return String(value);
-  if (value instanceof Decimal) return `n${scalar(value.canonical)}`;
-  if (Array.isArray(value)) return `[${(value as readonly Json[]).map((item) => canonicalText(item, scalar)).join(',')}]`;
-  const object = value as { readonly [key: string]: Json };
-  return `{${Object.keys(object).sort().map((key) => `${JSON.stringify(key)}:${canonicalText(object[key]!, scalar)}`).join(',')}}`;
+export function canonicalText(value: Json, scalar?: (text: string) => string): string {
+  const parts: string[] = [];
+  write(value, scalar, parts);
+  return parts.join('');
+}
+
+/** In pieces that are joined once: texts that are put together bit by bit are made flat again before they can be a key. */
+function write(value: Json, scalar: ((text: string) => string) | undefined, parts: string[]): void {
+  if (typeof value === 'string') parts.push(JSON.stringify(scalar === undefined ? value : scalar(value)));
+  else if (typeof value === 'number') parts.push('n', scalar === undefined ? String(value) : scalar(String(value)));
+  else if (value === null || typeof value === 'boolean') parts.push(String(value));
+  else if (value instanceof Decimal) parts.push('n', scalar === undefined ? value.canonical : scalar(value.canonical));
+  else if (Array.isArray(value)) {
+    let before = '[';
+    for (const item of value as readonly Json[]) {
+      parts.push(before);
+      write(item, scalar, parts);
+      before = ',';
+    }
+    parts.push(before === '[' ? '[]' : ']');
+  } else {
+    const object = value as { readonly [key: string]: Json };
+    let before = '{';
+    for (const key of inOrder(Object.keys(object))) {
+      parts.push(before, JSON.stringify(key), ':');
+      write(object[key]!, scalar, parts);
+      before = ',';
+    }
+    parts.push(before === '{' ? '{}' : '}');
+  }
+}
+
+/** Sorted, where they are not already. */
+function inOrder(keys: string[]): string[] {
+  for (let at = 1; at < keys.length; at += 1) if (keys[at - 1]! > keys[at]!) return keys.sort();
+  return keys;
 }
 
 /** Calls `seen` with each pair of texts or numbers that differ at the same place of two values of the same shape. */

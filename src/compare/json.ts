@@ -48,8 +48,13 @@ const isObject = (value: Json): value is { readonly [key: string]: Json } => typ
 const isArray = (value: Json): value is readonly Json[] => Array.isArray(value);
 
 function keys(value: Json): number {
-  if (isArray(value)) return value.reduce<number>((sum, item) => sum + keys(item), 0);
-  return isObject(value) ? Object.values(value).reduce<number>((sum, item) => sum + 1 + keys(item), 0) : 0;
+  if (typeof value !== 'object' || value === null || value instanceof Decimal) return 0;
+  let count = 0;
+  if (isArray(value)) for (const item of value) count += keys(item);
+  else {
+    for (const name in value) count += 1 + keys((value as { readonly [key: string]: Json })[name]!);
+  }
+  return count;
 }
 
 /** Differences below `path`. An array that grew or shrank is aligned by its equal ends. */

@@ -36,13 +36,16 @@ function headAt(bytes: Buffer, from: number): Head | undefined {
   const [one = '', two = '', ...three] = (first ?? '').split(' ');
   const headers = lines.map((line): Header => {
     const colon = line.indexOf(':');
-    return colon < 0 ? [line.toLowerCase(), ''] : [trimmed(line.slice(0, colon)).toLowerCase(), trimmed(line.slice(colon + 1))];
+    if (colon < 0) return [line.toLowerCase(), ''];
+    // Mostly one blank, which needs no looking for more.
+    return [trimmed(line.slice(0, colon)).toLowerCase(), trimmed(line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1))];
   });
   return { start: [one, two, three.join(' ')], headers, end: at + (bare ? 2 : 3) };
 }
 
 /** Without optional white space (RFC 9110 §5.6.3), and no other. */
-const trimmed = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, '');
+const trimmed = (text: string): string => (isSpace(text.charCodeAt(0)) || isSpace(text.charCodeAt(text.length - 1)) ? text.replace(/^[ \t]+|[ \t]+$/g, '') : text);
+const isSpace = (code: number): boolean => code === 32 || code === 9;
 
 const last = (headers: readonly Header[], name: string): string | undefined => headers.findLast(([header]) => header === name)?.[1];
 
@@ -74,7 +77,8 @@ export function readResponse(bytes: Uint8Array, bodiless: boolean, maxBytes = ma
 
 function message(bytes: Buffer, head: Head, otherwise: 'none' | 'bodiless' | 'rest', interim: readonly string[], maxBytes: number): HttpMessage {
   const { headers } = head;
-  const transfer = headers.filter(([name]) => name === 'transfer-encoding').map(([, value]) => value.toLowerCase()).join(',');
+  const transfers = headers.filter(([name]) => name === 'transfer-encoding');
+  const transfer = transfers.length === 0 ? '' : transfers.map(([, value]) => value.toLowerCase()).join(',');
   const length = last(headers, 'content-length');
   let body: Uint8Array = bytes.subarray(head.end, head.end);
   let end = head.end;
@@ -127,8 +131,8 @@ function dechunk(bytes: Buffer, from: number): { body: Uint8Array; end: number; 
 
 /** Undoes a Content-Encoding, several in turn; undefined when it can't (unknown coding, broken, beyond the cap). */
 function undo(body: Uint8Array, encoding: string | undefined, maxOutputLength: number): Uint8Array | undefined {
-  const codings = (encoding ?? '').toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '' && name !== 'identity');
-  if (body.length === 0) return body;
+  if (encoding === undefined || body.length === 0) return body;
+  const codings = encoding.toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '' && name !== 'identity');
   const options = { maxOutputLength };
   let plain = body;
   try {

@@ -106,8 +106,7 @@ export class CallBook {
 
   /** The first unused call that is the same to its protocol. */
   equal(destination: string, request: Uint8Array): RecordedCall | undefined {
-    const index = this.#byDestination.get(destination);
-    return index?.equal(index.modelOf(request));
+    return this.#byDestination.get(destination)?.equal(request);
   }
 
   /**
@@ -117,10 +116,10 @@ export class CallBook {
   drift(destination: string, request: Uint8Array, clocks: Clocks): Drifted | undefined {
     const index = this.#byDestination.get(destination);
     if (index === undefined) return undefined;
-    const model = index.modelOf(request);
-    const known = index.byKey(keyOf(canonicalText(model, (text) => this.#made.asRecorded(text))));
+    const { model, equalKey, masked } = index.asked(request);
+    const known = index.byKey(this.#made.knowsAny(masked.made) ? keyOf(canonicalText(model, (text) => this.#made.asRecorded(text))) : equalKey);
     if (known !== undefined) return { call: known, made: [] };
-    for (const call of index.masked(model, MAX_DRIFT_CANDIDATES)) {
+    for (const call of index.masked(request, MAX_DRIFT_CANDIDATES)) {
       const pairs = driftPairs(index.modelOfCall(call), model, clocks);
       if (pairs === undefined || !this.#made.allows(pairs, call.index)) continue;
       return { call, made: pairs };
@@ -157,16 +156,14 @@ export class CallBook {
 
   /** Whether this very request was recorded, to the byte or to its protocol. Asked when no unused call is it: then it was made before. */
   repeats(destination: string, request: Uint8Array): boolean {
-    const index = this.#byDestination.get(destination);
-    return index?.has(request, index.modelOf(request)) ?? false;
+    return this.#byDestination.get(destination)?.has(request) ?? false;
   }
 
   /** Whether an unused call is the same, or could be but for values that a service makes itself. */
   resembles(destination: string, request: Uint8Array): boolean {
     const index = this.#byDestination.get(destination);
     if (index === undefined) return false;
-    const model = index.modelOf(request);
-    return index.exact(request) !== undefined || index.equal(model) !== undefined || index.masked(model, 1).length > 0;
+    return index.exact(request) !== undefined || index.equal(request) !== undefined || index.masked(request, 1).length > 0;
   }
 
   /** `made`: values that the service made itself, as found by `drift`. */

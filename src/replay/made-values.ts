@@ -48,6 +48,11 @@ export class MadeValues {
     }
   }
 
+  /** Whether one of these live values is known. */
+  knowsAny(made: readonly string[]): boolean {
+    return made.some((value) => this.#recordedOf.has(value));
+  }
+
   /** `text` with the recorded value in the place of each live one that is known. */
   asRecorded(text: string): string {
     if (this.#recordedOf.size === 0) return text;

@@ -21,19 +21,63 @@ export function exactKey(request: Uint8Array): string {
 /** A key of a request by what it asks, from its canonical text. */
 export const keyOf = shortened;
 const equalKey = (model: Json): string => shortened(canonicalText(model));
-const maskedKey = (model: Json): string => shortened(canonicalText(model, maskedText));
+const maskedKey = (model: Json, seen?: (made: string) => void): string => shortened(canonicalText(model, (text) => maskedText(text, seen)));
+
+/** What a live request asks, each form of it made when it is first needed. */
+export class Asked {
+  readonly request: Uint8Array;
+  readonly protocol: ProtocolName;
+  readonly model: Json;
+  #equal: string | undefined;
+  #masked: { readonly key: string; readonly made: readonly string[] } | undefined;
+
+  constructor(request: Uint8Array, protocol: ProtocolName) {
+    this.request = request;
+    this.protocol = protocol;
+    this.model = requestModel(request, protocol);
+  }
+
+  get equalKey(): string {
+    return (this.#equal ??= equalKey(this.model));
+  }
+
+  /** The key of all that differ from it in values only that a service makes itself, and these values. */
+  get masked(): { readonly key: string; readonly made: readonly string[] } {
+    if (this.#masked === undefined) {
+      const made: string[] = [];
+      this.#masked = { key: maskedKey(this.model, (value) => { made.push(value); }), made };
+    }
+    return this.#masked;
+  }
+}
+
+/** A request is asked for step by step, and in each session that is in play: it is read once. */
+let last: Asked | undefined;
+
+function askedOf(request: Uint8Array, protocol: ProtocolName): Asked {
+  if (last?.request !== request || last.protocol !== protocol) last = new Asked(request, protocol);
+  return last;
+}
 
 /** Calls of one key in recorded order. */
 class Queue {
-  readonly calls: RecordedCall[] = [];
+  readonly #calls: RecordedCall[];
   #used = 0;
+
+  constructor(...calls: RecordedCall[]) {
+    this.#calls = calls;
+  }
+
+  add(call: RecordedCall): void {
+    this.#calls.push(call);
+  }
 
   /** Unused ones in recorded order, at most `most`. */
   unused(isUsed: (call: RecordedCall) => boolean, most: number): RecordedCall[] {
-    while (this.#used < this.calls.length && isUsed(this.calls[this.#used]!)) this.#used += 1;
+    while (this.#used < this.#calls.length && isUsed(this.#calls[this.#used]!)) this.#used += 1;
     const found: RecordedCall[] = [];
-    for (let at = this.#used; at < this.calls.length && found.length < most; at += 1) {
-      if (!isUsed(this.calls[at]!)) found.push(this.calls[at]!);
+    for (let at = this.#used; at < this.#calls.length && found.length < most; at += 1) {
+      if (!isUsed(this.#calls[at]!)) found.push(this.#calls[at]!);
     }
     return found;
   }
@@ -45,11 +89,9 @@ type Kind = 'exact' | 'equal' | 'masked';
 export class RequestIndex {
   readonly calls: readonly RecordedCall[];
   readonly #isUsed: (call: RecordedCall) => boolean;
-  readonly #queues: Partial<Record<Kind, Map<string, Queue>>> = {};
+  readonly #queues: Partial<Record<Kind, Map<string, RecordedCall | Queue>>> = {};
   readonly #models = new Map<RecordedCall, Json>();
   readonly #protocol: ProtocolName;
-  /** A request is asked for step by step: it is read once. */
-  #last: { readonly request: Uint8Array; readonly model: Json } | undefined;
   /** By bytes, for beginnings. */
   #sorted: readonly RecordedCall[] | undefined;
 
@@ -60,32 +102,31 @@ export class RequestIndex {
   }
 
   exact(request: Uint8Array): RecordedCall | undefined {
-    return this.#find('exact', exactKey(request))?.unused(this.#isUsed, 1)[0];
+    return this.#unused('exact', exactKey(request), 1)[0];
   }
 
-  equal(model: Json): RecordedCall | undefined {
-    return this.byKey(equalKey(model));
+  equal(request: Uint8Array): RecordedCall | undefined {
+    return this.byKey(this.asked(request).equalKey);
   }
 
   /** By `keyOf` the canonical text. */
   byKey(key: string): RecordedCall | undefined {
-    return this.#find('equal', key)?.unused(this.#isUsed, 1)[0];
+    return this.#unused('equal', key, 1)[0];
   }
 
   /** Unused calls that are equal but for values that a service makes itself, in recorded order. */
-  masked(model: Json, most: number): readonly RecordedCall[] {
-    return this.#find('masked', maskedKey(model))?.unused(this.#isUsed, most) ?? [];
+  masked(request: Uint8Array, most: number): readonly RecordedCall[] {
+    return this.#unused('masked', this.asked(request).masked.key, most);
   }
 
   /** Whether there is such a call, used or not. */
-  has(request: Uint8Array, model: Json): boolean {
-    return this.#find('exact', exactKey(request)) !== undefined || this.#find('equal', equalKey(model)) !== undefined;
+  has(request: Uint8Array): boolean {
+    return this.#find('exact', exactKey(request)) !== undefined || this.#find('equal', this.asked(request).equalKey) !== undefined;
   }
 
-  /** What a live request asks, read as the recorded ones of its destination are. */
-  modelOf(request: Uint8Array): Json {
-    if (this.#last?.request !== request) this.#last = { request, model: requestModel(request, this.#protocol) };
-    return this.#last.model;
+  /** A live request, read as the recorded ones of its destination are. */
+  asked(request: Uint8Array): Asked {
+    return askedOf(request, this.#protocol);
   }
 
   modelOfCall(call: RecordedCall): Json {
@@ -114,17 +155,25 @@ export class RequestIndex {
     return false;
   }
 
-  #find(kind: Kind, key: string): Queue | undefined {
+  #find(kind: Kind, key: string): RecordedCall | Queue | undefined {
     return (this.#queues[kind] ??= this.#index(kind)).get(key);
   }
 
-  #index(kind: Kind): Map<string, Queue> {
-    const queues = new Map<string, Queue>();
+  #unused(kind: Kind, key: string, most: number): readonly RecordedCall[] {
+    const found = this.#find(kind, key);
+    if (found instanceof Queue) return found.unused(this.#isUsed, most);
+    return found === undefined || this.#isUsed(found) ? [] : [found];
+  }
+
+  /** Most keys have one call, which needs no queue. */
+  #index(kind: Kind): Map<string, RecordedCall | Queue> {
+    const queues = new Map<string, RecordedCall | Queue>();
     for (const call of this.calls) {
       const key = kind === 'exact' ? exactKey(call.request) : kind === 'equal' ? equalKey(this.modelOfCall(call)) : maskedKey(this.modelOfCall(call));
-      let queue = queues.get(key);
-      if (queue === undefined) queues.set(key, queue = new Queue());
-      queue.calls.push(call);
+      const before = queues.get(key);
+      if (before === undefined) queues.set(key, call);
+      else if (before instanceof Queue) before.add(call);
+      else queues.set(key, new Queue(before, call));
     }
     return queues;
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { driftBetween, maskedText } from '../../../src/compare/index.ts';
+import { driftBetween, maskedText, tokensOf } from '../../../src/compare/index.ts';
 
 const RECORDED_MS = Date.UTC(2026, 10, 24, 12, 0, 0);
 const LIVE_MS = RECORDED_MS + 26 * 3_600_000 + 61_234;
@@ -79,5 +79,26 @@ describe('values that a service makes itself', () => {
       const value = (): string => `{"id":"${randomUUID()}","nonce":"${randomBytes(16).toString('hex')}"}`;
       assert.deepEqual(kinds(value(), value()), ['uuid', 'hex token']);
     }
+  });
+});
+
+describe('the shortest of each kind of value that a service makes', () => {
+  const shortest = [
+    'eyJabcd1.abcde.', `$2b$10$${'a1'.repeat(26)}b`, `$1$a$${'b2'.repeat(11)}`, `$argon2id$v=19$m=1$abcdefg1$${'c3'.repeat(8)}`, `pbkdf2$1$abcdef$${'d4'.repeat(10)}`,
+    '0f8fad5b-d9cb-469f-a165-70867728950e', '2024-05-06', '2024-05-06 07:08', 'Mon, 06 May 2024 07:08:09 GMT', '1700000000', '1700000000123', 'a1b2c3d4e5f60718',
+    '\\x0102030405060708', '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'aB3dE5fG7hI9jK1l',
+  ];
+  for (const value of shortest) {
+    it(`is found by itself and among words: ${value}`, () => {
+      assert.deepEqual(tokensOf(value), [value]);
+      assert.deepEqual(tokensOf(`a (${value}) b`), [value]);
+    });
+  }
+
+  it('is told each time a text is masked', () => {
+    const seen: string[] = [];
+    assert.notEqual(maskedText('on 2024-05-06 by 0f8fad5b-d9cb-469f-a165-70867728950e', (value) => seen.push(value)), '');
+    assert.deepEqual(seen, ['2024-05-06', '0f8fad5b-d9cb-469f-a165-70867728950e']);
+    assert.equal(maskedText('order 7 of the shop in 2024', () => { assert.fail('it holds none'); }), 'order 7 of the shop in 2024');
   });
 });
