@@ -33,5 +33,11 @@ function beginningOf(talk: OpenTalk): string {
 }
 
 function masked(text: string, numbers: RegExp): string {
-  return text.replace(/[^ -~]+/g, ' ').replace(numbers, '#');
+  const plain = BINARY.test(text) ? text.replace(NO_WORDS, ' ') : text.replace(NOT_PRINTED, ' ');
+  return plain.replace(numbers, '#');
 }
+
+const NOT_PRINTED = /[^ -~]+/g;
+/** Of what is no text, bytes that look like letters are values as well, but where some stand together. */
+const BINARY = /[^\t\r\n -~]/;
+const NO_WORDS = /[^ -~]+(?:[ -~]{1,3}(?=[^ -~]|$)[^ -~]*)*/g;

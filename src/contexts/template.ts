@@ -14,7 +14,7 @@ const maxCount = 32;
 /** What happens less often than once in so many times is put down to a call that was tied wrongly. */
 export const SELDOM = 20;
 /** On a busy machine one wake-up in so many may come late. */
-const OFTEN = 4;
+const OFTEN = 2;
 /** Weight of the newest gap in the mean. */
 const NEWEST = 0.1;
 
@@ -31,6 +31,8 @@ export class Step {
   after = 0;
   /** How often it was made before any answer had come. */
   unprompted = 0;
+  /** How often nothing was begun between its answer and the response. */
+  concluding = 0;
   /** How often it did not begin at once when what it waits for was there; how often what comes next did not, after its answer. */
   thoughtBefore = 0;
   thoughtAfter = 0;
@@ -50,6 +52,15 @@ export class Step {
 
   get afterResponse(): boolean {
     return this.after * SELDOM > this.sessions;
+  }
+
+  /** It is the first thing that a session does, maybe with others; the last one before its response. */
+  get isFirst(): boolean {
+    return (this.sessions - this.unprompted) * SELDOM <= this.sessions;
+  }
+
+  get isLast(): boolean {
+    return this.concluding * SELDOM >= this.sessions * (SELDOM - 1);
   }
 
   /** It never is the first thing that a session does. */
@@ -103,6 +114,8 @@ export class Template {
     const promptedUs = Math.min(...calls.map(answeredAtUs));
     for (const [shape, same] of byShape) {
       const step = this.steps.get(shape) as Step;
+      const answeredUs = Math.max(...same.map(answeredAtUs));
+      if (calls.every((call) => call.begunAtUs < answeredUs || call.begunAtUs > respondedAtUs(request))) step.concluding += 1;
       if ((same[0] as OpenTalk).begunAtUs < promptedUs) step.unprompted += 1;
       this.#place(step, same, byShape, request);
     }

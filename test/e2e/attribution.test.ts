@@ -58,6 +58,7 @@ const java = (way: JavaWay, how: string, more: Partial<Scenario> = {}): Scenario
 const SCENARIOS: readonly Scenario[] = [
   { name: 'gunicorn gthread, 16 threads, with requests, psycopg2 by TCP and redis-py', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true },
   { name: 'the same, every connection older than the recorder', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true, warm: true },
+  { name: 'the same gunicorn, with 64 clients', make: () => gunicorn({ worker: 'gthread', sql: 'tcp' }), threadPerRequest: true, clients: 64 },
   { name: 'gunicorn sync, 4 processes, with psycopg2 by a unix socket', make: () => gunicorn({ worker: 'sync', sql: 'unix' }), threadPerRequest: true },
   { name: 'php-fpm behind nginx by TCP, with MariaDB by its unix socket', make: () => php('tcp'), threadPerRequest: true },
   { name: 'php-fpm behind nginx by a unix socket, with MariaDB by its unix socket', make: () => php('unix'), threadPerRequest: true },
@@ -75,6 +76,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'the same by net/http over one connection of HTTP/2', make: () => grpcPair({ by: 'http2' }), whyNot: whyNotGrpc, byContent: true },
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
+  { name: 'the same nginx, with 64 clients', make: nginxProxy, clients: 64 },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService(), byContent: true },
   { name: 'the same Node service, with 64 clients', make: () => nodeService(), byContent: true, clients: 64 },
   { name: 'the same Node service, every connection older than the recorder', make: () => nodeService(), byContent: true, warm: true },

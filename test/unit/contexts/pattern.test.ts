@@ -10,6 +10,7 @@ const crowd = ({ sessions }: Findings): string[] => besides(sessions).filter(({ 
   `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}`);
 
 const USER = 101;
+const OTHER_USER = 102;
 const CROWD = Array.from({ length: 12 }, (_, at) => at + 1);
 const PRICES = Array.from({ length: 2 * CROWD.length }, (_, at) => 111 + at);
 /** Of the crowd, those whose calls say whose they are. */
@@ -17,7 +18,7 @@ const NAMED = 9;
 
 /** One loop (thread 7) asks for the user, then for two prices at a time, then answers. Alone, so many times. */
 function alone(times: number, pauseUs = 0): Scene {
-  const scene = new Scene().connect(USER, 7);
+  const scene = new Scene().connect(USER, 7).connect(OTHER_USER, 7);
   for (const price of PRICES) scene.connect(price, 7);
   for (let at = 0; at < times; at += 1) {
     scene.accept(1_000 + at, 7).read(1_000 + at, 7, get(`/shop/a${at}`)).wait(pauseUs);
@@ -29,13 +30,16 @@ function alone(times: number, pauseUs = 0): Scene {
   return scene;
 }
 
-/** All requests are read before anything is done for them. `named`: so many of them, and their calls, carry a trace id. `order`: of the users' calls. */
-function together(scene: Scene, named = NAMED, order: readonly number[] = CROWD): Scene {
+/** All requests are read before anything is done for them. `named`: so many of them, and their calls, carry a trace id. `order`: of the users' calls; `users`: their connections, in turn. */
+function together(scene: Scene, named = NAMED, order: readonly number[] = CROWD, users: readonly number[] = [USER]): Scene {
   const marked = (target: string, of: number): string => of <= named
     ? get(target).replace('Host: x', `Host: x\r\ntraceparent: 00-${String(of).padStart(2, '0').repeat(16)}-${'a'.repeat(16)}-01`) : get(target);
   for (const at of CROWD) scene.accept(at, 7);
   for (const at of CROWD) scene.read(at, 7, marked(`/shop/c${at}`, at));
-  for (const at of order) scene.write(USER, 7, marked(`/user?of=${at}`, at)).read(USER, 7, OK('u'));
+  for (const at of order) {
+    const user = users[at % users.length] as number;
+    scene.write(user, 7, marked(`/user?of=${at}`, at)).read(user, 7, OK('u'));
+  }
   for (const at of CROWD) for (const price of [2 * at - 2, 2 * at - 1]) scene.write(PRICES[price] as number, 7, marked(`/price?of=${at}`, at));
   for (const at of CROWD) {
     for (const price of [2 * at - 2, 2 * at - 1]) scene.read(PRICES[price] as number, 7, OK('p'));
@@ -43,7 +47,7 @@ function together(scene: Scene, named = NAMED, order: readonly number[] = CROWD)
   }
   for (const at of CROWD) scene.close(at, 7);
   scene.accept(99, 7).read(99, 7, get('/next')).pass(3 * SECOND);
-  for (const connection of [USER, ...PRICES, 99]) scene.close(connection, 7);
+  for (const connection of [USER, OTHER_USER, ...PRICES, 99]) scene.close(connection, 7);
   return scene;
 }
 
@@ -70,7 +74,14 @@ describe('a pattern', () => {
   });
 
   it('says nothing where too little is known of the crowd otherwise to see that its work is taken up in turn', () => {
-    for (const told of crowd(together(alone(6), 2).derive())) assert.ok(!told.includes('pattern'), told);
+    for (const told of crowd(together(alone(6), 2, CROWD, [USER, OTHER_USER]).derive())) assert.ok(!told.includes('pattern'), told);
+  });
+
+  it('needs no such witness for what sessions do first, on one connection that all share: nobody waits for it, and is overtaken', () => {
+    const found = crowd(together(alone(6), 2).derive());
+    rightly(found);
+    for (const told of found.slice(2)) assert.match(told, /: \/user\S* pattern likely/);
+    for (const told of found) assert.doesNotMatch(told, /\/price\S* pattern/);
   });
 
   it('says nothing of calls that come in another order than they should, as far as they are known', () => {
