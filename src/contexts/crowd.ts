@@ -12,6 +12,8 @@ export const ENOUGH = 0.99;
 const maxRounds = 4;
 /** Calls of a shape that other kinds of evidence tie to sessions which did not run alone. With fewer its order is not believed. */
 const minTold = 8;
+/** And of so many, one at least is told so. */
+const OF_SO_MANY = 8;
 /** Calls out of order. So few may be ties that are wrong. */
 const FEW = 2;
 /** Of so many answered sessions it must be known when their calls of a shape could begin, or had to be over: that gives the order. */
@@ -106,7 +108,7 @@ export class Crowd<J extends Past> {
     const nobodys = placed.filter((place) => place === undefined).length - others;
     // What other kinds of evidence say of such calls of the crowd has to be in line: else one after the other is not how it goes here.
     const told = aligned.filter((_, at) => open[at]?.job?.crowded === true);
-    const sure = told.length >= minTold || (byAnswer ? places.every(({ ends }) => ends.last) : places.every(({ ends }) => ends.first) && ofOneConnection(calls));
+    const sure = (told.length >= minTold && told.length * OF_SO_MANY >= open.length) || (byAnswer ? places.every(({ ends }) => ends.last) : places.every(({ ends }) => ends.first) && shareConnection(open));
     if (!sure || disorder(told) || nobodys * SELDOM > placed.length) return this.#drop(calls);
     let changed = false;
     placed.forEach((place, at) => {
@@ -145,9 +147,19 @@ export class Crowd<J extends Past> {
   }
 }
 
-/** Whoever waits for a connection of a pool may be overtaken; on one that all share nobody waits. */
-function ofOneConnection<J>(calls: readonly Known<J>[]): boolean {
-  return calls.every(({ call }) => call.connection === calls[0]?.call.connection);
+/**
+ * Whoever waits for a connection of a pool may be overtaken; on one that all share, where calls are sent before those ahead are
+ * answered, nobody waits.
+ */
+function shareConnection<J>(calls: readonly Known<J>[]): boolean {
+  let overlap = 0;
+  let answeredUs = -Infinity;
+  for (const { call } of calls) {
+    if (call.connection !== calls[0]?.call.connection) return false;
+    if (call.begunAtUs < answeredUs) overlap += 1;
+    answeredUs = answeredAtUs(call);
+  }
+  return overlap > FEW;
 }
 
 /** Those whose slots are known come in another order than these: work is not taken up in turn. */

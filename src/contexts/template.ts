@@ -14,7 +14,9 @@ const maxCount = 32;
 /** What happens less often than once in so many times is put down to a call that was tied wrongly. */
 export const SELDOM = 20;
 /** On a busy machine one wake-up in so many may come late. */
-const OFTEN = 2;
+const OFTEN = 4;
+/** Of what it does first: a timer would put off nearly all. */
+const OFTEN_FIRST = 2;
 /** Weight of the newest gap in the mean. */
 const NEWEST = 0.1;
 
@@ -70,7 +72,7 @@ export class Step {
 
   /** It begins at once when what it waits for is there: if not, a timer or the like comes between, and there is no telling whose is first. */
   get startsAtOnce(): boolean {
-    return this.thoughtBefore * OFTEN <= this.sessions;
+    return this.thoughtBefore * (this.isFirst ? OFTEN_FIRST : OFTEN) <= this.sessions;
   }
 
   /** What comes next begins at once when it is answered. */
