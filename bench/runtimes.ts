@@ -1,0 +1,130 @@
+/**
+ * What is asked from a runtime costs the service: processor time of its process for a request, which other work on the machine touches
+ * least. Node, recorded and asked (`attach --instrument node`), a request making one call by http.Agent and one by fetch; and a Go service
+ * (net/http, pgx, go-redis), recorded without the probes inside net/http's client and with them. Interleaved; as ratios within each round.
+ *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000]
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { attach, type Attached } from '../test/native/attached.ts';
+import { Clients, type Asked } from '../test/e2e/services/client.ts';
+import { removeDir, temporaryDir } from '../test/e2e/services/daemon.ts';
+import { goService, whyNotGo } from '../test/e2e/services/go.ts';
+
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '3000' } } });
+const [rounds, requests] = [Number(values.rounds), Number(values.requests)];
+const CLIENTS = 16;
+const WARM = 500;
+/** The recorder finds no uprobes on this host: what says so is out of its sight. */
+const WITHOUT_UPROBES = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /sys/bus/event_source/devices && exec "$@"', 'sh'];
+
+const UPSTREAM = 'require("node:http").createServer((q, s) => s.end("up")).listen(+process.env.PORT, "127.0.0.1", () => console.log("ready"))';
+const SERVICE = `
+const http = require('node:http');
+const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+const url = 'http://127.0.0.1:' + process.env.UPSTREAM + '/x';
+http.createServer(async (request, response) => {
+  const both = new Promise((resolve) => http.get(url, { agent }, (answer) => { answer.resume(); answer.on('end', resolve); }));
+  await Promise.all([both, fetch(url).then((answer) => answer.text())]);
+  response.setHeader('content-length', 4);
+  response.end('done');
+}).listen(+process.env.PORT, '127.0.0.1', () => console.log('ready'));`;
+
+/** How it is recorded: flags of `attach`, and what the recorder is run by. Undefined: not. */
+interface Way {
+  readonly name: string;
+  readonly recorded?: { readonly flags?: readonly string[]; readonly before?: readonly string[] };
+}
+
+interface Running {
+  readonly pid: number;
+  readonly port: number;
+  ask(index: number): Asked;
+  stop(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+async function started(source: string, env: Record<string, string>): Promise<{ pid: number; kill(): void }> {
+  const child = spawn(process.execPath, ['-e', source], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'ignore'] });
+  await once(child.stdout, 'data');
+  return { pid: child.pid!, kill: () => { child.kill('SIGKILL'); } };
+}
+
+async function nodeService(): Promise<Running> {
+  const [upPort, port] = [await freePort(), await freePort()];
+  const upstream = await started(UPSTREAM, { PORT: String(upPort) });
+  const service = await started(SERVICE, { PORT: String(port), UPSTREAM: String(upPort) });
+  return {
+    pid: service.pid, port, ask: (index) => ({ rid: String(index), target: '/' }),
+    stop: async () => { for (const one of [service, upstream]) one.kill(); },
+  };
+}
+
+async function go(): Promise<Running> {
+  const service = await goService();
+  return { pid: service.parts[0]!.pid, port: service.port, ask: (index) => service.ask(`rid-${index}`, index), stop: () => service.stop() };
+}
+
+function cpuUs(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, tid) => sum + Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]), 0) / 1000;
+}
+
+/** µs of the service's own a request. */
+async function measured(start: () => Promise<Running>, { recorded }: Way): Promise<number> {
+  const dir = temporaryDir('bench');
+  const service = await start();
+  const clients = new Clients(service.port, CLIENTS, { keepAlive: true });
+  let recorder: Attached | undefined;
+  try {
+    if (recorded !== undefined) {
+      recorder = attach(['--json', '--pid', String(service.pid), '--out', join(dir, 'rec'), '--ring-bytes', '64MiB', ...(recorded.flags ?? [])], {}, recorded.before);
+      await recorder.recording();
+      await sleep(500); // a runtime answers, and probes are placed, soon after
+    }
+    await clients.send(Array.from({ length: WARM }, (_, index) => service.ask(index)));
+    const before = cpuUs(service.pid);
+    await clients.send(Array.from({ length: requests }, (_, index) => service.ask(index)));
+    const used = (cpuUs(service.pid) - before) / requests;
+    recorder?.kill('SIGINT');
+    await recorder?.ended;
+    return used;
+  } finally {
+    recorder?.kill('SIGKILL');
+    clients.close();
+    await service.stop();
+    removeDir(dir);
+  }
+}
+
+const sorted = (all: readonly number[]): number[] => [...all].sort((a, b) => a - b);
+const spread = (all: readonly number[], digits: number): string =>
+  `${(sorted(all)[Math.floor(all.length / 2)] ?? NaN).toFixed(digits)} (${(sorted(all)[0] ?? NaN).toFixed(digits)}–${(sorted(all).at(-1) ?? NaN).toFixed(digits)})`;
+
+const services: [string, () => Promise<Running>, Way[]][] = [
+  ['Node', nodeService, [{ name: 'not recorded' }, { name: 'recorded', recorded: {} }, { name: 'recorded and asked (`--instrument node`)', recorded: { flags: ['--instrument', 'node'] } }]],
+];
+const whyNot = whyNotGo();
+if (whyNot === undefined) {
+  services.push(['Go', go, [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }]]);
+} else console.error(`Go is left out: ${whyNot}`);
+
+console.log('| service | it is | its CPU, µs a request: median (least–most) | of not recorded |\n|---|---|---|---|');
+for (const [service, start, ways] of services) {
+  const found = ways.map((): number[] => []);
+  for (let round = 0; round < rounds; round += 1) for (const [at, way] of ways.entries()) found[at]!.push(await measured(start, way));
+  for (const [at, { name }] of ways.entries()) {
+    console.log(`| ${service} | ${name} | ${spread(found[at]!, 0)} | ${spread(found[at]!.map((one, round) => one / found[0]![round]!), 2)} |`);
+  }
+}
