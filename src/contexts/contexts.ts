@@ -18,6 +18,7 @@ import type { Refusal } from './helper-datagram.ts';
 import type { Tie } from './tie.ts';
 import { virtualThread } from './virtual-thread.ts';
 import { isVirtual, VirtualThreads } from './virtual-threads.ts';
+import { Oldest } from './oldest.ts';
 
 /** Strongest first. */
 const KINDS: readonly Evidence[] = [thread, born, continuation, elimination];
@@ -36,6 +37,7 @@ const NONE: readonly never[] = [];
 
 export class Contexts<J extends Job> {
   readonly #contexts = new Map<number, Context<J>>();
+  readonly #oldest = new Oldest(this.#contexts);
   readonly #virtual = new VirtualThreads<J>();
   readonly #ofProcess = new Map<number, Set<number>>();
   readonly goroutines = new Goroutines();
@@ -288,7 +290,7 @@ export class Contexts<J extends Job> {
   /** No goroutine's end is ever told. One that serves a connection has been there long, and is spared. */
   #evict(): void {
     let spared = 0;
-    for (const oldest of this.#contexts.values()) {
+    for (let oldest = this.#oldest.next(); oldest !== undefined; oldest = this.#oldest.next()) {
       if (oldest.goroutine === undefined || oldest.requests === 0 || ++spared > maxSpared) return this.exitThread(oldest.tid);
       this.#contexts.delete(oldest.tid);
       this.#contexts.set(oldest.tid, oldest);

@@ -7,6 +7,7 @@
  */
 import { FIRST_GOROUTINE } from '../connections/piece.ts';
 import type { GoroutineEvent, GoroutineRole, OnBehalfEvent } from '../events/event.ts';
+import { Oldest } from './oldest.ts';
 
 /** Goroutines remembered that are nothing in particular. Past that the one first met is forgotten, with what it came of. */
 const maxOthers = 131_072;
@@ -64,6 +65,7 @@ export class Goroutines {
   /** By number, in the order in which they were met. */
   readonly #others = new Map<number, Entry>();
   readonly #particular = new Map<number, Entry>();
+  readonly #oldest = new Map([this.#others, this.#particular].map((those) => [those, new Oldest(those)]));
   #next = FIRST_GOROUTINE;
 
   /** Whom goroutine `id` of a process stands for: under that one's number is known what it does. */
@@ -144,10 +146,9 @@ export class Goroutines {
   #keep(those: Map<number, Entry>, most: number, number: number, entry: Entry): void {
     those.set(number, entry);
     if (those.size <= most) return;
-    for (const [oldest, { tgid, id }] of those) {
-      those.delete(oldest);
-      this.#processes.get(tgid)?.byId.delete(id);
-      return;
-    }
+    const oldest = this.#oldest.get(those)?.next();
+    if (oldest === undefined) return;
+    those.delete(oldest.goroutine.number);
+    this.#processes.get(oldest.tgid)?.byId.delete(oldest.id);
   }
 }
