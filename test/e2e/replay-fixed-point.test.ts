@@ -16,6 +16,7 @@ import { allSaid, withoutEvidence } from './replay/fixed-point.ts';
 import { cannotReplay } from './replay/stage.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
 import type { Built } from './stacks/built.ts';
+import { goBuild, goStack } from './stacks/go.ts';
 import { javaBuild, javaStack } from './stacks/java.ts';
 import { nodeBuild, nodeStack } from './stacks/node.ts';
 import { phpBuild, phpStack } from './stacks/php.ts';
@@ -43,6 +44,8 @@ interface Row {
 const STACKS: Readonly<Record<string, Row>> = {
   'Node with pg, mysql2, ioredis and undici': { build: nodeBuild, start: nodeStack, equal: 'bytes' },
   'gunicorn threads with psycopg 3, prepared statements, and Redis': { build: pythonBuild, start: pythonStack('psycopg'), equal: 'alone' },
+  'gunicorn threads with psycopg2, and Redis': { build: pythonBuild, start: pythonStack('psycopg2'), equal: 'bytes' },
+  'Go net/http with pgx': { build: goBuild, start: goStack, equal: 'alone' },
   'php-fpm with MariaDB by mysqlnd, prepared and not': { build: phpBuild, start: phpStack, equal: 'alone' },
   'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack, equal: 'asked' },
 };
@@ -50,11 +53,14 @@ const STACKS: Readonly<Record<string, Row>> = {
 /** A session as it is matched, by its request. */
 function alone({ inbound, outbound, certificate }: Session, withAnswers: boolean): { readonly key: string; readonly said: unknown } {
   const text = (chunks: Parameters<typeof bytesOf>[0]): string => Buffer.from(bytesOf(chunks)).toString('latin1');
-  const calls = outbound.filter((talk) => !isAgreed(talk)).map((talk) =>
+  const calls = outbound.filter((talk) => !isAgreed(talk) && !asksForTls(talk)).map((talk) =>
     [talk.connection.remote, canonicalText(requestModel(bytesOf(talk.request), talk.connection.protocol)), withAnswers ? text(talk.response) : talk.response.length > 0, talk.afterResponse ?? false]);
   const response = text(inbound.response);
   return { key: text(inbound.request), said: { response: inbound.connection.protocol === 'fastcgi' ? withoutPadding(response) : response.replace(DATE, ''), state: certificate.state, calls } };
 }
+
+/** PostgreSQL's SSLRequest: the first word on a connection of a pool, which opens one when it finds none free. */
+const asksForTls = ({ request }: Session['outbound'][number]): boolean => Buffer.from(bytesOf(request)).toString('hex') === '0000000804d2162f';
 
 /** What pads FastCGI's records, and what their end reserves, is whatever stood in php-fpm's memory. */
 function withoutPadding(text: string): string {

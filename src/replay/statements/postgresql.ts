@@ -141,8 +141,8 @@ const isOneShot = (steps: readonly Step[], portal: string): boolean => steps.eve
 
 const executes = (steps: readonly Step[]): boolean => steps.some(({ type }) => type === 'E');
 const agrees = (steps: readonly Step[]): boolean => steps.every(({ type }) => type !== 'E' && type !== 'B');
-/** A statement of nothing: how pools ask whether a connection lives, by their own clock. */
-const isNothing = (sql: string): boolean => /^[\s;]*$/.test(sql);
+/** A statement of nothing, or of comments (pgx's `-- ping`): how pools ask whether a connection lives, by their own clock. */
+const isNothing = (sql: string): boolean => /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*$/.test(sql);
 const asksForLife = (steps: readonly Step[]): boolean => executes(steps) && steps.every((step) => step.type !== 'B' || isNothing(step.statement.sql));
 const isEmptyQuery = (request: Uint8Array): boolean => request[0] === 0x51 && isNothing(new Fields(request.subarray(5)).text());
 

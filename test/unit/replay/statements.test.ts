@@ -122,10 +122,12 @@ describe('prepared statements of PostgreSQL', () => {
   });
 
   it('of nothing are no calls: pools ask so whether a connection lives', () => {
-    const probes = [join(parse('', ''), bind(''), execute, sync), pg('Q', text(' ;'))];
+    const probes = [join(parse('', ''), bind(''), execute, sync), pg('Q', text(' ;')), pg('Q', text('-- ping')), pg('Q', text('/* is it\nthere */ -- ?\n;'))];
     for (const request of probes) assert.equal(recordedStatements('postgresql')!.read({ request, response: done }), undefined);
     const told = probes.map((request) => { const said = liveStatements('postgresql', catalogue())!.read(request); return 'settled' in said ? types(said.settled) : 'a call'; });
-    assert.deepEqual(told, ['12IZ', 'IZ']);
+    assert.deepEqual(told, ['12IZ', 'IZ', 'IZ', 'IZ']);
+    const asked = pg('Q', text('-- ping\nselect 1'));
+    assert.equal(call(liveStatements('postgresql', catalogue())!.read(asked)).plain, asked);
   });
 
   it('leave a transaction failed where our own error answers within one', () => {
