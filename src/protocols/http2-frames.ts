@@ -10,8 +10,6 @@ export const SETTING_MAX_FRAME_SIZE = 5;
 /** Until a peer allows more. */
 export const DEFAULT_MAX_FRAME_BYTES = 16_384;
 export const MOST_FRAME_BYTES = 2 ** 24 - 1;
-/** A stream's own end without a failure. */
-export const NO_ERROR = 0;
 
 export interface FrameHead {
   readonly length: number;
@@ -20,12 +18,18 @@ export interface FrameHead {
   readonly stream: number;
 }
 
+/** Of 32 bits, in network order. */
+export function word32(bytes: Uint8Array, at: number): number {
+  const byte = (offset: number): number => bytes[at + offset] as number;
+  return byte(0) * 2 ** 24 + (byte(1) << 16 | byte(2) << 8 | byte(3));
+}
+
 /** The head at `at`, of which all bytes are there. */
 export function frameHead(bytes: Uint8Array, at: number): FrameHead {
   const byte = (offset: number): number => bytes[at + offset] as number;
   return {
     length: byte(0) << 16 | byte(1) << 8 | byte(2), type: byte(3), flags: byte(4),
-    stream: (byte(5) & 0x7f) * 2 ** 24 + (byte(6) << 16 | byte(7) << 8 | byte(8)),
+    stream: word32(bytes, at + 5) & 0x7fffffff,
   };
 }
 

@@ -4,7 +4,7 @@
  * the next frame begins is lost, and with it the connection.
  */
 import { Hpack } from './hpack.ts';
-import { content, DEFAULT_MAX_FRAME_BYTES, FLAG, FRAME_HEAD_BYTES, frameFault, frameHead, MOST_FRAME_BYTES, PREFACE, SETTING_MAX_FRAME_SIZE, TYPE } from './http2-frames.ts';
+import { content, DEFAULT_MAX_FRAME_BYTES, FLAG, FRAME_HEAD_BYTES, frameFault, frameHead, MOST_FRAME_BYTES, PREFACE, SETTING_MAX_FRAME_SIZE, TYPE, word32 } from './http2-frames.ts';
 import type { FrameHead } from './http2-frames.ts';
 import { Pending } from './pending.ts';
 import type { Side } from './protocol.ts';
@@ -150,7 +150,7 @@ export class Http2Splitter implements Splitter {
     if (isBlock(frame)) this.#fragment(stream, frame, payload, out);
     else if (frame.type === TYPE.settings) this.#settings(stream, payload);
     else if (frame.type === TYPE.reset) {
-      const code = payload.length === 4 ? ((payload[0] as number) * 2 ** 24) + ((payload[1] as number) << 16 | (payload[2] as number) << 8 | (payload[3] as number)) : -1;
+      const code = payload.length === 4 ? word32(payload, 0) : -1;
       out.push({ what: 'end', side: stream.side, stream: frame.stream, at: stream.offset, reset: code });
     } else if (frame.type === TYPE.data && (frame.flags & FLAG.endStream) !== 0) out.push({ what: 'end', side: stream.side, stream: frame.stream, at: stream.offset });
     stream.payload.clear();
@@ -183,7 +183,7 @@ export class Http2Splitter implements Splitter {
     const other = stream === this.#client ? this.#server : this.#client;
     if (stream.holed) other.maxFrameBytes = MOST_FRAME_BYTES;
     for (let at = 0; at + 6 <= payload.length; at += 6) {
-      const value = ((payload[at + 2] as number) * 2 ** 24) + ((payload[at + 3] as number) << 16 | (payload[at + 4] as number) << 8 | (payload[at + 5] as number));
+      const value = word32(payload, at + 2);
       if (payload[at] === 0 && payload[at + 1] === SETTING_MAX_FRAME_SIZE) other.maxFrameBytes = Math.max(other.maxFrameBytes, Math.min(value, MOST_FRAME_BYTES));
     }
   }

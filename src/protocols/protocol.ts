@@ -58,10 +58,11 @@ export interface Turns {
 
 export type Recognition = 'yes' | 'no' | 'more';
 
-/** Header fields of both sides, as a splitter read them. */
+/** Header fields of both sides, as a splitter read them: pseudo-fields first, trailers last; names in lower case, octets as Latin-1. */
 export interface Fields {
   readonly request: readonly Field[];
   readonly response: readonly Field[];
+  /** Some are not there, or none: why. */
   readonly unknown?: string;
 }
 

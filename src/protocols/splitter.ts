@@ -11,8 +11,11 @@ export type Cut =
   | { readonly what: 'part'; readonly side: Side; readonly stream: number; readonly start: number; readonly end: number; readonly role: PartRole }
   /** Header fields of the call, whole; undefined: they can't be read. */
   | { readonly what: 'fields'; readonly side: Side; readonly stream: number; readonly block: Block | undefined }
-  /** The side has said all of the call that it will say, up to offset `at`; `reset`: it gave it up, by that error code. */
+  /** The side has said all of the call that it will say, up to offset `at`; `reset`: it gave it up, by that error code (`NO_ERROR`: it needs no more). */
   | { readonly what: 'end'; readonly side: Side; readonly stream: number; readonly at: number; readonly reset?: number };
+
+/** A call's own end without a failure. */
+export const NO_ERROR = 0;
 
 /** opens: may be a call's first; says: part of its message; control: about it (flow control, priority), of no message. */
 export type PartRole = 'opens' | 'says' | 'control';

@@ -6,7 +6,7 @@ import { UserError } from '../errors.ts';
 import type { Cause } from '../events/event.ts';
 import type { Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
 import type { Field } from '../protocols/hpack.ts';
-import type { TalkFields } from '../talks/talk.ts';
+import type { Fields } from '../protocols/protocol.ts';
 
 const FORMAT = /^koala-bpf\/session@(\d+)$/;
 const VERSION = 1;
@@ -133,7 +133,7 @@ function talkOf(place: Place, startedAtUs: number): Talk {
   };
 }
 
-function fieldsOf(place: Place): TalkFields {
+function fieldsOf(place: Place): Fields {
   const list = (key: string): Field[] => place.at(key).list((field) => {
     const [name, value, ...more] = field.list((text) => text.string);
     if (name === undefined || value === undefined || more.length > 0) throw field.wrong('a name and a value');
@@ -172,21 +172,25 @@ function chunkOf(place: Place, startedAtUs: number): Chunk {
   if (kinds.length !== 1) throw place.wrong('one of "text", "base64" and "gap" in it');
   if (kinds[0] === 'gap') return { atUs, tid, gap: place.at('gap').count, cause: place.at('cause').string as Cause };
   const goroutine = place.has('goroutine') ? { goroutine: place.at('goroutine').count } : {};
-  return { atUs, tid, ...goroutine, bytes: kinds[0] === 'text' ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+  return { atUs, tid, ...goroutine, bytes: bytesOf(place) };
+}
+
+/** Of a chunk that is no hole, and of what was said at once. */
+function bytesOf(place: Place): Uint8Array {
+  if (place.has('text') === place.has('base64')) throw place.wrong('either "text" or "base64" in it');
+  return place.has('text') ? utf8Of(place.at('text')) : base64Of(place.at('base64'));
 }
 
 function toldOf(place: Place, startedAtUs: number): Told {
   const at = { command: place.at('command').oneOf(TOLD), atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count };
-  if (place.has('text') === place.has('base64')) throw place.wrong('either "text" or "base64" in it');
-  return { ...at, bytes: place.has('text') ? utf8Of(place.at('text')) : base64Of(place.at('base64')) };
+  return { ...at, bytes: bytesOf(place) };
 }
 
 function datagramOf(place: Place, startedAtUs: number): Datagram {
-  if (place.has('text') === place.has('base64')) throw place.wrong('either "text" or "base64" in it');
   return {
     to: place.at('to').string, atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count,
     ...(place.has('goroutine') ? { goroutine: place.at('goroutine').count } : {}), ...(place.has('length') ? { length: place.at('length').count } : {}),
-    bytes: place.has('text') ? utf8Of(place.at('text')) : base64Of(place.at('base64')),
+    bytes: bytesOf(place),
     attribution: place.at('attribution').oneOf(ATTRIBUTIONS), certainty: place.at('certainty').oneOf(CERTAINTIES),
     ...(place.has('afterResponse') ? { afterResponse: true } : {}),
   };

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Cause, Direction } from '../events/event.ts';
 import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Datagram, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
-import type { TalkFields } from '../talks/talk.ts';
+import type { Fields } from '../protocols/protocol.ts';
 import type { ToldCommand } from './told.ts';
 import { marksOf, traceIds, traceOf } from './trace-of.ts';
 import type { TraceIds } from './trace-of.ts';
@@ -24,7 +24,7 @@ export interface TalkJson {
   connection: TalkConnection;
   request: ChunkJson[];
   response: ChunkJson[];
-  fields?: TalkFields;
+  fields?: Fields;
   end?: TalkEnd;
 }
 

@@ -5,7 +5,7 @@
 import { PackReader, PackWriter } from '../bytes/pack.ts';
 import { CorruptError } from '../errors.ts';
 import type { Attribution, Certainty, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
-import type { TalkFields } from '../talks/talk.ts';
+import type { Fields } from '../protocols/protocol.ts';
 import type { BlockCache } from './block-cache.ts';
 import type { BlockPlace, Recording } from './recording.ts';
 import type { BlobPlace, Row } from './session-rows.ts';
@@ -207,7 +207,7 @@ class RecipeReader {
     const response = this.#chunks(pack);
     const fields = pack.text();
     const end = pack.text();
-    return { connection, request, response, ...(fields === '' ? {} : { fields: JSON.parse(fields) as TalkFields }), ...(end === '' ? {} : { end: JSON.parse(end) as TalkEnd }) };
+    return { connection, request, response, ...(fields === '' ? {} : { fields: JSON.parse(fields) as Fields }), ...(end === '' ? {} : { end: JSON.parse(end) as TalkEnd }) };
   }
 
   #call(pack: PackReader): OutboundTalk {

@@ -21,6 +21,7 @@ import { RecognitionLog } from './recognition.ts';
 import type { Recognise } from './recognition.ts';
 import type { RunLimits } from './run.ts';
 import type { Opening, TalkSink } from './sink.ts';
+import { shorten, Unsettled } from './unsettled.ts';
 
 export interface CutterOptions extends RunLimits {
   readonly recognise: Recognise;
@@ -40,7 +41,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   readonly #options: CutterOptions;
   /** Talks that are not over, oldest first. */
   readonly #queue: T[] = [];
-  readonly #unsettled: T[] = [];
+  readonly #unsettled: Unsettled<T>;
   /** The one that was over last, and whether it lacked bytes. */
   #last: T | undefined;
   #doubt = false;
@@ -56,7 +57,6 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   /** Stream positions of the first byte that the framer was given. */
   #clientBase = -1;
   #serverBase = -1;
-  #proven = 0;
   #calls = 0;
   #opened = 0;
   #resyncs = 0;
@@ -67,6 +67,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     this.#connection = connection;
     this.#sink = sink;
     this.#options = options;
+    this.#unsettled = new Unsettled(sink);
     this.#log = new RecognitionLog(options.recognise);
     this.#resync = !connection.whole;
   }
@@ -117,26 +118,11 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   }
 
   named(call: Naming): void {
-    this.#multiplex?.named(call);
-    for (const talk of new Set([...this.#unsettled, ...this.#queue, ...(this.#last === undefined ? [] : [this.#last])])) {
-      const run = talk.sent;
-      if (run.empty || run.end <= call.position || run.from >= call.end) continue;
-      run.name(call);
-      this.#sink.spoke(talk, talk.inbound ? 'response' : 'request', call.atUs, call.tid, this.#connection.open.tgid);
-    }
+    this.#unsettled.named(call, [...this.#queue, ...(this.#last === undefined ? [] : [this.#last]), ...(this.#multiplex?.open ?? [])]);
   }
 
   proven(position: number): void {
-    this.#proven = position;
-    this.#multiplex?.proven(position);
-    const unsettled = this.#unsettled;
-    let kept = 0;
-    for (let at = 0; at < unsettled.length; at += 1) {
-      const talk = unsettled[at] as T;
-      if (talk.sent.end > position) unsettled[kept++] = talk;
-      else this.#settle(talk);
-    }
-    shorten(unsettled, kept);
+    this.#unsettled.proven(position);
   }
 
   finished(direction: Direction): void {
@@ -369,8 +355,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
       prologue.protocol = protocol;
       prologue.unasked = true;
     }
-    this.#multiplex = new Multiplex(this.#connection, this.#sink, this.#options, protocol, splitter, client, prologue, begun[0]);
-    this.#multiplex.proven(this.#proven);
+    this.#multiplex = new Multiplex(this.#connection, this.#sink, this.#options, protocol, splitter, client, this.#unsettled, prologue, begun[0]);
     for (const piece of requests) this.#toStreams(client, piece);
     for (const piece of responses) this.#toStreams(client === 'ingress' ? 'egress' : 'ingress', piece);
   }
@@ -506,18 +491,6 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     talk.over = whole;
     talk.end ??= this.#connection.end;
     this.#sink.over(talk);
-    if (!whole) return;
-    if (talk.sent.empty || talk.sent.end <= this.#proven) this.#settle(talk);
-    else this.#unsettled.push(talk);
+    if (whole) this.#unsettled.add(talk);
   }
-
-  #settle(talk: T): void {
-    talk.settled = true;
-    this.#sink.settled(talk);
-  }
-}
-
-/** Setting the length gives the array's room back, to be made again for the next element. */
-function shorten(array: unknown[], length: number): void {
-  while (array.length > length) array.pop();
 }

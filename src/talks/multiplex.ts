@@ -9,21 +9,21 @@
 import type { Connection } from '../connections/connection.ts';
 import { endOf } from '../connections/piece.ts';
 import type { Piece } from '../connections/piece.ts';
-import type { ConnectionEnd, Naming } from '../connections/sink.ts';
+import type { ConnectionEnd } from '../connections/sink.ts';
 import type { Direction } from '../events/event.ts';
 import type { Field } from '../protocols/hpack.ts';
 import type { Protocol, Side } from '../protocols/protocol.ts';
+import { NO_ERROR } from '../protocols/splitter.ts';
 import type { Cut, PartRole, Splitter } from '../protocols/splitter.ts';
 import { Half } from './half.ts';
 import type { OpenTalk } from './open-talk.ts';
 import { Openings } from './openings.ts';
 import type { RunLimits } from './run.ts';
 import type { Opening, TalkSink } from './sink.ts';
+import type { Unsettled } from './unsettled.ts';
 
 /** Calls of one connection at a time. Past that it is not cut into calls any more. */
 export const maxStreams = 10_000;
-/** A stream's own end without a failure (RFC 9113 §7). */
-const NO_ERROR = 0;
 
 export class Multiplex<T extends OpenTalk> {
   readonly #connection: Connection;
@@ -45,16 +45,16 @@ export class Multiplex<T extends OpenTalk> {
   #spare: T | undefined;
   /** A send that is not handed on yet was told of for these. */
   readonly #told = new Set<T>();
-  readonly #unsettled: T[] = [];
-  #proven = 0;
+  readonly #unsettled: Unsettled<T>;
 
-  /** `prologue`: holds the connection's own bytes. `begun`: what was opened before it was known what is spoken. */
-  constructor(connection: Connection, sink: TalkSink<T>, limits: RunLimits, protocol: Protocol, splitter: Splitter, client: Direction, prologue: T | undefined, begun: T | undefined) {
+  /** `unsettled`: the connection's, however it is cut. `prologue`: holds the connection's own bytes. `begun`: what was opened before it was known what is spoken. */
+  constructor(connection: Connection, sink: TalkSink<T>, limits: RunLimits, protocol: Protocol, splitter: Splitter, client: Direction, unsettled: Unsettled<T>, prologue: T | undefined, begun: T | undefined) {
     this.#connection = connection;
     this.#sink = sink;
     this.#protocol = protocol;
     this.#splitter = splitter;
     this.#client = client;
+    this.#unsettled = unsettled;
     this.#prologue = prologue;
     const { tgid } = connection.open;
     this.#halves = { client: new Half(tgid, limits, (talk: T) => talk.request), server: new Half(tgid, limits, (talk: T) => talk.response) };
@@ -119,18 +119,9 @@ export class Multiplex<T extends OpenTalk> {
     this.#halves[this.#client === 'egress' ? 'client' : 'server'].takenBack(position);
   }
 
-  named(call: Naming): void {
-    for (const talk of new Set([...this.#unsettled, ...this.#streams.values()])) {
-      const run = talk.sent;
-      if (run.empty || run.end <= call.position || run.from >= call.end) continue;
-      run.name(call);
-      this.#sink.spoke(talk, talk.inbound ? 'response' : 'request', call.atUs, call.tid, this.#connection.open.tgid);
-    }
-  }
-
-  proven(position: number): void {
-    this.#proven = position;
-    for (const talk of this.#unsettled.splice(0)) this.#settle(talk);
+  /** Those that are not over. */
+  get open(): Iterable<T> {
+    return this.#streams.values();
   }
 
   closed(end: ConnectionEnd | undefined): void {
@@ -285,7 +276,8 @@ export class Multiplex<T extends OpenTalk> {
     const known = (talk.fields ??= { request: [], response: [] });
     if (fields === undefined || unknown > 0) known.unknown ??= this.#connection.whole ? 'header fields that bytes are missing of' : 'header fields that refer to what was said before the recorder came';
     if (fields === undefined || (side === 'server' && isInterim(fields))) return;
-    known[side === 'client' ? 'request' : 'response'].push(...fields);
+    const whose = side === 'client' ? 'request' : 'response';
+    known[whose] = [...known[whose], ...fields];
   }
 
   /** A send is handed on up to `end`: what it might have opened, it has. */
@@ -307,7 +299,7 @@ export class Multiplex<T extends OpenTalk> {
     if (prologue === undefined || prologue.over) return;
     prologue.over = whole;
     this.#sink.over(prologue);
-    if (whole) this.#settle(prologue);
+    if (whole) this.#unsettled.add(prologue);
   }
 
   #isCall(talk: T): void {
@@ -327,16 +319,7 @@ export class Multiplex<T extends OpenTalk> {
     talk.over = whole;
     talk.end ??= this.#connection.end;
     this.#sink.over(talk);
-    if (whole) this.#settle(talk);
-  }
-
-  #settle(talk: T): void {
-    if (!talk.sent.empty && talk.sent.end > this.#proven) {
-      this.#unsettled.push(talk);
-      return;
-    }
-    talk.settled = true;
-    this.#sink.settled(talk);
+    if (whole) this.#unsettled.add(talk);
   }
 }
 

@@ -1,11 +1,11 @@
 /** A talk while it goes on. */
 import type { Connection } from '../connections/connection.ts';
 import type { ConnectionEnd } from '../connections/sink.ts';
-import type { Protocol } from '../protocols/protocol.ts';
+import type { Fields, Protocol } from '../protocols/protocol.ts';
 import { traceMarks } from '../protocols/trace-marks.ts';
 import type { TraceMarks } from '../protocols/trace-marks.ts';
 import { Run } from './run.ts';
-import type { Talk, TalkFields } from './talk.ts';
+import type { Talk } from './talk.ts';
 
 export class OpenTalk {
   readonly connection: Connection;
@@ -43,7 +43,7 @@ export class OpenTalk {
   unframed: string | undefined;
   end: ConnectionEnd | undefined;
   /** Header fields that its bytes don't show by themselves: HTTP/2's refer to what the connection said before. */
-  fields: Mutable<TalkFields> | undefined;
+  fields: Mutable<Fields> | undefined;
   /** Egress from this position on is the next talk's. Undefined: not known yet. */
   cutAt: number | undefined;
 

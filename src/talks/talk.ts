@@ -1,8 +1,7 @@
 /** A talk, as the program holds it: one request and its response on one connection. */
 import type { Chunk } from '../connections/account.ts';
 import type { ShownConnection } from '../connections/connection.ts';
-import type { Field } from '../protocols/hpack.ts';
-import type { ProtocolName } from '../protocols/protocol.ts';
+import type { Fields, ProtocolName } from '../protocols/protocol.ts';
 
 export interface TalkConnection extends ShownConnection {
   readonly protocol: ProtocolName;
@@ -14,20 +13,12 @@ export interface TalkEnd {
   readonly errno?: number;
 }
 
-/** As HTTP/2 carries them: pseudo-fields first, trailers last; names in lower case, octets as Latin-1. */
-export interface TalkFields {
-  readonly request: Field[];
-  readonly response: Field[];
-  /** Some are not there, or none: why. */
-  readonly unknown?: string;
-}
-
 /** One request and its response on one connection. For outbound talks `request` is egress, for inbound ingress. */
 export interface Talk {
   readonly connection: TalkConnection;
   readonly request: readonly Chunk[];
   readonly response: readonly Chunk[];
   /** Where the bytes alone don't tell them (HTTP/2). */
-  readonly fields?: TalkFields;
+  readonly fields?: Fields;
   readonly end?: TalkEnd;
 }

@@ -3,6 +3,7 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { bodyOf } from '../../../src/protocols/http2-message.ts';
+import { Derivation } from '../../../src/sessions/derivation.ts';
 import type { Chunk, Session, Talk } from '../../../src/sessions/session.ts';
 import { summariseTalk } from '../../../src/store/session-summary.ts';
 import { GET as GET1, Scene, textOf, OK as OK1 } from '../sessions/scene.ts';
@@ -184,6 +185,16 @@ describe('HTTP/2 connections that were not seen whole', () => {
     assert.deepEqual(told[0], ['GET /a → 200', []]);
     assert.ok(told.some(([line, why]) => line === 'HTTP/2' && why?.includes('http2')));
     assert.deepEqual(told.at(-1), ['GET /c → 200', []]);
+  });
+
+  it('are settled by what is proven later, also where the connection is cut by turn since', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET1('/in')).connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS)
+      .write(9, 7, GET(1, '/out')).read(9, 7, OK(1, 'x') + GET(3, '/lost').slice(0, 3)).gap(9, 'ingress', 7, 30, 'ring-full').lost('ring-full', 1).close(9)
+      .write(1, 7, OK1('done')).accept(2).read(2, 7, GET1('/next')).write(2, 7, OK1('n')).close(1).close(2).pass(60_000_000).accept(3).read(3, 7, GET1('/x'));
+    const given: Session[] = [];
+    const derivation = new Derivation({ recordingId: 'test', onSession: (session) => given.push(session) });
+    for (const event of scene.events) derivation.push(event);
+    assert.deepEqual(given.map(({ inbound, outbound }) => [lineOf(inbound), outbound.map(lineOf)]), [['GET /in → 200', ['GET /out → 200']]]);
   });
 });
 
