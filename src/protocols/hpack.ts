@@ -84,8 +84,9 @@ export class Hpack {
     this.#resize(this.#integer(5));
   }
 
-  #found(found: Block, { name, value }: Entry): void {
-    this.#chars += (name?.length ?? 0) + (value?.length ?? 0) + ENTRY_OVERHEAD;
+  #found(found: Block, entry: Entry): void {
+    const { name, value } = entry;
+    this.#chars += sizeOf(entry);
     if (name === undefined || value === undefined || this.#chars > maxListChars) found.unknown += 1;
     else found.fields.push([name, value]);
   }

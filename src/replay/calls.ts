@@ -54,6 +54,9 @@ export function bytesOf(chunks: readonly Chunk[]): Uint8Array {
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
 }
 
+/** How many these are. */
+export const lengthOf = (chunks: readonly Chunk[]): number => chunks.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0);
+
 /** True for a talk whose connection never came to be: refused, timed out, unreachable. */
 export function neverConnected(talk: OutboundTalk): boolean {
   return talk.request.length === 0 && talk.response.length === 0 && talk.end !== undefined

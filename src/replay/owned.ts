@@ -1,6 +1,7 @@
 /** Sessions whose bytes are their own. */
 import type { Chunk } from '../connections/account.ts';
 import type { Session, Talk } from '../sessions/session.ts';
+import { lengthOf } from './calls.ts';
 
 /** Copies into one buffer: one for each chunk costs a few hundred bytes apiece, which for most is more than what is in it. */
 class Copies {
@@ -27,8 +28,7 @@ class Copies {
   }
 }
 
-const sizeOf = (chunks: readonly Chunk[]): number => chunks.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0);
-const sizeOfTalk = ({ request, response }: Talk): number => sizeOf(request) + sizeOf(response);
+const sizeOfTalk = ({ request, response }: Talk): number => lengthOf(request) + lengthOf(response);
 
 /** The same of one talk. */
 export const ownedTalk = <T extends Talk>(one: T): T => new Copies(sizeOfTalk(one)).talk(one);
@@ -36,7 +36,7 @@ export const ownedTalk = <T extends Talk>(one: T): T => new Copies(sizeOfTalk(on
 /** A copy that owns its bytes, so that keeping it keeps, and posting it copies, these and not the blocks they were read in. */
 export function owned(session: Session): Session {
   const { inbound, outbound, prologues } = session;
-  const copies = new Copies([inbound, ...outbound].reduce((sum, talk) => sum + sizeOfTalk(talk), 0) + prologues.reduce((sum, { chunks }) => sum + sizeOf(chunks), 0));
+  const copies = new Copies([inbound, ...outbound].reduce((sum, talk) => sum + sizeOfTalk(talk), 0) + prologues.reduce((sum, { chunks }) => sum + lengthOf(chunks), 0));
   return {
     ...session, inbound: copies.talk(inbound), outbound: outbound.map((talk) => copies.talk(talk)),
     prologues: prologues.map((prologue) => ({ ...prologue, chunks: copies.of(prologue.chunks) })),

@@ -3,9 +3,8 @@
  * the same in two sessions is its configuration's, or its process's, and another one now is a difference.
  */
 import { canonicalText, requestModel, tokensOf } from '../compare/index.ts';
-import type { Chunk } from '../connections/account.ts';
 import type { Session } from '../sessions/session.ts';
-import { callsOf } from './calls.ts';
+import { callsOf, lengthOf } from './calls.ts';
 
 /** Values that are remembered. */
 const MAX_VALUES = 200_000;
@@ -21,8 +20,6 @@ interface Unread {
   readonly session: Session;
   readonly bytes: number;
 }
-
-const lengthOf = (chunks: readonly Chunk[]): number => chunks.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0);
 
 export class SharedValues {
   /** The session in whose calls it stands. */

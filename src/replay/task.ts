@@ -2,6 +2,7 @@
 import type { Address } from '../bytes/address.ts';
 import type { Chunk } from '../connections/account.ts';
 import type { Session, Talk } from '../sessions/session.ts';
+import { lengthOf } from './calls.ts';
 import { exactDemands } from './demands.ts';
 import { faultsOf } from './faults.ts';
 import type { Pack } from './pack.ts';
@@ -33,7 +34,7 @@ export function taskOf(number: number, session: Session, sut: Address, { again, 
   const { inbound } = session;
   return {
     number, sut, alone: alone || faultsOf(session).length > 0, first: again,
-    responseBytes: inbound.response.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0),
+    responseBytes: lengthOf(inbound.response),
     session: { ...session, inbound: { ...inbound, response: [] }, prologues: [], names: {} },
     demands: exactDemands(session),
   };

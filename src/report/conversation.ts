@@ -93,7 +93,7 @@ function* call(talk: OutboundTalk, session: Session, me: string, paint: Paint): 
 /** What the service said of itself, by a helper datagram. */
 function* toldLines({ command, atUs, tid, bytes }: Told, session: Session, paint: Paint): Generator<string> {
   yield '';
-  yield `  ${paint.bold(command)}  ${paint.dim(`+${((atUs - session.startedAtUs) / 1000).toFixed(3)} ms, tid ${tid}`)}`;
+  yield `  ${paint.bold(command)}  ${paint.dim(whenText({ atUs, tid, bytes }, session))}`;
   for (const line of chunkLines({ atUs, tid, bytes })) yield `    ${line}`;
 }
 
@@ -103,7 +103,7 @@ function* datagramLines(datagram: Datagram, session: Session, paint: Paint): Gen
   const chunk = { atUs, tid, bytes, ...(goroutine === undefined ? {} : { goroutine }) };
   const marks = [`${certainty} by ${attribution}`, ...(afterResponse === true ? ['after the response'] : [])];
   yield '';
-  yield `  ${paint.bold(`datagram ${to}`)}  ${paint.dim(`+${((atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(chunk)} [${marks.join('; ')}]`)}`;
+  yield `  ${paint.bold(`datagram ${to}`)}  ${paint.dim(`${whenText(chunk, session)} [${marks.join('; ')}]`)}`;
   for (const line of chunkLines(chunk)) yield `    ${line}`;
   if (length !== undefined) yield paint.dim(`    [the first ${size(bytes.length)} of ${size(length)}]`);
 }
@@ -112,10 +112,11 @@ function* side(talk: Talk, which: 'request' | 'response', from: string, to: stri
   const asks = which === 'request';
   const chunks = talk[which];
   const arrow = asks ? paint.cyan : paint.green;
+  const turn = (chunk: Chunk): string => `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(whenText(chunk, session))}`;
   const [first] = chunks;
   if (talk.fields !== undefined && first !== undefined) {
     if (asks && from === 'client') yield '';
-    yield `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(`+${((first.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(first)}`)}`;
+    yield turn(first);
     for (const line of http2Lines(talk.fields[which], talk.fields.unknown, isGrpc(talk.fields), wholeBytes(chunks))) yield `    ${line}`;
     for (const chunk of chunks) if ('gap' in chunk) yield `    ${paint.red(`[${size(chunk.gap)} missing: ${chunk.cause}]`)}`;
     return;
@@ -125,7 +126,7 @@ function* side(talk: Talk, which: 'request' | 'response', from: string, to: stri
   for (const part of joined(chunks)) {
     if (part.atUs - lastUs > JOIN_US || part.tid !== lastTid) {
       if (lastTid === -1 && asks && from === 'client') yield '';
-      yield `  ${arrow(`${from} -> ${to}`)}  ${paint.dim(`+${((part.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(part)}`)}`;
+      yield turn(part);
     }
     lastUs = part.atUs;
     lastTid = part.tid;
@@ -133,6 +134,8 @@ function* side(talk: Talk, which: 'request' | 'response', from: string, to: stri
   }
 }
 
+/** When in the session, and whose it was. */
+const whenText = (chunk: Chunk, session: Session): string => `+${((chunk.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(chunk)}`;
 const whoseText = (chunk: Chunk): string => `tid ${chunk.tid}${'goroutine' in chunk && chunk.goroutine !== undefined ? `, goroutine ${chunk.goroutine}` : ''}`;
 
 /** Bytes that several system calls of one thread moved right after each other read as one. */
@@ -167,12 +170,13 @@ function mixed(bytes: Uint8Array): string[] {
 /** Up to what is missing. */
 function wholeBytes(chunks: readonly Chunk[]): Uint8Array {
   const hole = chunks.findIndex((chunk) => 'gap' in chunk);
-  return Buffer.concat((hole < 0 ? chunks : chunks.slice(0, hole)).flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : [])));
+  return bytesOf(hole < 0 ? chunks : chunks.slice(0, hole));
 }
 
+const bytesOf = (chunks: readonly Chunk[]): Uint8Array => Buffer.concat(chunks.flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : [])));
+
 function summary(talk: Talk): { text: string; status?: string } {
-  const bytes = (chunks: readonly Chunk[]): Uint8Array => Buffer.concat(chunks.flatMap((chunk) => ('bytes' in chunk ? [chunk.bytes] : [])));
-  return protocolNamed(talk.connection.protocol).summarise(bytes(talk.request), bytes(talk.response), talk.fields);
+  return protocolNamed(talk.connection.protocol).summarise(bytesOf(talk.request), bytesOf(talk.response), talk.fields);
 }
 
 function endText(end: TalkEnd, talk: Talk): string {

@@ -10,7 +10,7 @@ import type { Attribution, Certainty, Tie } from '../contexts/tie.ts';
 import type { UdpEvent } from '../events/event.ts';
 import { isDns } from './names.ts';
 import type { OpenSession } from './open-session.ts';
-import { jobFacts } from './owner.ts';
+import { jobFacts, tieAtHand } from './owner.ts';
 import { QUIC_PORT } from './processes.ts';
 import type { Processes } from './processes.ts';
 
@@ -40,14 +40,6 @@ export interface SentDatagram {
   /** Number of the event. */
   readonly seq: number;
   readonly facts: Omit<Datagram, 'attribution' | 'certainty' | 'afterResponse'>;
-}
-
-/** Whom `tid` works for at this moment, as a call's tie would be found. */
-export function tieAtHand(contexts: Contexts<OpenSession>, processes: Processes, tid: number, tgid: number): Tie<OpenSession> | undefined {
-  const own = contexts.own(tid, tgid);
-  const { actor } = own;
-  const tie = contexts.tie(actor, processes.of(tgid).only, actor !== own);
-  return tie?.job.gone === true ? undefined : tie;
 }
 
 /** `event` is an action of the session that its thread works for, if it works for one. `thread`, `goroutine`: as a piece has them. */

@@ -1,9 +1,11 @@
 /** Asked early, while a session goes on: whose call it is that an outbound connection carries, and how sure that is by now. */
 import type { LossLedger } from '../connections/loss.ts';
+import type { Contexts } from '../contexts/contexts.ts';
 import { attributionOf, evidenceOf } from '../contexts/tie.ts';
 import type { CallFacts, JobFacts } from '../contexts/evidence.ts';
-import type { Certainty } from '../contexts/tie.ts';
+import type { Certainty, Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
+import type { Processes } from './processes.ts';
 import type { Spoken } from './spoken.ts';
 
 export interface Owner {
@@ -14,6 +16,14 @@ export interface Owner {
   /** Stream position at which that request begins. */
   readonly position: number;
   readonly certainty: Certainty;
+}
+
+/** Whom `tid` works for at this moment, as a call's tie would be found. */
+export function tieAtHand(contexts: Contexts<OpenSession>, processes: Processes, tid: number, tgid: number): Tie<OpenSession> | undefined {
+  const own = contexts.own(tid, tgid);
+  const { actor } = own;
+  const tie = contexts.tie(actor, processes.of(tgid).only, actor !== own);
+  return tie?.job.gone === true ? undefined : tie;
 }
 
 export function jobFacts(session: OpenSession, ledger: LossLedger): JobFacts {

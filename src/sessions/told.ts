@@ -3,8 +3,8 @@ import type { Contexts } from '../contexts/contexts.ts';
 import { readHelperDatagram } from '../contexts/helper-datagram.ts';
 import type { Refusal, Said } from '../contexts/helper-datagram.ts';
 import type { HelperEvent } from '../events/event.ts';
-import { tieAtHand } from './datagrams.ts';
 import type { OpenSession } from './open-session.ts';
+import { tieAtHand } from './owner.ts';
 import type { Processes } from './processes.ts';
 
 /** Kept of one session. What comes after is refused. */

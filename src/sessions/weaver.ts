@@ -255,8 +255,9 @@ export class Weaver implements TalkSink<Spoken> {
     const begins = talk.readerTid === 0;
     // What was answered was no request (a handshake).
     if (!talk.responded && !session.gone && !session.process.unanswered.has(session)) session.process.unanswered.add(session);
-    this.#turns(tid, tgid, talk.connection);
-    const context = this.#reader(tid, tgid, session, begins);
+    const own = this.contexts.own(tid, tgid);
+    this.#turns(own, talk.connection);
+    const context = this.#reader(own, session, begins);
     if (begins && context.excluded) return this.#exclude(session, talk);
     talk.readBy(context.tid);
     const { reading } = context;
@@ -278,8 +279,7 @@ export class Weaver implements TalkSink<Spoken> {
    * Who reads a request. A thread that works for another one and takes up a request of its own works for itself again; as
    * does one whose virtual thread is still at work, or got its name after its request had been read, as this one's may.
    */
-  #reader(tid: number, tgid: number, session: OpenSession, begins: boolean): Context<OpenSession> {
-    const own = this.contexts.own(tid, tgid);
+  #reader(own: Context<OpenSession>, session: OpenSession, begins: boolean): Context<OpenSession> {
     const { actor } = own;
     if (!begins || actor === own || actor.reading === session) return actor;
     if (actor.virtual && !actor.namedLate && !actor.busy) return actor;
@@ -353,7 +353,7 @@ export class Weaver implements TalkSink<Spoken> {
     const first = talk.writerTid === 0 || (talk.request.empty && !talk.connection.egress.waiting);
     const own = this.contexts.own(tid, tgid);
     const context = own.actor;
-    this.#turns(tid, tgid, talk.connection);
+    this.#turns(own, talk.connection);
     own.wrote = talk.connection.egress;
     talk.wroteBy(context.tid);
     // What this thread sent before has been taken: it is in another call now.
@@ -370,12 +370,10 @@ export class Weaver implements TalkSink<Spoken> {
     if (session.lingers) this.#linger(session, atUs);
   }
 
-  /** Thread `tid` is in a call on `connection` now: what it wrote elsewhere has been taken, and is looked at as what it did before. */
-  #turns(tid: number, tgid: number, { egress }: Connection): void {
-    if (tid === 0 || threadOf(tid) !== tid) return;
-    const own = this.contexts.own(tid, tgid);
+  /** A thread is in a call on `connection` now: what it wrote elsewhere has been taken, and is looked at as what it did before. */
+  #turns(own: Context<OpenSession>, { egress }: Connection): void {
     const { wrote } = own;
-    if (wrote === undefined || wrote === egress) return;
+    if (wrote === undefined || wrote === egress || threadOf(own.tid) !== own.tid) return;
     own.wrote = undefined;
     wrote.flush();
   }
@@ -454,8 +452,8 @@ export class Weaver implements TalkSink<Spoken> {
 
   #answered(talk: Spoken, atUs: number, tid: number, tgid: number): void {
     talk.answerSeq = this.seq;
-    this.#turns(tid, tgid, talk.connection);
     const own = this.contexts.own(tid, tgid);
+    this.#turns(own, talk.connection);
     const context = own.actor;
     // A connection's own goroutine reads for whoever wrote.
     const forWriter = own.goroutine?.role === 'reads-for';
