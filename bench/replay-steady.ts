@@ -12,7 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { owned } from '../src/replay/owned.ts';
-import { replay, type ReplayOptions } from '../src/replay/run.ts';
+import type { ReplayOptions } from '../src/replay/options.ts';
+import { replay } from '../src/replay/replay.ts';
 import type { Session } from '../src/sessions/session.ts';
 import { buildService, DEPENDENCY, PORT, sessionOf } from './replay-sessions.ts';
 

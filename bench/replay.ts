@@ -7,7 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { replay, type ReplayOptions, type RunFacts } from '../src/replay/run.ts';
+import type { ReplayOptions, RunFacts } from '../src/replay/options.ts';
+import { replay } from '../src/replay/replay.ts';
 import { buildService, DEPENDENCY, PORT, sessionOf } from './replay-sessions.ts';
 
 

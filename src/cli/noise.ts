@@ -6,7 +6,7 @@ import { EXIT } from '../errors.ts';
 import { ROOTLESS } from '../kernel/invoker.ts';
 import { NoiseLearner } from '../replay/learn-noise.ts';
 import { load } from '../replay/load.ts';
-import { replay } from '../replay/run.ts';
+import { replay } from '../replay/replay.ts';
 import { withQuiet } from './command.ts';
 import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say } from './output.ts';

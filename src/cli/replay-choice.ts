@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { UserError } from '../errors.ts';
 import { load, plainOf } from '../replay/load.ts';
 import type { Plain } from '../replay/plain.ts';
-import type { Loaded } from '../replay/run.ts';
+import type { Loaded } from '../replay/options.ts';
 import { passes } from '../store/session-filter.ts';
 import { sessionFilter, withOtherFilters, type FilterFlags } from './ls.ts';
 

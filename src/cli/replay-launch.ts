@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { UserError } from '../errors.ts';
 import { droppedNames } from '../replay/launch.ts';
-import type { ReplayOptions } from '../replay/run.ts';
+import type { ReplayOptions } from '../replay/options.ts';
 import type { Launch } from '../store/header.ts';
 import { launchesIn } from '../store/launches.ts';
 import { say } from './output.ts';

@@ -4,7 +4,7 @@ import { parseAddress, type Address } from '../bytes/address.ts';
 import { UserError } from '../errors.ts';
 import { commandFiles, mayExecute } from '../kernel/command-files.ts';
 import { checkTargets } from '../record/targets.ts';
-import type { ReplayOptions } from '../replay/run.ts';
+import type { ReplayOptions } from '../replay/options.ts';
 
 export interface TargetFlags {
   sut: string | undefined;

@@ -7,7 +7,7 @@ import { derive } from '../sessions/derive.ts';
 import { openRecording } from '../store/recording.ts';
 import { owned, ownedTalk } from './owned.ts';
 import { plainForm, type Plain } from './plain.ts';
-import type { Loaded } from './run.ts';
+import type { Loaded } from './options.ts';
 
 /** So many calls of no session are kept, for the SUT's start and what it does by itself. */
 const MAX_AMBIENT = 10_000;

@@ -1,155 +1,48 @@
-/** A replay from end to end: confine the SUT, wait until it listens, have the sessions played, judge them, undo everything. */
-import { statSync } from 'node:fs';
+/** One run of the SUT: confine it, wait until it listens, have sessions played, judge them, undo everything. */
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { parseAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import type { Probes } from '../kernel/probes.ts';
 import { startThread } from '../kernel/thread.ts';
-import type { NoiseRules } from '../compare/index.ts';
 import type { Session } from '../sessions/session.ts';
 import { sweep } from './clean.ts';
 import { RecordedClock, unreached } from './clock.ts';
 import { confine, type Confinement } from './confine.ts';
 import { Conductor } from './conductor.ts';
-import { HostSockets } from './host-sockets.ts';
-import { hideSockets, leadToPlayed } from './mounts.ts';
+import { CoveredSockets } from './covered-sockets.ts';
 import { launchText } from './launch.ts';
-import type { Launch } from '../store/header.ts';
 import { Inbox } from './inbox.ts';
 import { Pack } from './pack.ts';
 import { dialReal } from './passthrough.ts';
-import { ofNoSession, type Plain } from './plain.ts';
+import type { Background } from './background.ts';
+import type { Loaded, ReplayOptions, RunFacts } from './options.ts';
+import { ofNoSession } from './plain.ts';
 import { socketPath, whyNot } from './playable.ts';
 import type { IdleCall, Played, World } from './played.ts';
 import { Presence } from './presence.ts';
 import { startProbes } from './probes.ts';
-import type { Replayed, ReplaySummary } from './replayed.ts';
+import type { Replayed } from './replayed.ts';
 import type { JudgeOptions } from './judge-calls.ts';
-import { settingsJudge } from './recorded-settings.ts';
-import { processesOf, takeRunning, type Running } from './running.ts';
-import type { Prepared } from './statements/statements.ts';
+import { processesOf, takeRunning } from './running.ts';
 import { packedSession } from './task.ts';
 import { trackerSource } from './tracker.ts';
 import { verdictOfTwo } from './second-run.ts';
 import { judge, sessionSummary, unplayed } from './verdict.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
-import { worldOf, type WorldOptions } from './world.ts';
+import { worldOf } from './world.ts';
 
 /** So many sessions' calls can be asked for while the SUT starts. */
 const MAX_LEARNT = 1_000;
-/** How often sockets that began to listen on the host since are looked for. */
-const HIDE_EVERY_MS = 1_000;
 /** Fewer sessions than this are played before the probes are loaded. */
 const FEW = 16;
 /** Different calls between sessions that are told of, each once: something may ask all the time. */
 const MAX_NOTED_IDLE = 100;
 /** Beyond the worker's own bounds: it is stuck. */
 const WORKER_MS = 30_000;
-export interface Loaded {
-  readonly session: Session;
-  /** The file it came from, where it came from one. */
-  readonly file?: string;
-  /** What else its recording holds; shared by all its sessions. */
-  readonly background?: Plain;
-}
-
-export interface ReplayOptions extends WorldOptions {
-  /** Starts the SUT; empty when it runs already. */
-  readonly command: readonly string[];
-  /** What the command gets in place of our own environment, and the folder it begins in, where that is not ours. */
-  readonly launch?: Pick<Launch, 'environment'> & Partial<Pick<Launch, 'folder'>>;
-  readonly running?: Running;
-  /** What answers the SUT before it listens, first of all. */
-  readonly startup?: readonly Plain[];
-  /** The SUT's clock is as it was when each session was recorded. */
-  readonly recordedClock?: boolean;
-  /** It may be redirected although others are served by it. */
-  readonly servesOthers?: boolean;
-  /** Where the SUT listens; by default where each session's request had come in. */
-  readonly sut?: Address;
-  readonly startupMs: number;
-  readonly allowIncomplete: boolean;
-  /** Sessions played at a time; by default the number of cores, or one where there are few sessions. One, where the kernel can't be asked whose calls are whose. */
-  readonly concurrency?: number;
-  /** So many of the first sessions are played before all others. */
-  readonly warmUp?: number;
-  /** What may differ, as the user declared it. */
-  readonly noise?: NoiseRules;
-  /** Which sessions are played a second time, to tell values that are others each time; default none. */
-  readonly twice?: 'never' | 'different' | 'always';
-  /** Told of each session that was played twice. */
-  readonly onTwice?: (first: Replayed, second: Replayed) => void;
-  /** What the process may have kept between sessions counts as a difference. */
-  readonly strict?: boolean;
-  /** Say which recorded calls each one was chosen among. */
-  readonly explain?: boolean;
-  /** Told, before the service begins or is redirected, of a process that it will descend from, or of one of its own. */
-  readonly beforeStart?: (pid: number) => void;
-  /** Told at the end how it was played. */
-  readonly facts?: (facts: RunFacts) => void;
-  /** Ends the run; what was judged until then has been yielded. */
-  readonly signal: AbortSignal;
-  /** Something a person should know; not part of the result. */
-  note(text: string): void;
-}
-
-export type RunFacts = Pick<ReplaySummary, 'concurrency' | 'tracker' | 'serialised' | 'again' | 'untied' | 'background'>;
-
-/** Plays `loaded`, several at a time; yields a verdict each, in their order. Whatever happens, nothing is left behind. */
-export async function* replay(loaded: readonly Loaded[], options: ReplayOptions): AsyncGenerator<Replayed> {
-  const playable = loaded.filter(({ session }) => whyNot(session, options.allowIncomplete) === undefined);
-  const run = playable.length === 0 ? undefined : await begunUnlessOver(options.signal, Run.begin(playable.map(({ session }) => session), backgroundOf(playable, options.startup ?? []), { ...options, settings: settingsJudge(playable, options.startup ?? []) }));
-  if (options.signal.aborted && run === undefined) return;
-  options.facts?.({ concurrency: 0, tracker: 'none', serialised: 0, again: 0, untied: 0, background: 0 });
-  try {
-    if (run !== undefined) {
-      // Those that warm the process up are through before any other begins.
-      const warm = options.warmUp ?? 0;
-      yield* run.play(loaded.slice(0, warm));
-      yield* run.play(loaded.slice(warm));
-    }
-    else for (const { session, file } of loaded) {
-      yield { ...unplayed(session, 'skipped', whyNot(session, options.allowIncomplete) ?? ''), ...(file === undefined ? {} : { file }) };
-    }
-  } finally {
-    if (run !== undefined) options.facts?.(run.facts);
-    await run?.end();
-  }
-}
-
-/** A start that was interrupted is no failed one, whatever it says. */
-function begunUnlessOver(signal: AbortSignal, begun: Promise<Run>): Promise<Run | undefined> {
-  return begun.catch((error: unknown) => {
-    if (signal.aborted) return undefined;
-    throw error;
-  });
-}
-
-/** What the recordings hold beside the sessions that are played. */
-function backgroundOf(loaded: readonly Loaded[], startup: readonly Plain[]): Background {
-  const all = [...startup, ...new Set(loaded.flatMap(({ background }) => background ?? []))];
-  const prepared: Record<string, Prepared[]> = {};
-  for (const one of all) for (const [destination, some] of Object.entries(one.prepared)) (prepared[destination] ??= []).push(...some);
-  const firstUs = all.reduce((first, { sessions }) => sessions.reduce((least, { startedAtUs }) => Math.min(least, startedAtUs), first), Infinity);
-  return { ambient: all.flatMap(({ ambient }) => ambient), prepared, ...(firstUs === Infinity ? {} : { firstUs }) };
-}
-
-/** `firstUs`: when the first session began that is in the recordings. */
-type Background = Pick<Plain, 'ambient' | 'prepared'> & { readonly firstUs?: number };
 
 function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
-}
-
-/** The same for every path that leads to one file; undefined where there is none. */
-function fileOf(path: Buffer): string | undefined {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev} ${ino}`;
-  } catch {
-    return undefined;
-  }
 }
 
 type RunOptions = ReplayOptions & Required<Pick<JudgeOptions, 'settings'>>;
@@ -158,28 +51,24 @@ interface RunParts {
   readonly confinement: Confinement;
   readonly worker: Worker;
   readonly world: World;
-  readonly sockets: HostSockets;
   /** Absent: whose call it is can't be told. */
   readonly probes: Probes | undefined;
   readonly concurrency: number;
   readonly clock: RecordedClock | undefined;
 }
 
-class Run {
+export class Run {
   readonly #options: RunOptions;
   readonly #confinement: Confinement;
   readonly #worker: Worker;
   readonly #world: World;
-  readonly #sockets: HostSockets;
+  readonly #sockets: CoveredSockets;
   readonly #probes: Probes | undefined;
   readonly #concurrency: number;
   readonly #clock: RecordedClock | undefined;
   readonly #inbox: Inbox<FromWorker>;
   readonly #presence: Presence;
-  /** Unix sockets of recorded dependencies that have no place in the SUT's mounts, and why. */
-  #unplayable: ReadonlyMap<string, string> = new Map();
   readonly #notedIdle = new Set<string>();
-  #hiding: NodeJS.Timeout | undefined;
   #serialised = 0;
   #untied = 0;
   #background = 0;
@@ -187,7 +76,7 @@ class Run {
 
   private constructor(options: RunOptions, parts: RunParts) {
     this.#options = options;
-    this.#sockets = parts.sockets;
+    this.#sockets = new CoveredSockets(parts.confinement.pid, parts.world.bypassed.sockets ?? [], (text) => { options.note(text); });
     this.#confinement = parts.confinement;
     this.#worker = parts.worker;
     this.#world = parts.world;
@@ -239,7 +128,7 @@ class Run {
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
       worker = startThread('./worker', import.meta.url, start);
-      run = new Run(options, { confinement, worker, world, probes, concurrency, clock, sockets: new HostSockets() });
+      run = new Run(options, { confinement, worker, world, probes, concurrency, clock });
     } catch (error) {
       await confinement.stop();
       probes?.close();
@@ -249,7 +138,7 @@ class Run {
     try {
       const up = await run.#inbox.take('up', WORKER_MS);
       if (up === undefined) throw new EnvironmentError('The replayer did not get ready');
-      if (running === undefined) await run.#closeUnixSockets(paths);
+      if (running === undefined) await run.#sockets.cover(paths);
       // With their descendants, from before the service's first instruction.
       for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
       // Where a service listens that runs already says which of its connections are its clients'.
@@ -265,32 +154,6 @@ class Run {
     } catch (error) {
       await run.end();
       throw error;
-    }
-  }
-
-  /** Before the SUT begins: the host's sockets can't be reached any more, those of recorded dependencies lead to us. */
-  async #closeUnixSockets(played: readonly string[]): Promise<void> {
-    const { pid } = this.#confinement;
-    const left = await hideSockets(pid, this.#hostSockets());
-    for (const [path, why] of left) throw new EnvironmentError(`Cannot keep the service from the socket ${path}: ${why}`);
-    this.#unplayable = await leadToPlayed(pid, played);
-    this.#hiding = setTimeout(() => { void this.#hideNew(); }, HIDE_EVERY_MS).unref();
-  }
-
-  /** Of the host, new since the last look, but for those that are let through. */
-  #hostSockets(): string[] {
-    const bypassed = new Set((this.#world.bypassed.sockets ?? []).flatMap((path) => fileOf(Buffer.from(path)) ?? []));
-    return this.#sockets.look(this.#confinement.pid).filter((path) => bypassed.size === 0 || !bypassed.has(fileOf(Buffer.from(path, 'latin1')) ?? ''));
-  }
-
-  async #hideNew(): Promise<void> {
-    const { pid } = this.#confinement;
-    try {
-      const left = await hideSockets(pid, this.#hostSockets());
-      for (const [path, why] of left) this.#options.note(`the service could reach the socket ${path}: ${why}`);
-      this.#hiding?.refresh();
-    } catch {
-      // The namespace is gone, and the service with it.
     }
   }
 
@@ -332,9 +195,9 @@ class Run {
   async #place(session: Session): Promise<Address | Replayed> {
     const reason = whyNot(session, this.#options.allowIncomplete);
     if (reason !== undefined) return unplayed(session, 'skipped', reason);
-    const unplayable = session.outbound.find(({ connection }) => this.#unplayable.has(socketPath(connection.remote) ?? ''))?.connection.remote;
+    const unplayable = session.outbound.find(({ connection }) => this.#sockets.whyNot(socketPath(connection.remote) ?? '') !== undefined)?.connection.remote;
     if (unplayable !== undefined) {
-      return unplayed(session, 'skipped', `it calls ${unplayable}, which cannot be played here: ${this.#unplayable.get(socketPath(unplayable) ?? '') ?? ''}`);
+      return unplayed(session, 'skipped', `it calls ${unplayable}, which cannot be played here: ${this.#sockets.whyNot(socketPath(unplayable) ?? '') ?? ''}`);
     }
     const sut = sutOf(session, this.#options);
     if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
@@ -352,8 +215,7 @@ class Run {
   }
 
   async end(): Promise<void> {
-    clearTimeout(this.#hiding);
-    this.#hiding = undefined;
+    this.#sockets.close();
     await this.#confinement.stop();
     await this.#worker.terminate();
     this.#clock?.close();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NoiseRules } from '../../src/compare/index.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
-import type { ReplayOptions } from '../../src/replay/run.ts';
+import type { ReplayOptions } from '../../src/replay/options.ts';
 import { sessionJson } from '../../src/sessions/json.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { call, ok, session } from '../unit/replay/build.ts';

@@ -3,7 +3,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { NOTHING_BYPASSED, withoutBypassed, type Bypassed } from '../../src/replay/bypass.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
-import type { ReplayOptions } from '../../src/replay/run.ts';
+import type { ReplayOptions } from '../../src/replay/options.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { cannotReplay, hostState, planned, play, processesWith, SERVICE, type Step } from './replay/stage.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Replayed } from '../../../src/replay/replayed.ts';
-import type { RunFacts } from '../../../src/replay/run.ts';
+import type { RunFacts } from '../../../src/replay/options.ts';
 import { sessionJson } from '../../../src/sessions/json.ts';
 import type { Session } from '../../../src/sessions/session.ts';
 import { call, get, ok } from '../../unit/replay/build.ts';

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { replay, type ReplayOptions } from '../../../src/replay/run.ts';
+import type { ReplayOptions } from '../../../src/replay/options.ts';
+import { replay } from '../../../src/replay/replay.ts';
 import type { Replayed } from '../../../src/replay/replayed.ts';
 import type { OutboundTalk, Session } from '../../../src/sessions/session.ts';
 import { session, type SessionFacts } from '../../unit/replay/build.ts';
