@@ -11,6 +11,9 @@
  * | `H` after messages that have replies | the last of these replies, or ErrorResponse; CopyInResponse |
  * | `c`, `f` (after a Query), `S` after these (after an Execute) | ReadyForQuery; CopyInResponse |
  * | CancelRequest, `X` | (no answer) |
+ *
+ * SSLRequest, GSSENCRequest and CancelRequest are no calls: the first two ask how the connection will be carried, the last has
+ * one to itself, and its effect is the answer to the call that it cancels.
  */
 import { Fifo } from './fifo.ts';
 import { Packets } from './packets.ts';
@@ -61,7 +64,7 @@ export class PostgresqlFramer implements Framer {
   private executes = false;
   private prepares = false;
   /** How the current client message ends the request. */
-  private ends: { role: 'request' | 'oneway'; waits: number; setup: boolean } | undefined;
+  private ends: { role: 'request' | 'oneway'; waits: number; setup: boolean; negotiates?: true } | undefined;
   /** What the connection is once the current answer is over. */
   private turnsInto: string | undefined;
   /** COPY FROM STDIN is on: by a Query it ends with `c` or `f`, by an Execute with the `S` after these. */
@@ -175,9 +178,9 @@ export class PostgresqlFramer implements Framer {
 
   private startup(request: number): void {
     if (request === CANCEL) {
-      this.ends = { role: 'oneway', waits: 0, setup: false };
+      this.ends = { role: 'oneway', waits: 0, setup: true, negotiates: true };
     } else if (request === SSL || request === GSS) {
-      this.finish(BYTE);
+      this.ends = { role: 'request', waits: BYTE, setup: true, negotiates: true };
     } else if (request >>> 16 === 3) {
       this.started = true;
       this.finish(AUTH);
@@ -193,7 +196,7 @@ export class PostgresqlFramer implements Framer {
   /** The current message ends the request. One that only prepares, and executes nothing, sets up. */
   private finish(waits: number): void {
     const only = this.executes ? this.statements === 'set' : this.prepares;
-    this.ends = { role: 'request', waits, setup: waits === AUTH || waits === BYTE || only };
+    this.ends = { role: 'request', waits, setup: waits === AUTH || only };
   }
 
   private clientDone(): void {
@@ -205,7 +208,7 @@ export class PostgresqlFramer implements Framer {
       return;
     }
     const frame: Frame = { side: 'client', start: this.requestStart, end: this.client.offset, role: ends.role };
-    this.out.push(ends.setup ? { ...frame, setup: true } : frame);
+    this.out.push(ends.setup ? { ...frame, setup: true, ...(ends.negotiates === true ? { negotiates: true } : {}) } : frame);
     this.requestStart = this.client.offset;
     this.replies = 0;
     this.statements = 'none';

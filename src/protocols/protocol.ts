@@ -25,6 +25,8 @@ export interface Frame {
   readonly role: 'request' | 'response' | 'interim' | 'oneway' | 'push' | 'greeting';
   /** A request that only sets the connection up (auth, SET, PREPARE, HELLO, SELECT db): belongs to the prologue while no other came before. */
   readonly setup?: true;
+  /** Asks how the connection will be carried (TLS, GSSAPI), or is about another one (a cancellation): no call, whatever comes of it. */
+  readonly negotiates?: true;
 }
 
 /** Finds messages in the two streams of one connection. Pure but for its own state; never throws on input. */

@@ -9,6 +9,7 @@ import { canonicalDestination } from './destination.ts';
 import type { KeptElsewhere } from './process-state.ts';
 import { isAgreed, type How, type LiveCall, type Played, type World } from './played.ts';
 import type { Candidate, ReplayedCall } from './replayed.ts';
+import { isOnlyNegotiation } from './setups.ts';
 
 const NOTHING = new Uint8Array(0);
 /** So many recorded calls are named for one that was not found among them. */
@@ -226,7 +227,7 @@ function cameLate(talk: OutboundTalk, call: LiveCall, done: readonly { talk: Out
 
 /** Connections that were set up (a login, `SET`) and ended before any call: a pool's spare ones. Nobody misses them. */
 function connectionsOnlySetUp(session: Session): ReadonlySet<string> {
-  const withPrologue = new Set(session.prologues.map(({ connection }) => connection));
+  const withPrologue = new Set(session.prologues.filter((prologue) => !isOnlyNegotiation(prologue)).map(({ connection }) => connection));
   const found = new Set<string>();
   const framers = new Map<string, Framer>();
   for (const talk of session.outbound) {

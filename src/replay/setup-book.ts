@@ -20,11 +20,12 @@ export class SetupBook {
   }
 
   /**
-   * The set-up to play on a new connection: the first recorded one of the destination, else one of the same protocol, else
-   * (every connection was older than the recorder) one that is made up.
+   * The set-up to play on a new connection: the first recorded one of the destination whose login went through, else one of the same
+   * protocol, else (every connection was older than the recorder) one that is made up.
    */
   newConnection(destination: string, protocol: ProtocolName | undefined): Setup | undefined {
-    const recorded = this.#setups.find((setup) => setup.destination === destination)
+    const here = this.#at.get(destination) ?? [];
+    const recorded = here.find(({ login }) => login?.invented !== true) ?? here[0]
       ?? this.#setups.find((setup) => setup.protocol === protocol && setup.login !== undefined);
     const login = protocol === undefined ? undefined : loginOf(protocol, undefined);
     return recorded ?? (protocol === undefined || login === undefined ? undefined : { destination, protocol, pairs: [], login });

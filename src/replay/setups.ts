@@ -85,6 +85,9 @@ export function prologuePairs(prologue: Prologue, name: ProtocolName, protocol: 
   return pairsOf(streams, protocol, loginLengths(name, streams, loginOf(name, streams)));
 }
 
+/** Nothing but how the connection will be carried was said in it. */
+export const isOnlyNegotiation = (prologue: Prologue): boolean => withoutTlsRequests(streamsOf(prologue).client).length === 0;
+
 /** What the prologue made of its connection; undefined where the login that belongs to it was not recorded. */
 export function prologueSettings(prologue: Prologue, name: ProtocolName, protocol: Protocol | undefined): Settings | undefined {
   const streams = streamsOf(prologue);

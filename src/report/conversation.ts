@@ -67,10 +67,11 @@ function* certificateLines(session: Session, paint: Paint): Generator<string> {
 }
 
 function* prologueLines(prologue: Prologue, session: Session, me: string, paint: Paint): Generator<string> {
+  if (prologue.connection === session.inbound.connection.id || prologue.chunks.length === 0) return;
   const used = session.outbound.some((talk) => talk.connection.id === prologue.connection);
-  if (!used || prologue.chunks.length === 0) return;
   yield '';
-  yield paint.dim(`  before: connection ${prologue.connection} to ${prologue.destination} was set up with`);
+  yield paint.dim(used ? `  before: connection ${prologue.connection} to ${prologue.destination} was set up with`
+    : `  connection ${prologue.connection} to ${prologue.destination} was opened, and no call of this session was made on it`);
   for (const chunk of prologue.chunks) {
     const [from, to] = chunk.direction === 'egress' ? [me, prologue.destination] : [prologue.destination, me];
     yield paint.dim(`    ${from} -> ${to}`);

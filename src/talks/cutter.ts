@@ -292,7 +292,8 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
   #onlySetUp(): void {
     if (!this.setups.some((talk) => this.#sink.isAwaited(talk))) return;
     for (const talk of this.setups.splice(0)) {
-      if (talk.inbound || talk.unasked) continue;
+      if (talk.negotiates) this.setups.push(talk);
+      if (talk.inbound || talk.unasked || talk.negotiates) continue;
       talk.setup = false;
       this.#isCall(talk);
       this.#sink.over(talk);
@@ -413,6 +414,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink {
     const rest = talk.request.splitAt(this.#clientBase + frame.end);
     talk.requestDone = talk.requestFramed = true;
     if (frame.role === 'oneway') talk.responseDone = true;
+    talk.negotiates = frame.negotiates === true;
     if (frame.setup === true && this.#calls === 0 && !talk.inbound) this.#isSetup(talk);
     else this.#isCall(talk);
     if (talk.responseDone) this.#finish(talk);

@@ -29,6 +29,8 @@ export class OpenTalk {
   called = false;
   /** Sets the connection up: part of the prologue. */
   setup = false;
+  /** As of a frame: no call, whatever comes of it. */
+  negotiates = false;
   /** There is no request: the server spoke unasked, or the recorder came too late to see what was asked. */
   unasked = false;
   /** Framing follows it: its beginning and its end are known, not presumed. */

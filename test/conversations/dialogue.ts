@@ -86,14 +86,14 @@ function readExpected(block: string, lines: Lines, where: string): Expected {
       talks.push(line.slice('talk: '.length));
       continue;
     }
-    const match = /^(\w+)( \(setup\))? +([CS])(\d+)(?:-(\d+))?$/.exec(line.trim());
+    const match = /^(\w+)( \(setup\)| \(negotiates\))? +([CS])(\d+)(?:-(\d+))?$/.exec(line.trim());
     if (match === null) throw new Error(`${where}: not a frame: ${line}`);
     const side = SIDES[match[3]!]!;
     const first = lines[side][Number(match[4]) - 1];
     const last = lines[side][Number(match[5] ?? match[4]) - 1];
     if (first === undefined || last === undefined) throw new Error(`${where}: no such step: ${line}`);
     const role = match[1] as Frame['role'];
-    frames.push({ side, start: first.start, end: last.end, role, ...(match[2] === undefined ? {} : { setup: true }) });
+    frames.push({ side, start: first.start, end: last.end, role, ...(match[2] === undefined ? {} : { setup: true }), ...(match[2] === ' (negotiates)' ? { negotiates: true } : {}) });
   }
   return { frames, unsure, talks };
 }

@@ -6,10 +6,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { canonicalText, requestModel } from '../../src/compare/index.ts';
+import { postgresqlMessage, readMessages } from '../../src/protocols/postgresql-messages.ts';
 import { bytesOf } from '../../src/replay/calls.ts';
 import { load } from '../../src/replay/load.ts';
 import { isAgreed } from '../../src/replay/played.ts';
 import type { ReplaySummary } from '../../src/replay/replayed.ts';
+import { convertRow, formatsIn, withFormats } from '../../src/replay/statements/postgresql-rows.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { exported, koala, whyNotRecordable } from './recorder.ts';
 import { allSaid, withoutEvidence } from './replay/fixed-point.ts';
@@ -35,10 +37,10 @@ interface Row {
   build(): Built;
   start(dir: string): Promise<Stack>;
   /**
-   * `bytes`: to the byte, but for the date; `alone`: each call as if it stood alone; `asked`: that without the bytes of the answers of
-   * calls (pgjdbc takes text or binary by how often a connection was asked the same, so both recordings have either, by chance).
+   * `bytes`: to the byte, but for the date; `alone`: each call as if it stood alone; `rows`: that with PostgreSQL's rows as text (pgjdbc
+   * asks for text or binary by how often a connection was asked the same: which of the two a call gets is chance).
    */
-  readonly equal: 'bytes' | 'alone' | 'asked';
+  readonly equal: 'bytes' | 'alone' | 'rows';
 }
 
 const STACKS: Readonly<Record<string, Row>> = {
@@ -47,20 +49,29 @@ const STACKS: Readonly<Record<string, Row>> = {
   'gunicorn threads with psycopg2, and Redis': { build: pythonBuild, start: pythonStack('psycopg2'), equal: 'bytes' },
   'Go net/http with pgx': { build: goBuild, start: goStack, equal: 'alone' },
   'php-fpm with MariaDB by mysqlnd, prepared and not': { build: phpBuild, start: phpStack, equal: 'alone' },
-  'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack, equal: 'asked' },
+  'Spring Boot with HikariCP and PostgreSQL in binary': { build: javaBuild, start: javaStack, equal: 'rows' },
 };
 
+const text = (chunks: Parameters<typeof bytesOf>[0]): string => Buffer.from(bytesOf(chunks)).toString('latin1');
+
+/** An answer of PostgreSQL whose rows are text. A column that can't be told as text stays as it is. */
+function asText(response: Uint8Array): string {
+  let columns: Uint8Array = new Uint8Array(0);
+  const said = [...readMessages(response, 'server')].map(({ type, body }) => {
+    if (type === 'T') columns = body;
+    const row = type === 'D' ? convertRow(body, columns, formatsIn(columns), []) : body;
+    return postgresqlMessage(type, type === 'T' ? withFormats(body, []) : typeof row === 'string' ? body : row);
+  });
+  return Buffer.concat(said).toString('latin1');
+}
+
 /** A session as it is matched, by its request. */
-function alone({ inbound, outbound, certificate }: Session, withAnswers: boolean): { readonly key: string; readonly said: unknown } {
-  const text = (chunks: Parameters<typeof bytesOf>[0]): string => Buffer.from(bytesOf(chunks)).toString('latin1');
-  const calls = outbound.filter((talk) => !isAgreed(talk) && !asksForTls(talk)).map((talk) =>
-    [talk.connection.remote, canonicalText(requestModel(bytesOf(talk.request), talk.connection.protocol)), withAnswers ? text(talk.response) : talk.response.length > 0, talk.afterResponse ?? false]);
+function alone({ inbound, outbound, certificate }: Session, rowsAsText: boolean): { readonly key: string; readonly said: unknown } {
+  const calls = outbound.filter((talk) => !isAgreed(talk)).map((talk) =>
+    [talk.connection.remote, canonicalText(requestModel(bytesOf(talk.request), talk.connection.protocol)), rowsAsText ? asText(bytesOf(talk.response)) : text(talk.response), talk.afterResponse ?? false]);
   const response = text(inbound.response);
   return { key: text(inbound.request), said: { response: inbound.connection.protocol === 'fastcgi' ? withoutPadding(response) : response.replace(DATE, ''), state: certificate.state, calls } };
 }
-
-/** PostgreSQL's SSLRequest: the first word on a connection of a pool, which opens one when it finds none free. */
-const asksForTls = ({ request }: Session['outbound'][number]): boolean => Buffer.from(bytesOf(request)).toString('hex') === '0000000804d2162f';
 
 /** What pads FastCGI's records, and what their end reserves, is whatever stood in php-fpm's memory. */
 function withoutPadding(text: string): string {
@@ -75,7 +86,7 @@ function withoutPadding(text: string): string {
 }
 
 async function sessionsOf(dir: string, equal: Row['equal']): Promise<{ readonly key: string; readonly said: unknown }[]> {
-  if (equal !== 'bytes') return load([dir], [], QUIET_MS).map(({ session }) => alone(session, equal === 'alone'));
+  if (equal !== 'bytes') return load([dir], [], QUIET_MS).map(({ session }) => alone(session, equal === 'rows'));
   return allSaid((await exported(dir)).sessions, DATE).map((one) => ({ key: one.request, said: withoutEvidence(one) }));
 }
 

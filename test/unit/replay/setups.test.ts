@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { protocolNamed } from '../../../src/protocols/index.ts';
+import { SetupBook } from '../../../src/replay/setup-book.ts';
 import { setupOf } from '../../../src/replay/setups.ts';
 import { bytes, prologue } from './build.ts';
 
@@ -78,5 +79,12 @@ describe('a recorded prologue', () => {
   it('of Redis is a pair a command, also where they came in one write', () => {
     const setup = setupOf(prologue('10.0.0.5:6379', [['C', 'AUTH x\r\nSELECT 1\r\n'], ['S', '+OK\r\n+OK\r\n']]), 'redis', protocolNamed('redis'));
     assert.deepEqual(setup.pairs.map((pair) => [text(pair.request), text(pair.response)]), [['AUTH x\r\n', '+OK\r\n'], ['SELECT 1\r\n', '+OK\r\n']]);
+  });
+
+  it('that is of a login which went through is played before one that was given up', () => {
+    const given = prologue('10.0.0.5:5432', [['C', '\0\0\0\x08\x04\xd2\x16\x2f'], ['S', 'N']]);
+    const through = prologue('10.0.0.5:5432', [['C', startup], ['S', pg('R', '\0\0\0\0') + pg('S', 'server_version\x0017\0') + pg('Z', 'I')]]);
+    const book = new SetupBook([given, through].map((one) => setupOf(one, 'postgresql', undefined)), { equal: () => false } as unknown as ConstructorParameters<typeof SetupBook>[1]);
+    assert.match(text(book.newConnection('10.0.0.5:5432', 'postgresql')?.login?.step(bytes(startup))?.answer), /server_version\x0017/);
   });
 });

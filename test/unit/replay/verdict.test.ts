@@ -6,7 +6,7 @@ import { whyNot } from '../../../src/replay/playable.ts';
 import { judge, unplayed } from '../../../src/replay/verdict.ts';
 import { sessionLines } from '../../../src/report/replay.ts';
 import type { Session } from '../../../src/sessions/session.ts';
-import { bytes, call, get, ok, session } from './build.ts';
+import { bytes, call, get, ok, prologue, session } from './build.ts';
 
 const to = '10.0.0.5:80';
 const one = session({
@@ -112,6 +112,9 @@ describe('the verdict on a session', () => {
       .calls.map(({ verdict, recorded }) => `${verdict} ${recorded}`);
     assert.deepEqual(verdicts([login]), []);
     assert.deepEqual(verdicts([login, query]), ['missing 0', 'missing 1']);
+    const prologues = [prologue('10.0.0.7:5432', [['C', '\0\0\0\x08\x04\xd2\x16\x2f'], ['S', 'N']])].map((one) => ({ ...one, connection: login.connection.id }));
+    const asked = { ...session({ request: get('/'), response: ok('1'), calls: [login] }), prologues };
+    assert.deepEqual(judge(asked, played([], { response: bytes(ok('1')) }), { threshold }).calls, [], 'nor one that came after it had asked for TLS');
   });
 
   it('says how many differences it does not list', () => {

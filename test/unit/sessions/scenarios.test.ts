@@ -157,6 +157,20 @@ describe('a session', () => {
     assert.deepEqual(calls(one(scene.write(1, 7, OK('x')).close(1).derive())), [auth]);
   });
 
+  it('has what only asked for TLS, or cancelled, before a login that was refused, in its prologue and not as a call', () => {
+    const [ssl, gss, cancel] = ['\0\0\0\x08\x04\xd2\x16\x2f', '\0\0\0\x08\x04\xd2\x16\x30', '\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02'] as const;
+    const login = '\0\0\0\x13\0\x03\0\0user\0shop\0\0';
+    const remote = { host: '10.0.0.2', port: 5432 };
+    const scene = new Scene().accept(1).read(1, 7, GET('/'));
+    scene.connect(2, 7, { remote }).write(2, 7, gss).read(2, 7, 'N').write(2, 7, ssl).read(2, 7, 'N').write(2, 7, login).read(2, 7, 'E\0\0\0\x0cC28000\0\0').close(2);
+    scene.connect(3, 7, { remote }).write(3, 7, ssl).close(3); // given up
+    scene.connect(4, 7, { remote }).write(4, 7, cancel).close(4);
+    const found = scene.write(1, 7, OK('x')).close(1).derive();
+    assert.deepEqual(calls(one(found)), [login]);
+    assert.deepEqual(one(found).prologues.map(({ chunks }) => textOf(chunks)), [`${gss}N${ssl}N`, ssl, cancel]);
+    assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
+  });
+
   it('has the last words on a connection whose close is not told, once its thread reads another request', () => {
     const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
     const greeting = packet(0, `\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
