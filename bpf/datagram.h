@@ -51,7 +51,7 @@ static __always_inline void read_peer(struct peer *peer, const void *name, bool 
 			struct sample head;                                                                   \
 			struct udp_payload udp;                                                               \
 			__u8 payload[C];                                                                      \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                                   \
+		} *record = RESERVE_PAYLOAD(sizeof(*record));                                                 \
 		if (!record) {                                                                                \
 			count_loss(CAUSE_RING_FULL, 1, total);                                                \
 			return;                                                                               \

@@ -58,7 +58,7 @@ static __always_inline bool advance(struct call *call, bool kernel)
 		struct {                                                                     \
 			struct sample head;                                                  \
 			__u8 payload[2 * (MAX)];                                             \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		} *record = RESERVE_PAYLOAD(sizeof(*record));                                \
 		if (!record) {                                                               \
 			call->failed = CAUSE_RING_FULL;                                      \
 			return 1;                                                            \

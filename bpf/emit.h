@@ -66,7 +66,7 @@ enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 		struct {                                                                     \
 			struct sample head;                                                  \
 			__u8 payload[C];                                                     \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		} *record = RESERVE_PAYLOAD(sizeof(*record));                                \
 		if (!record)                                                                 \
 			return EMIT_FULL;                                                    \
 		record->head = *head;                                                        \
@@ -127,7 +127,7 @@ static __always_inline __u64 address_of_pages(__u64 bvec, __u64 *length)
 		struct {                                                                     \
 			struct sample head;                                                  \
 			__u8 payload[2 * (C)];                                               \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		} *record = RESERVE_PAYLOAD(sizeof(*record));                                \
 		if (!record)                                                                 \
 			return EMIT_FULL;                                                    \
 		_Pragma("unroll") for (__u32 i = 0; i < FEW; i++)                            \

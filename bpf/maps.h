@@ -48,6 +48,7 @@ struct knobs {
 	__u32 copies;              /* how often these programs are loaded (claim.h)    */
 	__u32 copy;                /* which of them this is, from 0                    */
 	__u64 max_message;         /* --max-message; 0: whole                         */
+	__u64 payload_room;        /* how much of the ring payload may fill            */
 };
 extern const volatile struct knobs knobs;
 
@@ -58,6 +59,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);
 } ring __weak SEC(".maps");
+
+/*
+ * Room in the ring for a record with payload. The rest is kept for what happened (a connection opened, ended; a process was born):
+ * lost payload is declared by the positions around it, but a connection whose opening is lost has no account to declare it in.
+ */
+#define RESERVE_PAYLOAD(size)                                                                \
+	(bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) + (size) > knobs.payload_room ? 0 :     \
+		bpf_ringbuf_reserve(&ring, size, 0))
 
 /* key: cause. value: what was lost without a connection's position to tell it. Added to: emit. Read: user space, at a tick. */
 struct lost {

@@ -52,7 +52,7 @@ struct tcp {
 		struct {                                                                     \
 			struct sample head;                                                  \
 			__u8 payload[C];                                                     \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                  \
+		} *record = RESERVE_PAYLOAD(sizeof(*record));                                \
 		if (!record)                                                                 \
 			goto full;                                                           \
 		record->head.kind = SAMPLE_DATA;                                             \

@@ -11,7 +11,7 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { HelperAddress } from './helper-address.ts';
 import {
-  OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
+  OFFSET_KNOBS_COPIES, OFFSET_KNOBS_COPY, OFFSET_KNOBS_MAX_MESSAGE, OFFSET_KNOBS_PAYLOAD_ROOM, OFFSET_KNOBS_RECORDER_TGID, OFFSET_KNOBS_RECVMSG_FLAGS_INDEX, OFFSET_KNOBS_WATCH_ALL,
   OFFSET_KNOBS_WATCH_CGROUPS, OFFSET_KNOBS_WATCH_EXE, OFFSET_KNOBS_WATCH_PORTS, OFFSET_PATH_FILTER_DEVICE,
   OFFSET_PATH_FILTER_INODE, OFFSET_PATH_FILTER_LENGTH, OFFSET_PATH_FILTER_PATH, SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_KNOBS,
   SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED,
@@ -285,6 +285,9 @@ const VALUE_SIZES = [
   ['go_programs', SIZE_GO_PROGRAM], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;
 
+/** How much of the ring is kept for what happened, where payload would fill it: maps.h, RESERVE_PAYLOAD. */
+const LIFE_SHARE = 1 / 8;
+
 function knobs(btf: KernelBtf, options: ProbeOptions, copies: number, copy: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(SIZE_KNOBS));
   view.setUint32(OFFSET_KNOBS_RECORDER_TGID, process.pid, true);
@@ -297,6 +300,7 @@ function knobs(btf: KernelBtf, options: ProbeOptions, copies: number, copy: numb
   view.setUint32(OFFSET_KNOBS_COPIES, copies, true);
   view.setUint32(OFFSET_KNOBS_COPY, copy, true);
   view.setBigUint64(OFFSET_KNOBS_MAX_MESSAGE, BigInt(options.maxMessageBytes), true);
+  view.setBigUint64(OFFSET_KNOBS_PAYLOAD_ROOM, BigInt(options.ringBytes * (1 - LIFE_SHARE)), true);
   return new Uint8Array(view.buffer);
 }
 

@@ -39,6 +39,40 @@ describe('no loss', function () {
   });
 });
 
+describe('a ring that stays full', function () {
+  this.timeout(600_000);
+
+  it('leaves every connection its account, also those that open, talk and end meanwhile', async function () {
+    const why = whyNoRecorder();
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    const folder = mkdtempSync(join(tmpdir(), 'koala-full-'));
+    // What 200 connections say fills the ring; of the others is kept that they were there, and how much they said.
+    const load = await startLoad(folder, 450, 1, 8);
+    let recorder: Recorder | undefined;
+    try {
+      const dir = join(folder, 'recording');
+      recorder = await startRecorder(dir, ['--pid', String(load.service.pid)], ['--ring-bytes', '4MiB']);
+      const held = processTree(recorder.pid);
+      for (const pid of held) process.kill(pid, 'SIGSTOP');
+      assert.deepEqual(await load.run(), []);
+      for (const pid of held) process.kill(pid, 'SIGCONT');
+      const { summary } = await recorder.stop();
+      const accounts = await connections(dir);
+      assert.deepEqual(lossProblems(accounts, load, causes).slice(0, 10), []);
+      assert.deepEqual(accounts.filter(({ end }) => end === 'open'), []);
+      const lost = accounts.filter(({ ingress }) => ingress.gaps.length > 0);
+      assert.ok(lost.length > 100, `${lost.length} connections lost something; in all ${summary?.lost.bytes} bytes`);
+    } finally {
+      recorder?.kill('SIGKILL');
+      load.end();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
 describe('honest loss', function () {
   this.timeout(600_000);
   const folder = mkdtempSync(join(tmpdir(), 'koala-loss-'));

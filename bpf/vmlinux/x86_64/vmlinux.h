@@ -46,6 +46,10 @@ enum {
 	BPF_RB_NO_WAKEUP = 1,
 };
 
+enum {
+	BPF_RB_AVAIL_DATA = 0, /* bytes that user space has yet to take */
+};
+
 /* Relocated against the kernel's enum: tells whether a helper exists. */
 enum bpf_func_id {
 	BPF_FUNC_task_pt_regs = 175,
