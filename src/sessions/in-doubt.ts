@@ -9,6 +9,8 @@ export class InDoubt {
   countedSeq = 0;
   /** That was because the thread lived on (a pool's): those that it worked for since may have been given out by then, so it is not believed to be that session's again. */
   outlived = false;
+  /** It was looked at when its turn came, or before that for the sake of others. */
+  ripe = false;
   /** Some evidence has said whose it is. */
   judged = false;
   /** Since when it is over, Unix µs. */

@@ -12,6 +12,7 @@ import type { LossLedger } from '../connections/loss.ts';
 import { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
 import { callFacts, jobFacts } from './owner.ts';
+import type { Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
 
 const maxWaitUs = 2_000_000;
@@ -119,10 +120,30 @@ export class Late {
       if (left.length === open.length) break;
       open = left;
     }
+    if (open.length > 0) this.#ripen(open);
     for (const call of open) this.#judge(call, true);
     for (const call of calls) {
       if (this.#options.reasons && call.tie === undefined) explainNone(call);
       this.#done(call);
+    }
+  }
+
+  /** Nothing but who builds on the others can tell of `calls`: whatever else may be decided by now is, once. What a session may have made that is not over has to wait. */
+  #ripen(calls: readonly Spoken[]): void {
+    const homes = new Set<Process>();
+    for (const { doubt } of calls) {
+      if (doubt === undefined) continue;
+      doubt.ripe = true;
+      homes.add(doubt.home);
+    }
+    for (const home of homes) {
+      const oldest = home.oldest?.talk.beganSeq ?? Infinity;
+      for (const call of [...home.untied]) {
+        if (call.beganSeq > oldest) break;
+        if (!call.over || call.doubt === undefined || call.doubt.ripe) continue;
+        call.doubt.ripe = true;
+        if (this.#judge(call, false)) this.#done(call);
+      }
     }
   }
 

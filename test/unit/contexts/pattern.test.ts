@@ -89,6 +89,29 @@ describe('a pattern', () => {
     for (const told of found) assert.doesNotMatch(told, /\/price\S* pattern/);
   });
 
+  it('builds on what can be known by then of all calls of the crowd, also of those whose sessions are given out later', () => {
+    // All ask at once; of the first three, which are served first, nothing tells whose calls they are.
+    const named = (target: string, of: number): string => of <= 3 ? get(target)
+      : get(target).replace('Host: x', `Host: x\r\ntraceparent: 00-${String(of).padStart(2, '0').repeat(16)}-${'a'.repeat(16)}-01`);
+    const scene = alone(6);
+    for (const at of CROWD) scene.accept(at, 7);
+    for (const at of CROWD) scene.read(at, 7, named(`/shop/c${at}`, at));
+    for (const group of [CROWD.slice(0, 3), CROWD.slice(3)]) {
+      for (const at of group) scene.write(USER, 7, named(`/user?of=${at}`, at)).read(USER, 7, OK('u'));
+      for (const at of group) for (const price of [2 * at - 2, 2 * at - 1]) scene.write(PRICES[price] as number, 7, named(`/price?of=${at}`, at));
+      for (const at of group) {
+        for (const price of [2 * at - 2, 2 * at - 1]) scene.read(PRICES[price] as number, 7, OK('p'));
+        scene.write(at, 7, OK('x'));
+      }
+    }
+    for (const at of CROWD) scene.close(at, 7);
+    scene.accept(99, 7).read(99, 7, get('/next')).pass(3 * SECOND);
+    for (const connection of [USER, ...PRICES, 99]) scene.close(connection, 7);
+    const found = crowd(scene.derive());
+    rightly(found);
+    for (const told of found.slice(0, 3)) assert.equal([...told.matchAll(/\/price\S* pattern likely/g)].length, 2, told);
+  });
+
   it('says nothing of calls that come in another order than they should, as far as they are known', () => {
     const found = crowd(together(alone(6), NAMED, [3, 1, 2, 6, 5, 4, 9, 12, 7, 8, 11, 10]).derive());
     for (const told of found) assert.doesNotMatch(told, /\/user\S* pattern/);
