@@ -15,6 +15,9 @@ const maxDoubtUs = 2_000_000;
 const maxInDoubt = 4_096;
 const maxInDoubtKiB = 64 << 10;
 
+/** One that it started is not seen to have ended: it may have to wait for a processor until it can. */
+const mayYetEnd = ({ births }: OpenSession): boolean => births !== undefined && births.some(({ child }) => !child.ended);
+
 export class Leaving {
   readonly #late: Late;
   readonly #lossReportUs: number;
@@ -68,7 +71,7 @@ export class Leaving {
     const until = nowUs - this.#lossReportUs;
     while (this.#from < this.#waiting.length) {
       const first = this.#waiting[this.#from] as OpenSession;
-      if (first.lastAtUs > until && !this.#mayLeave(first.lastAtUs + this.#lossReportUs)) break;
+      if (first.lastAtUs > until && (mayYetEnd(first) || !this.#mayLeave(first.lastAtUs + this.#lossReportUs))) break;
       const mayWait = first.lastAtUs > nowUs - maxDoubtUs && this.#waiting.length - this.#from <= maxInDoubt && first.overKiB > bytes / 1024 - maxInDoubtKiB;
       if (mayWait && this.#waits(first)) break;
       this.#waiting[this.#from] = undefined;
