@@ -23,7 +23,10 @@ enum sample_kind {
 	SAMPLE_SENT = 12,    /* packets road: the call of `tid` moved bytes [position, position+length); their
 	                        payload comes as DATA with SAMPLE_FROM_PACKET, maybe later, tid 0         */
 	SAMPLE_GOROUTINE = 13, /* goroutine `context` begins, or is met; payload: struct goroutine_payload         */
-	SAMPLE_ON_BEHALF = 14, /* what goroutine `context` writes next is a request of goroutine `position` (0: not known) */
+	SAMPLE_ON_BEHALF = 14, /* what goroutine `context` writes next is a request of goroutine `position` (0: not known);
+	                        `length`, where it is not 0: and that is the stream of HTTP/2 that it opens       */
+	SAMPLE_SERVES = 15,  /* goroutine `context` serves stream `length` of the connection of HTTP/2 that goroutine
+	                        `position` reads, or one that it began                                    */
 };
 
 enum direction {

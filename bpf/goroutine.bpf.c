@@ -29,15 +29,10 @@ struct {
  * key: a persistConn, by address and process. value: the goroutine that has handed it a request which nobody has begun to write;
  * 0: none has since. Inserted: roundTrip. Deleted: by age.
  */
-struct go_connection {
-	__u64 address;
-	__u32 tgid;
-	__u32 pad0;
-};
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, struct go_connection);
+	__type(key, struct go_object);
 	__type(value, __u64);
 } go_connections SEC(".maps");
 
@@ -110,6 +105,14 @@ __u64 goroutine_of(__u64 who)
 	return meet(program, who, g, false);
 }
 
+__u64 goroutine_at(__u64 who, __u64 g)
+{
+	__u32 tgid = who >> 32;
+	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
+
+	return program ? meet(program, who, g, false) : 0;
+}
+
 /*
  * The end of runtime.newproc1, which has made a goroutine (in AX). Without this probe a goroutine is met when it first sends or
  * receives, one that never does is not met at all, and those that it began are nobody's.
@@ -117,12 +120,15 @@ __u64 goroutine_of(__u64 who)
 SEC("uprobe")
 int go_begins(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid();
+	__u64 who = bpf_get_current_pid_tgid(), goid;
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
 
-	if (program)
-		meet(program, who, regs->ax, true);
+	if (!program)
+		return 0;
+	goid = meet(program, who, regs->ax, true);
+	if (goid)
+		begins_for_stream(who, regs->ax, goid);
 	return 0;
 }
 
@@ -131,7 +137,7 @@ SEC("uprobe")
 int go_round_trip(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), goid;
-	struct go_connection key = { .address = regs->ax, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
 
 	if (!program)
@@ -150,7 +156,7 @@ SEC("uprobe")
 int go_writes(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), *handed;
-	struct go_connection key = { .address = regs->ax, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
 	struct sample sample;
 

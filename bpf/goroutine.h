@@ -39,6 +39,19 @@ struct {
 	__type(value, struct go_program);
 } go_programs __weak SEC(".maps");
 
+/* An object of a Go program, by address and process. */
+struct go_object {
+	__u64 address;
+	__u32 tgid;
+	__u32 pad0;
+};
+
+/* The id of the goroutine at `g` of a Go program; 0: there is none. Tells of it when it is new. */
+extern __u64 goroutine_at(__u64 who, __u64 g);
+
+/* Goroutine `goid`, at `g`, begins: where the one that begins it has just read the request of a stream, it serves that. */
+extern int begins_for_stream(__u64 who, __u64 g, __u64 goid);
+
 /* The goroutine of the current thread, which is `who` and may be a Go program's; 0: not known. Tells of it when it is new. */
 extern __u64 goroutine_of(__u64 who);
 

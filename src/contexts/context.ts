@@ -41,8 +41,9 @@ export class Context<J extends Job> {
   loop = false;
   /** It reads from several connections that it accepted and holds: a loop too, unless its like work for one request at a time. */
   juggles = false;
-  /** The session whose request it read last. */
+  /** The session whose request it read last, or was given (`given`: a goroutine, by the one that reads the connection). */
   reading: J | undefined;
+  given = false;
   /** It was started for a session, and has taken no other work since. */
   birth: Birth<J> | undefined;
   /** The stream that it wrote to last. */

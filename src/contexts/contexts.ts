@@ -118,6 +118,18 @@ export class Contexts<J extends Job> {
     context.wake(job, 'request', this.#now());
   }
 
+  /** It reads a connection that carries several requests at a time. */
+  readsSeveral(context: Context<J>): void {
+    this.#isLoop(context);
+  }
+
+  /** It begins to serve `job`, whose request another goroutine has read. */
+  serves(context: Context<J>, job: J): void {
+    context.heritage = undefined;
+    context.reading = job;
+    context.given = true;
+  }
+
   /** Bytes were read that may be a request: whom it works for from here on is not known. */
   readUnknown(context: Context<J>): void {
     const before = context.reading;

@@ -1,7 +1,7 @@
 /**
  * The goroutine that read a request works for it until it reads another, and so do the goroutines that it began meanwhile, and
  * theirs. It is no rule of thumb where the goroutine began with net/http's function that serves one connection, one request
- * at a time.
+ * at a time, nor where it was given the request (HTTP/2: one reads for all that are at work).
  *
  *   goroutine 7   read A             call 1             respond A   read B
  *   goroutine 8   (begun by 7)  call 2    call 3
@@ -19,7 +19,8 @@ export const ENOUGH = 16;
 export const goroutine: Evidence = {
   attribution: 'goroutine',
   find(context, inLoop) {
-    if (context.goroutine === undefined) return undefined;
+    // What it opens for others is told with who asked: of the rest nothing is known.
+    if (context.goroutine === undefined || context.goroutine.openings !== undefined) return undefined;
     if (inLoop) return context.woke === 'request' && !context.acted ? context.resumed : undefined;
     const { reading, heritage } = context;
     if (reading !== undefined) return reading.gone ? undefined : reading;
@@ -27,12 +28,19 @@ export const goroutine: Evidence = {
     return heritage.job;
   },
   proves(context, call, job) {
-    if (context.loops || job.lossy || job.pipelined || !job.byOneThread || !call.byOneThread || call.afterResponse) return false;
+    if (context.loops || job.lossy || !call.byOneThread || call.afterResponse) return false;
     const { heritage, goroutine: which } = context;
-    if (heritage === undefined) return which?.role === 'serves';
+    // Whoever was given its request serves no other; those that read it and write the answer do so for all of its connection.
+    if (!wasGiven(context) && (job.pipelined || !job.byOneThread)) return false;
+    if (heritage === undefined) return context.given || which?.role === 'serves';
     return heritage.sure && !isDoubtful(context) && (which?.kind?.begun ?? 0) >= ENOUGH;
   },
 };
+
+/** It was given the request that it works for, or the one was that began it, directly or not. */
+export function wasGiven<J extends Job>({ given, heritage }: Context<J>): boolean {
+  return heritage === undefined ? given : heritage.from.given;
+}
 
 /** Others that began as it did were seen to work for more than what they were begun for, or may have been begun for something earlier. */
 export function isDoubtful<J extends Job>({ goroutine: which, heritage }: Context<J>): boolean {

@@ -4,6 +4,8 @@
  *
  *   reads-ahead   net/http's server: reads the first byte of the next request, for the goroutine that serves the connection
  *   writes-for    net/http's client: writes the requests of whoever has its connection at the time
+ *
+ * Of one that opens streams of HTTP/2 for others, each is told with who asked for it: the stream is that one's work, and nothing else is.
  */
 import { FIRST_GOROUTINE } from '../connections/piece.ts';
 import type { GoroutineEvent, GoroutineRole, OnBehalfEvent } from '../events/event.ts';
@@ -11,8 +13,10 @@ import { Oldest } from './oldest.ts';
 
 /** Goroutines remembered that are nothing in particular. Past that the one first met is forgotten, with what it came of. */
 const maxOthers = 131_072;
-/** Those that serve, read or write for others live long and are few. Past that, likewise. */
+/** Those that serve, read or write for others, or read a connection of several calls, live long and are few. Past that, likewise. */
 const maxParticular = 131_072;
+/** Streams of one goroutine that are told of and not opened yet: more can't be open at a time. Past that the first is forgotten. */
+const maxOpenings = 10_000;
 
 /** What is known of all goroutines that began with one function. */
 export class GoroutineKind {
@@ -36,6 +40,8 @@ export class Goroutine {
   whose: Goroutine | undefined;
   /** So much of the answers had been read on its connection when it began to write that; undefined: it has not begun. */
   answeredAt: number | undefined;
+  /** Of one that opens streams of HTTP/2 for others: who asked for those that it is about to open. Undefined: it does not. */
+  openings: Map<number, Goroutine> | undefined;
 
   constructor(number: number, id: number) {
     this.number = number;
@@ -90,17 +96,30 @@ export class Goroutines {
       if (kind === undefined) process.kinds.set(began, kind = new GoroutineKind());
       goroutine.kind = kind;
     }
-    if (role === 'other' || role === 'unknown') return goroutine;
-    const entry = this.#others.get(goroutine.number);
-    this.#others.delete(goroutine.number);
-    if (entry !== undefined) this.#keep(this.#particular, maxParticular, goroutine.number, entry);
+    if (role !== 'other' && role !== 'unknown') this.lasts(goroutine);
     return goroutine;
   }
 
-  onBehalf({ tgid, context, whose }: OnBehalfEvent): void {
+  /** It is something in particular, and lives long. */
+  lasts({ number }: Goroutine): void {
+    const entry = this.#others.get(number);
+    this.#others.delete(number);
+    if (entry !== undefined) this.#keep(this.#particular, maxParticular, number, entry);
+  }
+
+  onBehalf({ tgid, context, whose, stream }: OnBehalfEvent): void {
     const writer = this.#get(tgid, context);
+    if (stream !== undefined) return opens(writer, stream, this.#get(tgid, whose));
     writer.whose = whose === 0 ? undefined : this.#get(tgid, whose);
     writer.answeredAt = undefined;
+  }
+
+  /** Who asked for `stream`, which the goroutine of `number` opens now; undefined: that was not told. */
+  askerOf(number: number, stream: number): number | undefined {
+    const openings = this.get(number)?.openings;
+    const asker = openings?.get(stream);
+    openings?.delete(stream);
+    return asker?.stands.number;
   }
 
   /**
@@ -151,4 +170,10 @@ export class Goroutines {
     those.delete(oldest.goroutine.number);
     this.#processes.get(oldest.tgid)?.byId.delete(oldest.id);
   }
+}
+
+function opens(writer: Goroutine, stream: number, asker: Goroutine): void {
+  const openings = (writer.openings ??= new Map());
+  openings.set(stream, asker);
+  if (openings.size > maxOpenings) for (const oldest of openings.keys()) { openings.delete(oldest); break; }
 }

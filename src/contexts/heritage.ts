@@ -24,7 +24,7 @@ export function heritageOf<J extends Job>({ role, kind }: Goroutine, by: Context
   if (job.answered && !began && kind !== undefined) kind.late = true;
   if (job.gone) return undefined;
   if (kind !== undefined) kind.begun += 1;
-  const sure = heritage?.sure ?? (by.goroutine?.role === 'serves' && (began || by.requests === 1));
+  const sure = heritage?.sure ?? ((by.given || by.goroutine?.role === 'serves') && (began || by.requests === 1));
   return { job, from: heritage?.from ?? by, sure, acted: false, over: false };
 }
 

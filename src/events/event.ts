@@ -155,6 +155,15 @@ export interface GoroutineEvent extends Base {
 export interface OnBehalfEvent extends Base {
   readonly kind: 'on-behalf';
   readonly whose: number;
+  /** Of HTTP/2: only that which opens this stream; what else it writes is of others. */
+  readonly stream?: number;
+}
+
+/** Goroutine `context` serves a stream of HTTP/2, of the connection that goroutine `reader`, or one that it began, reads. */
+export interface ServesEvent extends Base {
+  readonly kind: 'serves';
+  readonly reader: number;
+  readonly stream: number;
 }
 
 export interface ProcessEvent extends Base {
@@ -208,4 +217,4 @@ export interface PauseEvent extends Base {
 
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | GoroutineEvent | OnBehalfEvent | HelperEvent | UdpEvent | LostEvent | PauseEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | HelperEvent | UdpEvent | LostEvent | PauseEvent;

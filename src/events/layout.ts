@@ -93,6 +93,7 @@ export const SAMPLE_LOST = 11;
 export const SAMPLE_SENT = 12;
 export const SAMPLE_GOROUTINE = 13;
 export const SAMPLE_ON_BEHALF = 14;
+export const SAMPLE_SERVES = 15;
 
 export const DIRECTION_NONE = 0;
 export const DIRECTION_INGRESS = 1;

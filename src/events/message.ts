@@ -68,7 +68,9 @@ function body(event: Event): [string, Fields] {
         parent: event.parent, began: event.began, role: goroutineRoleNumber(event.role), ...(event.function === '' ? {} : { function: long(BigInt(`0x${event.function}`)) }),
       }];
     case 'on-behalf':
-      return ['onBehalf', { whose: event.whose }];
+      return ['onBehalf', { whose: event.whose, ...(event.stream === undefined ? {} : { stream: event.stream }) }];
+    case 'serves':
+      return ['serves', { reader: event.reader, stream: event.stream }];
     case 'helper':
       return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];
     case 'udp': {

@@ -113,7 +113,9 @@ export function sampleToEvent(
       };
     }
     case layout.SAMPLE_ON_BEHALF:
-      return { ...base, kind: 'on-behalf', whose: position };
+      return { ...base, kind: 'on-behalf', whose: position, ...(length > 0 && { stream: length }) };
+    case layout.SAMPLE_SERVES:
+      return { ...base, kind: 'serves', reader: position, stream: length };
     case layout.SAMPLE_HELPER:
       return {
         ...base, kind: 'helper', flags: length >>> 0, bytes: ring.slice(payload, payload + captured),

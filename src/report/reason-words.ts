@@ -23,6 +23,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
     case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and of no other that was open when it began';
     case 'begun-for-it': return `${wrote} was begun, directly or not, by the goroutine that had read this session's request and was at work for it`;
+    case 'begun-to-serve': return `${wrote} was begun to serve this session's request, on its stream of the connection`;
     case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
     case 'kind-ends': return 'many goroutines that begin with its function were seen, and none went on when its session was over';
     case 'opened-for-it': return 'its connection was opened for this session';

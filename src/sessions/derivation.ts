@@ -20,6 +20,7 @@ import { Late } from './late.ts';
 import { Leaving } from './leaving.ts';
 import { Processes } from './processes.ts';
 import { Prologues } from './prologues.ts';
+import { cutterOf } from './served.ts';
 import type { AmbientTalk, Session } from './session.ts';
 import type { Spoken } from './spoken.ts';
 import { Listener } from './told.ts';
@@ -151,6 +152,9 @@ export class Derivation {
       case 'on-behalf':
         weaver.contexts.goroutines.onBehalf(event);
         break;
+      case 'serves':
+        weaver.served.serves(event);
+        break;
       case 'udp':
         this.#processes.of(event.tgid).datagram(event);
         keepDatagram(event, weaver.seq, weaver.contexts, this.#processes);
@@ -279,11 +283,6 @@ export class Derivation {
       }
     }
   }
-}
-
-/** Who cuts it: every connection was given one. */
-function cutterOf(connection: Connection): Cutter<Spoken> {
-  return connection.sink as Cutter<Spoken>;
 }
 
 function isGone(talk: Spoken): boolean {

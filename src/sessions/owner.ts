@@ -38,7 +38,7 @@ export function jobFacts(session: OpenSession, ledger: LossLedger): JobFacts {
 
 export function callFacts(call: Spoken, { talk }: OpenSession): CallFacts {
   const facts = { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: talk.responded && call.beganSeq > talk.answerSeq };
-  return call.connection.multiplexed ? { ...facts, multiplexed: true } : facts;
+  return call.connection.multiplexed && !call.handedOver ? { ...facts, multiplexed: true } : facts;
 }
 
 /** The best answer so far; undefined where nothing ties the call. */

@@ -14,10 +14,6 @@ import { threadOf } from '../connections/piece.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Context } from '../contexts/context.ts';
 import { Contexts } from '../contexts/contexts.ts';
-import { continuation } from '../contexts/continuation.ts';
-import { elimination } from '../contexts/elimination.ts';
-import type { Ground } from '../contexts/evidence.ts';
-import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import { isVirtual } from '../contexts/virtual-threads.ts';
 import { whyNot } from '../contexts/reasons.ts';
@@ -25,16 +21,16 @@ import type { WhyNot } from '../contexts/reasons.ts';
 import { isRuntime } from '../contexts/runtime.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
 import type { AskedRuntimes } from './asked.ts';
+import { isBelied, isContested } from './belied.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
 import { OpenSession, SEATS } from './open-session.ts';
 import type { Processes } from './processes.ts';
 import { InDoubt } from './in-doubt.ts';
 import { Roster } from './roster.ts';
+import { Served } from './served.ts';
 import { Spoken } from './spoken.ts';
 
-/** What a loop is guessed to do by what it read last, or by who waits. */
-const RULES_OF_THUMB: ReadonlySet<Ground> = new Set([thread, continuation, elimination]);
 /** Sessions named as candidates or alternatives. */
 const maxCandidates = 16;
 /** Sessions that wait for quiet. Past that the one that did least lately is given out as it is. */
@@ -58,6 +54,7 @@ export interface WeaverOptions {
 
 export class Weaver implements TalkSink<Spoken> {
   readonly contexts: Contexts<OpenSession>;
+  readonly served: Served;
   /** Sessions that are not given out. */
   readonly open = new Roster<OpenSession>(SEATS.open);
   /** Nobody was seen to call anybody, nor to speak of sessions: what is over is nobody's candidate any more. */
@@ -77,6 +74,7 @@ export class Weaver implements TalkSink<Spoken> {
   constructor(options: WeaverOptions) {
     this.#options = options;
     this.contexts = new Contexts((session, tid) => this.#release(session, tid), () => this.nowUs);
+    this.served = new Served(this.contexts);
   }
 
   /** A connection was opened by `tid`: what its first call is tied to, where the thread juggles several sessions. */
@@ -144,6 +142,10 @@ export class Weaver implements TalkSink<Spoken> {
     if (!session.gone) session.lastAtUs = atUs;
     if (side === 'request') this.#asked(session, talk, tid, tgid);
     else this.#responds(session, talk, tid, tgid);
+  }
+
+  askerOf(tid: number, stream: number): number | undefined {
+    return this.contexts.goroutines.askerOf(tid, stream);
   }
 
   alongside(talk: Spoken, first: Spoken): void {
@@ -257,6 +259,7 @@ export class Weaver implements TalkSink<Spoken> {
     if (!talk.responded && !session.gone && !session.process.unanswered.has(session)) session.process.unanswered.add(session);
     const own = this.contexts.own(tid, tgid);
     this.#turns(own, talk.connection);
+    if (talk.connection.multiplexed) this.served.reads(own, talk.connection);
     const context = this.#reader(own, session, begins);
     if (begins && context.excluded) return this.#exclude(session, talk);
     talk.readBy(context.tid);
@@ -455,8 +458,8 @@ export class Weaver implements TalkSink<Spoken> {
     const own = this.contexts.own(tid, tgid);
     this.#turns(own, talk.connection);
     const context = own.actor;
-    // A connection's own goroutine reads for whoever wrote.
-    const forWriter = own.goroutine?.role === 'reads-for';
+    // A connection's own goroutine reads for whoever wrote, or asked.
+    const forWriter = talk.handedOver || own.goroutine?.role === 'reads-for';
     if (!forWriter) talk.readBy(context.tid);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     if (talk.tie !== undefined && !forWriter && moved(talk.writerTid, context.tid)) talk.tie.job.process.moves = true;
@@ -540,20 +543,6 @@ export class Weaver implements TalkSink<Spoken> {
     this.#lingers -= 1;
     this.#lingering.remove(session);
   }
-}
-
-/** It names a request, and not that of the session that it is tied to; its thread, started for that session, may be a pool's; or a loop made it, where others are without a tie: these were queued, so it may have been. */
-function isContested(call: Spoken, { context, job, birth }: Tie<OpenSession>): boolean {
-  if (birth !== undefined && !birth.executed && !birth.child.ended) return true;
-  const { ids } = call.marks;
-  if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
-  return context.loops && job.process.untied.size > 0;
-}
-
-/** A loop's wake says that it is this session's, and those that ran alone did otherwise: it was queued in another's wake, or a timer's. */
-function isBelied(call: Spoken, { context, evidence, job }: Tie<OpenSession>): boolean {
-  if (!context.loops || !RULES_OF_THUMB.has(evidence)) return false;
-  return job.process.hindsights.some((kind) => kind.belies?.(call, job, evidence === thread) === true);
 }
 
 /** Two threads had a hand in one talk, and neither said for whom. */

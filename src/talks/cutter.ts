@@ -134,6 +134,11 @@ export class Cutter<T extends OpenTalk> implements StreamSink, Opener<T> {
     this.#talks.own(copy, isGone);
   }
 
+  /** Where it is cut by streams, the talk of one that is not over. */
+  talkOf(stream: number): T | undefined {
+    return this.#multiplex?.talkOf(stream);
+  }
+
   /** The talk without an answer whose request holds the byte at `position`, or is the last to be made: what a live tracker asks for. */
   askingAt(position: number): T | undefined {
     if (this.#multiplex !== undefined) return this.#multiplex.askingAt(position);

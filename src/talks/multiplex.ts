@@ -4,7 +4,8 @@
  * later (acknowledgements, flow control, pings) is in the connection's account and in no talk.
  *
  * Whose a call is, is asked when the write that opens it begins. What that write holds is looked at already then (it is handed on
- * when it is known how much of it the kernel took); where it can't be, a talk stands in for whatever it will open.
+ * when it is known how much of it the kernel took); where it can't be, a talk stands in for whatever it will open. Where the writer
+ * opens streams for others, and who asked is known of one, it is that one's.
  */
 import type { Connection } from '../connections/connection.ts';
 import { endOf } from '../connections/piece.ts';
@@ -114,6 +115,10 @@ export class Multiplex<T extends OpenTalk> {
     return [...inDirection('client', client), ...inDirection('server', server)];
   }
 
+  talkOf(stream: number): T | undefined {
+    return this.#streams.get(stream);
+  }
+
   takenBack(position: number): void {
     for (const talk of this.#streams.values()) talk.sent.splitAt(position);
     this.#halves[this.#client === 'egress' ? 'client' : 'server'].takenBack(position);
@@ -161,8 +166,9 @@ export class Multiplex<T extends OpenTalk> {
     let first: T | undefined;
     for (const stream of streams) {
       if (this.#streams.has(stream) || this.#openings.has(stream)) continue;
-      const talk = first === undefined ? this.#asked(atUs, tid, tgid) : this.#alongside(first, atUs, tgid);
-      first ??= talk;
+      const asker = this.#sink.askerOf(tid, stream);
+      const talk = asker !== undefined ? this.#askedBy(asker, atUs, tgid) : first === undefined ? this.#asked(atUs, tid, tgid) : this.#alongside(first, atUs, tgid);
+      if (asker === undefined) first ??= talk;
       this.#openings.announce(stream, talk);
     }
   }
@@ -181,6 +187,13 @@ export class Multiplex<T extends OpenTalk> {
   #asked(atUs: number, tid: number, tgid: number): T {
     const talk = this.#open('request', atUs, tgid);
     this.#sink.spoke(talk, 'request', atUs, tid, tgid);
+    return talk;
+  }
+
+  #askedBy(asker: number, atUs: number, tgid: number): T {
+    const talk = this.#open('request', atUs, tgid);
+    talk.handedOver = true;
+    this.#sink.spoke(talk, 'request', atUs, asker, tgid);
     return talk;
   }
 
@@ -252,6 +265,8 @@ export class Multiplex<T extends OpenTalk> {
 
   /** Outbound: what stood in for it since its write began. */
   #standIn(stream: number, atUs: number, tid: number, tgid: number, position: number): T {
+    const asker = this.#openings.has(stream) ? undefined : this.#sink.askerOf(tid, stream);
+    if (asker !== undefined) return this.#askedBy(asker, atUs, tgid);
     const found = this.#openings.take(stream, position);
     if (found === undefined) return this.#asked(atUs, tid, tgid);
     return found.beside ? this.#alongside(found.talk, atUs, tgid) : found.talk;

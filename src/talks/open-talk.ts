@@ -21,6 +21,8 @@ export class OpenTalk {
   responseDone = false;
   /** An answer has begun. */
   responded = false;
+  /** Who writes on its connection opened it for another, and was told to by whom: nobody else has a part in it. */
+  handedOver = false;
   /** Nothing more will come. */
   over = false;
   /** Over, and the kernel is known to have taken every byte that was sent. */

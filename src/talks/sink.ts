@@ -10,6 +10,8 @@ export interface TalkSink<T extends OpenTalk> {
   opened(connection: Connection, inbound: boolean, opening: Opening, follows: boolean, atUs: number, tgid: number): T;
   /** A system call begins to move bytes of `talk`: told before the bytes are there. */
   spoke(talk: T, side: 'request' | 'response', atUs: number, tid: number, tgid: number): void;
+  /** Whose work it is to open `stream`, where thread `tid` writes that for others; undefined: its own, as far as is known. */
+  askerOf(tid: number, stream: number): number | undefined;
   /** One send opened `talk` and `first`, of the same connection: which of them is the sender's, if any, it doesn't say. */
   alongside(talk: T, first: T): void;
   /** Its request is known to be a call, and not part of the connection's prologue. */

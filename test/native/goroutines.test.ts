@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readGoExecutable } from '../../src/kernel/go/executable.ts';
 import { offsetsFor } from '../../src/kernel/go/offsets.ts';
+import { goProgram, whyNotGo } from '../e2e/services/go.ts';
 import { built } from '../e2e/stacks/built.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 
@@ -89,7 +90,19 @@ describe('the reader of Go programs', function () {
     const program = readGoExecutable(join((made as { dir: string }).dir, 'program'));
     const { roles, probes } = program?.functions(join((made as { dir: string }).dir, 'program')) ?? {};
     assert.equal(roles?.filter((address) => address > 0).length, 4);
-    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)), [['go_begins'], ['go_round_trip', 'go_writes', 'go_writes']]);
+    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)), [['go_begins'], ['go_round_trip', 'go_writes', 'go_writes'], [], ['go_handles']]);
+  });
+
+  it('finds those of gRPC-Go, client and server', function () {
+    const why = whyNotGo('stripped');
+    if (why !== undefined) {
+      console.log(`      skipped: ${why}`);
+      this.skip();
+    }
+    const path = goProgram('stripped');
+    const { probes } = readGoExecutable(path)?.functions(path) ?? {};
+    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)),
+      [['go_begins', 'go_takes'], ['go_round_trip', 'go_writes', 'go_writes'], ['go_puts', 'go_opens'], ['go_handles']]);
   });
 
   it('takes a program that is cut short, or has garbage in it, for none or for one without functions, and never throws', () => {

@@ -14,26 +14,38 @@ export function whyNotGrpc(): string | undefined {
   return 'why' in made ? made.why : undefined;
 }
 
-/** `traced`: each gRPC call carries its request's X-Request-Id as metadata. */
-export async function grpcPair({ by = 'grpc', traced = false }: { readonly by?: 'grpc' | 'http2'; readonly traced?: boolean } = {}): Promise<Service> {
+export interface FrontOptions {
+  /** Where the one that it calls listens, by what it is called. */
+  readonly back: number;
+  readonly by: 'grpc' | 'http2';
+}
+
+/** Takes HTTP/1 at `port`. `whyNotGrpc` was asked. */
+export async function startFront(dir: string, port: number, { back, by }: FrontOptions): Promise<Daemon> {
+  const made = program();
+  if ('why' in made) throw new Error(made.why);
+  return Daemon.start({
+    name: 'front', command: join(made.dir, 'shop'), dir, args: ['front'], ready: () => accepts(port),
+    env: { SHOP_PORT: String(port), ...(by === 'grpc' ? { SHOP_BACK_PORT: String(back) } : { SHOP_HTTP2_PORT: String(back) }) },
+  });
+}
+
+export async function grpcPair(by: 'grpc' | 'http2' = 'grpc'): Promise<Service> {
   const made = program();
   if ('why' in made) throw new Error(made.why);
   const command = join(made.dir, 'shop');
   const dir = temporaryDir('grpc');
   const [port, backPort, http2Port] = await Promise.all([freePort(), freePort(), freePort()]);
   const back = await Daemon.start({ name: 'back', command, dir, args: ['back'], env: { SHOP_PORT: String(backPort), SHOP_HTTP2_PORT: String(http2Port) }, ready: async () => await accepts(backPort) && await accepts(http2Port) });
-  const front = await Daemon.start({
-    name: 'front', command, dir, args: ['front'], ready: () => accepts(port),
-    env: { SHOP_PORT: String(port), SHOP_BACK_PORT: String(backPort), ...(by === 'http2' && { SHOP_HTTP2_PORT: String(http2Port) }), ...(traced && { SHOP_TRACE: '1' }) },
-  });
+  const front = await startFront(dir, port, { back: by === 'grpc' ? backPort : http2Port, by });
   const prices: Dependency = {
     kind: by, destinations: [`127.0.0.1:${by === 'grpc' ? backPort : http2Port}`], stop: () => back.stop(),
     calls: () => Promise.resolve(countIds(back.log().split('\n'), (line) => line.startsWith('answered '))),
   };
   return {
     port, keepAlive: true,
-    parts: [{ name: `Go, calling by ${by === 'grpc' ? 'gRPC' : 'net/http\'s HTTP/2'} over one connection${traced ? ', with request ids' : ''}`, discipline: 'event-loop', pid: front.pid, dependencies: [prices] }],
-    ask: (rid, index) => ({ rid, target: `/work/${rid}?calls=${1 + (index % 3)}`, ...(traced && { headers: { 'X-Request-Id': rid } }) }),
+    parts: [{ name: `Go, calling by ${by === 'grpc' ? 'gRPC' : 'net/http\'s HTTP/2'} over one connection`, discipline: 'event-loop', pid: front.pid, dependencies: [prices] }],
+    ask: (rid, index) => ({ rid, target: `/work/${rid}?calls=${1 + (index % 3)}` }),
     expects: ({ target }) => ({ [by]: Number(new URL(target, 'http://x').searchParams.get('calls')) }),
     stop: async () => {
       await front.stop();

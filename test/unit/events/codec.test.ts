@@ -48,6 +48,8 @@ const EVENTS: readonly Event[] = [
   { ...base, kind: 'goroutine', parent: 17, function: '4a3b20', role: 'reads-ahead', began: true },
   { ...base, kind: 'goroutine', parent: 0, function: '', role: 'unknown', began: false },
   { ...base, kind: 'on-behalf', whose: 2 ** 40 },
+  { ...base, context: 81, kind: 'on-behalf', whose: 2 ** 40, stream: 2 ** 31 - 1 },
+  { ...base, context: 81, kind: 'serves', reader: 2 ** 40, stream: 3 },
   { ...base, kind: 'helper', flags: 0xdead_beef, bytes: payloadOf(9) },
   { ...base, kind: 'helper', flags: 1, length: 70_000, bytes: payloadOf(9) },
   {

@@ -1,4 +1,5 @@
-// A Go service as it is usually written: net/http on both sides, errgroup, pgx and go-redis from pools smaller than the load.
+// A Go service as it is usually written: net/http on both sides, errgroup, pgx and go-redis from pools smaller than the load. What it does
+// for a request it does likewise where that comes over HTTP/2, or by gRPC.
 package main
 
 import (
@@ -61,12 +62,7 @@ func main() {
 		Addr: "127.0.0.1:" + os.Getenv("SHOP_REDIS_PORT"), PoolSize: connections, PoolTimeout: 30 * time.Second, DisableIndentity: true,
 	})
 
-	http.HandleFunc("/work/", func(w http.ResponseWriter, r *http.Request) {
-		rid := strings.TrimPrefix(r.URL.Path, "/work/")
-		calls, _ := strconv.Atoi(r.URL.Query().Get("calls"))
-		ctx := r.Context()
-		asked, err := io.ReadAll(r.Body)
-		must(err)
+	work := func(ctx context.Context, rid string, calls int, asked string) {
 		must(cache.Set(ctx, "seen:"+rid, 1, 0).Err())
 		// Side by side, and one of them with another beside it.
 		group, within := errgroup.WithContext(ctx)
@@ -83,9 +79,17 @@ func main() {
 			return inner.Wait()
 		})
 		must(group.Wait())
-		_, err = pool.Exec(ctx, "insert into orders (rid, price) values ('"+rid+"', 1)")
+		_, err := pool.Exec(ctx, "insert into orders (rid, price) values ('"+rid+"', 1)")
 		must(err)
-		must(fetch(ctx, rid, "total", "total of "+rid+string(asked)))
+		must(fetch(ctx, rid, "total", "total of "+rid+asked))
+	}
+
+	http.HandleFunc("/work/", func(w http.ResponseWriter, r *http.Request) {
+		rid := strings.TrimPrefix(r.URL.Path, "/work/")
+		calls, _ := strconv.Atoi(r.URL.Query().Get("calls"))
+		asked, err := io.ReadAll(r.Body)
+		must(err)
+		work(r.Context(), rid, calls, string(asked))
 		if r.URL.Query().Get("after") == "1" {
 			go func() {
 				time.Sleep(20 * time.Millisecond)
@@ -94,6 +98,19 @@ func main() {
 		}
 		fmt.Fprintf(w, "done: %s\n", rid)
 	})
+	// Over HTTP/2 and by gRPC the id is all that is asked.
+	http.HandleFunc("/price", func(w http.ResponseWriter, r *http.Request) {
+		rid, err := io.ReadAll(r.Body)
+		must(err)
+		work(r.Context(), string(rid), 2, "")
+		fmt.Fprintf(w, "price of %s", rid)
+	})
+	if port := os.Getenv("SHOP_GRPC_PORT"); port != "" {
+		go serveGRPC(port, func(ctx context.Context, rid string) string {
+			work(ctx, rid, 2, "")
+			return "price of " + rid
+		})
+	}
 	if id := os.Getenv("SHOP_REFRESH_ID"); id != "" {
 		go func() {
 			for range time.Tick(7 * time.Millisecond) {
@@ -102,5 +119,9 @@ func main() {
 		}()
 		must(cache.Set(background, "refresh:"+id, 1, 0).Err())
 	}
-	must(http.ListenAndServe("127.0.0.1:"+os.Getenv("SHOP_PORT"), nil))
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("SHOP_PORT"), Protocols: protocols}
+	must(server.ListenAndServe())
 }

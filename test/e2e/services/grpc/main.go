@@ -16,7 +16,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -104,9 +103,6 @@ func front() {
 		_, err := io.ReadAll(r.Body)
 		must(err)
 		ctx := r.Context()
-		if os.Getenv("SHOP_TRACE") != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, "x-request-id", r.Header.Get("X-Request-Id"))
-		}
 		// One first, the others side by side.
 		said := ask(ctx, rid)
 		var waiting sync.WaitGroup

@@ -1,0 +1,25 @@
+/** What speaks against a tie when its call is known to be one, or is whole. */
+import { continuation } from '../contexts/continuation.ts';
+import { elimination } from '../contexts/elimination.ts';
+import type { Ground } from '../contexts/evidence.ts';
+import { thread } from '../contexts/thread.ts';
+import type { Tie } from '../contexts/tie.ts';
+import type { OpenSession } from './open-session.ts';
+import type { Spoken } from './spoken.ts';
+
+/** What a loop is guessed to do by what it read last, or by who waits. */
+const RULES_OF_THUMB: ReadonlySet<Ground> = new Set([thread, continuation, elimination]);
+
+/** It names a request, and not that of the session that it is tied to; its thread, started for that session, may be a pool's; or a loop made it, where others are without a tie: these were queued, so it may have been. */
+export function isContested(call: Spoken, { context, job, birth }: Tie<OpenSession>): boolean {
+  if (birth !== undefined && !birth.executed && !birth.child.ended) return true;
+  const { ids } = call.marks;
+  if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
+  return context.loops && job.process.untied.size > 0;
+}
+
+/** A loop's wake says that it is this session's, and those that ran alone did otherwise: it was queued in another's wake, or a timer's. */
+export function isBelied(call: Spoken, { context, evidence, job }: Tie<OpenSession>): boolean {
+  if (!context.loops || !RULES_OF_THUMB.has(evidence)) return false;
+  return job.process.hindsights.some((kind) => kind.belies?.(call, job, evidence === thread) === true);
+}
