@@ -2,21 +2,21 @@
  * Sessions that are over in every respect, in the order in which they came to be. They wait to be given out, for
  *
  *   the recorder's next report of losses
+ *   the end of those whom they started
  *   what tells workers from an event loop, where that matters for their calls
  *   calls of their process that may be theirs, and the sessions that may have made these too
  *
- * the last two bounded in time, in number, and in the bytes that came since (what waits keeps them in memory).
+ * the last three bounded in time, in number, and in the bytes that came since (what waits keeps them in memory).
  */
 import type { Late } from './late.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Spoken } from './spoken.ts';
 
+/** Whom a session started may have to wait so long for a processor until it can end. */
+const maxEndingUs = 1_000_000;
 const maxDoubtUs = 2_000_000;
 const maxInDoubt = 4_096;
 const maxInDoubtKiB = 64 << 10;
-
-/** One that it started is not seen to have ended: it may have to wait for a processor until it can. */
-const mayYetEnd = ({ births }: OpenSession): boolean => births !== undefined && births.some(({ child }) => !child.ended);
 
 export class Leaving {
   readonly #late: Late;
@@ -71,9 +71,9 @@ export class Leaving {
     const until = nowUs - this.#lossReportUs;
     while (this.#from < this.#waiting.length) {
       const first = this.#waiting[this.#from] as OpenSession;
-      if (first.lastAtUs > until && (mayYetEnd(first) || !this.#mayLeave(first.lastAtUs + this.#lossReportUs))) break;
+      if (first.lastAtUs > until && !this.#mayLeave(first.lastAtUs + this.#lossReportUs)) break;
       const mayWait = first.lastAtUs > nowUs - maxDoubtUs && this.#waiting.length - this.#from <= maxInDoubt && first.overKiB > bytes / 1024 - maxInDoubtKiB;
-      if (mayWait && this.#waits(first)) break;
+      if (mayWait && this.#waits(first, nowUs)) break;
       this.#waiting[this.#from] = undefined;
       first.leaves = false;
       this.#from += 1;
@@ -100,7 +100,8 @@ export class Leaving {
     this.#from = 0;
   }
 
-  #waits(first: OpenSession): boolean {
+  #waits(first: OpenSession, nowUs: number): boolean {
+    if (first.lastAtUs > nowUs - maxEndingUs && first.births?.some(({ child }) => !child.ended) === true) return true;
     if (first.calls.length > 0 && !first.discipline.decided) return true;
     const known = this.#blocker;
     if (known !== undefined && ('gone' in known ? !known.gone : !known.over)) return true;

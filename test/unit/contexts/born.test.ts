@@ -58,6 +58,12 @@ describe('born', () => {
     assert.deepEqual(certainties, [...Array<string>(15).fill('likely'), ...Array<string>(5).fill('proven')]);
   });
 
+  it('is what a thread made that had to wait for a processor before it could end', () => {
+    const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1'));
+    later(answer(call(start(scene, 91, 31), 11, 31), 1, 91).accept(2, 91).read(2, 91, GET('/2')).pass(SECOND / 2).pass(SECOND / 4).process('thread-exit', 31), 92);
+    assert.deepEqual(told(scene.derive().sessions), ['/1: /up11 born likely', '/2: ']);
+  });
+
   it('is nothing of a thread that lives on: a pool\'s worker, started in one request, works for others, also while that one is open', () => {
     const scene = new Scene().workers().accept(1, 91).accept(2, 92).read(1, 91, GET('/1'));
     start(scene, 91, 31);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Event } from '../../../src/events/event.ts';
 import { Derivation } from '../../../src/sessions/derivation.ts';
 import type { Session } from '../../../src/sessions/session.ts';
-import { besides, GET, OK, Scene, SECOND } from './scene.ts';
+import { GET, OK, Scene, SECOND } from './scene.ts';
 
 /** Derives with a look ahead at what follows the event at hand. `given`: how many sessions were out after each event. */
 function derivedAhead(events: readonly Event[]): { sessions: Session[]; given: number[] } {
@@ -48,16 +48,6 @@ describe('looking ahead', () => {
     const { sessions } = derivedAhead(scene.events);
     assert.equal(sessions[0]?.certificate.state, 'incomplete');
     assert.deepEqual(sessions, scene.derive().sessions);
-  });
-
-  it('waits for the end of a thread that the session started, which comes when that gets a processor', () => {
-    const scene = new Scene().workers().accept(1).accept(2).read(1, 7, GET('/1')).process('thread', 7, { childTid: 31 });
-    scene.connect(11, 31).write(11, 31, GET('/up')).read(11, 31, OK('u')).close(11).write(1, 7, OK('x')).close(1).read(2, 7, GET('/2'));
-    scene.wait(0.2 * SECOND).process('thread-exit', 31).pass(SECOND);
-    const { sessions } = derivedAhead(scene.events);
-    assert.deepEqual(besides(sessions).map(({ outbound }) => outbound.map(({ attribution }) => attribution)), [['born'], []]);
-    const byId = (a: Session, b: Session): number => (a.id < b.id ? -1 : 1);
-    assert.deepEqual(sessions.sort(byId), scene.derive().sessions.sort(byId));
   });
 
   it('does not wait for a report that comes later than it would', () => {
