@@ -34,7 +34,8 @@ export function cpuUs(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) / hertz) * 1e6;
 }
 
-export async function startNginx(): Promise<Nginx> {
+/** `log`: a line a request, as most run it. */
+export async function startNginx(log = false): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'koala-bench-'));
   const port = 20_000 + (process.pid % 20_000);
   mkdirSync(join(folder, 'www'));
@@ -43,7 +44,7 @@ export async function startNginx(): Promise<Nginx> {
     worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log; daemon off; user root;
     events { worker_connections 1024; }
     http {
-      access_log off; keepalive_requests 100000000; sendfile on;
+      access_log ${log ? `${folder}/access.log` : 'off'}; keepalive_requests 100000000; sendfile on;
       client_body_temp_path ${folder}/a; proxy_temp_path ${folder}/b; fastcgi_temp_path ${folder}/c;
       uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;
       server { listen 127.0.0.1:${port}; location = /ok { return 200 "ok"; } location / { root ${folder}/www; } }

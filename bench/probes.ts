@@ -1,7 +1,8 @@
 /**
  * Where the cost of recording lies: for each probe its runs a request and nanoseconds a run (kernel.bpf_stats_enabled, which
  * itself adds some 20 ns to each run), the samples a request makes, and the processor time of the recorded nginx a request with
- * and without the recorder. Needs root, nginx, wrk, bpftool. `node --import tsx bench/probes.ts [--seconds S] [--rounds N]`
+ * and without the recorder. Needs root, nginx, wrk, bpftool. `node --import tsx bench/probes.ts [--seconds S] [--rounds N] [--log]`:
+ * --log has nginx append a line a request to its log
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { cpuUs, load, PAGES, record, startNginx } from './nginx-under-load.ts';
 import type { Page } from './nginx-under-load.ts';
 
-const { values: flags } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '2' } } });
+const { values: flags } = parseArgs({ options: { log: { type: 'boolean', default: false }, rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '2' } } });
 const rounds = Number(flags.rounds);
 const seconds = Number(flags.seconds);
 const STATS = '/proc/sys/kernel/bpf_stats_enabled';
@@ -33,7 +34,7 @@ function programs(pid: number): Map<string, Run> {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
-const nginx = await startNginx();
+const nginx = await startNginx(flags.log);
 const before = readFileSync(STATS, 'utf8');
 try {
   for (const page of Object.keys(PAGES) as Page[]) {

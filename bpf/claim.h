@@ -20,6 +20,7 @@ enum hook {
 	HOOK_FORK = 7,
 	HOOK_EXEC = 8,
 	HOOK_EXIT = 9,
+	HOOK_APPENDED = 10,
 };
 
 /* An event that a thread is in the middle of. value: a bit for each copy that ran. Inserted: the first of them. Deleted: the last copy. */

@@ -97,7 +97,7 @@ static __always_inline bool advance(struct call *call, bool kernel)
 		}                                                                            \
 		call->head.length = filled;                                                  \
 		call->head.captured = filled;                                                \
-		call->head.flags = filled < call->remaining ? SAMPLE_MORE : 0;               \
+		call->head.flags = filled < call->remaining || call->more ? SAMPLE_MORE : 0;               \
 		record->head = call->head;                                                   \
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
 	}
@@ -129,7 +129,7 @@ int emit_step(__u32 place, __u32 direction)
 		if (take > CHUNK)
 			take = CHUNK;
 		call->head.length = take;
-		call->head.flags = take < call->remaining ? SAMPLE_MORE : 0;
+		call->head.flags = take < call->remaining || call->more ? SAMPLE_MORE : 0;
 		got = kernel ? emit_kernel_range(&call->head, (void *)call->address, take) :
 			       emit_range(&call->head, (void *)call->address, take);
 		if (got != EMITTED) {

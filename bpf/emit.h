@@ -251,10 +251,9 @@ static __always_inline bool emit_message(struct call *call, __u32 direction, __u
 	return true;
 }
 
-/* Where the bytes of a message lie. Positions inside an iterator that was used before count (iov_offset). */
-static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u64 *left, const struct msghdr *message)
+/* Where the bytes that are moved lie. Positions inside an iterator that was used before count (iov_offset). */
+static __always_inline void pieces_of_iter(struct pieces *pieces, __u64 *address, __u64 *left, const struct iov_iter *iter)
 {
-	const struct iov_iter *iter = &message->msg_iter;
 	__u64 offset = LOAD(iter, iov_offset);
 	__u32 type;
 
@@ -305,6 +304,11 @@ static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u
 
 		pieces->base = (__u64)LOAD(old, iov);
 	}
+}
+
+static __always_inline void pieces_of(struct pieces *pieces, __u64 *address, __u64 *left, const struct msghdr *message)
+{
+	pieces_of_iter(pieces, address, left, &message->msg_iter);
 }
 
 #endif

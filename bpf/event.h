@@ -27,6 +27,8 @@ enum sample_kind {
 	                        `length`, where it is not 0: and that is the stream of HTTP/2 that it opens       */
 	SAMPLE_SERVES = 15,  /* goroutine `context` serves stream `length` of the connection of HTTP/2 that goroutine
 	                        `position` reads, or one that it began                                    */
+	SAMPLE_APPEND = 16,  /* payload: the first `captured` of `length` bytes that were appended at `position` of file `connection` */
+	SAMPLE_FILE = 17,    /* appended to from now on: file `connection`; payload: struct file_payload               */
 };
 
 enum direction {
@@ -160,6 +162,18 @@ struct goroutine_payload {
 	__u8 role;
 	__u8 began;     /* 1: it begins now; 0: it was met, and may have begun long ago              */
 	__u8 pad0[6];
+};
+
+#define PATH_END 1024
+#define NAME_MAX 255 /* linux/limits.h */
+
+struct file_payload {
+	__u64 inode;
+	__u32 device; /* the kernel's number: 12 bits major, 20 bits minor             */
+	__u32 from;   /* the path is path[from..PATH_END)                              */
+	__u32 cut;    /* 1: its beginning is missing, for it is too long or too deep    */
+	__u32 pad0;
+	__u8 path[2 * PATH_END];
 };
 
 struct udp_payload {

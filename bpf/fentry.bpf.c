@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The `fentry` backend: trampolines at function entry and exit. The cheapest; needs BTF and a kernel that may patch its text. */
+#include "append.h"
 #include "functions.h"
 
 SEC("fentry/tcp_sendmsg_locked")
@@ -209,5 +210,13 @@ SEC("fexit/mptcp_recvmsg")
 int fentry_mptcp_received(__u64 *ctx)
 {
 	exit_mptcp(DIRECTION_INGRESS, varying_result(ctx));
+	return 0;
+}
+
+/* Every write to a regular file, whichever its file system, comes by here. */
+SEC("fentry/generic_write_checks")
+int BPF_PROG(fentry_append, struct kiocb *iocb, struct iov_iter *iter)
+{
+	enter_append(iocb, iter);
 	return 0;
 }

@@ -4,6 +4,7 @@
  * more threads are inside a function than it has slots for; so nothing that blocks for input hangs on one for TCP
  * (tcp_cleanup_rbuf tells of every run of bytes), and a send whose exit was skipped shows as a jump of the next position.
  */
+#include "append.h"
 #include "functions.h"
 
 SEC("kprobe/tcp_sendmsg_locked")
@@ -224,5 +225,13 @@ SEC("kretprobe/mptcp_recvmsg")
 int BPF_KRETPROBE(kprobe_mptcp_received, int result)
 {
 	exit_mptcp(DIRECTION_INGRESS, result);
+	return 0;
+}
+
+/* Every write to a regular file, whichever its file system, comes by here. */
+SEC("kprobe/generic_write_checks")
+int BPF_KPROBE(kprobe_append, struct kiocb *iocb, struct iov_iter *iter)
+{
+	enter_append(iocb, iter);
 	return 0;
 }

@@ -256,7 +256,9 @@ struct call {
 	__u32 sequence;  /* tracepoint: where its read ends                     */
 	__u32 place;     /* its thread's key in `threads`                       */
 	__u64 message_name; /* user address of the datagram's peer              */
-	__u64 pad1[7];   /* a power of two, see call_in                         */
+	__u32 more;      /* what it emits now is not the last of it              */
+	__u32 pad2;
+	__u64 pad1[6];   /* a power of two, see call_in                         */
 };
 
 /*

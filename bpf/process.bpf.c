@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes and threads: who is born of whom, who becomes what, who ends; and the filters that follow a service. */
 #include "claim.h"
+#include "path.h"
 #include "process.h"
 #include <bpf/bpf_tracing.h>
 
 #define MAX_CGROUP_DEPTH 16
-#define MAX_PATH_DEPTH 32 /* components and mounts */
 
 /* Is a cgroup, or one above it, a chosen one? */
 static __always_inline bool in_chosen_cgroup(struct cgroup *cgroup)
@@ -45,12 +45,12 @@ static __always_inline bool same_path(const char *text, const struct path_filter
 }
 
 /* The two paths of an executable: as it was called, and where it lies. What follows a path is NUL. */
-#define PATH_END 256
+#define FILTER_END 256
 struct exe_paths_text {
 	__u32 called_length;
-	__u32 at; /* it lies at bytes[at..PATH_END); PATH_END: longer or deeper than what is compared */
-	char called[PATH_END];
-	char bytes[2 * PATH_END];
+	__u32 at; /* it lies at bytes[at..PATH_END); PATH_END: longer or deeper than what is told */
+	char called[FILTER_END];
+	__u8 bytes[2 * PATH_END];
 };
 
 /* key: 0. Written and read: exec. Kept in a map, and compared in a function of its own, or the verifier follows every length. */
@@ -60,40 +60,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct exe_paths_text);
 } exe_text SEC(".maps");
-
-/* The path as the file's mount namespace has it, links resolved. Wanted: bpf_d_path, which only a few hooks may call. */
-static __always_inline void write_path(struct exe_paths_text *text, const struct file *file)
-{
-	struct vfsmount *shown = BPF_CORE_READ(file, f_path.mnt);
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct mount *mount = (void *)shown - bpf_core_field_offset(struct mount, mnt);
-
-	text->at = PATH_END;
-	for (int i = 0; i < MAX_PATH_DEPTH; i++) {
-		__u32 length, at = *(volatile __u32 *)&text->at;
-
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
-
-			if (parent == mount)
-				return;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = parent;
-			continue;
-		}
-		length = BPF_CORE_READ(dentry, d_name.len);
-		if (length >= at)
-			break;
-		at -= length;
-		bpf_probe_read_kernel(text->bytes + (at & (PATH_END - 1)), length & (PATH_END - 1),
-				      BPF_CORE_READ(dentry, d_name.name));
-		at--;
-		text->bytes[at & (PATH_END - 1)] = '/';
-		*(volatile __u32 *)&text->at = at;
-		dentry = BPF_CORE_READ(dentry, d_parent);
-	}
-	text->at = PATH_END;
-}
 
 /* Is one of the paths in exe_text the one of this filter? 1: yes. */
 __noinline int is_chosen_path(__u32 index)
@@ -107,11 +73,11 @@ __noinline int is_chosen_path(__u32 index)
 		return 0;
 	called = text->called_length ^ filter->length;
 	lies = (PATH_END - text->at) ^ filter->length;
-	for (__u32 i = 0; i < PATH_END; i++) {
+	for (__u32 i = 0; i < FILTER_END; i++) {
 		if (i >= filter->length)
 			break;
 		called |= text->called[i] ^ filter->path[i];
-		lies |= text->bytes[(text->at + i) & (2 * PATH_END - 1)] ^ filter->path[i];
+		lies |= (char)text->bytes[(text->at + i) & (2 * PATH_END - 1)] ^ filter->path[i];
 	}
 	return !called || !lies;
 }
@@ -128,7 +94,8 @@ static __always_inline bool is_chosen_exe(struct task_struct *task, const char *
 
 	if (!text)
 		return false;
-	write_path(text, file);
+	if (!write_path(text->bytes, &text->at, file))
+		text->at = PATH_END;
 	length = bpf_probe_read_kernel_str(text->called, sizeof(text->called), filename);
 	text->called_length = length > 0 ? length - 1 : 0;
 	for (__u32 i = 0; i < 8; i++) {

@@ -107,6 +107,7 @@ static __always_inline void begin_call(struct call *call, __u64 sock, __u64 posi
 	call->failed = 0;
 	call->flags = 0;
 	call->inlined = 0;
+	call->more = 0;
 }
 
 #endif

@@ -13,25 +13,8 @@
 #include "claim.h"
 #include "datagram.h"
 #include "stream.h"
+#include "syscall.h"
 #include <bpf/bpf_tracing.h>
-
-/* x86-64 system call numbers */
-#define NR_READ 0
-#define NR_WRITE 1
-#define NR_READV 19
-#define NR_WRITEV 20
-#define NR_SENDTO 44
-#define NR_RECVFROM 45
-#define NR_SENDMSG 46
-#define NR_RECVMSG 47
-#define NR_SPLICE 275
-#define NR_RECVMMSG 299
-#define NR_SENDMMSG 307
-#define NR_PREADV2 327
-#define NR_PWRITEV2 328
-#define NR_IO_URING_ENTER 426
-
-#define USER_CS_64 0x33
 
 /* key: pid_tgid. value: which message of a recvmmsg or sendmmsg comes next. The call ends with an error or its last message. */
 struct {
@@ -41,26 +24,12 @@ struct {
 	__type(value, __u32);
 } message_index SEC(".maps");
 
-/* The current thread: plain loads instead of calls. `who` is what bpf_get_current_pid_tgid returns. */
-static __always_inline __u64 who_is(const struct task_struct *task)
-{
-	return (__u64)task->tgid << 32 | (__u32)task->pid;
-}
-
-static __always_inline const struct pt_regs *registers_of(struct task_struct *task)
-{
-	return (void *)bpf_task_pt_regs(task);
-}
-
 /* Does file descriptor `fd` of the current process stand for this socket? */
 static __always_inline bool is_socket_of(const struct task_struct *task, unsigned long fd, const struct sock *sk)
 {
-	const struct fdtable *table = task->files->fdt;
-	__u64 file = (__u64)sk->sk_socket->file, there = 0;
+	__u64 file = (__u64)sk->sk_socket->file;
 
-	if (!file || fd >= table->max_fds || bpf_probe_read_kernel(&there, sizeof(there), table->fd + fd))
-		return false;
-	return there == file;
+	return file && file_at(task, fd) == file;
 }
 
 static __always_inline void pieces_of_user_message(struct call *call, const void *message)

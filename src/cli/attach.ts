@@ -63,6 +63,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('ring-bytes', { type: 'string', default: '16MiB', requiresArg: true, describe: 'kernel ring buffer: rounded up to a power of two' })
   .option('max-connections', { type: 'number', default: 65536, requiresArg: true, describe: 'open connections the kernel side keeps track of' })
   .option('max-message', { type: 'string', requiresArg: true, describe: 'keep at most this much of what one call moves; the rest is a declared gap (default: all)' })
+  .option('appends', { type: 'boolean', default: true, describe: 'record what is appended to files (logs); --no-appends leaves it out' })
   .option('keep-environment', { type: 'boolean', default: false, describe: 'keep environment and arguments of the processes that are there, for replay --env-from recording: secrets' })
   .option('max-disk', { type: 'string', requiresArg: true, describe: 'drop the oldest segments so that the recording stays below this' })
   .option('min-free', { type: 'string', requiresArg: true, describe: 'stop before the file system has less than this free (default: 10%, at most 2GiB)' })
@@ -205,6 +206,7 @@ function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { t
   const who = targets.length === 0 ? (flags.all === true ? 'every process' : 'nobody yet')
     : targets.slice(0, 4).map(({ tgid, command: name }) => `${name} (${tgid})`).join(', ') + (targets.length > 4 ? ` and ${targets.length - 4} more` : '');
   say(`koala-bpf: recording ${who} to ${dir} (probe ${recorder.probes.probe}); Ctrl-C ends it`);
+  if (flags.appends && !recorder.probes.appends) say('koala-bpf: this kernel has no hook by which appends to files could be seen');
   if (!recorder.probes.packets) say('koala-bpf: no cgroup2 here, so what sendfile and splice send will be declared gaps');
 }
 

@@ -3,7 +3,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import { bytesJson } from '../report/bytes-json.ts';
-import { hexdump, localTime, readableText, textLines } from '../report/text.ts';
+import { hexdump, localTime, oneLine, readableText, textLines } from '../report/text.ts';
 import { rfc3339 } from '../sessions/json.ts';
 import { openRecording } from '../store/recording.ts';
 import { withJson, withRecording } from './command.ts';
@@ -18,7 +18,7 @@ interface Flags {
   follow: boolean;
 }
 
-type Payload = Extract<Event, { kind: 'data' | 'gap' | 'accepted' | 'sent' }>;
+type Payload = Extract<Event, { kind: 'data' | 'gap' | 'accepted' | 'sent' | 'append' }>;
 
 export const command = 'events DIR';
 export const describe = 'the payload events of a recording, as they came';
@@ -31,7 +31,7 @@ export const builder = (yargs: Argv): Argv<Flags> =>
     .example('$0 events rec --json --follow | jq .', 'live, for a script') as Argv<Flags>;
 
 const isPayload = (event: Event): event is Payload =>
-  event.kind === 'data' || event.kind === 'gap' || event.kind === 'accepted' || event.kind === 'sent';
+  event.kind === 'data' || event.kind === 'gap' || event.kind === 'accepted' || event.kind === 'sent' || event.kind === 'append';
 
 export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const { tid } = flags;
@@ -61,9 +61,13 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
 
 /** One line of `events --json` (docs/json.md). */
 export function eventJson(event: Payload): Record<string, unknown> {
-  const { kind, tgid, tid, direction, position, length } = event;
+  const { kind, tgid, tid, position, length } = event;
+  const who = { kind, at: rfc3339(event.atUs), tgid, tid, ...(event.context === 0 ? {} : { context: event.context }) };
+  if (event.kind === 'append') {
+    return { ...who, path: event.path, inode: event.inode, position, length, ...bytesJson(event.bytes), ...(event.cause === 'none' ? {} : { cause: event.cause }), ...(event.more ? { more: true } : {}) };
+  }
   return {
-    kind, at: rfc3339(event.atUs), tgid, tid, ...(event.context === 0 ? {} : { context: event.context }), connection: String(event.connection), direction, position, length,
+    ...who, connection: String(event.connection), direction: event.direction, position, length,
     ...(event.kind === 'data' ? bytesJson(event.bytes) : {}),
     ...(event.kind === 'gap' || (event.kind === 'data' && event.cause !== 'none') ? { cause: event.cause } : {}),
     ...(event.kind === 'data' && event.fromPacket ? { fromPacket: true } : {}),
@@ -71,13 +75,23 @@ export function eventJson(event: Payload): Record<string, unknown> {
 }
 
 function* eventLines(event: Payload, colours: Colours): Generator<string> {
+  const who = `${colours.dim(localTime(event.atUs))}  tid ${event.tid}${event.context === 0 ? '' : ` goroutine ${event.context}`}  `;
+  if (event.kind === 'append') {
+    yield `${who}${colours.green('->')} append ${oneLine(event.path)} @${event.position}  ${event.length} bytes${event.cause === 'none' ? '' : colours.red(` not kept: ${event.cause}`)}`;
+    yield* byteLines(event.bytes);
+    return;
+  }
   const arrow = event.direction === 'ingress' ? colours.cyan('<-') : colours.green('->');
   const what = event.kind === 'data' ? `${event.length} bytes`
     : event.kind === 'gap' ? colours.red(`${event.length} bytes missing: ${event.cause}`)
       : event.kind === 'accepted' ? `only ${event.length} bytes were taken` : `${event.length} bytes handed over, payload from packets`;
-  yield `${colours.dim(localTime(event.atUs))}  tid ${event.tid}${event.context === 0 ? '' : ` goroutine ${event.context}`}  connection ${event.connection}  ${arrow} ${event.direction} @${event.position}  ${what}`;
+  yield `${who}connection ${event.connection}  ${arrow} ${event.direction} @${event.position}  ${what}`;
   if (event.kind !== 'data') return;
-  const text = readableText(event.bytes);
-  for (const line of text === undefined ? hexdump(event.bytes) : textLines(text)) yield `    ${line}`;
+  yield* byteLines(event.bytes);
   if (event.cause !== 'none') yield `    ${colours.red(`${event.length - event.bytes.length} bytes not kept: ${event.cause}`)}`;
+}
+
+function* byteLines(bytes: Uint8Array): Generator<string> {
+  const text = readableText(bytes);
+  for (const line of text === undefined ? hexdump(bytes) : textLines(text)) yield `    ${line}`;
 }

@@ -18,6 +18,7 @@ export interface RecorderFlags {
   minFree: string | undefined;
   segmentBytes: string;
   bypass: string[] | undefined;
+  appends: boolean;
 }
 
 /** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
@@ -37,6 +38,7 @@ export function recorderOptions(flags: RecorderFlags, targets: Targets, dir: str
   return {
     probe: flags.probe as ProbeName | 'auto', ringBytes, maxConnections: flags.maxConnections,
     maxMessageBytes: maxMessageBytes ?? 0,
+    appends: flags.appends,
     watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
     filters: process.argv.slice(2),
     writer: {

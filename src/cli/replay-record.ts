@@ -20,7 +20,7 @@ export const withRecord = <T>(yargs: Argv<T>): Argv<T & RecordFlags> => yargs
 /** A replay asks as fast as it is answered: four times what `attach` takes by default. */
 const RING_BYTES = '64MiB';
 const DEFAULTS = {
-  probe: 'auto', ringBytes: RING_BYTES, maxConnections: 65_536, maxMessage: undefined, maxDisk: undefined, minFree: undefined, segmentBytes: '64MiB', bypass: undefined,
+  probe: 'auto', ringBytes: RING_BYTES, maxConnections: 65_536, maxMessage: undefined, maxDisk: undefined, minFree: undefined, segmentBytes: '64MiB', bypass: undefined, appends: true,
 } as const;
 const NOBODY: Targets = { pids: [], ports: [], cgroups: [], executables: [], all: false };
 

@@ -106,7 +106,7 @@ function endpoint(number: number): Endpoint {
 
 /** Field numbers of Event.what (recording.proto). */
 const FIRST_KIND = 6;
-const LAST_KIND = 21;
+const LAST_KIND = 22;
 
 /**
  * The Event message in [from, end) of `bytes`, of any kind and with its fields in any order. `baseUs`: Unix µs of the
@@ -183,7 +183,12 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       return { kind: 'goroutine', ...base, parent: body.number(1), function: body.fixed64Hex(2), role: goroutineRoleName(body.number(3)), began: body.number(4) !== 0 };
     case 20:
       return { kind: 'on-behalf', ...base, whose: body.number(1), ...(body.number(2) > 0 && { stream: body.number(2) }) };
-    default:
+    case 21:
       return { kind: 'serves', ...base, reader: body.number(1), stream: body.number(2) };
+    default:
+      return {
+        kind: 'append', ...base, path: body.text(1), inode: body.number(2), position: body.number(3), length: body.number(4),
+        cause: causeName(body.number(5)), more: body.number(7) !== 0, bytes: body.view(15),
+      };
   }
 }

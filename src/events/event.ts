@@ -200,6 +200,23 @@ export interface UdpEvent extends Base {
   readonly bytes: Uint8Array;
 }
 
+/** Bytes that were appended to a regular file (opened with O_APPEND). */
+export interface AppendEvent extends Base {
+  readonly kind: 'append';
+  /** As the process' mount namespace has it; `…/x` where its beginning is too long to tell, empty where it is not known. */
+  readonly path: string;
+  readonly inode: number;
+  /** Offset in the file. */
+  readonly position: number;
+  /** Bytes that were written; `bytes` may be shorter. */
+  readonly length: number;
+  /** `none`, or why there are no bytes at all. */
+  readonly cause: Cause;
+  readonly bytes: Uint8Array;
+  /** Another event of the same write follows. */
+  readonly more: boolean;
+}
+
 /** Something was lost of which the connection is not known: `events` samples, `bytes` of payload. */
 export interface LostEvent extends Base {
   readonly kind: 'lost';
@@ -217,4 +234,4 @@ export interface PauseEvent extends Base {
 
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | HelperEvent | UdpEvent | LostEvent | PauseEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent;

@@ -79,6 +79,14 @@ export const OFFSET_UDP_PAYLOAD_REMOTE_PORT = 34;
 export const OFFSET_UDP_PAYLOAD_FAMILY = 36;
 export const OFFSET_UDP_PAYLOAD_NETNS = 40;
 
+export const SIZE_FILE_PAYLOAD = 2072;
+export const OFFSET_FILE_PAYLOAD_INODE = 0;
+export const OFFSET_FILE_PAYLOAD_DEVICE = 8;
+export const OFFSET_FILE_PAYLOAD_FROM = 12;
+export const OFFSET_FILE_PAYLOAD_CUT = 16;
+export const OFFSET_FILE_PAYLOAD_PATH = 24;
+export const SIZE_FILE_PAYLOAD_PATH = 2048;
+
 export const SAMPLE_OPEN = 1;
 export const SAMPLE_INTENT = 2;
 export const SAMPLE_DATA = 3;
@@ -94,6 +102,8 @@ export const SAMPLE_SENT = 12;
 export const SAMPLE_GOROUTINE = 13;
 export const SAMPLE_ON_BEHALF = 14;
 export const SAMPLE_SERVES = 15;
+export const SAMPLE_APPEND = 16;
+export const SAMPLE_FILE = 17;
 
 export const DIRECTION_NONE = 0;
 export const DIRECTION_INGRESS = 1;
@@ -165,3 +175,6 @@ export const KERNEL_CAUSES = [
   'unknown',
   'pause',
 ] as const;
+
+/** Of a file_payload: where its path ends. */
+export const PATH_END = 1024;

@@ -77,6 +77,10 @@ function body(event: Event): [string, Fields] {
       const { local, remote, netns, length, bytes } = event;
       return ['udp', { direction: directionNumber(event.direction), local, remote, netns, length, bytes }];
     }
+    case 'append': {
+      const { path, inode, position, length, more, bytes } = event;
+      return ['append', { path, inode, position, length, cause: causeNumber(event.cause), more, bytes }];
+    }
     case 'lost':
       return ['lost', { cause: causeNumber(event.cause), events: event.events, bytes: event.bytes }];
     case 'pause':

@@ -3,6 +3,8 @@
  * here for payload (see encode.ts): this is for rare kinds, and for those who want events live.
  */
 import { addressText } from '../bytes/address.ts';
+import { UNKNOWN_FILE } from './appended-files.ts';
+import type { AppendedFile, AppendedFiles } from './appended-files.ts';
 import type { Endpoint, Event } from './event.ts';
 import * as layout from './layout.ts';
 import { causeName, directionName, familyName, goroutineRoleName, learntName, phaseName, roleName, whatName } from './names.ts';
@@ -40,11 +42,11 @@ const unixEndpoint = (path: string): Endpoint => ({ host: `unix:${path}`, port: 
 
 /**
  * The event in the sample at `at` of `ring`. `atUs`: its time, converted by the caller. `connectionOffset` is added to
- * the kernel's connection number. Bytes are copied: the result outlives the ring. undefined: a kind that this version
- * does not know.
+ * the kernel's connection number. Bytes are copied: the result outlives the ring. undefined: a file's name, which `files`
+ * keeps for what is appended to it, or a kind that this version does not know.
  */
 export function sampleToEvent(
-  ring: Uint8Array, view: DataView, at: number, atUs: number, connectionOffset = 0,
+  ring: Uint8Array, view: DataView, at: number, atUs: number, connectionOffset = 0, files?: AppendedFiles,
 ): Event | undefined {
   const number = readU64(view, at + layout.OFFSET_SAMPLE_CONNECTION);
   const connection = number === 0 ? 0 : number + connectionOffset;
@@ -123,6 +125,14 @@ export function sampleToEvent(
       };
     case layout.SAMPLE_UDP:
       return { ...base, ...udpPayload(ring, view, payload, captured), kind: 'udp', direction, length };
+    case layout.SAMPLE_APPEND:
+      return {
+        ...base, kind: 'append', ...(files?.of(number) ?? UNKNOWN_FILE), position, length, cause,
+        bytes: ring.slice(payload, payload + captured), more: (flags & layout.SAMPLE_MORE) !== 0,
+      };
+    case layout.SAMPLE_FILE:
+      files?.told(number, filePayload(ring, view, payload));
+      return undefined;
     default:
       return undefined;
   }
@@ -168,6 +178,13 @@ function listenPayload(ring: Uint8Array, view: DataView, at: number) {
     netns: view.getUint32(at + layout.OFFSET_LISTEN_PAYLOAD_NETNS, true),
     open: view.getUint8(at + layout.OFFSET_LISTEN_PAYLOAD_OPEN) !== 0,
   };
+}
+
+function filePayload(ring: Uint8Array, view: DataView, at: number): AppendedFile {
+  const path = at + layout.OFFSET_FILE_PAYLOAD_PATH;
+  const text = utf8.decode(ring.subarray(path + view.getUint32(at + layout.OFFSET_FILE_PAYLOAD_FROM, true), path + layout.PATH_END));
+  const cut = view.getUint32(at + layout.OFFSET_FILE_PAYLOAD_CUT, true) !== 0;
+  return { path: cut ? `…${text}` : text, inode: readU64(view, at + layout.OFFSET_FILE_PAYLOAD_INODE) };
 }
 
 function udpPayload(ring: Uint8Array, view: DataView, at: number, captured: number) {

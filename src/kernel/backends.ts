@@ -13,6 +13,8 @@ export interface Backend {
   readonly programs: readonly string[];
   /** Programs whose target only some kernels have, with that target. */
   readonly optional: Readonly<Record<string, string>>;
+  /** Programs that see what is appended to files, by what they need. */
+  readonly appends: Readonly<Record<string, string>>;
   /** Why this host can't run it, and the way out; undefined when nothing speaks against it. */
   readonly refusal: (btf: KernelBtf) => string | undefined;
 }
@@ -53,10 +55,11 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
 const ONLY_KPROBE = ['pushed', 'unix_splice'];
 const HOOKED = ['tcp_sendmsg_locked', 'tcp_recvmsg', 'tcp_cleanup_rbuf'];
 
-const functions = (prefix: string): Pick<Backend, 'programs' | 'optional'> => ({
+const functions = (prefix: string): Pick<Backend, 'programs' | 'optional' | 'appends'> => ({
   programs: FUNCTIONS.map((name) => `${prefix}_${name}`),
   optional: Object.fromEntries(Object.entries(OPTIONAL).flatMap(([target, names]) => names
     .filter((name) => prefix === 'kprobe' || !ONLY_KPROBE.includes(name)).map((name) => [`${prefix}_${name}`, target]))),
+  appends: { [`${prefix}_append`]: 'generic_write_checks' },
 });
 
 const missingFunction = (btf: KernelBtf): string | undefined => {
@@ -81,6 +84,10 @@ export const BACKENDS: readonly Backend[] = [
     name: 'tracepoint',
     programs: ['tp_send', 'tp_sent', 'tp_consumed', 'tp_received', 'tp_completed'],
     optional: {},
+    appends: {
+      tp_appended: 'ext4_write_end', tp_appended_delayed: 'ext4_da_write_end', tp_appended_journalled: 'ext4_journalled_write_end',
+      tp_appends_xfs: 'xfs_file_buffered_write', tp_append_completed: 'io_uring_complete',
+    },
     refusal: (btf) => {
       const missing = Object.entries({
         tcp_sendmsg_locked: '6.16', sock_send_length: '6.3', sock_recv_length: '6.3', tcp_rcv_space_adjust: '4.18',

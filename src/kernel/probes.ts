@@ -31,6 +31,8 @@ export interface ProbeOptions {
   readonly maxConnections: number;
   /** Bytes kept of one message; 0: whole. */
   readonly maxMessageBytes: number;
+  /** What is appended to files. */
+  readonly appends?: boolean;
   readonly watchAll: boolean;
   readonly ports: readonly number[];
   /** Paths inside the cgroup2 hierarchy, as /proc/PID/cgroup shows them after `0::`. */
@@ -72,6 +74,8 @@ export class Probes {
   readonly ringBytes: number;
   /** False where pages are neither found nor read from packets (no cgroup2): what sendfile sends is then a declared gap. */
   readonly packets: boolean;
+  /** Whether what is appended to files is seen; where it was asked for and this is false, this kernel has no hook for it. */
+  readonly appends: boolean;
   readonly watched: BpfMap;
   readonly losses: BpfMap;
   readonly connections: BpfMap;
@@ -120,6 +124,7 @@ export class Probes {
       this.probe = row.name;
       this.ringBytes = options.ringBytes;
       this.packets = packets;
+      this.appends = attached.some((name) => Object.hasOwn(row.appends, name));
       this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
       this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
       const cpus = possibleCpus();
@@ -236,8 +241,10 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
   const cgroupMount = cgroupRoot();
   const optional = Object.entries(row.optional)
     .filter(([, target]) => btf.functionId(target) !== undefined).map(([name]) => name);
+  const appends = options.appends === true ? Object.entries(row.appends)
+    .filter(([name, target]) => isTracepointProgram(name) ? btf.hasTracepoint(target) : btf.functionId(target) !== undefined).map(([name]) => name) : [];
   const wantCgroups = options.cgroups.length > 0;
-  const attached = [...COMMON_PROGRAMS, ...row.programs, ...optional, ...(wantCgroups ? CGROUP_PROGRAMS : [])];
+  const attached = [...COMMON_PROGRAMS, ...row.programs, ...optional, ...appends, ...(wantCgroups ? CGROUP_PROGRAMS : [])];
   const object = new BpfObject(objectPath());
   const copies: BpfObject[] = [];
   const copyCount = tracepointCopies();

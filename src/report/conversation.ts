@@ -1,20 +1,16 @@
 /** A session as a conversation: who said what to whom, when, and how it was tied. Plain lines, fit for a pager. */
 import { isGrpc } from '../protocols/http2.ts';
 import { protocolNamed } from '../protocols/index.ts';
-import type { Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
+import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
+import { acts } from './acts.ts';
 import { lostWords } from './certificate-words.ts';
+import { chunkLines, whenText } from './chunk-lines.ts';
 import { http2Lines } from './http2-lines.ts';
-import { counted, duration, hexdump, localTime, oneLine, readableText, size, textLines } from './text.ts';
+import type { Paint } from './paint.ts';
+import { counted, duration, localTime, oneLine, size } from './text.ts';
+import { workerLines } from './worker-lines.ts';
 
-/** How lines are painted; identity functions for plain text. */
-export interface Paint {
-  readonly dim: (text: string) => string;
-  readonly bold: (text: string) => string;
-  readonly cyan: (text: string) => string;
-  readonly green: (text: string) => string;
-  readonly yellow: (text: string) => string;
-  readonly red: (text: string) => string;
-}
+export type { Paint } from './paint.ts';
 
 /** Neighbouring chunks of one side within this time are shown as one. */
 const JOIN_US = 50_000;
@@ -28,6 +24,7 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
   yield* certificateLines(session, paint);
   for (const [name, addresses] of Object.entries(session.names)) yield paint.dim(`  ${oneLine(name)} was ${addresses.join(', ')}`);
   for (const [key, value] of Object.entries(session.traceHeader ?? {})) yield paint.dim(`  trace header ${oneLine(key)}: ${oneLine(value)}`);
+  yield* workerLines(session, paint);
   for (const prologue of session.prologues) yield* prologueLines(prologue, session, me, paint);
 
   // The caller's turn, then what it caused, each in its own block by the time it began, then the answer.
@@ -35,8 +32,7 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
     { atUs: session.startedAtUs, lines: side(inbound, 'request', 'client', me, session, paint) },
     ...session.outbound.map((talk) => ({ atUs: talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0, lines: call(talk, session, me, paint) })),
   ];
-  for (const told of session.told ?? []) turns.push({ atUs: told.atUs, lines: toldLines(told, session, paint) });
-  for (const datagram of session.datagrams ?? []) turns.push({ atUs: datagram.atUs, lines: datagramLines(datagram, session, paint) });
+  turns.push(...acts(session, paint));
   if (inbound.response.length > 0) {
     turns.push({ atUs: inbound.response[0]?.atUs ?? 0, lines: side(inbound, 'response', me, 'client', session, paint), answer: true });
   }
@@ -91,24 +87,6 @@ function* call(talk: OutboundTalk, session: Session, me: string, paint: Paint): 
   if (talk.end !== undefined) yield `    ${endText(talk.end, talk)}`;
 }
 
-/** What the service said of itself, by a helper datagram. */
-function* toldLines({ command, atUs, tid, bytes }: Told, session: Session, paint: Paint): Generator<string> {
-  yield '';
-  yield `  ${paint.bold(command)}  ${paint.dim(whenText({ atUs, tid, bytes }, session))}`;
-  for (const line of chunkLines({ atUs, tid, bytes })) yield `    ${line}`;
-}
-
-/** What it sent by UDP. */
-function* datagramLines(datagram: Datagram, session: Session, paint: Paint): Generator<string> {
-  const { to, atUs, tid, goroutine, length, bytes, attribution, certainty, afterResponse } = datagram;
-  const chunk = { atUs, tid, bytes, ...(goroutine === undefined ? {} : { goroutine }) };
-  const marks = [`${certainty} by ${attribution}`, ...(afterResponse === true ? ['after the response'] : [])];
-  yield '';
-  yield `  ${paint.bold(`datagram ${to}`)}  ${paint.dim(`${whenText(chunk, session)} [${marks.join('; ')}]`)}`;
-  for (const line of chunkLines(chunk)) yield `    ${line}`;
-  if (length !== undefined) yield paint.dim(`    [the first ${size(bytes.length)} of ${size(length)}]`);
-}
-
 function* side(talk: Talk, which: 'request' | 'response', from: string, to: string, session: Session, paint: Paint): Generator<string> {
   const asks = which === 'request';
   const chunks = talk[which];
@@ -135,10 +113,6 @@ function* side(talk: Talk, which: 'request' | 'response', from: string, to: stri
   }
 }
 
-/** When in the session, and whose it was. */
-const whenText = (chunk: Chunk, session: Session): string => `+${((chunk.atUs - session.startedAtUs) / 1000).toFixed(3)} ms, ${whoseText(chunk)}`;
-const whoseText = (chunk: Chunk): string => `tid ${chunk.tid}${'goroutine' in chunk && chunk.goroutine !== undefined ? `, goroutine ${chunk.goroutine}` : ''}`;
-
 /** Bytes that several system calls of one thread moved right after each other read as one. */
 function joined(chunks: readonly Chunk[]): Chunk[] {
   const parts: Chunk[] = [];
@@ -151,21 +125,6 @@ function joined(chunks: readonly Chunk[]): Chunk[] {
     }
   }
   return parts;
-}
-
-function chunkLines(chunk: Chunk): string[] {
-  if ('gap' in chunk) return [`[${size(chunk.gap)} missing: ${chunk.cause}]`];
-  const text = readableText(chunk.bytes);
-  if (text !== undefined) return textLines(text);
-  return mixed(chunk.bytes);
-}
-
-/** A readable head (HTTP's) before a binary body is shown as text. */
-function mixed(bytes: Uint8Array): string[] {
-  const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf('\r\n\r\n');
-  const head = end < 0 ? undefined : readableText(bytes.subarray(0, end + 4));
-  if (head === undefined) return hexdump(bytes);
-  return [...textLines(head), ...hexdump(bytes.subarray(end + 4))];
 }
 
 /** Up to what is missing. */

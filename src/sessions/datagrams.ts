@@ -5,12 +5,12 @@
 import { endpointText } from '../connections/endpoint.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Contexts } from '../contexts/contexts.ts';
-import { attributionOf, evidenceOf } from '../contexts/tie.ts';
-import type { Attribution, Certainty, Tie } from '../contexts/tie.ts';
+import type { Tie } from '../contexts/tie.ts';
 import type { UdpEvent } from '../events/event.ts';
+import type { Write } from './appends.ts';
 import { isDns } from './names.ts';
 import type { OpenSession } from './open-session.ts';
-import { jobFacts, tieAtHand } from './owner.ts';
+import { actsOf, tieAtHand } from './owner.ts';
 import { QUIC_PORT } from './processes.ts';
 import type { Processes } from './processes.ts';
 
@@ -19,19 +19,9 @@ const maxDatagrams = 10_000;
 const maxDatagramBytes = 16 << 20;
 const NONE: readonly Datagram[] = [];
 
-export interface Datagram {
+export interface Datagram extends Write {
   /** "IP:PORT". */
   readonly to: string;
-  /** Unix µs. */
-  readonly atUs: number;
-  readonly tid: number;
-  readonly goroutine?: number;
-  /** Its whole size, where `bytes` are only its beginning. */
-  readonly length?: number;
-  readonly bytes: Uint8Array;
-  readonly attribution: Attribution;
-  readonly certainty: Certainty;
-  readonly afterResponse?: true;
 }
 
 /** One that was sent for a session that goes on. */
@@ -69,10 +59,9 @@ export function ownDatagrams(session: OpenSession, copy: (bytes: Uint8Array) => 
 /** Those whose tie holds by what is known in the end. */
 export function datagramsOf(session: OpenSession, ledger: LossLedger): readonly Datagram[] {
   if (session.datagrams === undefined) return NONE;
-  const job = jobFacts(session, ledger);
-  const { talk } = session;
-  return session.datagrams.filter(({ tie }) => evidenceOf(tie) !== undefined).map(({ tie, seq, facts }) => {
-    const afterResponse = talk.responded && seq > talk.answerSeq;
-    return { ...facts, ...attributionOf(tie, { byOneThread: true, afterResponse }, job), ...(afterResponse ? { afterResponse } : {}) };
+  const actOf = actsOf(session, ledger);
+  return session.datagrams.flatMap(({ tie, seq, facts }) => {
+    const act = actOf(tie, seq);
+    return act === undefined ? [] : [{ ...facts, ...act }];
   });
 }

@@ -10,6 +10,7 @@ import type { CloseEvent, Event, OpenEvent, ProcessEvent } from '../events/event
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
+import { keepAppend, ownAppends } from './appends.ts';
 import { AskedRuntimes } from './asked.ts';
 import { endedWhole } from './ending.ts';
 import { keepDatagram, ownDatagrams } from './datagrams.ts';
@@ -111,7 +112,7 @@ export class Derivation {
   push(given: Event): void {
     const weaver = this.#weaver;
     // A goroutine stands where its thread would.
-    const event = given.context === 0 || !('connection' in given || given.kind === 'udp') ? given : this.#asGoroutine(given);
+    const event = given.context === 0 || !('connection' in given || given.kind === 'udp' || given.kind === 'append') ? given : this.#asGoroutine(given);
     weaver.seq += 1;
     if (event.atUs > weaver.nowUs && !event.snapshot) weaver.nowUs = event.atUs;
     if (this.#pauses) this.#pause();
@@ -159,6 +160,9 @@ export class Derivation {
         this.#processes.of(event.tgid).datagram(event);
         keepDatagram(event, weaver.seq, weaver.contexts, this.#processes);
         break;
+      case 'append':
+        keepAppend(event, weaver.seq, weaver.contexts, this.#processes);
+        break;
       case 'lost':
         this.#connections.ledger.report(event.cause, Math.max(1, event.events), event.atUs);
         break;
@@ -171,7 +175,7 @@ export class Derivation {
         break;
     }
     this.#events += 1;
-    if (event.kind === 'data' || event.kind === 'helper') {
+    if (event.kind === 'data' || event.kind === 'helper' || event.kind === 'append') {
       this.#bytes += event.bytes.length;
       this.#given += event.bytes.length;
     }
@@ -213,7 +217,7 @@ export class Derivation {
 
   #asGoroutine<E extends Event>(event: E): E {
     const given: Event = event;
-    if ('position' in given && given.direction === 'egress') {
+    if ('connection' in given && 'position' in given && given.direction === 'egress') {
       const connection = this.#connections.get(given.connection);
       if (connection !== undefined && given.position >= connection.egress.announced) this.#weaver.contexts.goroutines.sends(event.tgid, event.context, connection.ingress.account.next);
     }
@@ -277,6 +281,7 @@ export class Derivation {
     for (const session of [...this.#weaver.open, ...this.#leaving.aside]) {
       session.told = session.told?.map((told) => ({ ...told, bytes: owned(told.bytes) }));
       ownDatagrams(session, owned);
+      ownAppends(session, owned);
       for (const talk of [session.talk, ...session.calls]) {
         talk.request.own(owned);
         talk.response.own(owned);

@@ -3,6 +3,7 @@ import { attributionOf } from '../contexts/tie.ts';
 import { reasonsOf } from '../contexts/reasons.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Mutable } from '../talks/open-talk.ts';
+import { appendsOf } from './appends.ts';
 import { certify } from './certificate.ts';
 import { datagramsOf } from './datagrams.ts';
 import type { OpenSession } from './open-session.ts';
@@ -24,6 +25,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
   const setUp = prologues.connectionsOf(talk, calls, session.opened);
   const setups = setUp.length === 0 ? NO_SETUPS : setUp.flatMap((connection) => prologues.setupsOf(connection));
   const datagrams = datagramsOf(session, ledger);
+  const appends = appendsOf(session, ledger);
   const certificate = certify(session, calls, setups, ledger, ended);
   const outbound = calls.length === 0 ? NO_CALLS : outboundOf(session, calls, ledger, reasons);
   let proven = 0;
@@ -41,6 +43,7 @@ export function finishedSession(session: OpenSession, prologues: Prologues, ledg
     names: session.names,
     ...(session.told === undefined ? {} : { told: session.told }),
     ...(datagrams.length === 0 ? {} : { datagrams }),
+    ...(appends.length === 0 ? {} : { appends }),
     ...(session.traceHeader === undefined ? {} : { traceHeader: Object.fromEntries(session.traceHeader) }),
     certificate,
   };

@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { Cause } from '../events/event.ts';
-import type { Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { AppendedFile, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told, Write } from './session.ts';
 import type { Field } from '../protocols/hpack.ts';
 import type { Fields } from '../protocols/protocol.ts';
 
@@ -105,6 +105,7 @@ export function sessionFromJson(json: unknown): Session {
     names: namesOf(place.at('names')),
     ...(place.has('told') ? { told: place.at('told').list((told) => toldOf(told, startedAtUs)) } : {}),
     ...(place.has('datagrams') ? { datagrams: place.at('datagrams').list((datagram) => datagramOf(datagram, startedAtUs)) } : {}),
+    ...(place.has('appends') ? { appends: place.at('appends').list((file) => appendedOf(file, startedAtUs)) } : {}),
     ...(place.has('traceHeader') ? { traceHeader: headersOf(place.at('traceHeader')) } : {}),
     certificate: certificateOf(place.at('certificate')),
   };
@@ -187,8 +188,17 @@ function toldOf(place: Place, startedAtUs: number): Told {
 }
 
 function datagramOf(place: Place, startedAtUs: number): Datagram {
+  return { to: place.at('to').string, ...writeOf(place, startedAtUs) };
+}
+
+function appendedOf(place: Place, startedAtUs: number): AppendedFile {
+  return { file: place.at('file').string, writes: place.at('writes').list((write) => writeOf(write, startedAtUs)) };
+}
+
+/** A write to a file, or what a datagram has besides where it went. */
+function writeOf(place: Place, startedAtUs: number): Write {
   return {
-    to: place.at('to').string, atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count,
+    atUs: startedAtUs + place.at('atUs').whole, tid: place.at('tid').count,
     ...(place.has('goroutine') ? { goroutine: place.at('goroutine').count } : {}), ...(place.has('length') ? { length: place.at('length').count } : {}),
     bytes: bytesOf(place),
     attribution: place.at('attribution').oneOf(ATTRIBUTIONS), certainty: place.at('certainty').oneOf(CERTAINTIES),

@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Cause, Direction } from '../events/event.ts';
-import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Datagram, Session, Talk, TalkConnection, TalkEnd, Told } from './session.ts';
+import type { AmbientTalk, Attribution, Certainty, Certificate, Chunk, ConnectionAccount, Datagram, Session, Talk, TalkConnection, TalkEnd, Told, Write } from './session.ts';
 import type { Fields } from '../protocols/protocol.ts';
 import type { ToldCommand } from './told.ts';
 import { marksOf, traceIds, traceOf } from './trace-of.ts';
@@ -32,6 +32,11 @@ export type ToldJson = { command: ToldCommand; atUs: number; tid: number } & ({ 
 
 export type DatagramJson = Omit<Datagram, 'bytes'> & ({ text: string } | { base64: string });
 
+export interface AppendedFileJson {
+  file: string;
+  writes: (Omit<Write, 'bytes'> & ({ text: string } | { base64: string }))[];
+}
+
 export type OutboundTalkJson = TalkJson & { attribution: Attribution; certainty: Certainty; afterResponse?: true; alternatives?: readonly string[]; trace?: TraceIds };
 
 export interface SessionJson {
@@ -48,6 +53,7 @@ export interface SessionJson {
   names: Session['names'];
   told?: ToldJson[];
   datagrams?: DatagramJson[];
+  appends?: AppendedFileJson[];
   traceHeader?: Readonly<Record<string, string>>;
   trace?: TraceIds;
   certificate: Certificate;
@@ -58,7 +64,7 @@ export type AmbientJson = { ambient: true; tgid: number; startedAt: string; cand
 export type ConnectionJson = Omit<ConnectionAccount, 'openedAtUs' | 'closedAtUs'> & { openedAt: string; closedAt?: string };
 
 /** What `ls --json` prints of a session: no bytes. */
-export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'datagrams' | 'traceHeader' | 'trace' | 'certificate'> & {
+export type SessionRowJson = Omit<SessionJson, 'inbound' | 'outbound' | 'prologues' | 'told' | 'datagrams' | 'appends' | 'traceHeader' | 'trace' | 'certificate'> & {
   summary: string;
   status?: string;
   inbound: { connection: TalkConnection; end?: TalkEnd };
@@ -86,7 +92,8 @@ export function sessionJson(session: Session): SessionJson {
     })),
     names: session.names,
     ...(session.told === undefined ? {} : { told: session.told.map((told) => toldJson(told, startedAtUs)) }),
-    ...(session.datagrams === undefined ? {} : { datagrams: session.datagrams.map((datagram) => datagramJson(datagram, startedAtUs)) }),
+    ...(session.datagrams === undefined ? {} : { datagrams: session.datagrams.map((datagram) => actJson(datagram, startedAtUs)) }),
+    ...(session.appends === undefined ? {} : { appends: session.appends.map(({ file, writes }) => ({ file, writes: writes.map((write) => actJson(write, startedAtUs)) })) }),
     ...(session.traceHeader === undefined ? {} : { traceHeader: session.traceHeader }),
     ...traceField(traceOf(session)),
     certificate: session.certificate,
@@ -155,8 +162,9 @@ function toldJson({ command, atUs, tid, bytes }: Told, startedAtUs: number): Tol
   return { command, atUs: Math.round(atUs) - Math.round(startedAtUs), tid, ...bytesJson(bytes) };
 }
 
-function datagramJson({ bytes, ...datagram }: Datagram, startedAtUs: number): DatagramJson {
-  return { ...datagram, atUs: Math.round(datagram.atUs) - Math.round(startedAtUs), ...bytesJson(bytes) };
+/** A datagram, or a write. */
+function actJson<A extends { readonly atUs: number; readonly bytes: Uint8Array }>({ bytes, ...act }: A, startedAtUs: number): Omit<A, 'bytes'> & ({ text: string } | { base64: string }) {
+  return { ...act, atUs: Math.round(act.atUs) - Math.round(startedAtUs), ...bytesJson(bytes) };
 }
 
 function bytesJson(some: Uint8Array): { text: string } | { base64: string } {

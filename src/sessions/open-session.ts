@@ -11,6 +11,7 @@ import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Seat, Seated } from './roster.ts';
 import type { Spoken } from './spoken.ts';
+import type { Appending } from './appends.ts';
 import type { SentDatagram } from './datagrams.ts';
 import type { Told } from './told.ts';
 
@@ -35,6 +36,8 @@ export class OpenSession implements Job, Seated<OpenSession> {
   told: Told[] | undefined;
   datagrams: SentDatagram[] | undefined;
   datagramBytes = 0;
+  appends: Appending[] | undefined;
+  appendedBytes = 0;
   toldBytes = 0;
   traceHeader: Map<string, string> | undefined;
   /** How the threads behind its listener take requests. */

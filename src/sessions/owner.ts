@@ -3,7 +3,7 @@ import type { LossLedger } from '../connections/loss.ts';
 import type { Contexts } from '../contexts/contexts.ts';
 import { attributionOf, evidenceOf } from '../contexts/tie.ts';
 import type { CallFacts, JobFacts } from '../contexts/evidence.ts';
-import type { Certainty, Tie } from '../contexts/tie.ts';
+import type { Attribution, Certainty, Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Processes } from './processes.ts';
 import type { Spoken } from './spoken.ts';
@@ -16,6 +16,13 @@ export interface Owner {
   /** Stream position at which that request begins. */
   readonly position: number;
   readonly certainty: Certainty;
+}
+
+/** Something that needs no answer: a datagram, a line in a log. */
+export interface Act {
+  readonly attribution: Attribution;
+  readonly certainty: Certainty;
+  readonly afterResponse?: true;
 }
 
 /** Whom `tid` works for at this moment, as a call's tie would be found. */
@@ -39,6 +46,17 @@ export function jobFacts(session: OpenSession, ledger: LossLedger): JobFacts {
 export function callFacts(call: Spoken, { talk }: OpenSession): CallFacts {
   const facts = { byOneThread: call.byOneThread && !call.connection.guessed, afterResponse: talk.responded && call.beganSeq > talk.answerSeq };
   return call.connection.multiplexed && !call.handedOver ? { ...facts, multiplexed: true } : facts;
+}
+
+/** How what was done once for it, and is no call, is tied by what is known in the end; undefined where it is not. */
+export function actsOf(session: OpenSession, ledger: LossLedger): (tie: Tie<OpenSession>, seq: number) => Act | undefined {
+  const job = jobFacts(session, ledger);
+  const { talk } = session;
+  return (tie, seq) => {
+    if (evidenceOf(tie) === undefined) return undefined;
+    const afterResponse = talk.responded && seq > talk.answerSeq;
+    return { ...attributionOf(tie, { byOneThread: true, afterResponse }, job), ...(afterResponse ? { afterResponse } : {}) };
+  };
 }
 
 /** The best answer so far; undefined where nothing ties the call. */

@@ -7,6 +7,7 @@ import type { TieReasons, WhyNot } from '../contexts/reasons.ts';
 import type { Attribution, Certainty } from '../contexts/tie.ts';
 import type { Cause, Direction } from '../events/event.ts';
 import type { Talk } from '../talks/talk.ts';
+import type { AppendedFile } from './appends.ts';
 import type { Datagram } from './datagrams.ts';
 import type { Told } from './told.ts';
 
@@ -15,6 +16,7 @@ export type { Chunk, ConnectionAccount, StreamAccount } from '../connections/acc
 export type { Doubt, Support, TieReasons, WhyNot } from '../contexts/reasons.ts';
 export type { Attribution, Certainty } from '../contexts/tie.ts';
 export type { ProtocolName } from '../protocols/protocol.ts';
+export type { AppendedFile, Write } from './appends.ts';
 export type { Datagram } from './datagrams.ts';
 export type { Told } from './told.ts';
 export type { Talk, TalkConnection, TalkEnd } from '../talks/talk.ts';
@@ -75,6 +77,8 @@ export interface Session {
   readonly told?: readonly Told[];
   /** What it sent by UDP. Absent: nothing. */
   readonly datagrams?: readonly Datagram[];
+  /** What it appended to files. Absent: nothing, or it was not recorded. */
+  readonly appends?: readonly AppendedFile[];
   readonly traceHeader?: Readonly<Record<string, string>>;
   readonly certificate: Certificate;
 }

@@ -4,7 +4,7 @@
  */
 import { PackReader, PackWriter } from '../bytes/pack.ts';
 import { CorruptError } from '../errors.ts';
-import type { Attribution, Certainty, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told } from '../sessions/session.ts';
+import type { AppendedFile, Attribution, Certainty, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkEnd, Told, Write } from '../sessions/session.ts';
 import type { Fields } from '../protocols/protocol.ts';
 import type { BlockCache } from './block-cache.ts';
 import type { BlockPlace, Recording } from './recording.ts';
@@ -62,7 +62,7 @@ export class RecipeWriter {
       pack.unsigned(length);
     }
     const { lost, unseen } = session.certificate;
-    const { names, traceHeader, told = [], datagrams = [] } = session;
+    const { names, traceHeader, told = [], datagrams = [], appends = [] } = session;
     const rare = { names, lost, unseen, traceHeader };
     pack.text(Object.keys(names).length + lost.length + unseen.length === 0 && traceHeader === undefined ? '' : JSON.stringify(rare));
     pack.unsigned(told.length);
@@ -71,11 +71,20 @@ export class RecipeWriter {
       this.#chunk(one);
     }
     pack.unsigned(datagrams.length);
-    for (const { bytes, atUs, tid, goroutine, ...facts } of datagrams) {
-      pack.text(JSON.stringify(facts));
-      this.#chunk({ atUs, tid, ...(goroutine === undefined ? {} : { goroutine }), bytes });
+    for (const datagram of datagrams) this.#act(datagram);
+    pack.unsigned(appends.length);
+    for (const { file, writes } of appends) {
+      pack.text(file);
+      pack.unsigned(writes.length);
+      for (const write of writes) this.#act(write);
     }
     return pack.take();
+  }
+
+  /** A write, or a datagram. */
+  #act({ bytes, atUs, tid, goroutine, ...facts }: Write): void {
+    this.#pack.text(JSON.stringify(facts));
+    this.#chunk({ atUs, tid, ...(goroutine === undefined ? {} : { goroutine }), bytes });
   }
 
   #begin(startedAtUs: number): void {
@@ -185,11 +194,13 @@ class RecipeReader {
     const { names, lost, unseen, traceHeader } = (rare === '' ? { names: {}, lost: [], unseen: [] } :
       JSON.parse(rare)) as Pick<Session, 'names' | 'traceHeader'> & Pick<Certificate, 'lost' | 'unseen'>;
     const told = Array.from({ length: pack.unsigned() }, () => this.#told(pack)).filter((one) => one !== undefined);
-    const datagrams = Array.from({ length: pack.unsigned() }, () => this.#datagram(pack)).filter((one) => one !== undefined);
+    const datagrams = Array.from({ length: pack.unsigned() }, () => this.#act<Datagram>(pack)).filter((one) => one !== undefined);
+    const appends = Array.from({ length: pack.unsigned() }, () => this.#appended(pack)).filter(({ writes }) => writes.length > 0);
     const prologues = places.map((place) => this.#prologue(place));
     return {
       id, startedAtUs, durationMs, entry, process: { tgid, command: commandText }, inbound, outbound, ties, prologues, names,
-      ...(told.length === 0 ? {} : { told }), ...(datagrams.length === 0 ? {} : { datagrams }), ...(traceHeader === undefined ? {} : { traceHeader }),
+      ...(told.length === 0 ? {} : { told }), ...(datagrams.length === 0 ? {} : { datagrams }), ...(appends.length === 0 ? {} : { appends }),
+      ...(traceHeader === undefined ? {} : { traceHeader }),
       certificate: this.#certificate({ state, lost, unseen }),
     };
   }
@@ -259,10 +270,15 @@ class RecipeReader {
     return chunk === undefined || 'gap' in chunk ? undefined : { command, ...chunk };
   }
 
-  #datagram(pack: PackReader): Datagram | undefined {
-    const facts = JSON.parse(pack.text()) as Omit<Datagram, 'bytes' | 'atUs' | 'tid' | 'goroutine'>;
+  #act<A extends Write>(pack: PackReader): A | undefined {
+    const facts = JSON.parse(pack.text()) as Omit<A, 'bytes' | 'atUs' | 'tid' | 'goroutine'>;
     const chunk = this.#chunk(pack);
-    return chunk === undefined || 'gap' in chunk ? undefined : { ...facts, ...chunk };
+    return chunk === undefined || 'gap' in chunk ? undefined : { ...facts, ...chunk } as unknown as A;
+  }
+
+  #appended(pack: PackReader): AppendedFile {
+    const file = pack.text();
+    return { file, writes: Array.from({ length: pack.unsigned() }, () => this.#act<Write>(pack)).filter((one) => one !== undefined) };
   }
 
   #prologue(place: BlobPlace): Prologue {

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 
 /** Raised with every change of the layout: an older file is built anew. */
-export const INDEX_VERSION = 2;
+export const INDEX_VERSION = 3;
 export const INDEX_NAME = 'index.sessions';
 export const INDEX_MAGIC = Buffer.from('\x8eKOALAIX', 'latin1');
 /** magic 8, version u32, row count u32, offset of the rows f64, offset f64 and length u32 of the JSON head. */

@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { EnvironmentError, UserError } from '../errors.ts';
 import { isHotKind } from '../events/encode.ts';
+import { appendMessage } from '../events/append-message.ts';
+import { AppendedFiles } from '../events/appended-files.ts';
 import type { Event } from '../events/event.ts';
-import { OFFSET_SAMPLE_AT_NS, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND } from '../events/layout.ts';
+import { OFFSET_SAMPLE_AT_NS, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND, SAMPLE_APPEND, SAMPLE_FILE } from '../events/layout.ts';
 import { encodeEvent } from '../events/message.ts';
 import { readU64, sampleToEvent } from '../events/sample.ts';
 import { BlockBuffer, MAX_EVENT_BYTES } from './block-buffer.ts';
@@ -82,6 +84,7 @@ export class SegmentWriter {
   readonly #options: WriterOptions;
   readonly #clock: Clock;
   readonly #live = new LiveState();
+  readonly #files = new AppendedFiles();
   readonly #space: FreeSpace;
   readonly #segmentBytes: number;
   readonly #unlock: () => void;
@@ -170,11 +173,17 @@ export class SegmentWriter {
   sample(ring: Uint8Array, view: DataView, offset: number): void {
     const kind = view.getUint8(offset + OFFSET_SAMPLE_KIND);
     const atNs = readU64(view, offset + OFFSET_SAMPLE_AT_NS);
-    if (!isHotKind(kind)) {
+    if (kind !== SAMPLE_APPEND && !isHotKind(kind)) {
       this.#rareSample(ring, view, offset, atNs);
       return;
     }
     if (this.#failure !== undefined) throw this.#failure;
+    if (kind === SAMPLE_APPEND) {
+      this.#block.message(appendMessage(ring, view, offset, this.#files.of(readU64(view, offset + OFFSET_SAMPLE_CONNECTION))), atNs, false);
+      this.#events++;
+      if (this.#block.full) this.flush();
+      return;
+    }
     if (this.#leftOut.any && this.#leftOut.has(readU64(view, offset + OFFSET_SAMPLE_CONNECTION) + this.connectionOffset)) return;
     this.#block.sample(ring, view, offset, atNs, this.connectionOffset);
     this.#events++;
@@ -220,7 +229,8 @@ export class SegmentWriter {
   }
 
   #rareSample(ring: Uint8Array, view: DataView, offset: number, atNs: number): void {
-    const event = sampleToEvent(ring, view, offset, this.#unixUs(atNs), this.connectionOffset);
+    const event = sampleToEvent(ring, view, offset, this.#unixUs(atNs), this.connectionOffset, this.#files);
+    if (event === undefined && view.getUint8(offset + OFFSET_SAMPLE_KIND) === SAMPLE_FILE) return;
     if (event === undefined) throw new Error(`sample of unknown kind ${view.getUint8(offset + OFFSET_SAMPLE_KIND)}`);
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.#leftOut.takes(event)) this.#take(event, atNs);

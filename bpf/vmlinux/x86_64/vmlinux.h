@@ -130,6 +130,8 @@ struct inode {
 	unsigned short i_mode;
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	u32 i_generation;
+	long long i_size;
 };
 
 struct super_block {
@@ -165,6 +167,7 @@ struct file {
 	void *private_data;
 	struct path f_path;
 	struct inode *f_inode;
+	unsigned int f_flags;
 };
 
 struct socket {
@@ -303,7 +306,14 @@ struct io_sr_msg {
 	int len;
 };
 
+/* A write (or read) under way. */
+struct kiocb {
+	struct file *ki_filp;
+	long long ki_pos;
+};
+
 struct io_rw {
+	struct kiocb kiocb;
 	u64 addr;
 	u32 len;
 };

@@ -1,4 +1,6 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { appendMessage } from '../../../src/events/append-message.ts';
+import { AppendedFiles } from '../../../src/events/appended-files.ts';
 import { nextEvent } from '../../../src/events/decode.ts';
 import { encodeSample, MAX_EVENT_HEAD } from '../../../src/events/encode.ts';
 import type { Event } from '../../../src/events/event.ts';
@@ -56,6 +58,8 @@ const EVENTS: readonly Event[] = [
     ...base, kind: 'udp', direction: 'egress', local: { host: '10.0.0.1', port: 5353 }, remote: { host: '8.8.8.8', port: 53 }, netns: 9,
     length: 600, bytes: payloadOf(40),
   },
+  { ...base, kind: 'append', path: '/var/log/é.log', inode: 2 ** 40, position: 2 ** 33, length: 9000, cause: 'none', bytes: payloadOf(40), more: true },
+  { ...base, kind: 'append', path: '', inode: 0, position: 0, length: 9, cause: 'unreadable', bytes: payloadOf(0), more: false },
   { ...base, kind: 'lost', cause: 'corrupt', events: 3, bytes: 400 },
   { ...base, kind: 'pause', resumedAtUs: 1_700_000_000_123_456 },
 ];
@@ -184,6 +188,41 @@ describe('samples of rare kinds', () => {
       ok(event?.kind === 'open');
       equal(event[end].host, 'unix:/run/a.sock');
       equal(event.peer, 'ff');
+    }
+  });
+
+  it('names the file of what is appended by what was told of it before, and nothing where that was lost', () => {
+    const path = Buffer.from('/var/log/app.log');
+    const payload = new Uint8Array(layout.SIZE_FILE_PAYLOAD);
+    payload.set(path, layout.OFFSET_FILE_PAYLOAD_PATH + layout.PATH_END - path.length);
+    new DataView(payload.buffer).setUint32(layout.OFFSET_FILE_PAYLOAD_FROM, layout.PATH_END - path.length, true);
+    new DataView(payload.buffer).setUint32(layout.OFFSET_FILE_PAYLOAD_INODE, 55, true);
+    const named = sample({ kind: layout.SAMPLE_FILE, connection: 4711, payload });
+    const files = new AppendedFiles();
+    equal(sampleToEvent(named.ring, named.view, named.offset, 5, 1000, files), undefined);
+    for (const [connection, wanted] of [[4711, { path: '/var/log/app.log', inode: 55 }], [12, { path: '', inode: 0 }]] as const) {
+      const { ring, view, offset } = sample({ kind: layout.SAMPLE_APPEND, connection, direction: 2, position: 10n, length: 9000n, flags: layout.SAMPLE_MORE, tgid: 9, tid: 8, payload: payloadOf(5) });
+      deepEqual(sampleToEvent(ring, view, offset, 5, 1000, files), {
+        kind: 'append', atUs: 5, tgid: 9, tid: 8, context: 0, snapshot: false, ...wanted, position: 10, length: 9000, cause: 'none', bytes: payloadOf(5), more: true,
+      });
+    }
+  });
+
+  it('writes what is appended as protobufjs would, whatever it says', () => {
+    const files = new AppendedFiles();
+    files.told(7, { path: '/var/log/é.log', inode: 2 ** 41 });
+    const varied = [
+      { kind: layout.SAMPLE_APPEND, connection: 7, position: 2n ** 40n, length: 9000n, flags: layout.SAMPLE_MORE, tgid: 4_000_000, tid: 8, context: 2n ** 35n, payload: payloadOf(8192) },
+      { kind: layout.SAMPLE_APPEND, connection: 8, position: 0n, length: 5n, cause: layout.CAUSE_UNREADABLE, tgid: 1, tid: 0 }, { kind: layout.SAMPLE_APPEND, connection: 7, tgid: 1, tid: 1, payload: payloadOf(1) },
+    ];
+    for (const fields of varied) {
+      const { ring, view, offset } = sample(fields);
+      const event = sampleToEvent(ring, view, offset, 0, 0, files);
+      ok(event !== undefined);
+      const written = appendMessage(ring, view, offset, files.of(fields.connection));
+      const type = messageType('Event');
+      const shown = (bytes: Uint8Array): unknown => type.toObject(type.decode(bytes), { longs: String, enums: String, defaults: true });
+      deepEqual(shown(written), shown(encodeEvent(event)));
     }
   });
 

@@ -3,7 +3,7 @@ import { Derivation } from '../../../src/sessions/derivation.ts';
 import type { DerivationOptions } from '../../../src/sessions/derivation.ts';
 import type { AmbientTalk, Chunk, ConnectionAccount, Session } from '../../../src/sessions/session.ts';
 import type {
-  AcceptedEvent, Cause, CloseEvent, DataEvent, Direction, Event, GapEvent, HelperEvent, IntentEvent, LostEvent, OpenEvent, ProcessEvent, SentEvent, UdpEvent,
+  AcceptedEvent, AppendEvent, Cause, CloseEvent, DataEvent, Direction, Event, GapEvent, HelperEvent, IntentEvent, LostEvent, OpenEvent, ProcessEvent, SentEvent, UdpEvent,
 } from '../../../src/events/event.ts';
 
 export const SECOND = 1_000_000;
@@ -150,6 +150,11 @@ export class Scene {
       length: bytes.length, bytes,
     };
     return this.add(event);
+  }
+
+  append(tid: number, path: string, position: number, text: string, more: Partial<AppendEvent> = {}): this {
+    const bytes = bytesOf(text);
+    return this.add({ ...this.#base, kind: 'append', tid, path, inode: 77, position, length: bytes.length, cause: 'none', bytes, more: false, ...more });
   }
 
   /** A datagram to 127.127.127.127:127: `body` follows the command and its newline. */
