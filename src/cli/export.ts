@@ -3,10 +3,13 @@ import { chownSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EnvironmentError, UserError } from '../errors.ts';
+import { FORMATS } from '../formats/index.ts';
+import type { Format } from '../formats/index.ts';
 import { invoker } from '../kernel/invoker.ts';
 import { counted } from '../report/text.ts';
 import { Derivation } from '../sessions/derivation.ts';
-import { ambientJson, sessionJson } from '../sessions/json.ts';
+import { ambientJson } from '../sessions/json.ts';
+import type { Session } from '../sessions/session.ts';
 import { listSegments, makeFolder } from '../store/folder.ts';
 import { openRecording } from '../store/recording.ts';
 import type { SessionFilter, SessionIndex } from '../store/session-index.ts';
@@ -27,22 +30,24 @@ interface Flags extends FilterFlags {
 }
 
 export const command = 'export DIR [ID..]';
-export const describe = 'sessions for other programs: JSON, one a line or one a file';
+export const describe = 'sessions for other programs: one a line or one a file';
 
 export const builder = (yargs: Argv): Argv<Flags> =>
   withFilters(withQuiet(withRecording(yargs)))
     .positional('ID', { type: 'string', array: true, describe: 'sessions, by unique beginnings of their ids; by default all' })
-    .option('format', { type: 'string', choices: ['json'], demandOption: true, requiresArg: true, describe: 'what to make' })
+    .option('format', { type: 'string', choices: Object.keys(FORMATS), demandOption: true, requiresArg: true, describe: 'what to make: our JSON, or koala\'s' })
     .option('out', { type: 'string', requiresArg: true, describe: 'a folder for one indented file each, instead of lines on stdout' })
     .option('ambient', { type: 'boolean', default: false, describe: 'what no session caused, instead of sessions' })
     .example('$0 export rec --format json > sessions.ndjson', 'all sessions, one a line')
-    .example('$0 export rec 3fa9 --format json --out cases', 'one, as a file to commit') as Argv<Flags>;
+    .example('$0 export rec 3fa9 --format json --out cases', 'one, as a file to commit')
+    .example('$0 export rec --format koala --out sessions', 'for koala\'s tools') as Argv<Flags>;
 
 export function handler(flags: ArgumentsCamelCase<Flags>): void {
   if (flags.ambient) {
     exportAmbient(flags);
     return;
   }
+  const format = FORMATS[flags.format] as Format;
   const filter = sessionFilter(flags, Date.now());
   const { recording, index } = openIndex(flags.DIR, flags.quietAfter);
   try {
@@ -50,13 +55,16 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
     const lines = new Lines();
     if (flags.out !== undefined) prepare(flags.out);
     let written = 0;
+    let holed = 0;
     for (const row of chosen) {
-      const session = sessionJson(index.load(row));
-      if (flags.out === undefined) lines.print(JSON.stringify(session));
-      else writeSession(join(flags.out, `${row.id}.json`), session);
+      const session = index.load(row);
+      if (flags.out === undefined) lines.print(format(session, false));
+      else writeSession(join(flags.out, `${row.id}.json`), session, format);
       written++;
+      if (session.certificate.state !== 'complete') holed++;
     }
     lines.end();
+    if (flags.format === 'koala' && holed > 0) say(`koala-bpf: ${counted(holed, 'session')} not complete, which koala's format can't say`);
     if (flags.out !== undefined) say(`koala-bpf: wrote ${counted(written, 'session')} to ${flags.out}; they hold credentials if the traffic did`);
     sayStatus(recording, index.status);
   } finally {
@@ -79,9 +87,9 @@ function prepare(out: string): void {
   makeFolder(out, invoker());
 }
 
-function writeSession(path: string, session: object): void {
+function writeSession(path: string, session: Session, format: Format): void {
   try {
-    writeFileSync(path, `${JSON.stringify(session, undefined, 2)}\n`, { mode: 0o600 });
+    writeFileSync(path, `${format(session, true)}\n`, { mode: 0o600 });
     const owner = invoker();
     if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
   } catch (error) {
@@ -91,6 +99,7 @@ function writeSession(path: string, session: object): void {
 
 /** Ambient talks are in no index: they are derived for each asking. */
 function exportAmbient(flags: Flags): void {
+  if (flags.format !== 'json') throw new UserError('--ambient is for --format json: others know sessions only');
   if (flags.out !== undefined) throw new UserError('--ambient prints lines; --out is for sessions');
   if (flags.ID !== undefined && flags.ID.length > 0) throw new UserError('--ambient prints what belongs to no session; leave the ids out');
   const quiet = quietMs(process.env, flags.quietAfter);
