@@ -13,8 +13,9 @@ import type { OpenSession } from './open-session.ts';
 import type { Spoken } from './spoken.ts';
 
 export class Served {
-  /** The connection that a goroutine, or one that it began, reads. */
-  readonly #connections = new WeakMap<Goroutine, Connection>();
+  /** The connection that a goroutine reads; that one reads which it began. */
+  readonly #own = new WeakMap<Goroutine, Connection>();
+  readonly #childs = new WeakMap<Goroutine, Connection>();
   readonly #contexts: Contexts<OpenSession>;
 
   constructor(contexts: Contexts<OpenSession>) {
@@ -24,9 +25,11 @@ export class Served {
   /** `context` reads requests from `connection`, which carries several at a time. */
   reads(context: Context<OpenSession>, connection: Connection): void {
     const { goroutine, tgid } = context;
-    if (goroutine === undefined || this.#connections.get(goroutine) === connection) return;
-    for (const one of goroutine.parent === undefined ? [goroutine] : [goroutine, goroutine.parent]) {
-      this.#connections.set(one, connection);
+    if (goroutine === undefined || this.#own.get(goroutine) === connection) return;
+    const { parent } = goroutine;
+    this.#own.set(goroutine, connection);
+    if (parent !== undefined) this.#childs.set(parent, connection);
+    for (const one of parent === undefined ? [goroutine] : [goroutine, parent]) {
       this.#contexts.goroutines.lasts(one);
       this.#contexts.readsSeveral(this.#contexts.own(one.number, tgid));
     }
@@ -34,9 +37,15 @@ export class Served {
 
   serves({ tgid, context, reader, stream }: ServesEvent): void {
     const { goroutines } = this.#contexts;
-    const connection = this.#connections.get(goroutines.standing(tgid, reader));
+    const connection = this.#readBy(goroutines.standing(tgid, reader));
     const session = connection === undefined ? undefined : cutterOf(connection).talkOf(stream)?.session;
     if (session !== undefined) this.#contexts.serves(this.#contexts.own(goroutines.standing(tgid, context).number, tgid), session);
+  }
+
+  /** The first requests may have come with the preface: read by the one that then began the reader. */
+  #readBy(reader: Goroutine): Connection | undefined {
+    const before = reader.parent === undefined ? undefined : this.#own.get(reader.parent);
+    return this.#own.get(reader) ?? this.#childs.get(reader) ?? before;
   }
 }
 

@@ -101,6 +101,13 @@ describe('streams of HTTP/2 that goroutines serve', () => {
     assert.deepEqual(scene.over(), ['/a: /ua goroutine proven', '/b: /ub goroutine proven']);
   });
 
+  it('are found where the first requests came with the preface, and were read by the one that then began the reader', () => {
+    const scene = new StreamsScene().ended().begin(30, { runs: 'c0' }).accept(3, 501, { context: 30 }).connect(12, 501, { context: 41 }).connect(13, 501, { context: 43 });
+    scene.read(3, 501, PREFACE + SETTINGS + GET(1, '/a'), { context: 30 }).begin(31, { parent: 30, runs: 'c1' }).begin(32, { parent: 30, runs: 'c2' });
+    scene.begin(41, { parent: 31, runs: 'c3' }).serves(41, 1).takes([3, '/b']).begin(43, { parent: 31, runs: 'c3' }).serves(43, 3).calls(12, 41, '/ua').calls(13, 43, '/ub').gives(3, 1);
+    assert.deepEqual(scene.over(), ['/a: /ua goroutine proven', '/b: /ub goroutine proven']);
+  });
+
   it('have no calls of a goroutine of which that was not told, whoever began it', () => {
     const scene = calling().read(3, 501, PREFACE + SETTINGS, { context: 30 }).takes([1, '/a']).begin(41, { parent: 31, runs: 'c3' }).calls(12, 41, '/u').gives(1);
     scene.takes([3, '/b']).begin(43, { parent: 30, runs: 'c3' }).calls(13, 43, '/v').gives(3);
