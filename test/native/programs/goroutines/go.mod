@@ -1,3 +1,3 @@
 module goroutines
 
-go 1.18
+go 1.24

@@ -1,4 +1,4 @@
-// Says in all that it sends which goroutine sends it. Begins when it gets a line on stdin, ends when all is done.
+// Says in all that it sends which goroutine sends it; is asked by HTTP/1 and HTTP/2. Begins when it gets a line on stdin, ends when all is done.
 package main
 
 import (
@@ -19,6 +19,7 @@ const (
 	speakers = 24
 	clients  = 8
 	requests = 6
+	streams  = 3 // of each client's requests over HTTP/2, all clients by one connection
 )
 
 var ids = regexp.MustCompile(`^goroutine (\d+)|created by .* in goroutine (\d+)`)
@@ -103,20 +104,31 @@ func main() {
 	}))
 	// Fewer connections than there are calls at a time: they are handed from goroutine to goroutine.
 	inside := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 3, MaxIdleConnsPerHost: 3}}
-	go http.Serve(front, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Protocols: protocols}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rid, base := r.URL.Path[1:], "http://"+upstream.Addr().String()
 		get(inside, base+"/own", rid)
 		// Goroutines of goroutines, of which the first says nothing itself.
 		together(1, func(int) { together(2, func(n int) { get(inside, base+"/child", rid) }) })
 		io.WriteString(w, rid)
-	}))
+	})
+	go server.Serve(front)
 	fmt.Printf("front=%s upstream=%s\n", front.Addr(), upstream.Addr())
 	bufio.NewReader(os.Stdin).ReadString('\n')
 	together(speakers, func(int) { speak(sink.Addr().String()) })
 	outside := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	together(clients, func(n int) {
-		for m := 0; m < requests; m++ {
-			get(outside, "http://"+front.Addr().String()+"/rid-"+strconv.Itoa(n)+"-"+strconv.Itoa(m), "")
-		}
-	})
+	ask := func(client *http.Client, kind string, count int) {
+		together(clients, func(n int) {
+			for m := 0; m < count; m++ {
+				get(client, "http://"+front.Addr().String()+"/"+kind+"-"+strconv.Itoa(n)+"-"+strconv.Itoa(m), "")
+			}
+		})
+	}
+	ask(outside, "rid", requests)
+	only := new(http.Protocols)
+	only.SetUnencryptedHTTP2(true)
+	ask(&http.Client{Transport: &http.Transport{Protocols: only}}, "stream", streams)
 }
