@@ -100,7 +100,7 @@ export class Crowd<J extends Past> {
     inLine.sort(byAnswer ? (a, b) => a.untilUs - b.untilUs || a.order - b.order : (a, b) => a.fromUs - b.fromUs || a.order - b.order);
     const slotOf = new Map(inLine.map(({ job }, at) => [job, at]));
     const open = calls.filter(({ job }) => job === undefined || slotOf.has(job));
-    open.sort(byAnswer ? (a, b) => answeredAtUs(a.call) - answeredAtUs(b.call) || a.call.begunAtUs - b.call.begunAtUs : (a, b) => a.call.begunAtUs - b.call.begunAtUs);
+    open.sort(byAnswer ? (a, b) => answeredAtUs(a.call) - answeredAtUs(b.call) || inOrder(a.call, b.call) : (a, b) => inOrder(a.call, b.call));
     const aligned = open.map(({ call, job }): Aligned => ({ beganUs: call.begunAtUs, answeredUs: answeredAtUs(call), slot: job === undefined ? undefined : slotOf.get(job) }));
     let others = 0;
     for (const place of places) if (!slotOf.has(place.job)) others += place.counts.length - 1;
@@ -160,6 +160,11 @@ function shareConnection<J>(calls: readonly Known<J>[]): boolean {
     answeredUs = answeredAtUs(call);
   }
   return overlap > FEW;
+}
+
+/** Calls that one write carries begin at the same time, one behind the other. */
+function inOrder(a: OpenTalk, b: OpenTalk): number {
+  return a.begunAtUs - b.begunAtUs || (a.connection === b.connection ? a.request.from - b.request.from : 0);
 }
 
 /** Those whose slots are known come in another order than these: work is not taken up in turn. */

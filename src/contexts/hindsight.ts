@@ -51,6 +51,8 @@ export interface Hindsight<J extends Past> extends Ground {
   forget?(job: J): void;
   /** `call` is not what `job` does there: right after its request was read (`first`), or at all. */
   belies?(call: OpenTalk, job: J, first: boolean): boolean;
+  /** Sessions such as `job` are known to begin with calls such as `call`. */
+  beginsWith?(call: OpenTalk, job: J): boolean;
   /** `job` is over, and ran alone: no other session of its process was without an answer meanwhile. */
   learn?(job: J): void;
 }

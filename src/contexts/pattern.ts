@@ -84,11 +84,15 @@ export class Pattern<J extends Past> implements Hindsight<J> {
     const shape = shapeOf(call);
     const step = template.steps.get(shape);
     if (step === undefined) return true;
-    if (first) return step.waits;
+    if (first) return !step.leads;
     if (job.calls.length > maxOwn) return false;
     let made = 0;
     for (const other of job.calls) if (other !== call && shapeOf(other) === shape) made += 1;
     return made + 1 >= step.counts.length;
+  }
+
+  beginsWith(call: OpenTalk, job: J): boolean {
+    return this.#templateOf(job.talk)?.steps.get(shapeOf(call))?.isFirst === true;
   }
 
   whyNot(_call: OpenTalk, candidates: readonly J[]): WhyNot | undefined {

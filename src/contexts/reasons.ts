@@ -24,7 +24,7 @@ export type Doubt =
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
-  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'pattern-unsure' | 'unlike-alone' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
+  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'pattern-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
   | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {

@@ -33,6 +33,8 @@ export class Step {
   after = 0;
   /** How often it was made before any answer had come. */
   unprompted = 0;
+  /** How often it was what the session did first of all. */
+  led = 0;
   /** How often nothing was begun between its answer and the response. */
   concluding = 0;
   /** How often it did not begin at once when what it waits for was there; how often what comes next did not, after its answer. */
@@ -65,9 +67,9 @@ export class Step {
     return this.concluding * SELDOM >= this.sessions * (SELDOM - 1);
   }
 
-  /** It never is the first thing that a session does. */
-  get waits(): boolean {
-    return this.unprompted * SELDOM < this.sessions;
+  /** It may be what a session does first of all. */
+  get leads(): boolean {
+    return this.led * SELDOM >= this.sessions;
   }
 
   /** It begins at once when what it waits for is there: if not, a timer or the like comes between, and there is no telling whose is first. */
@@ -113,11 +115,13 @@ export class Template {
     for (const shape of byShape.keys()) if (!this.steps.has(shape)) this.steps.set(shape, new Step(shape, this.seen));
     this.seen += 1;
     for (const step of this.steps.values()) this.#count(step, byShape.get(step.shape)?.length ?? 0);
+    const firstUs = Math.min(...calls.map(({ begunAtUs }) => begunAtUs));
     const promptedUs = Math.min(...calls.map(answeredAtUs));
     for (const [shape, same] of byShape) {
       const step = this.steps.get(shape) as Step;
       const answeredUs = Math.max(...same.map(answeredAtUs));
       if (calls.every((call) => call.begunAtUs < answeredUs || call.begunAtUs > respondedAtUs(request))) step.concluding += 1;
+      if (same.some(({ begunAtUs }) => begunAtUs === firstUs)) step.led += 1;
       if ((same[0] as OpenTalk).begunAtUs < promptedUs) step.unprompted += 1;
       this.#place(step, same, byShape, request);
     }

@@ -89,6 +89,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'named-by-several': return 'it carries a trace or request id that several sessions have which were open then';
     case 'no-rare-words': return 'no rare words of it, or of its answer, stand in one session only that was open then';
     case 'pattern-unsure': return 'what sessions of its endpoints do alone does not tell, for sure enough, whose it is';
+    case 'tasks-shared': return `${wrote} had read a request, but threads of its process take up each other's tasks, and other sessions were at work`;
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';

@@ -2,6 +2,7 @@
 import { continuation } from '../contexts/continuation.ts';
 import { elimination } from '../contexts/elimination.ts';
 import type { Ground } from '../contexts/evidence.ts';
+import type { WhyNot } from '../contexts/reasons.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
@@ -18,8 +19,11 @@ export function isContested(call: Spoken, { context, job, birth }: Tie<OpenSessi
   return context.loops && job.process.untied.size > 0;
 }
 
-/** A loop's wake says that it is this session's, and those that ran alone did otherwise: it was queued in another's wake, or a timer's. */
-export function isBelied(call: Spoken, { context, evidence, job }: Tie<OpenSession>): boolean {
-  if (!context.loops || !RULES_OF_THUMB.has(evidence)) return false;
-  return job.process.hindsights.some((kind) => kind.belies?.(call, job, evidence === thread) === true);
+/** Why a loop's wake, which says that it is this session's, is not believed; undefined: it is. */
+export function whyBelied(call: Spoken, { context, evidence, job }: Tie<OpenSession>): WhyNot | undefined {
+  if (!context.loops || !RULES_OF_THUMB.has(evidence)) return undefined;
+  // Where threads take up whatever task comes next, the first one need not be that of the request which was read.
+  if (evidence === thread && job.crowded && job.process.moves) return 'tasks-shared';
+  // Those that ran alone did otherwise: it was queued in another's wake, or a timer's.
+  return job.process.hindsights.some((kind) => kind.belies?.(call, job, evidence === thread) === true) ? 'unlike-alone' : undefined;
 }

@@ -6,6 +6,7 @@ import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
 import { evidenceOf } from '../contexts/tie.ts';
 import { elimination } from '../contexts/elimination.ts';
+import { thread } from '../contexts/thread.ts';
 import type { Discipline } from '../contexts/discipline.ts';
 import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
@@ -205,7 +206,13 @@ function isUnsure({ doubt }: Spoken): boolean {
 }
 
 function isFallen(call: Spoken, early: boolean): boolean {
-  if (!call.called || call.tie === undefined) return false;
-  const evidence = evidenceOf(call.tie, early);
-  return evidence === undefined || (evidence === elimination && call.tie.job.process.background.has(call));
+  const { tie } = call;
+  if (!call.called || tie === undefined) return false;
+  const evidence = evidenceOf(tie, early);
+  if (evidence === undefined) return true;
+  const { context, job } = tie;
+  const { background, hindsights } = job.process;
+  // What the process does by itself it may do at any time.
+  if (evidence !== elimination && (evidence !== thread || !context.loops)) return false;
+  return background.has(call) && (evidence === elimination || !hindsights.some((kind) => kind.beginsWith?.(call, job) === true));
 }

@@ -21,7 +21,7 @@ import type { WhyNot } from '../contexts/reasons.ts';
 import { isRuntime } from '../contexts/runtime.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
 import type { AskedRuntimes } from './asked.ts';
-import { isBelied, isContested } from './belied.ts';
+import { isContested, whyBelied } from './belied.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
 import { OpenSession, SEATS } from './open-session.ts';
@@ -181,7 +181,7 @@ export class Weaver implements TalkSink<Spoken> {
     }
     this.#decided(talk);
     const { tie } = talk;
-    if (tie === undefined || tie.job.gone || talk.connection.isGuess || isBelied(talk, tie)) return this.#unattributed(talk);
+    if (tie === undefined || tie.job.gone || talk.connection.isGuess || whyBelied(talk, tie) !== undefined) return this.#unattributed(talk);
     talk.placed = true;
     talk.connection.sessions += 1;
     if (!tie.job.calls.includes(talk)) tie.job.add(talk);
@@ -328,7 +328,7 @@ export class Weaver implements TalkSink<Spoken> {
   }
 
   #unattributed(talk: Spoken): void {
-    if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : [talk.tie.job.gone ? 'session-over' : 'unlike-alone'];
+    if (this.#options.reasons) talk.whyNot = talk.connection.isGuess ? ['role-unknown'] : talk.tie === undefined ? talk.whyNot : [talk.tie.job.gone ? 'session-over' : whyBelied(talk, talk.tie) ?? 'unlike-alone'];
     talk.nameless = false;
     const process = this.#options.processes.of(talk.begunTgid);
     if (talk.excluded) {

@@ -30,6 +30,16 @@ function alone(times: number, pauseUs = 0): Scene {
   return scene;
 }
 
+/** One loop that asks for the user, and for more in the same breath. Alone, ten times. */
+function atOnce(): Scene {
+  const scene = new Scene().connect(USER, 7).connect(OTHER_USER, 7);
+  for (let at = 0; at < 10; at += 1) {
+    scene.accept(1_000 + at, 7).read(1_000 + at, 7, get(`/shop/a${at}`)).write(USER, 7, get('/user?of=0')).write(OTHER_USER, 7, get('/more?of=0'));
+    scene.read(USER, 7, OK('u')).read(OTHER_USER, 7, OK('m')).write(1_000 + at, 7, OK('x')).close(1_000 + at, 7).wait(SECOND);
+  }
+  return scene;
+}
+
 /** All requests are read before anything is done for them. `named`: so many of them, and their calls, carry a trace id. `order`: of the users' calls; `users`: their connections, in turn; `shared`: all
  * users are asked for before one is answered. */
 function together(scene: Scene, named = NAMED, order: readonly number[] = CROWD, users: readonly number[] = [USER], shared = false): Scene {
@@ -120,6 +130,33 @@ describe('a pattern', () => {
   it('says nothing of calls that a timer may have put off: whose is first is not known then', () => {
     const found = crowd(together(alone(6, 5_000)).derive());
     for (const told of found) assert.doesNotMatch(told, /\/user\S* pattern/);
+  });
+
+  it('takes calls that one write carries in the order in which they stand there, also where the first of them seemed to be the last request\'s', () => {
+    const scene = atOnce();
+    for (const at of CROWD) scene.accept(at, 7);
+    for (const at of CROWD.filter((each) => each % 3 === 1)) {
+      // What it does once it has read the third looks like the third's.
+      scene.read(at, 7, get(`/shop/c${at}`)).read(at + 1, 7, get(`/shop/c${at + 1}`)).connect(600 + at, 7).read(at + 2, 7, get(`/shop/c${at + 2}`));
+      scene.write(OTHER_USER, 7, [at, at + 1, at + 2].map((of) => get(`/more?of=${of}`)).join(''));
+    }
+    for (let at = 0; at < CROWD.length; at += 1) scene.read(OTHER_USER, 7, OK('m'));
+    for (const at of CROWD) scene.write(USER, 7, get(`/user?of=${at}`)).read(USER, 7, OK('u'));
+    for (const at of CROWD) scene.write(at, 7, OK('x')).close(at, 7);
+    scene.accept(99, 7).read(99, 7, get('/next')).pass(3 * SECOND);
+    for (const connection of [USER, OTHER_USER, 99]) scene.close(connection, 7);
+    const found = crowd(scene.derive());
+    rightly(found);
+    for (const told of found) assert.match(told, /\/more\S* pattern likely/);
+  });
+
+  it('keeps from a loop\'s wake what sessions alone never began with, though they do it in the same breath', () => {
+    const scene = atOnce();
+    // The second call was queued until a connection was free, which was once /shop/c2 had been read.
+    scene.accept(1, 7).accept(2, 7).read(1, 7, get('/shop/c1')).write(USER, 7, get('/user?of=1')).read(2, 7, get('/shop/c2')).write(OTHER_USER, 7, get('/more?of=1'));
+    scene.read(USER, 7, OK('u')).read(OTHER_USER, 7, OK('m')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+    for (const connection of [1, 2, USER, OTHER_USER]) scene.close(connection, 7);
+    assert.deepEqual(crowd(scene.derive()), ['/shop/c1: /user?of=1 thread likely', '/shop/c2: ']);
   });
 
   it('keeps from a loop\'s wake what sessions alone never did there: a queued call is not that of the request which was read last', () => {

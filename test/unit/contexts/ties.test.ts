@@ -134,6 +134,28 @@ describe('ties', () => {
     assert.deepEqual(told(scene(8).derive().sessions), ['/1: ', '/2: ']);
   });
 
+  it('are not made by what a thread did first after it had read a request, where another request was answered by another thread than read it, and others wait', () => {
+    const scene = (answeredBy: number): Scene => {
+      const scene = new Scene().accept(1).accept(2, 7).accept(3, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/1')).write(1, answeredBy, OK('x'));
+      scene.read(2, 7, GET('/2')).write(11, 7, GET('/up2')).read(3, 7, GET('/3')).write(12, 7, GET('/whose')).read(11, 7, OK('u')).read(12, 7, OK('u')).write(2, 7, OK('x')).write(3, 7, OK('x'));
+      for (const connection of [1, 2, 3, 11, 12]) scene.close(connection);
+      return scene;
+    };
+    assert.deepEqual(told(scene(7).derive().sessions), ['/1: ', '/2: /up2 thread likely', '/3: /whose thread likely']);
+    assert.deepEqual(told(scene(8).derive().sessions), ['/1: ', '/2: ', '/3: ']);
+  });
+
+  it('are not made by what a loop did first after it had read a request, where it does so by itself as well', () => {
+    const scene = (byItself: string): Scene => {
+      const scene = new Scene().connect(11, 7).connect(12, 7).write(12, 7, GET(byItself)).read(12, 7, OK('u')).accept(1, 7).accept(2, 7);
+      scene.read(1, 7, GET('/1')).write(11, 7, GET('/up')).read(2, 7, GET('/2')).write(12, 7, GET('/refresh')).read(11, 7, OK('u')).read(12, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+      for (const connection of [1, 2, 11, 12]) scene.close(connection);
+      return scene;
+    };
+    assert.equal(told(scene('/ping').derive().sessions)[1], '/2: /refresh thread likely');
+    assert.equal(told(scene('/refresh').derive().sessions)[1], '/2: ');
+  });
+
   it('are not proven across lost events', () => {
     const scene = new Scene().workers().accept(1).connect(11, 7).read(1, 7, GET('/1')).lost('ring-full', 1).write(11, 7, GET('/up1')).read(11, 7, OK('u')).write(1, 7, OK('x')).close(1).close(11);
     assert.deepEqual(told(scene.derive().sessions), ['/1: /up1 thread likely']);
