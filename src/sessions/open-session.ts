@@ -5,6 +5,7 @@ import type { Job } from '../contexts/context.ts';
 import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
 import { evidenceOf } from '../contexts/tie.ts';
+import { continuation } from '../contexts/continuation.ts';
 import { elimination } from '../contexts/elimination.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Discipline } from '../contexts/discipline.ts';
@@ -213,6 +214,6 @@ function isFallen(call: Spoken, early: boolean): boolean {
   const { context, job } = tie;
   const { background, hindsights } = job.process;
   // What the process does by itself it may do at any time.
-  if (evidence !== elimination && (evidence !== thread || !context.loops)) return false;
-  return background.has(call) && (evidence === elimination || !hindsights.some((kind) => kind.beginsWith?.(call, job) === true));
+  if (evidence === elimination || (evidence === continuation && context.loops)) return background.has(call);
+  return evidence === thread && context.loops && background.has(call) && !hindsights.some((kind) => kind.beginsWith?.(call, job) === true);
 }

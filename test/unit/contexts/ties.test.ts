@@ -156,6 +156,17 @@ describe('ties', () => {
     assert.equal(told(scene('/refresh').derive().sessions)[1], '/2: ');
   });
 
+  it('are not made by the answer that a loop read last, where it makes such calls by itself as well', () => {
+    const scene = (byItself: string): Scene => {
+      const scene = new Scene().connect(11, 7).connect(12, 7).write(12, 7, GET(byItself)).read(12, 7, OK('u')).accept(1, 7).accept(2, 7);
+      scene.read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(1, 7, OK('x')).write(2, 7, OK('x')).accept(3, 7).read(3, 7, GET('/3')).write(11, 7, GET('/up')).read(11, 7, OK('u')).write(12, 7, GET('/refresh')).read(12, 7, OK('u')).write(3, 7, OK('x'));
+      for (const connection of [1, 2, 3, 11, 12]) scene.close(connection);
+      return scene;
+    };
+    assert.equal(told(scene('/ping').derive().sessions)[2], '/3: /up thread likely, /refresh continuation likely');
+    assert.equal(told(scene('/refresh').derive().sessions)[2], '/3: /up thread likely');
+  });
+
   it('are not proven across lost events', () => {
     const scene = new Scene().workers().accept(1).connect(11, 7).read(1, 7, GET('/1')).lost('ring-full', 1).write(11, 7, GET('/up1')).read(11, 7, OK('u')).write(1, 7, OK('x')).close(1).close(11);
     assert.deepEqual(told(scene.derive().sessions), ['/1: /up1 thread likely']);
