@@ -20,13 +20,13 @@ export const withChoice = <T>(yargs: Argv<T>): Argv<T & ChoiceFlags> => withOthe
   .option('limit', { type: 'number', requiresArg: true, describe: 'at most so many, the first ones' })
   .option('startup', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'a recording that holds the service\'s start (repeatable): it answers what the service asks before it listens' }) as unknown as Argv<T & ChoiceFlags>;
 
-/** Throws UserError for flags that mean nothing, and when the filters leave no session of some. */
-export function chosen(paths: readonly string[], flags: ChoiceFlags, quietMs: number): { readonly loaded: Loaded[]; readonly startup: Plain[] } {
+/** Throws UserError for flags that mean nothing, and when the filters leave no session of some. `onSession` as in `load`. */
+export function chosen(paths: readonly string[], flags: ChoiceFlags, quietMs: number, onSession?: () => void): { readonly loaded: Loaded[]; readonly startup: Plain[] } {
   const { limit, recordedPid: pid } = flags;
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new UserError('--limit: not a number of sessions (1 or more)');
   if (pid !== undefined && !(Number.isInteger(pid) && pid > 0)) throw new UserError('--recorded-pid: not a process id');
   const filter = sessionFilter({ ...flags, pid }, Date.now());
-  const all = load(paths, flags.session ?? [], quietMs);
+  const all = load(paths, flags.session ?? [], quietMs, onSession);
   const fitting = all.filter(({ session }) => passes(session, filter));
   if (all.length > 0 && fitting.length === 0) throw new UserError(`None of ${all.length} sessions passes these filters; \`koala-bpf ls\` lists them`);
   return { loaded: limit === undefined ? fitting : fitting.slice(0, limit), startup: (flags.startup ?? []).map((path) => plainOf(path, quietMs)) };

@@ -8,6 +8,7 @@ import { NoiseRules, parseNoise } from '../compare/index.ts';
 import { withoutBypassed } from '../replay/bypass.ts';
 import { load } from '../replay/load.ts';
 import { MATCH_STEPS, ON_MISS, type MatchStep, type OnMiss } from '../replay/played.ts';
+import { FEW, ProbesAhead } from '../replay/probes.ts';
 import type { ReplaySummary } from '../replay/replayed.ts';
 import type { Loaded, RunFacts } from '../replay/options.ts';
 import { replay } from '../replay/replay.ts';
@@ -110,7 +111,27 @@ function withWarmUp(loaded: readonly Loaded[], paths: readonly string[], ids: re
   return { all: [...first, ...loaded.filter(({ session }) => !known.has(session.id))], warmUp: first.length };
 }
 
+/** Has the probes loaded as soon as so many sessions were read that they are likely to be needed: told of each. */
+function loadingAhead(probes: ProbesAhead, { concurrency, session = [], limit = Infinity }: Flags): () => void {
+  const enough = concurrency === undefined ? FEW : 2;
+  if (concurrency === 1 || session.length > 0 || limit < enough || process.getuid?.() !== 0) return () => undefined;
+  let read = 0;
+  return () => {
+    read += 1;
+    if (read === enough) probes.begin();
+  };
+}
+
 export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
+  const probes = new ProbesAhead();
+  try {
+    await replayAll(flags, probes);
+  } finally {
+    await probes.close();
+  }
+}
+
+async function replayAll(flags: ArgumentsCamelCase<Flags>, probes: ProbesAhead): Promise<void> {
   const { onMiss, allowIncomplete, json, concurrency } = flags;
   const { match, threshold } = matching(process.env, flags);
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY)) {
@@ -126,7 +147,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const recordingDir = recordTo(flags, options.running !== undefined);
   const bypassed = await bypassedOf(process.env, flags.bypass);
   const quiet = quietMs(process.env, flags.quietAfter);
-  const { loaded: wanted, startup } = chosen(flags.paths, flags, quiet);
+  const { loaded: wanted, startup } = chosen(flags.paths, flags, quiet, loadingAhead(probes, flags));
   const { all, warmUp } = withWarmUp(wanted, flags.paths, flags.warmUp ?? [], quiet);
   const loaded = all.map((one) => ({ ...one, session: withoutBypassed(one.session, bypassed) }));
   if (process.getuid?.() !== 0 && options.running === undefined && process.env[ROOTLESS] === undefined) {
@@ -158,7 +179,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
     recording = recordingDir === undefined ? undefined : await ReplayRecording.start(recordingDir);
     const beforeStart = (pid: number): void => { recording?.begin(pid); };
     const note = (text: string): void => { say(`koala-bpf: ${text}`); };
-    for await (const replayed of replay(loaded, { ...options, bypassed, startup, warmUp, signal: stop.signal, note, beforeStart, facts: (told) => { facts = told; } })) {
+    for await (const replayed of replay(loaded, { ...options, probes, bypassed, startup, warmUp, signal: stop.signal, note, beforeStart, facts: (told) => { facts = told; } })) {
       counts[replayed.verdict] += 1;
       tally.add(replayed);
       print(json ? [JSON.stringify(replayed)] : sessionLines(replayed, colours, { explain: options.explain }));

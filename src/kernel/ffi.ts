@@ -77,16 +77,28 @@ function declareLibbpf() {
   type P = Pointer;
   const declare = <F>(signature: string): F => library.func(signature) as unknown as F;
   const print = koffi.proto('int KoalaLibbpfPrint(int level, const char *format, void *arguments)');
+  const setPrint = library.func('void *libbpf_set_print(void *callback)');
+  const load = library.func('int bpf_object__load(void *object)');
+  let printer: ReturnType<typeof koffi.register> | null = null;
   return {
     libbpf_version_string: declare<() => string>('const char *libbpf_version_string()'),
     /** Keep the returned callback as long as libbpf may print. */
     setPrint: (callback: (level: number, format: string, args: Pointer) => number): void => {
-      const registered = koffi.register(callback, koffi.pointer(print));
-      library.func('void *libbpf_set_print(void *callback)')(registered);
+      printer = koffi.register(callback, koffi.pointer(print));
+      setPrint(printer);
     },
+    /** Whether libbpf may print. Its callback runs on this thread: who prints on another one waits until this one is idle. */
+    letPrint: (isAllowed: boolean): void => { setPrint(isAllowed ? printer : null); },
     bpf_object__open_file: declare<(path: string, options: null) => P>(
       'void *bpf_object__open_file(const char *path, void *options)'),
-    bpf_object__load: declare<(object: P) => number>('int bpf_object__load(void *object)'),
+    bpf_object__load: load as unknown as (object: P) => number,
+    /** The same on a thread of its own. */
+    loadAside: (object: P): Promise<number> => new Promise((resolve, reject) => {
+      load.async(object, (error: Error | null, result: number) => {
+        if (error === null) resolve(result);
+        else reject(error);
+      });
+    }),
     bpf_object__close: declare<(object: P) => void>('void bpf_object__close(void *object)'),
     bpf_object__next_program: declare<(object: P, previous: P) => P>(
       'void *bpf_object__next_program(void *object, void *previous)'),

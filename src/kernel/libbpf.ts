@@ -9,6 +9,8 @@ const MAX_LOG_BYTES = 16 * 1024 * 1024;
 let log: string[] = [];
 let logBytes = 0;
 let printing = false;
+/** Loads that are under way on threads of their own. */
+let quiet = 0;
 
 /** libbpf ≥1.1. Throws EnvironmentError when it is not installed. */
 export function libbpf(): Libbpf {
@@ -104,7 +106,23 @@ export class BpfObject {
   /** Throws LoadError with the verifier's log. */
   load(): void {
     takeLog();
-    const result = this.#library.bpf_object__load(this.#object);
+    this.#checkLoad(this.#library.bpf_object__load(this.#object));
+  }
+
+  /** As `load`, while this thread goes on: the verifier takes a second. Nothing is printed meanwhile, so that the LoadError has no log. */
+  async loadAside(): Promise<void> {
+    takeLog();
+    quiet += 1;
+    this.#library.letPrint(false);
+    try {
+      this.#checkLoad(await this.#library.loadAside(this.#object));
+    } finally {
+      quiet -= 1;
+      if (quiet === 0) this.#library.letPrint(true);
+    }
+  }
+
+  #checkLoad(result: number): void {
     if (result !== 0) {
       const whole = takeLog();
       const program = /prog '([^']+)': failed to load/.exec(whole)?.[1] ?? /prog '([^']+)'/.exec(whole)?.[1];

@@ -91,12 +91,11 @@ export class Probes {
   readonly #copies: readonly BpfObject[];
   #helperAddress: HelperAddress | undefined;
 
-  /** Loads and attaches: from the return on, chosen processes are recorded. Throws EnvironmentError, LoadError. */
-  constructor(options: ProbeOptions) {
+  /** Loads and attaches, this thread going on meanwhile: once it resolves, chosen processes are recorded. Throws EnvironmentError, LoadError. */
+  static async load(options: ProbeOptions): Promise<Probes> {
     const btf = new KernelBtf();
     try {
       const tried: string[] = [];
-      let opened: Opened & { row: Backend } | undefined;
       const rows = options.probe === 'auto' ? BACKENDS : [backend(options.probe)];
       for (const row of rows) {
         const refusal = row.refusal(btf);
@@ -105,40 +104,39 @@ export class Probes {
           continue;
         }
         try {
-          opened = { row, ...open(row, btf, options) };
-          break;
+          return new Probes(row, await open(row, btf, options), options);
         } catch (error) {
           if (!(error instanceof LoadError) || row === rows.at(-1)) throw error;
           tried.push(`${row.name}: ${error.message}`);
         }
       }
-      if (opened === undefined) {
-        throw new EnvironmentError(`No probe backend works here (${tried.join('; ')})`, 'see koala-bpf doctor');
-      }
-      const { object, copies, attached, row, packets } = opened;
-      this.#object = object;
-      this.#copies = copies;
-      const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
-      this.programs = attached.map(fdsOf);
-      this.#followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
-      this.probe = row.name;
-      this.ringBytes = options.ringBytes;
-      this.packets = packets;
-      this.appends = attached.some((name) => Object.hasOwn(row.appends, name));
-      this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
-      this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
-      const cpus = possibleCpus();
-      this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
-      this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
-      this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
-      this.listeners = new BpfMap(object.mapFd('listeners'), 'listeners', SIZE_LISTENER_KEY, 4);
-      this.#watchesAll = options.watchAll;
-      this.#go = new GoPrograms(
-        new BpfMap(object.mapFd('go_programs'), 'go_programs', 4, SIZE_GO_PROGRAM), new BpfMap(object.mapFd('go_bits'), 'go_bits', 4, 8),
-        hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
+      throw new EnvironmentError(`No probe backend works here (${tried.join('; ')})`, 'see koala-bpf doctor');
     } finally {
       btf.close();
     }
+  }
+
+  private constructor(row: Backend, { object, copies, attached, packets }: Opened, options: ProbeOptions) {
+    this.#object = object;
+    this.#copies = copies;
+    const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
+    this.programs = attached.map(fdsOf);
+    this.#followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
+    this.probe = row.name;
+    this.ringBytes = options.ringBytes;
+    this.packets = packets;
+    this.appends = attached.some((name) => Object.hasOwn(row.appends, name));
+    this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
+    this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
+    const cpus = possibleCpus();
+    this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
+    this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
+    this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
+    this.listeners = new BpfMap(object.mapFd('listeners'), 'listeners', SIZE_LISTENER_KEY, 4);
+    this.#watchesAll = options.watchAll;
+    this.#go = new GoPrograms(
+      new BpfMap(object.mapFd('go_programs'), 'go_programs', 4, SIZE_GO_PROGRAM), new BpfMap(object.mapFd('go_bits'), 'go_bits', 4, 8),
+      hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
   }
 
   get ringFd(): number {
@@ -237,7 +235,17 @@ interface Opened {
   readonly packets: boolean;
 }
 
-function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
+/** Who is refused is asked once more, aloud: what the verifier says of it is heard on this thread only. */
+async function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Promise<Opened> {
+  try {
+    return await openBy(row, btf, options, (object) => object.loadAside());
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    return openBy(row, btf, options, (object) => { object.load(); });
+  }
+}
+
+async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load: (object: BpfObject) => Promise<void> | void): Promise<Opened> {
   const cgroupMount = cgroupRoot();
   const optional = Object.entries(row.optional)
     .filter(([, target]) => btf.functionId(target) !== undefined).map(([name]) => name);
@@ -255,7 +263,7 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
-    object.load();
+    await load(object);
     fillMaps(object, options);
     const pages = maySeePages && findPages(object);
     for (const name of attached) object.attach(name);
@@ -266,7 +274,7 @@ function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Opened {
       copy.choose(new Set(again));
       copy.setReadOnly(knobs(btf, options, copyCount, index));
       copy.shareMaps(object, OWN_MAPS);
-      copy.load();
+      await load(copy);
       // After the copy before it: the kernel calls them in this order.
       for (const name of again) copy.attach(name);
     }

@@ -59,7 +59,7 @@ export class Recorder {
 
   /** Probes attached, worker reading; nobody is watched yet. Throws UserError, EnvironmentError. */
   static async start(options: RecorderOptions): Promise<Recorder> {
-    const probes = new Probes(options);
+    const probes = await Probes.load(options);
     const shared = makeShared();
     const workerData: WorkerInput = {
       shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,

@@ -13,6 +13,8 @@ import { unplayed } from './verdict.ts';
 
 /** Sessions that the player holds at a time, and their bytes, so that it need not wait for us. */
 const MAX_SENT = 256;
+/** At first so many, or twice what is played at a time: making hundreds ready would have the first one wait. */
+const FIRST_SENT = 16;
 const MAX_SENT_BYTES = 64 << 20;
 /** Sessions between the first that has no verdict and the last that was sent. */
 const MAX_AHEAD = 2_048;
@@ -30,6 +32,8 @@ export interface PlayedMessage {
 const SECOND_RUN_AFTER_MS = 1_100;
 
 export interface Stage {
+  /** Sessions that are played at a time. */
+  readonly concurrency: number;
   /** Which sessions are played twice. */
   readonly twice: 'never' | 'different' | 'always';
   /** The verdict that two runs give. */
@@ -62,6 +66,7 @@ export class Conductor {
   readonly #firstRuns = new Map<number, { readonly replayed: Replayed; readonly sut: Address }>();
   readonly #due: { readonly number: number; readonly atMs: number }[] = [];
   #sentBytes = 0;
+  #mostSent: number;
   #next = 0;
   #first = 0;
   #again = 0;
@@ -70,6 +75,7 @@ export class Conductor {
   constructor(sessions: readonly Session[], stage: Stage) {
     this.#sessions = sessions;
     this.#stage = stage;
+    this.#mostSent = Math.min(MAX_SENT, Math.max(FIRST_SENT, 2 * stage.concurrency));
   }
 
   /** How many sessions were played twice. */
@@ -102,16 +108,17 @@ export class Conductor {
   }
 
   async #fill(): Promise<void> {
-    if (this.#sent.size > MAX_SENT / 2) return;
+    if (this.#sent.size > this.#mostSent / 2) return;
     const tasks: Task[] = [];
     const end = Math.min(this.#sessions.length, this.#first + MAX_AHEAD);
-    while (this.#next < end && this.#sent.size < MAX_SENT && this.#sentBytes < MAX_SENT_BYTES) {
+    while (this.#next < end && this.#sent.size < this.#mostSent && this.#sentBytes < MAX_SENT_BYTES) {
       const number = this.#next;
       this.#next += 1;
       const place = await this.#stage.place(this.#sessions[number] as Session);
       if ('event' in place) this.#verdicts.set(number, place);
       else tasks.push(this.#task(number, place, false));
     }
+    this.#mostSent = Math.min(MAX_SENT, 2 * this.#mostSent);
     if (tasks.length > 0) this.#stage.send(tasks);
   }
 

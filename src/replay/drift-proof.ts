@@ -8,9 +8,9 @@ import { SharedValues } from './shared-values.ts';
 export class DriftProof {
   readonly #shared = new SharedValues();
 
-  /** A recorded session, whose values may be another's too. */
-  learn(session: Session): void {
-    this.#shared.learn(session);
+  /** A recorded session, whose values may be another's too. As `SharedValues.learn`. */
+  learn(session: Session, bytes?: number): void {
+    this.#shared.learn(session, bytes);
   }
 
   /** Of the values in which a call differs from the recorded one, those (as recorded) that are not proven to be made. The call is made at `wallMs`, `sinceMs` after its session began. */

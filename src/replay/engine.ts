@@ -94,10 +94,10 @@ export class Engine {
     return this.#knowledge;
   }
 
-  /** What may be asked for while no session is played. */
-  learn(session: Session): void {
+  /** What may be asked for while no session is played. `bytes`: of its calls, about, which then are read when they are asked for. */
+  learn(session: Session, bytes?: number): void {
     this.#state.learn(session);
-    this.#proof.learn(session);
+    this.#proof.learn(session, bytes);
     this.#any.learn(session);
   }
 

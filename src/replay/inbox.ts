@@ -7,13 +7,14 @@ export class Inbox<Message extends { readonly kind: string }> {
   /** The worker is of no use any more. No promise: whoever waits for one as long as it lives is kept by it. */
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
+  /** Told of each message first; false for one that nobody waits for. */
+  onMessage: (message: Message) => boolean = () => true;
 
-  /** `onMessage`: false for a message that nobody waits for. */
-  constructor(worker: Worker, signal: AbortSignal, onMessage: (message: Message) => boolean) {
+  constructor(worker: Worker, signal: AbortSignal) {
     this.#signal = signal;
     worker.once('error', (error: Error) => { this.fail(error); });
     worker.on('message', (message: Message) => {
-      if (!onMessage(message)) return;
+      if (!this.onMessage(message)) return;
       this.#messages.push(message);
       this.#wake();
     });

@@ -4,6 +4,7 @@ import type { NoiseRules } from '../compare/index.ts';
 import type { Session } from '../sessions/session.ts';
 import type { Launch } from '../store/header.ts';
 import type { Plain } from './plain.ts';
+import type { ProbesAhead } from './probes.ts';
 import type { Replayed, ReplaySummary } from './replayed.ts';
 import type { Running } from './running.ts';
 import type { WorldOptions } from './world.ts';
@@ -46,6 +47,8 @@ export interface ReplayOptions extends WorldOptions {
   readonly strict?: boolean;
   /** Say which recorded calls each one was chosen among. */
   readonly explain?: boolean;
+  /** The run's own by default; given by who could have their loading begin sooner. Closed by whoever gave them, should the run not take them. */
+  readonly probes?: ProbesAhead;
   /** Told, before the service begins or is redirected, of a process that it will descend from, or of one of its own. */
   readonly beforeStart?: (pid: number) => void;
   /** Told at the end how it was played. */

@@ -38,14 +38,15 @@ export interface RecordedConnections {
   readonly whole?: ReadonlySet<string>;
 }
 
-/** Judges connections by all that the recordings of `loaded`, and those for its start, hold. */
+/** Judges connections by all that the recordings of `loaded`, and those for its start, hold; these are read when the first one is judged. */
 export function settingsJudge(
   loaded: readonly { readonly session: Session; readonly background?: RecordedConnections }[], startup: readonly RecordedConnections[],
 ): NonNullable<JudgeOptions['settings']> {
   const recordings = new Map(loaded.flatMap(({ session, background }) => (background === undefined ? [] : [[session.id, background] as const])));
   const all = loaded.some(({ background }) => background === undefined) ? [{ sessions: loaded.map(({ session }) => session), ambient: [] }] : [];
-  const recorded = new RecordedSettings([...new Set([...recordings.values(), ...all, ...startup])]);
-  return (session, talk, live, equal) => recorded.differences(recordings.get(session.id) ?? all[0], talk, live, equal);
+  let recorded: RecordedSettings | undefined;
+  const read = (): RecordedSettings => (recorded ??= new RecordedSettings([...new Set([...recordings.values(), ...all, ...startup])]));
+  return (session, talk, live, equal) => read().differences(recordings.get(session.id) ?? all[0], talk, live, equal);
 }
 
 export class RecordedSettings {

@@ -14,6 +14,7 @@ import { CoveredSockets } from './covered-sockets.ts';
 import { launchText } from './launch.ts';
 import { Inbox } from './inbox.ts';
 import { Pack } from './pack.ts';
+import { packedSession, type PackedSession } from './packed-session.ts';
 import { dialReal } from './passthrough.ts';
 import type { Background } from './background.ts';
 import type { Loaded, ReplayOptions, RunFacts } from './options.ts';
@@ -21,11 +22,11 @@ import { ofNoSession } from './plain.ts';
 import { socketPath, whyNot } from './playable.ts';
 import type { IdleCall, Played, World } from './played.ts';
 import { Presence } from './presence.ts';
-import { startProbes } from './probes.ts';
+import { FEW, ProbesAhead } from './probes.ts';
 import type { Replayed } from './replayed.ts';
 import type { JudgeOptions } from './judge-calls.ts';
-import { processesOf, takeRunning } from './running.ts';
-import { packedSession } from './task.ts';
+import { processesOf, takeRunning, type Running } from './running.ts';
+import { packedTask } from './task.ts';
 import { trackerSource } from './tracker.ts';
 import { verdictOfTwo } from './second-run.ts';
 import { judge, sessionSummary, unplayed } from './verdict.ts';
@@ -34,8 +35,6 @@ import { worldOf } from './world.ts';
 
 /** So many sessions' calls can be asked for while the SUT starts. */
 const MAX_LEARNT = 1_000;
-/** Fewer sessions than this are played before the probes are loaded. */
-const FEW = 16;
 /** Different calls between sessions that are told of, each once: something may ask all the time. */
 const MAX_NOTED_IDLE = 100;
 /** Beyond the worker's own bounds: it is stuck. */
@@ -50,6 +49,7 @@ type RunOptions = ReplayOptions & Required<Pick<JudgeOptions, 'settings'>>;
 interface RunParts {
   readonly confinement: Confinement;
   readonly worker: Worker;
+  readonly inbox: Inbox<FromWorker>;
   readonly world: World;
   /** Absent: whose call it is can't be told. */
   readonly probes: Probes | undefined;
@@ -83,13 +83,14 @@ export class Run {
     this.#probes = parts.probes;
     this.#concurrency = parts.concurrency;
     this.#clock = parts.clock;
-    this.#inbox = new Inbox(parts.worker, options.signal, (message) => {
+    this.#inbox = parts.inbox;
+    this.#inbox.onMessage = (message) => {
       if (message.kind === 'note') options.note(message.text);
       if (message.kind === 'executed') parts.probes?.executed(message.tgid);
       if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
       if (message.kind === 'failed') this.#inbox.fail(new EnvironmentError(message.text));
       return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed' && message.kind !== 'executed';
-    });
+    };
     this.#presence = new Presence(parts.confinement);
     void parts.confinement.ended.then(() => { this.#tell({ kind: 'ended' }); });
   }
@@ -99,38 +100,49 @@ export class Run {
   }
 
   static async begin(sessions: readonly Session[], background: Background, options: RunOptions): Promise<Run> {
-    const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
-    const idle = sessions[0] === undefined ? [] : [{ ...ofNoSession(sessions[0], background.ambient), ...(background.firstUs === undefined ? {} : { startedAtUs: background.firstUs }) }];
-    const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
     for (const line of sweep()) options.note(line);
     const { running } = options;
     const wanted = Math.min(options.concurrency ?? (sessions.length < FEW ? 1 : availableParallelism()), sessions.length);
+    // Others whom it serves may ask for the same as a session that is played alone.
+    const isTracked = wanted > 1 || (running !== undefined && options.servesOthers === true);
     const clock = options.recordedClock === true ? new RecordedClock(Math.min(...sessions.map(({ startedAtUs }) => startedAtUs)) / 1000) : undefined;
-    const paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []).filter((path) => world.bypassed.sockets?.includes(path) !== true);
-    const confinement = running === undefined ? await confine(clock?.wrapped(options.command) ?? options.command, options.launch === undefined ? undefined : launchText(options.launch))
-      : takeRunning(running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, note: (text) => { options.note(text); } });
+    // Each takes a while: the probes, the thread, the namespace, and meanwhile here what the sessions have in common.
+    const ahead = options.probes ?? new ProbesAhead();
+    if (isTracked) ahead.begin();
+    const worker = startThread('./worker', import.meta.url, undefined);
+    const inbox = new Inbox<FromWorker>(worker, options.signal);
+    const confining = running === undefined ? confine(clock?.wrapped(options.command) ?? options.command, options.launch === undefined ? undefined : launchText(options.launch)) : undefined;
+    confining?.catch(() => { /* who awaits it is told */ });
+    let confinement: Confinement | undefined;
     let probes: Probes | undefined;
-    let worker: Worker | undefined;
+    let paths: readonly string[];
     let run: Run;
     try {
-      // Others whom it serves may ask for the same as a session that is played alone.
-      probes = wanted > 1 || (running !== undefined && options.servesOthers === true) ? startProbes(options.note) : undefined;
+      const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
+      const idle = sessions[0] === undefined ? [] : [{ ...ofNoSession(sessions[0], background.ambient), ...(background.firstUs === undefined ? {} : { startedAtUs: background.firstUs }) }];
+      const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
+      paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []).filter((path) => world.bypassed.sockets?.includes(path) !== true);
+      // All in a few buffers: handing over one for each call is slow.
+      const pack = new Pack();
+      const callsOf = (session: Session): PackedSession => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);
+      const learn = [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf);
+      confinement = await confining
+        ?? takeRunning(running as Running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, note: (text) => { options.note(text); } });
+      probes = isTracked ? await ahead.take(options.note) : undefined;
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
-      const pack = new Pack();
-      // All in a few buffers: handing over one for each call is slow.
-      const callsOf = (session: Session): Session => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);
       const start: WorkerStart = {
-        pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: paths,
-        world, learn: [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf), concurrency,
+        pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: paths, world, learn, concurrency,
         ...(clock === undefined ? {} : { clock: clock.file }),
         ...(idle[0] === undefined ? {} : { background: callsOf(idle[0]) }),
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
-      worker = startThread('./worker', import.meta.url, start);
-      run = new Run(options, { confinement, worker, world, probes, concurrency, clock });
+      worker.postMessage(start, pack.buffers);
+      run = new Run(options, { confinement, worker, inbox, world, probes, concurrency, clock });
     } catch (error) {
-      await confinement.stop();
+      confinement ??= await confining?.catch(() => undefined);
+      await confinement?.stop();
+      await worker.terminate();
       probes?.close();
       clock?.close();
       throw error;
@@ -171,7 +183,7 @@ export class Run {
       place: (session) => this.#place(session),
       send: (tasks) => {
         const pack = new Pack();
-        this.#tell({ kind: 'play', tasks: tasks.map((task) => ({ ...task, session: packedSession(task.session, pack) })) }, pack.buffers);
+        this.#tell({ kind: 'play', tasks: tasks.map((task) => packedTask(task, pack)) }, pack.buffers);
       },
       receive: async () => {
         const message = await this.#inbox.take('played', this.#options.answerMs + WORKER_MS);
@@ -180,7 +192,7 @@ export class Run {
         return message;
       },
       judge: (session, played) => this.#judge(session, played),
-      twice: this.#options.twice ?? 'never',
+      twice: this.#options.twice ?? 'never', concurrency: this.#concurrency,
       settle: (first, second) => {
         this.#options.onTwice?.(first, second);
         return first.verdict === 'different' ? verdictOfTwo(first, second, this.#options.strict === true) : first;

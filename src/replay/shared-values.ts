@@ -28,11 +28,10 @@ export class SharedValues {
   readonly #unread = new Map<string, Unread>();
   #unreadBytes = 0;
 
-  /** Once more is as good as once. */
-  learn(session: Session): void {
+  /** Once more is as good as once. `bytes`: of its calls, about; given where these are not to be read yet. */
+  learn(session: Session, bytes = session.outbound.reduce((sum, { request, response }) => sum + lengthOf(request) + lengthOf(response), 0)): void {
     if (session.id === '') return;
     this.#drop(session.id);
-    const bytes = session.outbound.reduce((sum, { request, response }) => sum + lengthOf(request) + lengthOf(response), 0);
     this.#unread.set(session.id, { session, bytes });
     this.#unreadBytes += bytes;
     for (const oldest of this.#unread.keys()) {

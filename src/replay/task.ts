@@ -1,11 +1,11 @@
 /** What goes between the main thread and the one in the service's network: sessions to play, and what came of them. */
 import type { Address } from '../bytes/address.ts';
-import type { Chunk } from '../connections/account.ts';
-import type { Session, Talk } from '../sessions/session.ts';
+import type { Session } from '../sessions/session.ts';
 import { lengthOf } from './calls.ts';
 import { exactDemands } from './demands.ts';
 import { faultsOf } from './faults.ts';
 import type { Pack } from './pack.ts';
+import { packedSession, unpackedSession, type PackedSession } from './packed-session.ts';
 import type { LiveCall, Played } from './played.ts';
 
 /** One session to be played once. */
@@ -40,13 +40,13 @@ export function taskOf(number: number, session: Session, sut: Address, { again, 
   };
 }
 
-/** Sessions and results whose bytes are in `pack`, ready to be posted with its buffers. */
-export function packedSession(session: Session, pack: Pack): Session {
-  const chunks = (list: readonly Chunk[]): Chunk[] => list.map((chunk) => ('bytes' in chunk ? { ...chunk, bytes: pack.add(chunk.bytes) } : chunk));
-  const talk = <T extends Talk>(one: T): T => ({ ...one, request: chunks(one.request), response: chunks(one.response) });
-  return { ...session, inbound: talk(session.inbound), outbound: session.outbound.map(talk) };
-}
+/** A task on its way, and again as it was. */
+export type PackedTask = Omit<Task, 'session'> & { readonly session: PackedSession };
 
+export const packedTask = (task: Task, pack: Pack): PackedTask => ({ ...task, session: packedSession(task.session, pack) });
+export const unpackedTask = (task: PackedTask): Task => ({ ...task, session: unpackedSession(task.session) });
+
+/** Its bytes are in `pack`, ready to be posted with its buffers. */
 export function packedResult(result: Result, pack: Pack): Result {
   const { played } = result;
   const calls = played.calls.map((call): LiveCall => ({ ...call, request: pack.add(call.request) }));

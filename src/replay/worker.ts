@@ -4,14 +4,13 @@
  */
 import { createSocket } from 'node:dgram';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { canonicalHost, formatAddress, type Address } from '../bytes/address.ts';
 import { equalByProtocol, similarity } from '../compare/index.ts';
 import { EnvironmentError } from '../errors.ts';
 import { enterNetworkNamespace, originalDestination } from '../kernel/namespace.ts';
 import { tcpSockets } from '../kernel/tcp-table.ts';
 import { protocolNamed, recognise } from '../protocols/index.ts';
-import type { Session } from '../sessions/session.ts';
 import { neverConnected } from './calls.ts';
 import { isBypassedAddress } from './bypass.ts';
 import { ClientConnections } from './client-connections.ts';
@@ -26,14 +25,16 @@ import { Names } from './names.ts';
 import { chainOf, ourselves } from './owner.ts';
 import { descriptorOf, joinOwnListener, OutboundConnection, resetNow } from './outbound.ts';
 import { Pack } from './pack.ts';
+import { unpackedSession, type PackedSession } from './packed-session.ts';
 import { join, RealWorld, type Dial, type Dialled } from './passthrough.ts';
 import type { IdleCall, World } from './played.ts';
 import { Player } from './player.ts';
 import { playedName } from './running-unix.ts';
 import { listensItself, type Running } from './running.ts';
-import { packedResult, type Result, type Task } from './task.ts';
+import { packedResult, unpackedTask, type PackedTask, type Result } from './task.ts';
 import { Tracker, type TrackerSource } from './tracker.ts';
 
+/** The first message it gets: until then it only loads its modules. */
 export interface WorkerStart {
   /** A process in the namespace to enter. */
   readonly pid: number;
@@ -44,9 +45,9 @@ export interface WorkerStart {
   readonly sockets: readonly string[];
   readonly world: World;
   /** Sessions whose calls may be asked for while none is played (the SUT's start). */
-  readonly learn: readonly Session[];
+  readonly learn: readonly PackedSession[];
   /** The recorded calls of no session. */
-  readonly background?: Session;
+  readonly background?: PackedSession;
   /** Sessions played at a time. */
   readonly concurrency: number;
   /** The file of the service's clock, where that is the recorded one. */
@@ -56,7 +57,7 @@ export interface WorkerStart {
 }
 
 export type ToWorker =
-  | { readonly kind: 'play'; readonly tasks: readonly Task[] }
+  | { readonly kind: 'play'; readonly tasks: readonly PackedTask[] }
   /** The service has ended: nobody will listen any more. */
   | { readonly kind: 'ended' }
   | { readonly kind: 'idle' }
@@ -80,7 +81,10 @@ const TELL_AFTER_MS = 2;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, running, sockets, world, learn, background, concurrency, clock, tracker: source } = workerData as WorkerStart;
+const { pid, ipv6, running, sockets, world, learn, background: packedBackground, concurrency, clock, tracker: source } = await new Promise<WorkerStart>((resolve) => {
+  parentPort?.once('message', resolve);
+});
+const background = packedBackground === undefined ? undefined : unpackedSession(packedBackground);
 const toMain = (message: FromWorker): void => parentPort?.postMessage(message);
 const notes = new Set<string>();
 const note = (text: string): void => {
@@ -239,7 +243,7 @@ async function listenOn(host: string, type: 'udp4' | 'udp6'): Promise<Ports> {
 
 enterNetworkNamespace(pid);
 if (background !== undefined) engine.learnBackground(background, running === undefined);
-for (const session of learn) engine.learn(session);
+for (const session of learn) engine.learn(unpackedSession(session), session.calls.length);
 const [v4, v6] = await Promise.all([
   listenOn('127.0.0.1', 'udp4'),
   ipv6 ? listenOn('::1', 'udp6') : undefined,
@@ -247,7 +251,7 @@ const [v4, v6] = await Promise.all([
 ]);
 if (tracker !== undefined) setInterval(() => { tracker.follow(); }, FOLLOW_EVERY_MS).unref();
 parentPort?.on('message', (message: ToWorker) => {
-  if (message.kind === 'play') player.take(message.tasks);
+  if (message.kind === 'play') player.take(message.tasks.map(unpackedTask));
   else if (message.kind === 'ended') hasEnded = true;
   else if (message.kind === 'dialled') real.dialled(message);
   else toMain({ kind: 'idle', idle: engine.takeIdle() });

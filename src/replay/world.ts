@@ -27,15 +27,23 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions, pre
     if (addresses === undefined) names.set(host.toLowerCase(), new Set([address]));
     else addresses.add(address);
   };
+  const places = new Map<string, { readonly destination: string; readonly address: string | undefined }>();
+  const placeOf = (remote: string): { readonly destination: string; readonly address: string | undefined } => {
+    let place = places.get(remote);
+    if (place === undefined) {
+      const destination = canonicalDestination(remote);
+      places.set(remote, place = { destination, address: parseAddress(destination)?.host });
+    }
+    return place;
+  };
   for (const session of sessions) {
     for (const [host, addresses] of Object.entries(session.names)) for (const address of addresses) name(host, address);
     for (const talk of session.outbound) {
-      const destination = canonicalDestination(talk.connection.remote);
+      const { destination, address } = placeOf(talk.connection.remote);
       const known = protocols.get(destination);
       if (!neverConnected(talk) && (known === undefined || known === 'unknown')) protocols.set(destination, talk.connection.protocol);
       else if (known === undefined) protocols.set(destination, 'unknown');
       const host = talk.connection.protocol === 'http' ? hostHeader(bytesOf(talk.request)) : undefined;
-      const address = parseAddress(destination)?.host;
       if (host !== undefined && address !== undefined) name(host, address);
     }
     for (const prologue of session.prologues) {

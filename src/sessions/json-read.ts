@@ -22,16 +22,29 @@ const ATTRIBUTIONS = [
 ] as const;
 const TOLD = ['read-storage', 'call-function', 'return-function'] as const;
 const RFC3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
+/** A pair is one character to a regular expression with `u`. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** A value and where it stands: `inbound.request[2].text`. */
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** A value and where it stands. A recording has millions: the path is put together only for who asks. */
 class Place {
   readonly value: unknown;
-  readonly path: string;
+  readonly #within: Place | undefined;
+  readonly #key: string | number;
 
-  constructor(value: unknown, path: string) {
+  constructor(value: unknown, within?: Place, key: string | number = '') {
     this.value = value;
-    this.path = path;
+    this.#within = within;
+    this.#key = key;
+  }
+
+  /** `inbound.request[2].text` */
+  get path(): string {
+    const before = this.#within?.path ?? '';
+    if (typeof this.#key === 'number') return `${before}[${this.#key}]`;
+    return before === '' ? this.#key : `${before}.${this.#key}`;
   }
 
   wrong(expected: string): UserError {
@@ -46,16 +59,17 @@ class Place {
 
   at(key: string): Place {
     const { object } = this;
-    return new Place(Object.hasOwn(object, key) ? object[key] : undefined, this.path === '' ? key : `${this.path}.${key}`);
+    return new Place(Object.hasOwn(object, key) ? object[key] : undefined, this, key);
   }
 
   has(key: string): boolean {
-    return this.at(key).value !== undefined;
+    const { object } = this;
+    return Object.hasOwn(object, key) && object[key] !== undefined;
   }
 
   list<T>(read: (place: Place) => T): T[] {
     if (!Array.isArray(this.value)) throw this.wrong('a list');
-    return this.value.map((value, at) => read(new Place(value, `${this.path}[${at}]`)));
+    return this.value.map((value, at) => read(new Place(value, this, at)));
   }
 
   get string(): string {
@@ -87,19 +101,20 @@ class Place {
 
 /** Throws UserError that names the path of what is wrong. */
 export function sessionFromJson(json: unknown): Session {
-  const place = new Place(json, '');
+  const place = new Place(json);
   checkFormat(place.at('format'));
   const startedAtUs = timeOf(place.at('startedAt'));
   const process = place.at('process');
   const ties = place.at('ties');
+  const connections: Connections = new Map();
   return {
     id: place.at('id').string,
     startedAtUs,
     durationMs: place.at('durationMs').number,
     entry: place.at('entry').oneOf(ENTRIES),
     process: { tgid: process.at('tgid').count, command: process.at('command').string },
-    inbound: talkOf(place.at('inbound'), startedAtUs),
-    outbound: place.at('outbound').list((call) => outboundOf(call, startedAtUs)),
+    inbound: talkOf(place.at('inbound'), startedAtUs, connections),
+    outbound: place.at('outbound').list((call) => outboundOf(call, startedAtUs, connections)),
     ties: { proven: ties.at('proven').count, likely: ties.at('likely').count, unknown: ties.at('unknown').count },
     prologues: place.at('prologues').list((prologue) => prologueOf(prologue, startedAtUs)),
     names: namesOf(place.at('names')),
@@ -124,14 +139,18 @@ function timeOf(place: Place): number {
   return ms * 1000 + Math.round(Number((parts?.[2] ?? '0').padEnd(9, '0')) / 1000);
 }
 
-function talkOf(place: Place, startedAtUs: number): Talk {
-  return {
-    connection: connectionOf(place.at('connection')),
+/** Those of a session by their ids: a hundred calls of one connection share what is said of it. */
+type Connections = Map<string, TalkConnection>;
+
+function talkOf(place: Place, startedAtUs: number, connections: Connections): Talk {
+  const talk: Mutable<Talk> = {
+    connection: connectionOf(place.at('connection'), connections),
     request: place.at('request').list((chunk) => chunkOf(chunk, startedAtUs)),
     response: place.at('response').list((chunk) => chunkOf(chunk, startedAtUs)),
-    ...(place.has('fields') ? { fields: fieldsOf(place.at('fields')) } : {}),
-    ...(place.has('end') ? { end: endOf(place.at('end')) } : {}),
   };
+  if (place.has('fields')) talk.fields = fieldsOf(place.at('fields'));
+  if (place.has('end')) talk.end = endOf(place.at('end'));
+  return talk;
 }
 
 function fieldsOf(place: Place): Fields {
@@ -143,10 +162,13 @@ function fieldsOf(place: Place): Fields {
   return { request: list('request'), response: list('response'), ...(place.has('unknown') ? { unknown: place.at('unknown').string } : {}) };
 }
 
-function connectionOf(place: Place): TalkConnection {
-  return {
-    id: place.at('id').string, local: place.at('local').string, remote: place.at('remote').string, protocol: place.at('protocol').string,
-  };
+function connectionOf(place: Place, connections: Connections): TalkConnection {
+  const [id, local, remote, protocol] = [place.at('id').string, place.at('local').string, place.at('remote').string, place.at('protocol').string];
+  const known = connections.get(id);
+  if (known?.local === local && known.remote === remote && known.protocol === protocol) return known;
+  const connection = { id, local, remote, protocol };
+  connections.set(id, connection);
+  return connection;
 }
 
 function endOf(place: Place): TalkEnd {
@@ -154,26 +176,26 @@ function endOf(place: Place): TalkEnd {
   return { kind: place.at('kind').oneOf(ENDS), by: place.at('by').oneOf(SIDES), ...errno };
 }
 
-function outboundOf(place: Place, startedAtUs: number): OutboundTalk {
+function outboundOf(place: Place, startedAtUs: number, connections: Connections): OutboundTalk {
   const after = place.at('afterResponse');
   if (after.value !== undefined && after.value !== true) throw after.wrong('true, or nothing');
-  return {
-    ...talkOf(place, startedAtUs),
+  const talk: Mutable<OutboundTalk> = Object.assign(talkOf(place, startedAtUs, connections), {
     attribution: place.at('attribution').oneOf(ATTRIBUTIONS),
     certainty: place.at('certainty').oneOf(CERTAINTIES),
-    ...(after.value === true ? { afterResponse: true } : {}),
-    ...(place.has('alternatives') ? { alternatives: place.at('alternatives').list((id) => id.string) } : {}),
-  };
+  });
+  if (after.value === true) talk.afterResponse = true;
+  if (place.has('alternatives')) talk.alternatives = place.at('alternatives').list((id) => id.string);
+  return talk;
 }
 
 function chunkOf(place: Place, startedAtUs: number): Chunk {
   const atUs = startedAtUs + place.at('atUs').whole;
   const tid = place.at('tid').count;
-  const kinds = ['text', 'base64', 'gap'].filter((key) => place.has(key));
-  if (kinds.length !== 1) throw place.wrong('one of "text", "base64" and "gap" in it');
-  if (kinds[0] === 'gap') return { atUs, tid, gap: place.at('gap').count, cause: place.at('cause').string as Cause };
-  const goroutine = place.has('goroutine') ? { goroutine: place.at('goroutine').count } : {};
-  return { atUs, tid, ...goroutine, bytes: bytesOf(place) };
+  const isGap = place.has('gap');
+  if (Number(place.has('text')) + Number(place.has('base64')) + Number(isGap) !== 1) throw place.wrong('one of "text", "base64" and "gap" in it');
+  if (isGap) return { atUs, tid, gap: place.at('gap').count, cause: place.at('cause').string as Cause };
+  const bytes = bytesOf(place);
+  return place.has('goroutine') ? { atUs, tid, goroutine: place.at('goroutine').count, bytes } : { atUs, tid, bytes };
 }
 
 /** Of a chunk that is no hole, and of what was said at once. */
@@ -211,9 +233,9 @@ function headersOf(place: Place): Record<string, string> {
 }
 
 function utf8Of(place: Place): Uint8Array {
-  const bytes = Buffer.from(place.string, 'utf8');
-  if (bytes.toString('utf8') !== place.string) throw place.wrong('text without lone surrogates');
-  return bytes;
+  const text = place.string;
+  if (LONE_SURROGATE.test(text)) throw place.wrong('text without lone surrogates');
+  return Buffer.from(text, 'utf8');
 }
 
 function base64Of(place: Place): Uint8Array {

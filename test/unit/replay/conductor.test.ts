@@ -19,6 +19,7 @@ interface Script {
   readonly stuck?: true;
   /** Comes beside what was asked for: from a list before this one. */
   readonly stale?: Result;
+  readonly concurrency?: number;
   /** Answers come by so many, the last sent first. */
   readonly batch?: number;
 }
@@ -29,11 +30,14 @@ async function conducted(count: number, script: Script, over = new AbortControll
   const verdictOf = new Map<string, Replayed['verdict']>();
   const sent: Task[] = [];
   const notes: string[] = [];
+  /** How many the player had each time that it was asked. */
+  const ready: number[] = [];
   let clock = 0;
   const conductor = new Conductor(sessions(count), {
     place: (one) => Promise.resolve(one.id === script.skip ? unplayed(one, 'skipped', 'why') : { host: '127.0.0.1', port: 1 }),
     send: (tasks) => { waiting.push(...tasks); sent.push(...tasks); },
     receive: (): Promise<PlayedMessage | undefined> => {
+      ready.push(waiting.length);
       const first = waiting.findIndex((task) => task.first);
       const from = Math.max(first, 0);
       const together = waiting.slice(from).findIndex(({ alone }) => alone);
@@ -54,13 +58,13 @@ async function conducted(count: number, script: Script, over = new AbortControll
       return Promise.resolve({ results: [...(script.stale === undefined ? [] : [script.stale]), ...results.reverse()], oldest: script.stuck === true ? 0 : clock + 1 });
     },
     judge: (one) => Promise.resolve({ ...unplayed(one, 'error', ''), verdict: verdictOf.get(one.id) ?? 'error' }),
-    twice: script.twice ?? 'never',
+    concurrency: script.concurrency ?? 1, twice: script.twice ?? 'never',
     settle: (first, second) => ({ ...first, verdict: second.verdict }),
     note: (text) => { notes.push(text); },
   });
   const verdicts: string[] = [];
   for await (const { session: id, verdict } of conductor.play(over)) verdicts.push(`${id} ${verdict}`);
-  return { verdicts, sent, notes, again: conductor.again };
+  return { verdicts, sent, ready, notes, again: conductor.again };
 }
 
 describe('the conductor', () => {
@@ -108,6 +112,14 @@ describe('the conductor', () => {
     assert.equal(notes.length, 1);
     assert.ok(sent.slice(-100).every(({ alone }) => alone));
     assert.equal(verdicts.length, 1_000);
+  });
+
+  it('makes only a few ready at first, so that the first one waits for no others, and hundreds later on', async () => {
+    const ready = async (concurrency: number): Promise<readonly number[]> => (await conducted(2_000, { play: () => ({ verdict: 'same' }), batch: 1, concurrency })).ready;
+    const one = await ready(1);
+    assert.equal(one[0], 16);
+    assert.ok(Math.max(...one) >= 128, 'the player need not wait for us');
+    assert.ok(((await ready(100))[0] ?? 0) >= 100, 'as many as are played at a time');
   });
 
   it('calls an error what the player never answers', async () => {

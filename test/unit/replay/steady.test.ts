@@ -91,7 +91,7 @@ describe('a replay of many sessions', function () {
   it('holds nothing of a session that was judged, in the thread that judges, beside what was recorded', async () => {
     const sessions = Array.from({ length: 5_000 }, (_, n) => owned(sessionOf(n)));
     const worker = new EventEmitter();
-    const inbox = new Inbox<PlayedMessage & { readonly kind: 'played' }>(worker as unknown as Worker, new AbortController().signal, () => true);
+    const inbox = new Inbox<PlayedMessage & { readonly kind: 'played' }>(worker as unknown as Worker, new AbortController().signal);
     const response = new Uint8Array(Buffer.from(ok('x'.repeat(500))));
     const played = async (): Promise<number> => {
       let clock = 0;
@@ -106,7 +106,7 @@ describe('a replay of many sessions', function () {
         },
         receive: () => inbox.take('played', 60_000),
         judge: (one, what) => Promise.resolve(judge(one, what, { threshold: 0.7 })),
-        twice: 'different', settle: (first) => first, note: () => undefined,
+        concurrency: 1, twice: 'different', settle: (first) => first, note: () => undefined,
       });
       let same = 0;
       for await (const { verdict } of conductor.play(new AbortController().signal)) if (verdict === 'same') same += 1;
