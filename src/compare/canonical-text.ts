@@ -11,7 +11,7 @@ export function canonicalText(value: Json, scalar?: (text: string) => string): s
 
 /** In pieces that are joined once: texts that are put together bit by bit are made flat again before they can be a key. */
 function write(value: Json, scalar: ((text: string) => string) | undefined, parts: string[]): void {
-  if (typeof value === 'string') parts.push(JSON.stringify(scalar === undefined ? value : scalar(value)));
+  if (typeof value === 'string') parts.push(quoted(scalar === undefined ? value : scalar(value)));
   else if (typeof value === 'number') parts.push('n', scalar === undefined ? String(value) : scalar(String(value)));
   else if (value === null || typeof value === 'boolean') parts.push(String(value));
   else if (value instanceof Decimal) parts.push('n', scalar === undefined ? value.canonical : scalar(value.canonical));
@@ -27,13 +27,16 @@ function write(value: Json, scalar: ((text: string) => string) | undefined, part
     const object = value as { readonly [key: string]: Json };
     let before = '{';
     for (const key of inOrder(Object.keys(object))) {
-      parts.push(before, JSON.stringify(key), ':');
+      parts.push(before, quoted(key), ':');
       write(object[key]!, scalar, parts);
       before = ',';
     }
     parts.push(before === '{' ? '{}' : '}');
   }
 }
+
+/** As in JSON; what needs no escape for its end to be told stands as it is, which costs a fraction. */
+const quoted = (text: string): string => (text.includes('"') || text.includes('\\') ? JSON.stringify(text) : `"${text}"`);
 
 /** Sorted, where they are not already. */
 function inOrder(keys: string[]): string[] {

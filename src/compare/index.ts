@@ -20,7 +20,7 @@ export { isOfClock } from './drift-clock.ts';
 export type { Moment } from './drift-clock.ts';
 export { driftBetween, isTimeText, isWritten, kindsOf, maskedText, tokensOf } from './drift.ts';
 export type { Clocks, Pair } from './drift.ts';
-export type { Json } from './json.ts';
+export { sameJson, type Json } from './json.ts';
 export { maxDifferences } from './difference.ts';
 export type { CompareOptions, Difference, Ignore, ListRule, Noise } from './difference.ts';
 export { ASKED, isValue, NOISE_FORMAT, NoiseRules, parseNoise } from './noise-rules.ts';

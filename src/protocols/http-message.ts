@@ -32,7 +32,9 @@ function headAt(bytes: Buffer, from: number): Head | undefined {
   const bare = lf >= 0 && (crlf < 0 || lf < crlf);
   const at = bare ? lf : crlf;
   if (at < 0) return undefined;
-  const [first, ...lines] = bytes.toString('latin1', from, at).replace(/\r$/, '').replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/);
+  const text = bytes.toString('latin1', from, at);
+  const unfolded = text.includes('\n ') || text.includes('\n\t') ? text.replace(/\r?\n[ \t]+/g, ' ') : text;
+  const [first, ...lines] = unfolded.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
   const [one = '', two = '', ...three] = (first ?? '').split(' ');
   const headers = lines.map((line): Header => {
     const colon = line.indexOf(':');

@@ -11,7 +11,7 @@ import { chunkScores } from './chunks.ts';
 import { canonicalDestination } from './destination.ts';
 import { MadeValues } from './made-values.ts';
 import { isAgreed } from './played.ts';
-import { keyOf, RequestIndex } from './request-index.ts';
+import { RequestIndex } from './request-index.ts';
 
 /** How requests are told apart; pure functions of their bytes. */
 export interface Judge {
@@ -119,10 +119,12 @@ export class CallBook {
   drift(destination: string, request: Uint8Array, clocks: Clocks): Drifted | undefined {
     const index = this.#byDestination.get(destination);
     if (index === undefined) return undefined;
-    const { model, equalKey, masked } = index.asked(request);
-    const known = index.byKey(this.#made.knowsAny(masked.made) ? keyOf(canonicalText(model, (text) => this.#made.asRecorded(text))) : equalKey);
+    const { model, masked } = index.asked(request);
+    const candidates = index.masked(request, MAX_DRIFT_CANDIDATES);
+    const known = this.#made.knowsAny(masked.made) ? index.equalText(request, canonicalText(model, (text) => this.#made.asRecorded(text)))
+      : candidates.length > 1 ? index.equal(request) : undefined;
     if (known !== undefined) return { call: known, made: [] };
-    for (const call of index.masked(request, MAX_DRIFT_CANDIDATES)) {
+    for (const call of candidates) {
       const pairs = driftPairs(index.modelOfCall(call), model, clocks);
       if (pairs === undefined || !this.#made.allows(pairs, call.index)) continue;
       return { call, made: pairs };

@@ -77,7 +77,11 @@ export class MadeValues {
 }
 
 /** One form for the ways of writing a UUID: with hyphens, without, in capitals, as PostgreSQL's binary. Other values stay apart anyway. */
-const plain = (value: string): string => (/^(\\x|0x)?[0-9a-f-]+$/i.test(value) ? value.toLowerCase().replace(/^\\x|^0x|-/g, '') : value);
+function plain(value: string): string {
+  if (!/^(\\x|0x)?[0-9a-f-]+$/i.test(value)) return value;
+  const digits = value.toLowerCase();
+  return (digits.startsWith('\\x') || digits.startsWith('0x') ? digits.slice(2) : digits).replaceAll('-', '');
+}
 
 function decoded(text: string): string {
   try {

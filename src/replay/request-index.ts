@@ -1,9 +1,10 @@
 /**
- * Recorded calls found by what they ask: by their bytes, by what these mean to the protocol, and by that with the values masked
- * that a service makes itself. Each index is made when it is first asked for, in one pass over the calls of one destination.
+ * Recorded calls found by what they ask: by their bytes, and by what these mean to the protocol with the values masked that a service
+ * makes itself. What means the same is the same masked, so it is looked for among the few that are. Each index is made when it is
+ * first asked for, in one pass over the calls of one destination.
  */
 import { createHash } from 'node:crypto';
-import { canonicalText, maskedText, requestModel, type Json } from '../compare/index.ts';
+import { canonicalText, maskedText, requestModel, sameJson, type Json } from '../compare/index.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import type { RecordedCall } from './calls.ts';
 
@@ -20,7 +21,6 @@ export function exactKey(request: Uint8Array): string {
 
 /** A key of a request by what it asks, from its canonical text. */
 export const keyOf = shortened;
-const equalKey = (model: Json): string => shortened(canonicalText(model));
 const maskedKey = (model: Json, seen?: (made: string) => void): string => shortened(canonicalText(model, (text) => maskedText(text, seen)));
 
 /** What a live request asks, each form of it made when it is first needed. */
@@ -28,17 +28,12 @@ export class Asked {
   readonly request: Uint8Array;
   readonly protocol: ProtocolName;
   readonly model: Json;
-  #equal: string | undefined;
   #masked: { readonly key: string; readonly made: readonly string[] } | undefined;
 
   constructor(request: Uint8Array, protocol: ProtocolName) {
     this.request = request;
     this.protocol = protocol;
     this.model = requestModel(request, protocol);
-  }
-
-  get equalKey(): string {
-    return (this.#equal ??= equalKey(this.model));
   }
 
   /** The key of all that differ from it in values only that a service makes itself, and these values. */
@@ -68,6 +63,14 @@ class Queue {
     this.#calls = calls;
   }
 
+  get all(): readonly RecordedCall[] {
+    return this.#calls;
+  }
+
+  get length(): number {
+    return this.#calls.length;
+  }
+
   add(call: RecordedCall): void {
     this.#calls.push(call);
   }
@@ -83,13 +86,38 @@ class Queue {
   }
 }
 
-type Kind = 'exact' | 'equal' | 'masked';
+/** More calls than these that are the same masked are told apart by an index of their own; fewer one after the other. */
+const MANY_ALIKE = 8;
+
+type Kind = 'exact' | 'masked';
+
+/** Most keys have one call, which needs no queue. */
+type Calls = Map<string, RecordedCall | Queue>;
+
+function indexed(calls: readonly RecordedCall[], keyOfCall: (call: RecordedCall) => string): Calls {
+  const queues: Calls = new Map();
+  for (const call of calls) {
+    const key = keyOfCall(call);
+    const before = queues.get(key);
+    if (before === undefined) queues.set(key, call);
+    else if (before instanceof Queue) before.add(call);
+    else queues.set(key, new Queue(before, call));
+  }
+  return queues;
+}
+
+function unusedOf(found: RecordedCall | Queue | undefined, isUsed: (call: RecordedCall) => boolean, most: number): readonly RecordedCall[] {
+  if (found instanceof Queue) return found.unused(isUsed, most);
+  return found === undefined || isUsed(found) ? [] : [found];
+}
 
 /** The calls of one destination. */
 export class RequestIndex {
   readonly calls: readonly RecordedCall[];
   readonly #isUsed: (call: RecordedCall) => boolean;
-  readonly #queues: Partial<Record<Kind, Map<string, RecordedCall | Queue>>> = {};
+  readonly #queues: Partial<Record<Kind, Calls>> = {};
+  /** Of many that are the same masked, by their canonical text. */
+  readonly #alike = new Map<Queue, Calls>();
   readonly #models = new Map<RecordedCall, Json>();
   readonly #protocol: ProtocolName;
   /** By bytes, for beginnings. */
@@ -106,12 +134,13 @@ export class RequestIndex {
   }
 
   equal(request: Uint8Array): RecordedCall | undefined {
-    return this.byKey(this.asked(request).equalKey);
+    const { model, masked } = this.asked(request);
+    return this.#among(this.#find('masked', masked.key), this.#isUsed, () => canonicalText(model), (call) => sameJson(this.modelOfCall(call), model));
   }
 
-  /** By `keyOf` the canonical text. */
-  byKey(key: string): RecordedCall | undefined {
-    return this.#unused('equal', key, 1)[0];
+  /** The same for a request whose canonical text is another one: that of `request` with known values in the place of its own. */
+  equalText(request: Uint8Array, text: string): RecordedCall | undefined {
+    return this.#among(this.#find('masked', this.asked(request).masked.key), this.#isUsed, () => text, (call) => canonicalText(this.modelOfCall(call)) === text);
   }
 
   /** Unused calls that are equal but for values that a service makes itself, in recorded order. */
@@ -121,7 +150,9 @@ export class RequestIndex {
 
   /** Whether there is such a call, used or not. */
   has(request: Uint8Array): boolean {
-    return this.#find('exact', exactKey(request)) !== undefined || this.#find('equal', this.asked(request).equalKey) !== undefined;
+    if (this.#find('exact', exactKey(request)) !== undefined) return true;
+    const { model, masked } = this.asked(request);
+    return this.#among(this.#find('masked', masked.key), () => false, () => canonicalText(model), (call) => sameJson(this.modelOfCall(call), model)) !== undefined;
   }
 
   /** A live request, read as the recorded ones of its destination are. */
@@ -160,21 +191,18 @@ export class RequestIndex {
   }
 
   #unused(kind: Kind, key: string, most: number): readonly RecordedCall[] {
-    const found = this.#find(kind, key);
-    if (found instanceof Queue) return found.unused(this.#isUsed, most);
-    return found === undefined || this.#isUsed(found) ? [] : [found];
+    return unusedOf(this.#find(kind, key), this.#isUsed, most);
   }
 
-  /** Most keys have one call, which needs no queue. */
-  #index(kind: Kind): Map<string, RecordedCall | Queue> {
-    const queues = new Map<string, RecordedCall | Queue>();
-    for (const call of this.calls) {
-      const key = kind === 'exact' ? exactKey(call.request) : kind === 'equal' ? equalKey(this.modelOfCall(call)) : maskedKey(this.modelOfCall(call));
-      const before = queues.get(key);
-      if (before === undefined) queues.set(key, call);
-      else if (before instanceof Queue) before.add(call);
-      else queues.set(key, new Queue(before, call));
-    }
-    return queues;
+  /** The first of those that are the same masked which is `same`, and has the canonical text `text`. */
+  #among(alike: RecordedCall | Queue | undefined, isUsed: (call: RecordedCall) => boolean, text: () => string, same: (call: RecordedCall) => boolean): RecordedCall | undefined {
+    if (!(alike instanceof Queue) || alike.length <= MANY_ALIKE) return unusedOf(alike, isUsed, MANY_ALIKE).find(same);
+    let byText = this.#alike.get(alike);
+    if (byText === undefined) this.#alike.set(alike, byText = indexed(alike.all, (call) => shortened(canonicalText(this.modelOfCall(call)))));
+    return unusedOf(byText.get(shortened(text())), isUsed, 1)[0];
+  }
+
+  #index(kind: Kind): Calls {
+    return indexed(this.calls, (call) => (kind === 'exact' ? exactKey(call.request) : maskedKey(this.modelOfCall(call))));
   }
 }

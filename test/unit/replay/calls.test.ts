@@ -42,6 +42,26 @@ describe('the recorded calls of a session', () => {
     assert.ok(book.exact(at, bytes(`${long}1`)));
   });
 
+  it('are told apart by a value that looks made, among many that differ in nothing else, whatever order they are asked for in', () => {
+    const ids = Array.from({ length: 50 }, (_, n) => `0000${String(n % 40).padStart(4, '0')}-3f61-4c2e-9d0a-5b1c7e8f9a0b`);
+    const request = (id: string, rest: readonly string[]): string => `GET /items/${id} HTTP/1.1\r\n${rest.join('\r\n')}\r\n\r\n`;
+    const head = ['Host: a', 'Accept: b'];
+    for (const count of [3, 50]) {
+      const book = new CallBook(session({ request: 'r', response: 'a', calls: ids.slice(0, count).map((id) => call({ to: at, protocol: 'http', request: request(id, head) })) }), judge);
+      for (let n = count - 1; n >= 0; n -= 1) {
+        // Ten ids come twice: these in recorded order.
+        const wanted = n + 40 < count ? n + 40 : n >= 40 ? n - 40 : n;
+        const live = bytes(request(ids[n] ?? '', [...head].reverse()));
+        const found = book.equal(at, live);
+        assert.equal(found?.index, wanted, `${n} of ${count}`);
+        book.use(found as NonNullable<typeof found>);
+        assert.ok(book.repeats(at, live), 'there is such a call, used or not');
+      }
+      assert.equal(book.equal(at, bytes(request(ids[1] ?? '', head))), undefined, 'all are used');
+      assert.equal(book.repeats(at, bytes(request('00009999-3f61-4c2e-9d0a-5b1c7e8f9a0b', head))), false);
+    }
+  });
+
   it('prefer the most similar, and among equals the earliest', () => {
     const calls = ['ab', 'abcd', 'abce'].map((request) => call({ to: at, request }));
     const book = new CallBook(session({ request: 'r', response: 'a', calls }), judge);
