@@ -10,16 +10,19 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable, Writable } from 'node:stream';
+import type { Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import { asInvoker } from '../kernel/invoker.ts';
 import { LISTEN, tcpSockets } from '../kernel/tcp-table.ts';
 import { LAUNCH, LAUNCH_FD } from './launch.ts';
 import { SCRATCH } from './mounts.ts';
 import type { Running } from './running.ts';
+import { datagramRules } from './sent-datagrams.ts';
 
 /** Where, in a namespace of the SUT's own, the replayer listens. Outside the range that the kernel hands out for outgoing connections. */
 export const OUTBOUND_PORT = 64_999;
 export const DNS_PORT = 64_998;
+export const DEAF_PORT = 64_997;
 /** The mark of our own sockets' packets ("koal"), which no rule redirects. */
 export const OUR_MARK = 0x6b6f_616c;
 
@@ -37,6 +40,8 @@ export interface Ports {
   readonly dns: number;
   /** A UDP port that is taken, and where nobody hears: what is sent there is refused by the kernel as where there is no socket. */
   readonly nobody: number;
+  /** A UDP port where what is sent is taken, and lost. */
+  readonly deaf: number;
 }
 
 /** Where the replayer listens, once it does; a family is absent where this host has it not. */
@@ -62,12 +67,13 @@ export interface Confinement {
   stop(): Promise<void>;
 }
 
-const RULES = `*nat
+const rulesFor = (datagrams: readonly string[]): string => `*nat
 -N KOALA-FAULT
 -A OUTPUT -m mark --mark ${OUR_MARK} -j RETURN
 -A OUTPUT -j KOALA-FAULT
 -A OUTPUT -p tcp -j REDIRECT --to-ports ${OUTBOUND_PORT}
 -A OUTPUT -p udp --dport 53 -j REDIRECT --to-ports ${DNS_PORT}
+${datagrams.join('\n')}
 COMMIT
 *filter
 -N KOALA-FAULT
@@ -78,18 +84,18 @@ COMMIT`;
  * Runs as the first process of the pid namespace, with the command in "$@". Descriptor 3: what it has to tell. Descriptor 4:
  * a line lets the command begin, its end (also: our death) ends everything. The shell's own word on how the command ended is noise.
  */
-const INIT = `
+const initFor = (datagrams: readonly Address[]): string => `
 unset KOALA_INIT
 fail() { echo "fail $1" >&3; exit 1; }
 said=$(ip link set lo up 2>&1 && ip route add local 0.0.0.0/0 dev lo 2>&1) || fail "ip: $said"
 said=$(iptables-restore -w 2>&1 <<'RULES'
-${RULES}
+${rulesFor(datagramRules('OUTPUT', 'v4', datagrams, DEAF_PORT))}
 RULES
 ) || fail "iptables: $said"
 six=no
 if [ -d /proc/sys/net/ipv6 ] && ip -6 route add local ::/0 dev lo 2>/dev/null; then
   if ip6tables-restore -w 2>/dev/null <<'RULES'
-${RULES}
+${rulesFor(datagramRules('OUTPUT', 'v6', datagrams, DEAF_PORT))}
 RULES
   then six=yes; else ip -6 route del local ::/0 dev lo; fi
 fi
@@ -105,12 +111,15 @@ read -r go <&4
 exit 0
 `;
 
-/** Makes the namespace and leaves `command` waiting in it, `launch` (see launch.ts) being what it begins with. Needs root (or a user namespace in which we are root). */
-export async function confine(command: readonly string[], launch?: string): Promise<Confinement> {
+/**
+ * Makes the namespace and leaves `command` waiting in it, `launch` (see launch.ts) being what it begins with; `datagrams`: where what is
+ * sent is taken. Needs root (or a user namespace in which we are root).
+ */
+export async function confine(command: readonly string[], datagrams: readonly Address[], launch?: string): Promise<Confinement> {
   const { argv, env } = asInvoker(launch === undefined ? command : [...LAUNCH, ...command]);
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'unshare', '--net', '--pid', '--mount', '--fork', '--kill-child',
     '--mount-proc', '--', 'sh', '-c', 'eval "$KOALA_INIT"', 'koala-bpf', ...argv], {
-    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe', ...(launch === undefined ? [] : ['ignore', 'pipe'] as const)], env: { ...env, KOALA_INIT: INIT }, detached: true,
+    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe', ...(launch === undefined ? [] : ['ignore', 'pipe'] as const)], env: { ...env, KOALA_INIT: initFor(datagrams) }, detached: true,
   });
   const control = child.stdio[4] as Writable;
   const launching = (child.stdio as readonly unknown[])[LAUNCH_FD] as Writable | undefined;

@@ -2,6 +2,7 @@
 import type { Chunk } from '../connections/account.ts';
 import type { Session, Talk } from '../sessions/session.ts';
 import { lengthOf } from './calls.ts';
+import { withoutDatagramBytes } from './sent-datagrams.ts';
 
 /** Copies into one buffer: one for each chunk costs a few hundred bytes apiece, which for most is more than what is in it. */
 class Copies {
@@ -38,7 +39,7 @@ export function owned(session: Session): Session {
   const { inbound, outbound, prologues } = session;
   const copies = new Copies([inbound, ...outbound].reduce((sum, talk) => sum + sizeOfTalk(talk), 0) + prologues.reduce((sum, { chunks }) => sum + lengthOf(chunks), 0));
   return {
-    ...session, inbound: copies.talk(inbound), outbound: outbound.map((talk) => copies.talk(talk)),
+    ...withoutDatagramBytes(session), inbound: copies.talk(inbound), outbound: outbound.map((talk) => copies.talk(talk)),
     prologues: prologues.map((prologue) => ({ ...prologue, chunks: copies.of(prologue.chunks) })),
   };
 }

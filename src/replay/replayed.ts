@@ -54,6 +54,8 @@ export interface Replayed {
   /** It was played a second time, and differed in another way: in a status, a structure, or which calls it made. */
   readonly flaky?: true;
   readonly durationMs: number;
+  /** Datagrams that it sent when it was recorded (where none is in the session: that may be its own); they are not compared. Absent: none. */
+  readonly datagrams?: number;
   /** How many differences were left out as volatile. */
   readonly ignored: number;
   readonly noise: readonly Noise[];
@@ -88,6 +90,8 @@ export interface ReplaySummary {
   readonly cached: number;
   /** Sessions that were played a second time and differed in another way. */
   readonly flaky: number;
+  /** Datagrams that the sessions which were played sent when recorded; they are not compared. */
+  readonly datagrams: number;
   readonly wallMs: number;
   /** Where the replay itself was recorded, and what (`--record`): as the summary of `attach --json`. */
   readonly recording?: {

@@ -3,9 +3,11 @@
  * to which only what its processes send is led. Everything is synchronous: it has to work while this process ends.
  */
 import { spawnSync } from 'node:child_process';
+import type { Address } from '../bytes/address.ts';
 import { EnvironmentError } from '../errors.ts';
 import { OUR_MARK, type Ports } from './confine.ts';
 import { CHAIN, chainOf, isAlive, type Owner } from './owner.ts';
+import { datagramRules } from './sent-datagrams.ts';
 
 const COMMAND_MS = 20_000;
 
@@ -32,9 +34,9 @@ export function inNetworkOf(pid: number, command: string, args: readonly string[
 /**
  * What a service sends goes to the replayer (TCP, DNS), finds nobody (other UDP: the send succeeds, as it does in a network of its
  * own; a rejected one would fail with EPERM) or is refused. `cgroup`: path of the cgroup in whose processes' sockets
- * are meant; `mark`: of sockets that are older than that. Answers to what others began pass, as does what we send ourselves.
+ * are meant; `mark`: of sockets that are older than that; `datagrams`: where what is sent is taken, and lost. Answers to what others began pass, as does what we send ourselves.
  */
-export function rulesFor(family: Family, owner: Owner, cgroup: string, mark: number, ports: Ports): string {
+export function rulesFor(family: Family, owner: Owner, cgroup: string, mark: number, ports: Ports, datagrams: readonly Address[]): string {
   const [chain, faults] = [chainOf(owner), chainOf(owner, 'F')];
   const ours = `-m mark --mark ${OUR_MARK} -j RETURN`;
   const lead = [`-I OUTPUT 1 -m cgroup --path "${cgroup}" -j ${chain}`, `-I OUTPUT 1 -m mark --mark ${mark} -j ${chain}`];
@@ -43,12 +45,12 @@ export function rulesFor(family: Family, owner: Owner, cgroup: string, mark: num
     '*nat', `:${chain} - [0:0]`, `:${faults} - [0:0]`,
     `-A ${chain} ${ours}`, `-A ${chain} -j ${faults}`,
     `-A ${chain} -p tcp -j REDIRECT --to-ports ${ports.tcp}`, `-A ${chain} -p udp --dport 53 -j REDIRECT --to-ports ${ports.dns}`,
-    `-A ${chain} -p udp -j REDIRECT --to-ports ${ports.nobody}`,
+    ...datagramRules(chain, family, datagrams, ports.deaf), `-A ${chain} -p udp -j REDIRECT --to-ports ${ports.nobody}`,
     ...lead, 'COMMIT',
     '*filter', `:${chain} - [0:0]`, `:${faults} - [0:0]`,
     `-A ${chain} ${ours}`, `-A ${chain} -m conntrack --ctdir REPLY -j RETURN`, `-A ${chain} -j ${faults}`,
     `-A ${chain} -p tcp ${home} --dport ${ports.tcp} -j ACCEPT`, `-A ${chain} -p udp ${home} --dport ${ports.dns} -j ACCEPT`,
-    `-A ${chain} -p udp ${home} --dport ${ports.nobody} -j ACCEPT`,
+    `-A ${chain} -p udp ${home} --dport ${ports.nobody} -j ACCEPT`, `-A ${chain} -p udp ${home} --dport ${ports.deaf} -j ACCEPT`,
     `-A ${chain} -p tcp -j REJECT --reject-with tcp-reset`, `-A ${chain} -j REJECT --reject-with ${REJECT_UNREACHABLE[family]}`,
     ...lead, 'COMMIT', '',
   ].join('\n');

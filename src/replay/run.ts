@@ -23,6 +23,7 @@ import { socketPath, whyNot } from './playable.ts';
 import type { IdleCall, Played, World } from './played.ts';
 import { Presence } from './presence.ts';
 import { FEW, ProbesAhead } from './probes.ts';
+import { datagramDestinations } from './sent-datagrams.ts';
 import type { Replayed } from './replayed.ts';
 import type { JudgeOptions } from './judge-calls.ts';
 import { processesOf, takeRunning, type Running } from './running.ts';
@@ -111,7 +112,8 @@ export class Run {
     if (isTracked) ahead.begin();
     const worker = startThread('./worker', import.meta.url, undefined);
     const inbox = new Inbox<FromWorker>(worker, options.signal);
-    const confining = running === undefined ? confine(clock?.wrapped(options.command) ?? options.command, options.launch === undefined ? undefined : launchText(options.launch)) : undefined;
+    const datagrams = datagramDestinations(sessions);
+    const confining = running === undefined ? confine(clock?.wrapped(options.command) ?? options.command, datagrams, options.launch === undefined ? undefined : launchText(options.launch)) : undefined;
     confining?.catch(() => { /* who awaits it is told */ });
     let confinement: Confinement | undefined;
     let probes: Probes | undefined;
@@ -127,7 +129,7 @@ export class Run {
       const callsOf = (session: Session): PackedSession => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);
       const learn = [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf);
       confinement = await confining
-        ?? takeRunning(running as Running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, note: (text) => { options.note(text); } });
+        ?? takeRunning(running as Running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, datagrams, note: (text) => { options.note(text); } });
       probes = isTracked ? await ahead.take(options.note) : undefined;
       if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;

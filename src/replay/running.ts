@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatAddress } from '../bytes/address.ts';
+import { formatAddress, type Address } from '../bytes/address.ts';
 import { EnvironmentError, UserError } from '../errors.ts';
 import { markSocket, socketFacts, socketsOf, type ForeignSocket } from '../kernel/foreign-sockets.ts';
 import { cgroupRoot } from '../kernel/probes.ts';
@@ -53,6 +53,8 @@ export interface TakeOptions {
   /** It may be redirected although others are served by it. */
   readonly servesOthers: boolean;
   readonly sockets: UnixPlan;
+  /** Where datagrams are taken that it sends. */
+  readonly datagrams: readonly Address[];
   note(text: string): void;
 }
 
@@ -103,17 +105,19 @@ class RunningService implements Confinement {
   readonly #network: string;
   readonly #note: (text: string) => void;
   readonly #sockets: UnixPlan;
+  readonly #datagrams: readonly Address[];
   #unix: ReturnType<typeof confineUnixSockets>;
   readonly #watching = new AbortController();
   #trace: Trace | undefined;
   readonly #atExit = (): void => { this.#undo(); };
 
-  constructor(running: Running, pid: number, network: string, { note, sockets }: TakeOptions) {
+  constructor(running: Running, pid: number, network: string, { note, sockets, datagrams }: TakeOptions) {
     this.running = running;
     this.pid = pid;
     this.#network = network;
     this.#note = note;
     this.#sockets = sockets;
+    this.#datagrams = datagrams;
     this.ipv6 = tcpTableIsThere(pid) && inNetworkOf(pid, 'ip6tables', ['-w', '-t', 'nat', '-S']).ok;
     if (!this.ipv6 && hasIpv6Addresses(pid)) {
       throw new EnvironmentError('Cannot confine the service: it has IPv6 addresses, and ip6tables does not work here', 'install ip6tables, or take IPv6 away from it');
@@ -151,7 +155,7 @@ class RunningService implements Confinement {
     this.#write({ owner, network: this.#network, ...(cgroup.made === undefined ? {} : { cgroup: cgroup.made }), marked: old });
     for (const family of FAMILIES) {
       const ports = listening[family];
-      if (ports !== undefined) imposeRules(this.pid, family, rulesFor(family, owner, cgroup.path, mark, ports));
+      if (ports !== undefined) imposeRules(this.pid, family, rulesFor(family, owner, cgroup.path, mark, ports, this.#datagrams));
     }
     for (const socket of old) {
       if (!markSocket(socket, mark) && socketsOf(socket.tgid).some(({ inode }) => inode === socket.inode)) {

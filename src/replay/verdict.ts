@@ -7,6 +7,7 @@ import { isWhole } from './ending.ts';
 import { atLeast, judgeCalls, summaryOf, type JudgeOptions } from './judge-calls.ts';
 import type { Played } from './played.ts';
 import type { Replayed, ReplayedCall } from './replayed.ts';
+import { sentDatagrams } from './sent-datagrams.ts';
 
 export function sessionSummary(session: Session): string {
   const { request, response, connection, fields } = session.inbound;
@@ -43,7 +44,7 @@ export function judge(session: Session, played: Played, options: VerdictOptions)
   const same = differences.length === 0 && calls.every(({ verdict }) => isSame(verdict, options.strict === true));
   return {
     event: 'session', session: session.id, summary: sessionSummary(session), verdict: same ? 'same' : 'different',
-    durationMs: round(played.durationMs), ignored: response.ignored + ignoredInCalls,
+    durationMs: round(played.durationMs), ...sentDatagrams(session), ignored: response.ignored + ignoredInCalls,
     noise: [...response.noise, ...noise],
     response: { verdict: differences.length === 0 ? 'same' : 'different', differences, ...atLeast(response.more) }, calls,
   };

@@ -16,7 +16,7 @@ import { isBypassedAddress } from './bypass.ts';
 import { ClientConnections } from './client-connections.ts';
 import { ClockHand } from './clock.ts';
 import { canonicalDestination } from './destination.ts';
-import { DNS_PORT, OUTBOUND_PORT, type Listening, type Ports } from './confine.ts';
+import { DEAF_PORT, DNS_PORT, OUTBOUND_PORT, type Listening, type Ports } from './confine.ts';
 import { Engine, type CallOwner } from './engine.ts';
 import { FAULT_CHAIN } from './fault-rules.ts';
 import { playClient } from './inbound.ts';
@@ -224,6 +224,15 @@ function answerNames(host: string, type: 'udp4' | 'udp6'): Promise<number> {
   });
 }
 
+/** A socket that takes what it is sent, and loses it. */
+function hearAll(host: string, type: 'udp4' | 'udp6'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(type);
+    socket.on('error', reject);
+    socket.bind(running === undefined ? DEAF_PORT : 0, host, () => { resolve(socket.address().port); });
+  });
+}
+
 /** A socket that only hears itself. */
 function hearNobody(host: string, type: 'udp4' | 'udp6'): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -237,8 +246,8 @@ function hearNobody(host: string, type: 'udp4' | 'udp6'): Promise<number> {
 }
 
 async function listenOn(host: string, type: 'udp4' | 'udp6'): Promise<Ports> {
-  const [tcp, dns, nobody] = await Promise.all([listen(host), answerNames(host, type), hearNobody(host, type)]);
-  return { tcp, dns, nobody };
+  const [tcp, dns, nobody, deaf] = await Promise.all([listen(host), answerNames(host, type), hearNobody(host, type), hearAll(host, type)]);
+  return { tcp, dns, nobody, deaf };
 }
 
 enterNetworkNamespace(pid);

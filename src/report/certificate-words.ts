@@ -19,7 +19,7 @@ export function certificateReasons({ state, lost, unseen }: Certificate): Reason
   ];
   return reasons.length > 0 ? reasons : [
     { kind: 'bytes', words: 'no byte of its talks and of its connections\' set-up is missing' },
-    { kind: 'unseen', words: 'every call that its process made up to its answer is tied to a session, and nothing else was out of sight: no TLS, no datagrams but DNS, no loss, no pause' },
+    { kind: 'unseen', words: 'every call that its process made up to its answer is tied to a session, and nothing else was out of sight: no TLS, no datagrams but DNS and those that it sent itself, no loss, no pause' },
   ];
 }
 
@@ -29,7 +29,8 @@ function unseenWords({ kind, count, detail }: Unseen): string {
   switch (kind) {
     case 'tls': return `${connections} of it spoke TLS, whose plain text was not seen${of}`;
     case 'http2': return `${connections} of it spoke HTTP/2 that could not be cut into its streams, or whose header fields could not be read${of}`;
-    case 'udp': return `its process sent or received ${counted(count, 'datagram')} before it had answered: whose they were is not known${of}`;
+    case 'udp': return `its process received ${counted(count, 'datagram')} before it had answered: whose they were is not known${of}`;
+    case 'udp-sent': return `its process sent ${counted(count, 'datagram')} before it had answered of which only the beginning was kept, or of which nobody knows whose they were${of}`;
     case 'quic': return `its process sent or received ${counted(count, 'QUIC datagram')} before it had answered: whose they were is not known${of}`;
     case 'helper': return `its process sent ${counted(count, 'helper datagram')} before it had answered that had no effect${of}: what they meant to say is not known`;
     case 'unattributed': return `${counted(count, 'call')} that its process made before it had answered ${count === 1 ? 'is' : 'are'} tied to no session, or to more than one: ${count === 1 ? 'it' : 'they'} may have been this one's`;

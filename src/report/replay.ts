@@ -75,7 +75,7 @@ export function sessionLines(replayed: Replayed, colours: Colours, { explain = f
 
 /** The last lines: what the run says as a whole. */
 export function summaryLines(summary: ReplaySummary, colours: Colours): string[] {
-  const { ignored, flaky, sessions, same, different, skipped, errors, wallMs, serialised, again, untied, background } = summary;
+  const { ignored, flaky, sessions, same, different, skipped, errors, wallMs, serialised, again, untied, background, datagrams } = summary;
   const parts = [
     colours[same > 0 ? 'green' : 'dim'](`${same} same`), colours[different > 0 ? 'red' : 'dim'](`${different} different`),
     ...(errors > 0 ? [colours.red(`${errors} could not be played`)] : []),
@@ -87,6 +87,7 @@ export function summaryLines(summary: ReplaySummary, colours: Colours): string[]
     ...(flaky > 0 ? [colours.yellow(`${counted(flaky, 'session')} flaky: played again, ${flaky === 1 ? 'it differed' : 'they differed'} in another way`)] : []),
     ...(untied > 0 ? [colours.yellow(`${counted(untied, 'call')} between sessions that nothing recorded is like: no session could be told to have made ${untied === 1 ? 'it' : 'them'} (--strict: status 1)`)] : []),
     ...(background > 0 ? [colours.dim(`${counted(background, 'call')} made meanwhile ${background === 1 ? 'was' : 'were'} taken for the service's own: recorded of no session`)] : []),
+    ...(datagrams > 0 ? [colours.dim(`${counted(datagrams, 'datagram')} that ${datagrams === 1 ? 'was' : 'were'} sent when recorded: not compared, and sent to nobody now`)] : []),
     ...(serialised > 0 ? [colours.dim(`${counted(serialised, 'session')} waited for others, whose calls could not have been told from theirs`)] : []),
     ...(again > 0 ? [colours.dim(`${counted(again, 'session')} played again, alone: it was not proven whose the differences were`)] : []),
   ];

@@ -15,6 +15,8 @@ export interface TallyCounts {
   readonly cached: number;
   /** Sessions that differed in another way when they were played again. */
   readonly flaky: number;
+  /** Datagrams that sessions which were played sent when recorded: not compared. */
+  readonly datagrams: number;
 }
 
 interface Endpoint {
@@ -30,15 +32,16 @@ export class Tally {
   /** Cause to ids of sessions. */
   readonly #causes = new Map<string, Set<string>>();
   readonly #noise = new Map<string, number>();
-  readonly #counts = { ignored: 0, asked: 0, state: 0, cached: 0, flaky: 0 };
+  readonly #counts = { ignored: 0, asked: 0, state: 0, cached: 0, flaky: 0, datagrams: 0 };
 
   get counts(): TallyCounts {
     return this.#counts;
   }
 
   add(replayed: Replayed): void {
-    const { verdict, summary, session, noise, ignored, calls, flaky, reason } = replayed;
+    const { verdict, summary, session, noise, ignored, calls, flaky, reason, datagrams = 0 } = replayed;
     this.#counts.ignored += ignored;
+    this.#counts.datagrams += datagrams;
     if (flaky === true) this.#counts.flaky += 1;
     for (const { path, rule } of noise) {
       if (rule.startsWith(ASKED)) this.#counts.asked += 1;

@@ -3,6 +3,7 @@ import type { LossLedger } from '../connections/loss.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Direction } from '../events/event.ts';
 import type { Run } from '../talks/run.ts';
+import { fallenDatagrams } from './datagrams.ts';
 import type { OpenSession } from './open-session.ts';
 import type { Certificate, LostBytes, Unseen } from './session.ts';
 import type { Spoken } from './spoken.ts';
@@ -43,7 +44,7 @@ function isPlain(talk: Spoken): boolean {
 function nothingUnseen(session: OpenSession, ledger: LossLedger): boolean {
   const { before, after } = session;
   return !session.late && !session.paused && !session.forced && ledger.events === session.lossBefore && after !== undefined
-    && after.udp === before.udp && after.quic === before.quic && after.refused === before.refused && session.unattributed === 0;
+    && after.udp === before.udp && after.udpSent === before.udpSent && fallenDatagrams(session) === 0 && after.quic === before.quic && after.refused === before.refused && session.unattributed === 0;
 }
 
 function lostOf(talk: Spoken): LostBytes[] {
@@ -71,6 +72,7 @@ function countedOf(session: OpenSession): Unseen[] {
   const now = after ?? process.outOfSight();
   const counted: Unseen[] = [
     { kind: 'udp', count: now.udp - before.udp, detail: process.udpDetail },
+    { kind: 'udp-sent', count: now.udpSent - before.udpSent + fallenDatagrams(session), detail: process.udpSentDetail },
     { kind: 'quic', count: now.quic - before.quic, detail: process.quicDetail },
     { kind: 'helper', count: now.refused - before.refused, detail: [...process.refusals].sort().join(', ') },
     { kind: 'unattributed', count: session.unattributed },

@@ -1,6 +1,7 @@
 /**
  * What a session's threads sent by UDP (koala's SendUDP): statistics, logs, whatever has no answer that is waited for. Names (DNS) are
- * told elsewhere, and QUIC is a connection. Tied as a call is when it begins; nothing looks back at them.
+ * told elsewhere, and QUIC is a connection. Tied as a call is when it begins; nothing looks back at them. What is in a session whole is
+ * not out of its sight.
  */
 import { endpointText } from '../connections/endpoint.ts';
 import type { LossLedger } from '../connections/loss.ts';
@@ -14,7 +15,7 @@ import { actsOf, tieAtHand } from './owner.ts';
 import { QUIC_PORT } from './processes.ts';
 import type { Processes } from './processes.ts';
 
-/** Kept of one session. More are only counted, as all are (`unseen`: `udp`). */
+/** Kept of one session. More are only counted (`unseen`: `udp-sent`). */
 const maxDatagrams = 10_000;
 const maxDatagramBytes = 16 << 20;
 const NONE: readonly Datagram[] = [];
@@ -32,14 +33,17 @@ export interface SentDatagram {
   readonly facts: Omit<Datagram, 'attribution' | 'certainty' | 'afterResponse'>;
 }
 
-/** `event` is an action of the session that its thread works for, if it works for one. `thread`, `goroutine`: as a piece has them. */
-export function keepDatagram(event: UdpEvent & { readonly thread?: number; readonly goroutine?: number }, seq: number, contexts: Contexts<OpenSession>, processes: Processes): void {
-  if (event.direction !== 'egress' || isDns(event) || event.remote.port === QUIC_PORT || processes.of(event.tgid).held.empty) return;
+/**
+ * `event` is an action of the session that its thread works for, if it works for one. `thread`, `goroutine`: as a piece has them. True
+ * where all of it is in that session now.
+ */
+export function keepDatagram(event: UdpEvent & { readonly thread?: number; readonly goroutine?: number }, seq: number, contexts: Contexts<OpenSession>, processes: Processes): boolean {
+  if (event.direction !== 'egress' || isDns(event) || event.remote.port === QUIC_PORT || processes.of(event.tgid).held.empty) return false;
   const tie = tieAtHand(contexts, processes, event.tid, event.tgid);
-  if (tie === undefined) return;
+  if (tie === undefined) return false;
   const { job } = tie;
   const kept = (job.datagrams ??= []);
-  if (kept.length >= maxDatagrams || job.datagramBytes + event.bytes.length > maxDatagramBytes) return;
+  if (kept.length >= maxDatagrams || job.datagramBytes + event.bytes.length > maxDatagramBytes) return false;
   job.datagramBytes += event.bytes.length;
   const { atUs, length, goroutine } = event;
   kept.push({
@@ -49,12 +53,16 @@ export function keepDatagram(event: UdpEvent & { readonly thread?: number; reado
       ...(length > event.bytes.length ? { length } : {}), bytes: event.bytes,
     },
   });
+  return length <= event.bytes.length;
 }
 
 /** Copies bytes out of the recording's blocks. */
 export function ownDatagrams(session: OpenSession, copy: (bytes: Uint8Array) => Uint8Array): void {
   session.datagrams = session.datagrams?.map((sent) => ({ ...sent, facts: { ...sent.facts, bytes: copy(sent.facts.bytes) } }));
 }
+
+/** How many were taken for its own, until their thread turned out to serve several: whose they are nobody knows. */
+export const fallenDatagrams = ({ datagrams = [] }: OpenSession): number => datagrams.filter(({ tie }) => evidenceOf(tie) === undefined).length;
 
 /** Those whose tie holds by what is known in the end. */
 export function datagramsOf(session: OpenSession, ledger: LossLedger): readonly Datagram[] {

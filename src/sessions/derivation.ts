@@ -157,8 +157,7 @@ export class Derivation {
         weaver.served.serves(event);
         break;
       case 'udp':
-        this.#processes.of(event.tgid).datagram(event);
-        keepDatagram(event, weaver.seq, weaver.contexts, this.#processes);
+        this.#processes.of(event.tgid).datagram(event, keepDatagram(event, weaver.seq, weaver.contexts, this.#processes));
         break;
       case 'append':
         keepAppend(event, weaver.seq, weaver.contexts, this.#processes);

@@ -1,5 +1,6 @@
 /** What sessions share with the other sessions of their process. */
 import type { Connection } from '../connections/connection.ts';
+import { endpointText } from '../connections/endpoint.ts';
 import type { Refusal } from '../contexts/helper-datagram.ts';
 import { Discipline } from '../contexts/discipline.ts';
 import type { Around, Hindsight } from '../contexts/hindsight.ts';
@@ -21,7 +22,9 @@ const NONE: readonly never[] = [];
 /** Counters that only grow: a session subtracts what they were when it opened. */
 export interface OutOfSight {
   readonly unattributed: number;
+  /** Datagrams that came in, and those sent that are not wholly in one session. */
   readonly udp: number;
+  readonly udpSent: number;
   readonly quic: number;
   /** Helper datagrams without effect. */
   readonly refused: number;
@@ -49,8 +52,10 @@ export class Process implements Around<OpenSession> {
   /** Outbound talks without a tie of which it is not known yet whether they are calls. */
   undecided = 0;
   udp = 0;
+  udpSent = 0;
   quic = 0;
   udpDetail = '';
+  udpSentDetail = '';
   quicDetail = '';
   refused = 0;
   readonly refusals = new Set<Refusal>();
@@ -64,7 +69,7 @@ export class Process implements Around<OpenSession> {
   #hindsights: readonly Hindsight<OpenSession>[] | undefined;
   #listener: string | number | undefined;
   #discipline: Discipline<OpenSession> | undefined;
-  #outOfSight: OutOfSight = { unattributed: 0, udp: 0, quic: 0, refused: 0 };
+  #outOfSight: OutOfSight = { unattributed: 0, udp: 0, udpSent: 0, quic: 0, refused: 0 };
   #shown: { readonly tgid: number; readonly command: string };
 
   constructor(tgid: number, command: string, disciplines: Disciplines, hide: ((text: string) => string) | undefined) {
@@ -121,8 +126,8 @@ export class Process implements Around<OpenSession> {
   outOfSight(): OutOfSight {
     const unattributed = this.unattributed + this.undecided;
     const last = this.#outOfSight;
-    if (last.unattributed === unattributed && last.udp === this.udp && last.quic === this.quic && last.refused === this.refused) return last;
-    return (this.#outOfSight = { unattributed, udp: this.udp, quic: this.quic, refused: this.refused });
+    if (last.unattributed === unattributed && last.udp === this.udp && last.udpSent === this.udpSent && last.quic === this.quic && last.refused === this.refused) return last;
+    return (this.#outOfSight = { unattributed, udp: this.udp, udpSent: this.udpSent, quic: this.quic, refused: this.refused });
   }
 
   /** What sessions show of it, shared while it runs the same command. */
@@ -144,15 +149,19 @@ export class Process implements Around<OpenSession> {
     this.refusals.add(why);
   }
 
-  datagram(event: UdpEvent): void {
+  /** `kept`: all of it is in the session that sent it. */
+  datagram(event: UdpEvent, kept: boolean): void {
     if (isDns(event)) return this.names.event(event);
-    const text = `${event.remote.host}:${event.remote.port}`;
+    const text = endpointText(event.remote);
     if (event.remote.port === QUIC_PORT) {
       this.quic += 1;
       this.quicDetail = text;
-    } else {
+    } else if (event.direction === 'ingress') {
       this.udp += 1;
       this.udpDetail = text;
+    } else if (!kept) {
+      this.udpSent += 1;
+      this.udpSentDetail = text;
     }
   }
 }

@@ -48,7 +48,7 @@ export interface LostBytes {
 }
 
 export interface Unseen {
-  readonly kind: 'tls' | 'udp' | 'quic' | 'unattributed' | 'seen-late' | (string & {});
+  readonly kind: 'tls' | 'udp' | 'udp-sent' | 'quic' | 'unattributed' | 'seen-late' | (string & {});
   readonly count: number;
   readonly detail?: string;
 }

@@ -2,20 +2,25 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
-import { exported, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
+import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
+import { cannotReplay } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
 import { ridMaker } from './services/rid.ts';
 
-/** A thread for each connection; every request is counted by a datagram that names it, and one that is larger than what is kept. */
+/**
+ * A thread for each connection; every request is counted by a datagram that names it, and one that is larger than what is kept. A
+ * socket that is connected is told where nobody is there: then the request fails.
+ */
 const SERVICE = `
 import http.server, os, socket
 statsd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+statsd.connect(('127.0.0.1', int(os.environ['STATSD'])))
 class Handler(http.server.BaseHTTPRequestHandler):
   protocol_version = 'HTTP/1.1'
   def do_GET(self):
-    statsd.sendto(b'requests.%s:1|c' % self.path[1:].encode(), ('127.0.0.1', int(os.environ['STATSD'])))
-    statsd.sendto(self.path[1:].encode() + b'-' * 9000, ('127.0.0.1', int(os.environ['STATSD'])))
+    statsd.send(b'requests.%s:1|c' % self.path[1:].encode())
+    statsd.send(self.path[1:].encode() + b'-' * 9000)
     self.send_response(200); self.send_header('Content-Length', '2'); self.end_headers(); self.wfile.write(b'ok')
   def log_message(self, *words): pass
 http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
@@ -32,7 +37,11 @@ describe('datagrams of a real service', function () {
     console.log(`      skipped: ${reason}`);
     this.skip();
   });
-  after(() => removeDir(folder));
+  const closing: (() => void)[] = [];
+  after(() => {
+    for (const close of closing) close();
+    removeDir(folder);
+  });
 
   it('are each in the session of the request that it was sent for, as the server that they went to got them', async () => {
     const heard: string[] = [];
@@ -54,8 +63,8 @@ describe('datagrams of a real service', function () {
       recorder.kill();
       clients.close();
       await service.stop();
-      server.close();
     }
+    closing.push(() => server.close());
     const { sessions } = await exported(dir);
     assert.equal(sessions.length, COUNT);
     const said: string[] = [];
@@ -70,5 +79,17 @@ describe('datagrams of a real service', function () {
     assert.deepEqual(said.sort(), heard.filter((one) => one.startsWith('requests.')).sort());
     const shown = (await koalaOk(['show', dir, sessions[0]!.id])).join('\n');
     assert.match(shown, new RegExp(`datagram ${to.replaceAll('.', '\\.')}`));
+
+    // In replay nobody takes them any more; the service must not be told so, and they are said not to be compared.
+    const why = cannotReplay();
+    if (why !== undefined) return console.log(`      not replayed: ${why}`);
+    const env = ['env', `PORT=${port}`, `STATSD=${server.address().port}`, '/usr/bin/python3', '-c', SERVICE];
+    for (const concurrency of ['1', '8']) {
+      const played = await koala(['replay', dir, '--json', '--concurrency', concurrency, '--', ...env], 90_000);
+      assert.equal(played.exit, 0, [...played.stdout.slice(-2), played.stderr.slice(-1000)].join('\n'));
+      const summary = JSON.parse(played.stdout.at(-1) ?? '') as { same: number; skipped: number; datagrams: number };
+      assert.deepEqual([summary.same, summary.skipped, summary.datagrams], [COUNT, 0, 2 * COUNT]);
+    }
+    assert.equal(heard.length, 2 * COUNT, 'nothing more reached the real server');
   });
 });

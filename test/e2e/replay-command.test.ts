@@ -103,7 +103,7 @@ describe('koala-bpf replay', function () {
       assert.deepEqual(lines.map(({ event, verdict, session }) => [event, verdict, session]), [['session', 'same', 'aaaa'], ['session', 'same', 'bbbb'], ['summary', undefined, undefined]]);
       assert.deepEqual({ ...lines[2], wallMs: 0 }, {
         event: 'summary', sessions: 2, same: 2, different: 0, skipped: 0, errors: 0, concurrency: 1, tracker: 'none', serialised: 0, again: 0, untied: 0, background: 0,
-        ignored: 0, asked: 0, state: 0, cached: 0, flaky: 0, wallMs: 0,
+        ignored: 0, asked: 0, state: 0, cached: 0, flaky: 0, datagrams: 0, wallMs: 0,
       });
       assert.deepEqual(Object.keys(lines[0] ?? {}).sort(), ['calls', 'durationMs', 'event', 'file', 'ignored', 'noise', 'response', 'session', 'summary', 'verdict']);
     }

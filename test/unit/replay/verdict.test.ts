@@ -175,6 +175,13 @@ describe('a session', () => {
     assert.equal(whyNot(one, false), undefined);
   });
 
+  it('is played where all that was out of sight is datagrams that were sent, and says how many it does not compare', () => {
+    const lacking = (kind: string, count: number): Session => session({ request: get('/'), response: ok('1'), certificate: { state: 'incomplete', lost: [], unseen: [{ kind, count }] } });
+    assert.match(whyNot(lacking('udp', 1), false) ?? '', /unseen: 1 udp/);
+    assert.equal(whyNot(lacking('udp-sent', 2), false), undefined);
+    assert.equal(judge(lacking('udp-sent', 2), played([], { response: bytes(ok('1')) }), { threshold }).datagrams, 2);
+  });
+
   it('is not played with TLS inside, even when asked for', () => {
     const tls = { ...one, certificate: { state: 'incomplete', lost: [], unseen: [{ kind: 'tls', count: 1 }] } } as const;
     assert.match(whyNot(tls, true) ?? '', /TLS/);

@@ -54,7 +54,7 @@ describe('an explanation', () => {
     assert.deepEqual(block(lines, 'complete'), [
       'complete, because',
       'no byte of its talks and of its connections\' set-up is missing',
-      'every call that its process made up to its answer is tied to a session, and nothing else was out of sight: no TLS, no datagrams but DNS, no loss, no pause',
+      'every call that its process made up to its answer is tied to a session, and nothing else was out of sight: no TLS, no datagrams but DNS and those that it sent itself, no loss, no pause',
     ]);
   });
 
@@ -181,9 +181,12 @@ describe('an explanation', () => {
   });
 
   it('goes through every reason why a session is incomplete, in words', () => {
-    const datagram = served((scene) => scene.udp('egress', 7, 8125, bytesOf('metric')));
-    assert.deepEqual(of(datagram).certificate, {
-      state: 'incomplete', reasons: [{ kind: 'udp', words: 'its process sent or received 1 datagram before it had answered: whose they were is not known (10.0.0.53:8125)' }],
+    const datagrams = served((scene) => scene.udp('egress', 99, 8125, bytesOf('metric')).udp('ingress', 7, 123, bytesOf('noon')));
+    assert.deepEqual(of(datagrams).certificate, {
+      state: 'incomplete', reasons: [
+        { kind: 'udp', words: 'its process received 1 datagram before it had answered: whose they were is not known (10.0.0.53:123)' },
+        { kind: 'udp-sent', words: 'its process sent 1 datagram before it had answered of which only the beginning was kept, or of which nobody knows whose they were (10.0.0.53:8125)' },
+      ],
     });
     const open = explained(new Scene().workers().accept(1, 1).read(1, 7, GET('/1')).derive({ reasons: true, orderly: false }));
     assert.deepEqual([open.certificate.state, kinds(open.certificate.reasons)], ['open', ['open']]);

@@ -28,7 +28,7 @@ describe('the summary of a run', () => {
     assert.match(text, /2 sessions {2}response\.body\.\$\.items\[\*\]\.price changed/);
     assert.match(text, /2 sessions {2}call GET \/stock\/\* to 10\.0\.0\.5:80: not made/);
     assert.match(text, /left out\n {2}2 × response\.body\.\$\.items\[\*\]\.at \(--ignore x\)/);
-    assert.deepEqual(tally.counts, { ignored: 4, asked: 2, state: 2, cached: 0, flaky: 0 });
+    assert.deepEqual(tally.counts, { ignored: 4, asked: 2, state: 2, cached: 0, flaky: 0, datagrams: 0 });
   });
 
   it('calls endpoints by what they have in common', () => {

@@ -18,7 +18,17 @@ describe('datagrams', () => {
     const [one, two] = besides(scene.close(1, 7).close(2, 8).derive().sessions);
     assert.deepEqual(sent(one!), [['10.0.0.53:8125', 'one:1|c', 'thread', 'proven'], ['10.0.0.53:8125', 'late:1|c', 'thread', 'likely', true]]);
     assert.deepEqual(sent(two!), [['10.0.0.53:8125', 'two:1|c', 'thread', 'proven']]);
-    assert.deepEqual(one!.certificate.unseen.map(({ kind }) => kind), ['udp']); // what was answered to it is not in the session
+    assert.deepEqual([one!.certificate.state, two!.certificate.state], ['complete', 'complete'], 'all that was sent is in the sessions');
+  });
+
+  it('are out of sight where one was kept in part only, was sent by a thread that works for no session, or was received', () => {
+    const unseenIn = (scene: Scene): unknown[] => besides(scene.write(1, 7, OK('x')).close(1, 7).derive().sessions)[0]!.certificate.unseen.map(({ kind, count, detail }) => [kind, count, detail]);
+    const begun = (): Scene => new Scene().workers().accept(1, 7).read(1, 7, GET('/1'));
+    const cut = begun().udp('egress', 7, 8125, bytesOf('the beginning'));
+    cut.events.forEach((event) => { if (event.kind === 'udp') Object.assign(event, { length: 9000 }); });
+    assert.deepEqual(unseenIn(cut), [['udp-sent', 1, '10.0.0.53:8125']]);
+    assert.deepEqual(unseenIn(begun().udp('egress', 99, 8125, bytesOf('by a timer'))), [['udp-sent', 1, '10.0.0.53:8125']]);
+    assert.deepEqual(unseenIn(begun().udp('egress', 7, 123, bytesOf('what time is it')).udp('ingress', 7, 123, bytesOf('noon'))), [['udp', 1, '10.0.0.53:123']]);
   });
 
   it('are none of a session that its thread works for no more, nor of one of a loop that read for two', () => {
