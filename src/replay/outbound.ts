@@ -7,6 +7,7 @@ import { OUR_MARK } from './confine.ts';
 import { RequestCutter, type Cut } from './cutter.ts';
 import { isBypassedOperation } from './bypass.ts';
 import type { Answer, CallOwner, Engine } from './engine.ts';
+import { withRecordedHost } from './host-header.ts';
 import { paced } from './pace.ts';
 import { join, RealCalls } from './passthrough.ts';
 import type { World } from './played.ts';
@@ -35,7 +36,7 @@ export interface OutboundOptions {
   ownerAt?(position: number): CallOwner | undefined;
   /** The way to the real server, for what is let through; undefined (said why) when there is none. */
   real(): Promise<Socket | undefined>;
-  readonly world: Pick<World, 'onMiss' | 'bypassed' | 'pace' | 'answerMs' | 'quietMs'>;
+  readonly world: Pick<World, 'onMiss' | 'bypassed' | 'pace' | 'answerMs' | 'quietMs'> & Partial<Pick<World, 'moved' | 'hosts'>>;
   /** Bytes of a request that is not whole; default 256 MiB. */
   readonly maxPendingBytes?: number;
   /** Something a person should know, once. */
@@ -170,8 +171,9 @@ export class OutboundConnection {
 
   #answer({ request, from, oneway, setup }: Cut): void {
     if (this.#closed) return;
-    const { engine, destination } = this.#options;
-    const said = this.#statements?.read(request) ?? { plain: request, tell: (bytes: Uint8Array) => bytes };
+    const { engine, destination, world: { moved, hosts } } = this.#options;
+    const asked = this.#protocol === 'http' ? withRecordedHost(request, moved, hosts?.[destination]) : request;
+    const said = this.#statements?.read(asked) ?? { plain: asked, tell: (bytes: Uint8Array) => bytes };
     if ('settled' in said) {
       const { settled } = said;
       this.#replies.add(() => { this.#say(settled); });

@@ -30,6 +30,8 @@ export interface World {
   /** What goes to the real world. */
   readonly bypassed: Bypassed;
   readonly moved: Moved;
+  /** Where something has moved: the Host of all recorded HTTP calls to a destination, if they have the same. */
+  readonly hosts?: Readonly<Record<string, string>>;
   readonly pace: Pace;
   /** How long the first byte of the SUT's answer may take, and any pause within it. */
   readonly answerMs: number;

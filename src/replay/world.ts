@@ -6,6 +6,7 @@ import type { Prologue, Session } from '../sessions/session.ts';
 import { bytesOf, neverConnected } from './calls.ts';
 import { NOTHING_BYPASSED } from './bypass.ts';
 import { canonicalDestination } from './destination.ts';
+import { hostField } from './host-header.ts';
 import { NOTHING_MOVED } from './moved.ts';
 import { AT_ONCE } from './pace.ts';
 import type { World } from './played.ts';
@@ -22,6 +23,7 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions, pre
   const names = new Map<string, Set<string>>();
   const prologues = new Map<string, Prologue>();
   const perDestination = new Map<string, number>();
+  const hosts = new Map<string, string | undefined>();
   const name = (host: string, address: string): void => {
     const addresses = names.get(host.toLowerCase());
     if (addresses === undefined) names.set(host.toLowerCase(), new Set([address]));
@@ -45,6 +47,9 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions, pre
       else if (known === undefined) protocols.set(destination, 'unknown');
       const host = talk.connection.protocol === 'http' ? hostHeader(bytesOf(talk.request)) : undefined;
       if (host !== undefined && address !== undefined) name(host, address);
+      if (options.moved === undefined || options.moved.length === 0 || talk.connection.protocol !== 'http') continue;
+      const field = hostField(bytesOf(talk.request))?.value;
+      hosts.set(destination, hosts.has(destination) && hosts.get(destination) !== field ? undefined : field);
     }
     for (const prologue of session.prologues) {
       const key = `${canonicalDestination(prologue.destination)} ${fingerprint(prologue)}`;
@@ -60,6 +65,7 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions, pre
     match, threshold, onMiss, answerMs, quietMs, bypassed, moved, pace,
     protocols: Object.fromEntries(protocols),
     prologues: [...prologues.values()], prepared,
+    hosts: Object.fromEntries([...hosts].filter((one): one is [string, string] => one[1] !== undefined)),
     names: Object.fromEntries([...names].map(([host, addresses]) => [host, [...addresses]])),
   };
 }
@@ -70,7 +76,6 @@ function fingerprint(prologue: Prologue): string {
 
 /** The name in an HTTP request's Host header, when it is a name: the service asked for it, though we may not have seen it do so. */
 function hostHeader(request: Uint8Array): string | undefined {
-  const head = Buffer.from(request.buffer, request.byteOffset, Math.min(request.byteLength, 16 << 10)).toString('latin1');
-  const host = /\r?\nhost:[ \t]*([^\s:\][]+)(?::\d+)?[ \t]*\r?\n/i.exec(head)?.[1];
+  const host = /^([^:\][]+)(?::\d+)?$/.exec(hostField(request)?.value ?? '')?.[1];
   return host === undefined || isIP(host) !== 0 ? undefined : host;
 }

@@ -143,10 +143,11 @@ describe('replay with a way to the real world', function () {
   });
 
   it('plays a moved dependency by its recorded address, by address and by name', async () => {
-    const at = (to: string): Step => ({ to, send: get('/a', 'api'), read: ok('taped').length });
-    const recorded = (to: string): ReturnType<typeof call> => call({ to, protocol: 'http', request: get('/a', 'api'), response: ok('taped') });
+    // Clients name in the Host whom they ask.
+    const at = (to: string): Step => ({ to, send: get('/a', to), read: ok('taped').length });
+    const recorded = (to: string, host = to): ReturnType<typeof call> => call({ to, protocol: 'http', request: get('/a', host), response: ok('taped') });
     const s = planned([at('127.0.0.1:5433'), at('new.test:8000'), at('192.0.2.1:8001')], [ok('taped'), ok('taped'), ok('taped')],
-      [recorded('10.0.0.5:5432'), recorded('10.0.0.6:8000'), recorded('10.0.0.7:8001')], { names: { 'old.test': ['10.0.0.6'] } });
+      [recorded('10.0.0.5:5432', 'api.internal'), recorded('10.0.0.6:8000', 'old.test:8000'), recorded('10.0.0.7:8001')], { names: { 'old.test': ['10.0.0.6'] } });
     const { replayed, notes } = await play([s], { match: 'none', moved: [
       { recorded: { host: '10.0.0.5', port: 5432 }, live: { host: '127.0.0.1', port: 5433 } },
       { recorded: { host: 'old.test' }, live: { host: 'new.test' } }, { recorded: { host: '10.0.0.7' }, live: { host: '192.0.2.1' } }] });
