@@ -199,7 +199,7 @@ async function replayAll(flags: ArgumentsCamelCase<Flags>, probes: ProbesAhead):
   if (stopped?.failure !== undefined) throw stopped.failure;
   process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : exitOf(summary, flags.strict);
   if (stop.signal.aborted) say(`koala-bpf: interrupted; ${loaded.length - summary.sessions} of ${loaded.length} sessions were not played`);
-  else if (process.exitCode === EXIT.environment) say('koala-bpf: nothing was compared');
+  else if (process.exitCode === EXIT.environment) say(`koala-bpf: nothing was compared${loaded.length === 0 ? `: no session was recorded in ${flags.paths.join(', ')}` : ''}`);
 }
 
 /** 1 as soon as anything differs or could not be played, with `strict` also calls that are nobody's; 3 when nothing was compared: that is no success. */

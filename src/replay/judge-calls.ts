@@ -151,7 +151,7 @@ function reasonOf({ how, kept, repeated }: LiveCall, paired: { score?: number } 
     case 'refused': return paired === undefined ? 'tried to connect once more than recorded' : 'failed to connect, as recorded';
     case 'none':
       if (repeated === true) return 'made once more than recorded';
-      return score === undefined ? 'no recorded call is like it' : `not answered; the most like it is ${Math.round(score * PERCENT)}% alike`;
+      return score === undefined ? 'no recorded call that is left is like it' : `not answered; the most like it is ${Math.round(score * PERCENT)}% alike`;
   }
 }
 

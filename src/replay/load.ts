@@ -1,5 +1,6 @@
 /** The sessions to replay: of recordings (directories), and of session files (one indented, or one a line). */
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { sessionFromJson } from '../sessions/json.ts';
 import type { AmbientTalk, Session } from '../sessions/session.ts';
@@ -40,7 +41,7 @@ export function plainOf(path: string, quietMs: number, onSession?: () => void): 
 
 /** A recording's sessions, by the time they began, and its calls of no session. */
 function recordingOf(dir: string, quietMs: number, onSession?: () => void): Plain {
-  const recording = openRecording(dir);
+  const recording = opened(dir);
   const derived = derive(recording.events(), { recordingId: recording.id, quietMs, endedOrderly: () => recording.status().endedOrderly });
   const sessions: Session[] = [];
   const ambient: AmbientTalk[] = [];
@@ -54,6 +55,16 @@ function recordingOf(dir: string, quietMs: number, onSession?: () => void): Plai
     else if (one.kind === 'connection' && one.account.role === 'outbound' && one.account.learnt === 'connect' && one.account.egress.from === 0) whole.add(one.account.id);
   }
   return { ...plainForm(sessions.sort((a, b) => a.startedAtUs - b.startedAtUs), ambient), whole };
+}
+
+/** `export --out` makes folders of session files, which are no recordings. */
+function opened(dir: string): ReturnType<typeof openRecording> {
+  try {
+    return openRecording(dir);
+  } catch (error) {
+    if (!(error instanceof UserError) || !readdirSync(dir).some((name) => name.endsWith('.json'))) throw error;
+    throw new UserError(`${dir} is no recording; of session files name each: ${join(dir, '*.json')}`);
+  }
 }
 
 /** The sessions of a file's text: the whole of it as one JSON document, else one a line. */

@@ -97,7 +97,8 @@ export class Schedule<T extends Entry> {
       const demands = entry.demands(this.#coarse);
       if (!inLine && (entry.alone ? this.#inPlay.size + this.late === 0 : trusted || this.#agrees(demands))) return this.#begin(at, demands);
       ahead.add(entry.line);
-      if (!inLine) one.held = true;
+      // One that is to be alone waits for that, not since its calls could be another's.
+      if (!inLine && !entry.alone) one.held = true;
       // Nothing is overtaken for ever, and what waits for everybody else lets nobody pass once it is first.
       if (one.overtaken >= lookAhead || (entry.alone && at === this.#from)) return undefined;
     }

@@ -134,6 +134,7 @@ describe('koala-bpf replay', function () {
       [[path, '--session', 'zzzz', ...service], /zzzz/], [[path, '--sut', 'nowhere', ...service], /--sut nowhere/],
       [[path, '--threshold', '7', ...service], /--threshold/], [[path, '--startup-timeout', 'soon', ...service], /--startup-timeout/],
       [[path, '--', 'no-such-command-anywhere'], /no-such-command-anywhere/],
+      [[folder, ...service], /of session files name each: .*\/\*\.json/],
     ];
     for (const [args, expected] of mistakes) {
       const { status, stdout, stderr } = await run(args);
@@ -150,6 +151,11 @@ describe('koala-bpf replay', function () {
     assert.match(stdout, /skipped .*aaaa .*9 bytes missing \(ring-full\)/);
     assert.match(stdout, /skipped .*bbbb .*TLS inside \(api\.example\.com\)/);
     assert.match(stderr, /nothing was compared/);
+    const nobody = join(folder, 'nobody.jsonl');
+    writeFileSync(nobody, '');
+    const empty = await run([nobody, '--json', ...service]);
+    assert.deepEqual([empty.status, (JSON.parse(empty.stdout) as { sessions: number }).sessions], [3, 0]);
+    assert.match(empty.stderr, /nothing was compared: no session was recorded in .*nobody\.jsonl/);
     const allowed = await run([...files([incomplete]), '--allow-incomplete', ...service]);
     assert.equal(allowed.status, 0, allowed.stdout + allowed.stderr);
   });

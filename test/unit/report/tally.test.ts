@@ -51,11 +51,11 @@ describe('a session for people', () => {
     const replayed: Replayed = {
       ...base('a', 'GET /'), verdict: 'different', calls: [
         { verdict: 'same', destination: 'd', summary: 'GET /one', recorded: 0, differences: [], how: 'drift', because: 'the same but for values', drift: [{ path: 'calls[0].request.query.id', kind: 'uuid' }] },
-        { verdict: 'new', destination: 'd', summary: 'GET /two', differences: [], how: 'none', because: 'no recorded call is like it', candidates: [{ recorded: 4, summary: 'GET /three', score: 0.512, used: true }] },
+        { verdict: 'new', destination: 'd', summary: 'GET /two', differences: [], how: 'none', because: 'no recorded call that is left is like it', candidates: [{ recorded: 4, summary: 'GET /three', score: 0.512, used: true }] },
       ],
     };
     const short = sessionLines(replayed, plain).join('\n');
-    assert.match(short, /none: no recorded call is like it/);
+    assert.match(short, /none: no recorded call that is left is like it/);
     assert.doesNotMatch(short, /GET \/one|candidate/);
     const explained = sessionLines(replayed, plain, { explain: true }).join('\n');
     assert.match(explained, /GET \/one to d: same\n.*drift: the same but for values\n.*calls\[0\]\.request\.query\.id is made by the service: uuid/);

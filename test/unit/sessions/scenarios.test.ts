@@ -223,8 +223,8 @@ describe('a certificate', () => {
     assert.deepEqual(session.certificate, { state: 'incomplete', lost: [{ connection: '1', direction: 'egress', from: 39, bytes: 10, cause: 'unreadable' }], unseen: [] });
   });
 
-  it('names TLS with the name that was asked for, and QUIC and other UDP, but not DNS', () => {
-    const scene = new Scene().accept(1).read(1, 7, GET('/')).udp('egress', 7, 53, new Uint8Array(4)).udp('egress', 7, 443, new Uint8Array(4)).udp('egress', 7, 8125, new Uint8Array(4));
+  it('names TLS with the name that was asked for, and QUIC and other UDP that came in, but not DNS', () => {
+    const scene = new Scene().accept(1).read(1, 7, GET('/')).udp('egress', 7, 53, new Uint8Array(4)).udp('egress', 7, 443, new Uint8Array(4)).udp('egress', 7, 8125, new Uint8Array(4)).udp('ingress', 7, 8125, new Uint8Array(4));
     const hello = '\x16\x03\x01\x00\x2a\x01\x00\x00\x26\x03\x03' + 'r'.repeat(32) + '\x00\x00\x02\x13\x01';
     scene.connect(2, 7).write(2, 7, hello).read(2, 7, '\x16\x03\x03\x00\x01x').close(2).write(1, 7, OK('x')).close(1);
     const session = one(scene.derive());
