@@ -31,8 +31,8 @@ export function sentDatagrams(session: Session): { datagrams?: number } {
   return count === 0 ? {} : { datagrams: count };
 }
 
-/** The session without what they said, which nobody needs here: it may lie in a large block of the recording. */
-export function withoutDatagramBytes(session: Session): Session {
+/** The session without what they said, and what it wrote to its logs, which nobody needs here: it may lie in large blocks of the recording. */
+export function withoutDatagramBytes({ appends: _appends, ...session }: Session): Session {
   const { datagrams } = session;
   return datagrams === undefined ? session : { ...session, datagrams: datagrams.map((one) => ({ ...one, bytes: NOTHING })) };
 }

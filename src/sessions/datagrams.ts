@@ -6,6 +6,7 @@
 import { endpointText } from '../connections/endpoint.ts';
 import type { LossLedger } from '../connections/loss.ts';
 import type { Contexts } from '../contexts/contexts.ts';
+import { evidenceOf } from '../contexts/tie.ts';
 import type { Tie } from '../contexts/tie.ts';
 import type { UdpEvent } from '../events/event.ts';
 import type { Write } from './appends.ts';
