@@ -16,6 +16,7 @@ import { missAnswer } from './misses.ts';
 import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
+import { isRefusal } from './refused-logins.ts';
 import { SetupBook } from './setup-book.ts';
 import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
@@ -213,6 +214,17 @@ export class Engine {
     }
     if (request.setup) return this.#invented(request);
     return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
+  }
+
+  /** The error with which this login was refused when recorded, as often as it was; undefined: its client is let in. */
+  refusedLogin(request: Request): Answer | undefined {
+    const owner = inPlay(request.owner);
+    if (owner === 'elsewhere' || owner?.play.late === true) return undefined;
+    for (const play of this.#candidates(owner)) {
+      const login = play.book.exact(request.destination, request.bytes);
+      if (login !== undefined && isRefusal(login.response)) return this.#use(request, play, login, 'exact', this.#now());
+    }
+    return undefined;
   }
 
   /**

@@ -120,16 +120,30 @@ export class OutboundConnection {
         this.#login = unread;
         return undefined;
       }
-      this.#cutter.push(unread.subarray(0, step.consumed));
+      const said = unread.subarray(0, step.consumed);
+      const refused = step.done ? this.#refused(said) : undefined;
+      this.#cutter.push(said);
       this.#cutter.take();
+      if (refused !== undefined) {
+        this.#reply(refused.bytes, { ...refused, then: 'fin' });
+        this.#closed = true;
+        return undefined;
+      }
       this.#say(step.answer);
-      if (step.done) this.#settings?.logIn(unread.subarray(0, step.consumed));
+      if (step.done) this.#settings?.logIn(said);
       unread = unread.subarray(step.consumed);
       if (step.done) {
         this.#login = undefined;
         return unread;
       }
     }
+  }
+
+  /** The error that this login got when recorded. */
+  #refused(login: Uint8Array): Answer | undefined {
+    const { engine, destination, ownerAt } = this.#options;
+    const owner = ownerAt?.(this.#cutter.position);
+    return engine.refusedLogin({ destination, protocol: this.#protocol ?? 'unknown', bytes: login, oneway: false, setup: true, ...(owner === undefined ? {} : { owner }) });
   }
 
   #recognise(bytes: Buffer): void {

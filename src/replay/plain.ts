@@ -7,6 +7,7 @@ import type { AmbientTalk, Chunk, OutboundTalk, Prologue, Session, Talk } from '
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import { isAgreed, type PlainTalk } from './played.ts';
+import { withRefusedLogins } from './refused-logins.ts';
 import { prologuePairs } from './setups.ts';
 import { recordedStatements, type Prepared, type RecordedStatements } from './statements/statements.ts';
 
@@ -19,7 +20,8 @@ export interface Plain {
   readonly prepared: Readonly<Record<string, readonly Prepared[]>>;
 }
 
-export function plainForm(sessions: readonly Session[], ambient: readonly AmbientTalk[]): Plain {
+export function plainForm(recorded: readonly Session[], ambient: readonly AmbientTalk[]): Plain {
+  const sessions = recorded.map(withRefusedLogins);
   const readers = new Map<string, { readonly destination: string; readonly statements: RecordedStatements }>();
   const prologues = new Map(sessions.flatMap(({ prologues: some }) => some.map((prologue) => [prologue.connection, prologue] as const)));
   const plain = new Map<Talk, Talk>();

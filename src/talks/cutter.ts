@@ -118,7 +118,9 @@ export class Cutter<T extends OpenTalk> implements StreamSink, Opener<T> {
   }
 
   finished(direction: Direction): void {
-    this.#framing?.end(direction === this.#clientDirection() ? 'client' : 'server');
+    const side = direction === this.#clientDirection() ? 'client' : 'server';
+    this.#framing?.end(side);
+    if (side === 'client') this.#talks.saidAll();
   }
 
   closed(end: ConnectionEnd | undefined): void {

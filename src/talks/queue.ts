@@ -127,6 +127,11 @@ export class TalkQueue<T extends OpenTalk> {
     this.#over = undefined;
   }
 
+  /** The client says no more. What it only set up comes to nothing, though the other side may take its time to end it. */
+  saidAll(): void {
+    if (this.#calls === 0 && this.talks.length === 0) this.#onlySetUp();
+  }
+
   /** Its connection failed: before it carried a byte, that is a call that failed. */
   failed(end: ConnectionEnd): void {
     if (this.inbound || this.#opened > 0) return;

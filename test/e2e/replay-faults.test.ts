@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { postgresqlMessage } from '../../src/protocols/postgresql-messages.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
-import { call, get, ok, session } from '../unit/replay/build.ts';
+import { call, get, ok, prologue, session } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
 
@@ -68,6 +69,30 @@ describe('replay of faults and pace', function () {
     const thrice = planned([asks, asks, asks], ['ECONNREFUSED', 'ECONNREFUSED', 'ECONNREFUSED'], [refusal, refusal], { id: 'thrice' });
     const { replayed } = await play([once, thrice]);
     assert.deepEqual(replayed.map(({ calls }) => calls.map(({ verdict }) => verdict)), [['same', 'missing'], ['same', 'same', 'new']], JSON.stringify(replayed));
+  });
+
+  it('refuses a login as often as recorded, with the error it got, and lets in who was let in', async () => {
+    const sql = '10.0.0.7:5432';
+    const pg = (type: string, body: string): string => postgresqlMessage(type, Buffer.from(body, 'latin1')).toString('latin1');
+    const login = '\0\0\0\x13\0\x03\0\0user\0shop\0\0';
+    const error = pg('E', 'SFATAL\0C53300\0Mtoo many connections\0\0');
+    const letIn = pg('R', '\0\0\0\0') + pg('Z', 'I');
+    // The server had asked for a proof first, which is another one each time.
+    const failed = [[login, pg('R', '\0\0\0\x0aSCRAM-SHA-256\0\0')], [pg('p', 'a proof'), error]]
+      .map(([request, response], at) => ({ ...call({ to: sql, protocol: 'postgresql', request: request ?? '', response: response ?? '', atMs: at + 1 }), connection: { id: 'failed', local: '10.0.0.1:40001', remote: sql, protocol: 'postgresql' } }));
+    const asks = (read: number): Step => ({ to: sql, send: login, read });
+    const through = { ...prologue(sql, [['C', login], ['S', letIn]]), connection: 'through' };
+    const sessions = [1, 2, 3].flatMap((n) => [
+      planned([asks(0)], [error], failed, { id: `refused${n}` }),
+      planned([asks(0), asks(letIn.length)], [error, letIn], failed, { id: `retried${n}`, prologues: [through] }),
+      planned([asks(letIn.length)], [letIn], [], { id: `fine${n}`, prologues: [through] }),
+    ]);
+    for (const concurrency of ['1', '4']) {
+      const { status, stdout, stderr } = await startReplay(sessions, ['--json', '--concurrency', concurrency, '--', process.execPath, SERVICE, String(PORT)]).outcome;
+      const replayed = stdout.trim().split('\n').slice(0, -1).map((line) => JSON.parse(line) as Replayed);
+      assert.deepEqual([status, verdicts(replayed)], [0, sessions.map(() => 'same')], stdout + stderr);
+      assert.deepEqual(replayed[0]?.calls.map(({ verdict, summary }) => `${verdict} ${summary}`), ['same startup user=shop database=shop']);
+    }
   });
 
   it('gives no answer to the attempts that got none, and answers the next', async () => {

@@ -157,6 +157,13 @@ describe('a session', () => {
     assert.deepEqual(calls(one(scene.write(1, 7, OK('x')).close(1).derive())), [auth]);
   });
 
+  it('has a login that was refused as a call, though the server ends the connection only after the answer', () => {
+    const auth = '*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n';
+    const scene = new Scene().accept(1, 7).read(1, 7, GET('/1')).connect(2, 7, { remote: { host: '10.0.0.2', port: 6379 } }).write(2, 7, auth).read(2, 7, '-ERR no\r\n').close(2, 7, 'local-fin');
+    const found = scene.write(1, 7, OK('x')).close(1).accept(3, 7).read(3, 7, GET('/2')).write(3, 7, OK('y')).close(3).wait(SECOND).close(2).derive();
+    assert.deepEqual(found.sessions.map(calls), [[auth], []]);
+  });
+
   it('has what only asked for TLS, or cancelled, before a login that was refused, in its prologue and not as a call', () => {
     const [ssl, gss, cancel] = ['\0\0\0\x08\x04\xd2\x16\x2f', '\0\0\0\x08\x04\xd2\x16\x30', '\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02'] as const;
     const login = '\0\0\0\x13\0\x03\0\0user\0shop\0\0';
