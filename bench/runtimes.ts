@@ -1,8 +1,9 @@
 /**
  * What is asked from a runtime costs the service: processor time of its process for a request, which other work on the machine touches
  * least. Node, recorded and asked (`attach --instrument node`), a request making one call by http.Agent and one by fetch; and a Go service
- * (net/http, pgx, go-redis), recorded without the probes inside net/http's client and with them. Interleaved; as ratios within each round.
- *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000]
+ * (net/http, pgx, go-redis), recorded without the probes inside net/http's client and with them; and a servlet whose calls are made by
+ * threads that requests share, without being told who wakes whom and with it. Interleaved; as ratios within each round.
+ *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|Go|Java]
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,8 +16,10 @@ import { attach, type Attached } from '../test/native/attached.ts';
 import { Clients, type Asked } from '../test/e2e/services/client.ts';
 import { removeDir, temporaryDir } from '../test/e2e/services/daemon.ts';
 import { goService, whyNotGo } from '../test/e2e/services/go.ts';
+import { javaService, whyNotJava } from '../test/e2e/services/java.ts';
+import type { Service } from '../test/e2e/services/service.ts';
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '3000' } } });
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '3000' }, only: { type: 'string' } } });
 const [rounds, requests] = [Number(values.rounds), Number(values.requests)];
 const CLIENTS = 16;
 const WARM = 500;
@@ -72,8 +75,8 @@ async function nodeService(): Promise<Running> {
   };
 }
 
-async function go(): Promise<Running> {
-  const service = await goService();
+async function running(made: Promise<Service>): Promise<Running> {
+  const service = await made;
   return { pid: service.parts[0]!.pid, port: service.port, ask: (index) => service.ask(`rid-${index}`, index), stop: () => service.stop() };
 }
 
@@ -117,11 +120,18 @@ const services: [string, () => Promise<Running>, Way[]][] = [
 ];
 const whyNot = whyNotGo();
 if (whyNot === undefined) {
-  services.push(['Go', go, [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }]]);
+  services.push(['Go', () => running(goService()), [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }]]);
 } else console.error(`Go is left out: ${whyNot}`);
+const whyNoJava = whyNotJava('executor');
+if (whyNoJava === undefined) {
+  services.push(['Java', () => running(javaService('executor')), [
+    { name: 'not recorded' }, { name: 'recorded, `--wakeups off`', recorded: { flags: ['--wakeups', 'off'] } }, { name: 'recorded, `--wakeups on`', recorded: { flags: ['--wakeups', 'on'] } },
+  ]]);
+} else console.error(`Java is left out: ${whyNoJava}`);
 
 console.log('| service | it is | its CPU, µs a request: median (least–most) | of not recorded |\n|---|---|---|---|');
 for (const [service, start, ways] of services) {
+  if ((values.only ?? service) !== service) continue;
   const found = ways.map((): number[] => []);
   for (let round = 0; round < rounds; round += 1) for (const [at, way] of ways.entries()) found[at]!.push(await measured(start, way));
   for (const [at, { name }] of ways.entries()) {

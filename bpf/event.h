@@ -29,6 +29,8 @@ enum sample_kind {
 	                        `position` reads, or one that it began                                    */
 	SAMPLE_APPEND = 16,  /* payload: the first `captured` of `length` bytes that were appended at `position` of file `connection` */
 	SAMPLE_FILE = 17,    /* appended to from now on: file `connection`; payload: struct file_payload               */
+	SAMPLE_WAKE = 18,    /* thread `tid` wakes thread `position` of its process, which has waited in a futex call for
+	                        `length` ns: since before `tid` last read from a connection                         */
 };
 
 enum direction {

@@ -268,7 +268,9 @@ struct call {
  */
 struct thread {
 	__u64 owner; /* pid_tgid, 0: nobody */
-	__u64 pad0[7];
+	__u64 waits_at; /* user address of the futex that it sleeps on, 0: none; by wakes.bpf.c */
+	__u64 waits_ns; /* since when                                                         */
+	__u64 pad0[5];
 	struct call calls[2]; /* its send, its receive */
 };
 #define THREADS 32768

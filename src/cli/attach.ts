@@ -68,6 +68,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('max-disk', { type: 'string', requiresArg: true, describe: 'drop the oldest segments so that the recording stays below this' })
   .option('min-free', { type: 'string', requiresArg: true, describe: 'stop before the file system has less than this free (default: 10%, at most 2GiB)' })
   .option('segment-bytes', { type: 'string', default: '64MiB', requiresArg: true, describe: 'size at which a new segment begins' })
+  .option('wakeups', { choices: ['auto', 'on', 'off'], default: 'auto', describe: 'tell which thread wakes one that waits for it, which ties the calls of thread pools; auto: once threads call that take no requests' })
   .option('bypass', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'leave connections to IP:PORT or :PORT out of the recording (KOALA_OUTBOUND_BYPASS_ADDR, _PORT)' })
   .example('$0 attach --pid 4711', 'one process, until Ctrl-C')
   .example('$0 attach --port 8080 --duration 5m --out rec', 'what listens on 8080, for five minutes')
@@ -87,7 +88,7 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   let recorder: Recorder | undefined;
   try {
     const launches = flags.keepEnvironment ? checkSize([...launchesOf(targets), ...(child === undefined ? [] : [launchOf(child.tgid, cmd)].filter((one) => one !== undefined))]) : [];
-    recorder = await startRecorder({ ...options, launches });
+    recorder = await startRecorder({ ...options, launches, onNoWakeups: (why) => say(`koala-bpf: who wakes whom can't be told: ${why}`) });
     signals.started(recorder);
     await record(recorder, { flags, targets, dir, durationMs, child, cmd, signals });
   } catch (error) {

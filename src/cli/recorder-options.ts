@@ -19,6 +19,7 @@ export interface RecorderFlags {
   segmentBytes: string;
   bypass: string[] | undefined;
   appends: boolean;
+  wakeups?: 'on' | 'off' | 'auto';
 }
 
 /** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
@@ -40,6 +41,7 @@ export function recorderOptions(flags: RecorderFlags, targets: Targets, dir: str
     maxMessageBytes: maxMessageBytes ?? 0,
     appends: flags.appends,
     watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
+    wakeups: flags.wakeups === 'off' ? undefined : flags.wakeups,
     filters: process.argv.slice(2),
     writer: {
       dir, segmentBytes: sizeFlag('segment-bytes', flags.segmentBytes), bypass: bypasses(process.env, flags.bypass),

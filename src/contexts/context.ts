@@ -1,4 +1,5 @@
 /** What executes, and what it is known to be working on: a thread, or a goroutine. */
+import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Birth } from './born.ts';
 import type { Discipline } from './discipline.ts';
 import type { Goroutine } from './goroutines.ts';
@@ -48,6 +49,12 @@ export class Context<J extends Job> {
   birth: Birth<J> | undefined;
   /** The stream that it wrote to last. */
   wrote: { flush(): void } | undefined;
+  /** A call that it wrote and whose answer it has read, and since which it has begun no other. */
+  done: OpenTalk | undefined;
+  /** When it last read of that answer, Unix µs. */
+  doneAtUs = 0;
+  /** The call of the thread that woke it, since which it has begun none. */
+  awaited: OpenTalk | undefined;
   /** It is no more. */
   ended = false;
   /** Requests that it has read. */

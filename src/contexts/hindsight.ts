@@ -45,8 +45,8 @@ export interface Hindsight<J extends Past> extends Ground {
   narrow?(call: OpenTalk, candidates: readonly J[]): readonly J[];
   /** `call` is over, and will be asked about. */
   see?(call: OpenTalk): void;
-  /** Nothing more will be asked about `call`. */
-  decided?(call: OpenTalk): void;
+  /** Nothing more will be asked about `call`. `job`: whose it is, where that is known. */
+  decided?(call: OpenTalk, job: J | undefined): void;
   /** Nothing more will be asked of `job`, or what is known of it is no longer true. */
   forget?(job: J): void;
   /** `call` is not what `job` does there: right after its request was read (`first`), or at all. */

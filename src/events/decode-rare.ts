@@ -106,7 +106,7 @@ function endpoint(number: number): Endpoint {
 
 /** Field numbers of Event.what (recording.proto). */
 const FIRST_KIND = 6;
-const LAST_KIND = 22;
+const LAST_KIND = 24;
 
 /**
  * The Event message in [from, end) of `bytes`, of any kind and with its fields in any order. `baseUs`: Unix µs of the
@@ -183,6 +183,8 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       return { kind: 'goroutine', ...base, parent: body.number(1), function: body.fixed64Hex(2), role: goroutineRoleName(body.number(3)), began: body.number(4) !== 0 };
     case 20:
       return { kind: 'on-behalf', ...base, whose: body.number(1), ...(body.number(2) > 0 && { stream: body.number(2) }) };
+    case 24:
+      return { kind: 'wake', ...base, woken: body.number(1), waitedUs: body.number(2) / 1000 };
     case 21:
       return { kind: 'serves', ...base, reader: body.number(1), stream: body.number(2) };
     default:

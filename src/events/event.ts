@@ -166,6 +166,13 @@ export interface ServesEvent extends Base {
   readonly stream: number;
 }
 
+/** Thread `tid` wakes another one of its process, which had waited on a futex since before `tid` last read from a connection. */
+export interface WakeEvent extends Base {
+  readonly kind: 'wake';
+  readonly woken: number;
+  readonly waitedUs: number;
+}
+
 export interface ProcessEvent extends Base {
   readonly kind: 'process';
   readonly what: 'fork' | 'exec' | 'exit' | 'thread' | 'thread-exit' | 'seen';
@@ -234,4 +241,4 @@ export interface PauseEvent extends Base {
 
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent;

@@ -104,6 +104,7 @@ export const SAMPLE_ON_BEHALF = 14;
 export const SAMPLE_SERVES = 15;
 export const SAMPLE_APPEND = 16;
 export const SAMPLE_FILE = 17;
+export const SAMPLE_WAKE = 18;
 
 export const DIRECTION_NONE = 0;
 export const DIRECTION_INGRESS = 1;

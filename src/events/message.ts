@@ -71,6 +71,8 @@ function body(event: Event): [string, Fields] {
       return ['onBehalf', { whose: event.whose, ...(event.stream === undefined ? {} : { stream: event.stream }) }];
     case 'serves':
       return ['serves', { reader: event.reader, stream: event.stream }];
+    case 'wake':
+      return ['wake', { woken: event.woken, waitedNs: Math.round(event.waitedUs * 1000) }];
     case 'helper':
       return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];
     case 'udp': {

@@ -118,6 +118,8 @@ export function sampleToEvent(
       return { ...base, kind: 'on-behalf', whose: position, ...(length > 0 && { stream: length }) };
     case layout.SAMPLE_SERVES:
       return { ...base, kind: 'serves', reader: position, stream: length };
+    case layout.SAMPLE_WAKE:
+      return { ...base, kind: 'wake', woken: position, waitedUs: length / 1000 };
     case layout.SAMPLE_HELPER:
       return {
         ...base, kind: 'helper', flags: length >>> 0, bytes: ring.slice(payload, payload + captured),

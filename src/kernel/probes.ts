@@ -23,6 +23,7 @@ import { missedRuns } from './missed.ts';
 import type { Copies } from './missed.ts';
 import { findPages, mayFindPages } from './pages.ts';
 import { allProcesses } from './processes.ts';
+import { attachWakes } from './wakes.ts';
 
 export interface ProbeOptions {
   readonly probe: ProbeName | 'auto';
@@ -89,7 +90,10 @@ export class Probes {
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
   readonly #copies: readonly BpfObject[];
+  readonly #wakesKnobs: Uint8Array;
   #helperAddress: HelperAddress | undefined;
+  #wakes: BpfObject | undefined;
+  #detached = false;
 
   /** Loads and attaches, this thread going on meanwhile: once it resolves, chosen processes are recorded. Throws EnvironmentError, LoadError. */
   static async load(options: ProbeOptions): Promise<Probes> {
@@ -116,9 +120,10 @@ export class Probes {
     }
   }
 
-  private constructor(row: Backend, { object, copies, attached, packets }: Opened, options: ProbeOptions) {
+  private constructor(row: Backend, { object, copies, attached, packets, wakesKnobs }: Opened, options: ProbeOptions) {
     this.#object = object;
     this.#copies = copies;
+    this.#wakesKnobs = wakesKnobs;
     const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
     this.programs = attached.map(fdsOf);
     this.#followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
@@ -163,6 +168,11 @@ export class Probes {
     this.#go.add(tgid);
   }
 
+  /** From now on it is told which thread wakes one that waited for it. Costs some at each switch of threads on this host. Throws LoadError. */
+  tellWakeups(): void {
+    if (!this.#detached) this.#wakes ??= attachWakes(objectPath(), this.#wakesKnobs, this.#object, OWN_MAPS);
+  }
+
   isWatched(tgid: number): boolean {
     return this.watched.get(u32(tgid)) !== undefined;
   }
@@ -204,14 +214,15 @@ export class Probes {
 
   /** No more events; the maps can still be read. */
   detach(): void {
-    for (const one of [this.#object, ...this.#copies]) one.detach();
+    this.#detached = true;
+    for (const one of [this.#wakes, this.#object, ...this.#copies]) one?.detach();
     this.#helperAddress?.close();
   }
 
   close(): void {
     this.#helperAddress?.close();
     this.#go.close();
-    for (const one of [...this.#copies, this.#object]) one.close();
+    for (const one of [this.#wakes, ...this.#copies, this.#object]) one?.close();
   }
 }
 
@@ -233,6 +244,8 @@ interface Opened {
   readonly copies: readonly BpfObject[];
   readonly attached: readonly string[];
   readonly packets: boolean;
+  /** Of the programs that tell who wakes whom, which are loaded once. */
+  readonly wakesKnobs: Uint8Array;
 }
 
 /** Who is refused is asked once more, aloud: what the verifier says of it is heard on this thread only. */
@@ -288,7 +301,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
         closeSync(fd);
       }
     }
-    return { object, copies, attached, packets };
+    return { object, copies, attached, packets, wakesKnobs: knobs(btf, options, 1, 0) };
   } catch (error) {
     for (const one of [...copies, object]) one.close();
     throw error;

@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Worker } from 'node:worker_threads';
 import { EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
+import { LoadError } from '../kernel/libbpf.ts';
 import { possibleCpus, Probes } from '../kernel/probes.ts';
 import type { ProbeOptions } from '../kernel/probes.ts';
 import { startThread } from '../kernel/thread.ts';
@@ -21,6 +22,10 @@ export interface RecorderOptions extends ProbeOptions {
   readonly filters: readonly string[];
   /** Kept in the recording. */
   readonly launches?: readonly Launch[];
+  /** Whether it is told who wakes whom: from the start, or once a pool of threads is seen. Undefined: never. */
+  readonly wakeups?: 'on' | 'auto' | undefined;
+  /** That is of use, and can't be had. */
+  readonly onNoWakeups?: (why: string) => void;
 }
 
 export interface RecordedSummary {
@@ -63,7 +68,7 @@ export class Recorder {
     const shared = makeShared();
     const workerData: WorkerInput = {
       shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,
-      programs: probes.programs, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
+      watchPools: options.wakeups === 'auto', programs: probes.programs, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
       writer: { ...options.writer, facts: { ...hostFacts(probes.probe, options.filters), launches: options.launches ?? [] } },
     };
     for (const flag of WORKER_HEAP) setFlagsFromString(flag); // for isolates made from now on
@@ -73,11 +78,13 @@ export class Recorder {
     const stopped = new Promise<Stopped>((resolve) => {
       worker.on('message', (message: WorkerOutput) => {
         if (message.kind === 'executed') probes.executed(message.tgid);
+        else if (message.kind === 'pool-found') tellWakeups(probes, options);
         else if (message.kind === 'ready') ready();
         else resolve(message);
       });
       worker.on('error', (error) => resolve({ kind: 'stopped', lost: {}, failure: { name: 'Error', message: error.stack ?? error.message } }));
     });
+    if (options.wakeups === 'on') tellWakeups(probes, options);
     const recorder = new Recorder(probes, shared, worker, stopped);
     const failed = await Promise.race([isReady, stopped]);
     if (failed !== undefined) {
@@ -153,6 +160,15 @@ export class Recorder {
     };
     if (failure !== undefined) throw Object.assign(failure, { summary });
     return summary;
+  }
+}
+
+function tellWakeups(probes: Probes, { onNoWakeups }: RecorderOptions): void {
+  try {
+    probes.tellWakeups();
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    onNoWakeups?.(error.message);
   }
 }
 

@@ -19,6 +19,7 @@ import type { WriterOptions } from '../store/writer.ts';
 import { ABANDON, COMMAND, COUNTERS, DRAIN, HURRY, makeShared, RUN } from './control.ts';
 import { LossCounters } from './losses.ts';
 import type { Loss } from './losses.ts';
+import { PoolWatch } from './pool-watch.ts';
 import { standing, takeUnreported } from './sweep.ts';
 
 /** The writer's options but for what only functions can say. */
@@ -35,12 +36,15 @@ export interface WorkerInput {
   readonly connectionsFd: number;
   readonly unreportedFd: number;
   readonly writer: PlainWriterOptions;
+  /** `pool-found` is to be said. */
+  readonly watchPools: boolean;
 }
 
-/** What the worker says: once when it is ready, whenever a process runs something else (or was chosen), once when it has stopped. */
+/** What the worker says: once when it is ready, whenever a process runs something else (or was chosen), once when threads are seen to call for others, once when it has stopped. */
 export type WorkerOutput =
   | { readonly kind: 'ready'; readonly recordingId: string }
   | { readonly kind: 'executed'; readonly tgid: number }
+  | { readonly kind: 'pool-found' }
   | {
     readonly kind: 'stopped';
     /** What was lost by cause: what the kernel counted and what it declared on the spot. */
@@ -77,9 +81,11 @@ function run(): void {
   let events = 0;
   let connections = 0;
   const { bytes: memory, view } = ring;
+  const pools = input.watchPools ? new PoolWatch() : undefined;
   const take = (offset: number): void => {
     const kind = view.getUint8(offset + OFFSET_SAMPLE_KIND);
     events++;
+    if (pools?.found === false && pools.sees(view, offset)) post({ kind: 'pool-found' });
     if (kind === SAMPLE_DATA) bytes += view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
     else if (kind === SAMPLE_OPEN) connections++;
     else if (kind === SAMPLE_PROCESS) {

@@ -22,6 +22,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'as-alone': return 'sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far';
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
     case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and of no other that was open when it began';
+    case 'woke-waiter': return `when ${wrote} had read its answer, it woke the thread that had read this session's request, which had waited since before, and no other session's`;
     case 'begun-for-it': return `${wrote} was begun, directly or not, by the goroutine that had read this session's request and was at work for it`;
     case 'begun-to-serve': return `${wrote} was begun to serve this session's request, on its stream of the connection`;
     case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
@@ -68,6 +69,7 @@ function neverProven(attribution: OutboundTalk['attribution']): string {
   if (attribution === 'helper') return 'which request the name was given for is a guess';
   if (attribution === 'pattern') return 'work need not have been taken up in the order in which it came up';
   if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
+  if (attribution === 'handed-over') return 'a thread may wait for something else than what this one was given to do';
   if (attribution === 'content') return 'two requests may be about the same thing';
   return 'a pool may write another session\'s queued call in the wake of this answer';
 }
@@ -88,6 +90,9 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'read-unknown': return `what ${wrote} had read last was of no session that was open`;
     case 'named-by-several': return 'it carries a trace or request id that several sessions have which were open then';
     case 'no-rare-words': return 'no rare words of it, or of its answer, stand in one session only that was open then';
+    case 'woke-nobody': return `${wrote} woke no thread of a request that waited for it when it had read the answer`;
+    case 'woke-several': return `${wrote} woke threads of several requests when it had read the answer, or one that had waited for its connection`;
+    case 'wakes-unsure': return 'threads of this process wake each other for other reasons too, or too few were seen to tell';
     case 'pattern-unsure': return 'what sessions of its endpoints do alone does not tell, for sure enough, whose it is';
     case 'tasks-shared': return `${wrote} had read a request, but threads of its process take up each other's tasks, and other sessions were at work`;
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;

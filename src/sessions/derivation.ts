@@ -156,6 +156,9 @@ export class Derivation {
       case 'serves':
         weaver.served.serves(event);
         break;
+      case 'wake':
+        weaver.handing.woke(weaver.contexts.known(event.tid), weaver.contexts.known(event.woken), event.atUs - event.waitedUs);
+        break;
       case 'udp':
         this.#processes.of(event.tgid).datagram(event, keepDatagram(event, weaver.seq, weaver.contexts, this.#processes));
         break;

@@ -212,7 +212,7 @@ export class Late {
   }
 
   #forget(call: Spoken): void {
-    for (const kind of call.doubt?.home.hindsights ?? NONE) kind.decided?.(call);
+    for (const kind of call.doubt?.home.hindsights ?? NONE) kind.decided?.(call, call.tie?.job);
     call.doubt?.home.untied.delete(call);
     call.doubt?.home.contested.delete(call);
     call.doubt = undefined;

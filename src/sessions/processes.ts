@@ -3,6 +3,7 @@ import type { Connection } from '../connections/connection.ts';
 import { endpointText } from '../connections/endpoint.ts';
 import type { Refusal } from '../contexts/helper-datagram.ts';
 import { Discipline } from '../contexts/discipline.ts';
+import { HandedOver } from '../contexts/handed-over.ts';
 import type { Around, Hindsight } from '../contexts/hindsight.ts';
 import { hindsights } from '../contexts/hindsights.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
@@ -64,6 +65,9 @@ export class Process implements Around<OpenSession> {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
+  /** One of its hindsights. */
+  readonly handedOver = new HandedOver<OpenSession>();
+
   readonly #disciplines: Disciplines;
   readonly #hide: ((text: string) => string) | undefined;
   #hindsights: readonly Hindsight<OpenSession>[] | undefined;
@@ -88,7 +92,7 @@ export class Process implements Around<OpenSession> {
 
   /** What is known when whole talks are looked at. */
   get hindsights(): readonly Hindsight<OpenSession>[] {
-    return (this.#hindsights ??= hindsights(this.#hide));
+    return (this.#hindsights ??= hindsights(this.#hide, this.handedOver));
   }
 
   /** `session` is given out. */

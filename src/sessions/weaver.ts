@@ -22,6 +22,7 @@ import { isRuntime } from '../contexts/runtime.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
 import type { AskedRuntimes } from './asked.ts';
 import { isContested, whyBelied } from './belied.ts';
+import { Handing } from './handing.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
 import { OpenSession, SEATS } from './open-session.ts';
@@ -54,6 +55,7 @@ export interface WeaverOptions {
 
 export class Weaver implements TalkSink<Spoken> {
   readonly contexts: Contexts<OpenSession>;
+  readonly handing: Handing;
   readonly served: Served;
   /** Sessions that are not given out. */
   readonly open = new Roster<OpenSession>(SEATS.open);
@@ -73,6 +75,7 @@ export class Weaver implements TalkSink<Spoken> {
 
   constructor(options: WeaverOptions) {
     this.#options = options;
+    this.handing = new Handing(options.processes);
     this.contexts = new Contexts((session, tid) => this.#release(session, tid), () => this.nowUs);
     this.served = new Served(this.contexts);
   }
@@ -306,6 +309,7 @@ export class Weaver implements TalkSink<Spoken> {
     if (tid === 0) return;
     const own = this.contexts.own(tid, tgid);
     const { actor } = own;
+    own.awaited = undefined;
     talk.wroteBy(actor.tid);
     if (moved(talk.readerTid, actor.tid)) session.process.moves = true;
     this.contexts.respond(actor, session, actor !== own);
@@ -360,7 +364,10 @@ export class Weaver implements TalkSink<Spoken> {
     own.wrote = talk.connection.egress;
     talk.wroteBy(context.tid);
     // What this thread sent before has been taken: it is in another call now.
-    if (first) context.reading?.talk.connection.egress.flush();
+    if (first) {
+      context.reading?.talk.connection.egress.flush();
+      this.handing.calls(own, talk);
+    }
     if (first) this.#tie(talk, context, context !== own);
     else if (talk.tie === undefined || !isRuntime(talk.tie.evidence)) this.#disputed(talk, context.suspect);
     context.act();
@@ -461,6 +468,7 @@ export class Weaver implements TalkSink<Spoken> {
     // A connection's own goroutine reads for whoever wrote, or asked.
     const forWriter = talk.handedOver || own.goroutine?.role === 'reads-for';
     if (!forWriter) talk.readBy(context.tid);
+    this.handing.answered(own, talk, atUs);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
     if (talk.tie !== undefined && !forWriter && moved(talk.writerTid, context.tid)) talk.tie.job.process.moves = true;
     const session = talk.tie?.job ?? this.#born.get(talk.connection)?.tie?.job;

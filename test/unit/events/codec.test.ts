@@ -52,6 +52,7 @@ const EVENTS: readonly Event[] = [
   { ...base, kind: 'on-behalf', whose: 2 ** 40 },
   { ...base, context: 81, kind: 'on-behalf', whose: 2 ** 40, stream: 2 ** 31 - 1 },
   { ...base, context: 81, kind: 'serves', reader: 2 ** 40, stream: 3 },
+  { ...base, kind: 'wake', woken: 4_194_304, waitedUs: 1_500.25 },
   { ...base, kind: 'helper', flags: 0xdead_beef, bytes: payloadOf(9) },
   { ...base, kind: 'helper', flags: 1, length: 70_000, bytes: payloadOf(9) },
   {

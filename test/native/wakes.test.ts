@@ -1,0 +1,24 @@
+/** Who wakes whom, on this kernel. */
+import assert from 'node:assert/strict';
+import { patience, whyNoRecorder } from './recorder.ts';
+import { eventsOf } from './subject.ts';
+import { runWakes, wakesTitle } from './wakes.ts';
+
+describe('wake-ups', function () {
+  this.timeout(120_000 * patience);
+
+  before(function () {
+    const why = whyNoRecorder();
+    if (why === undefined) return;
+    console.log(`      skipped: ${why}`);
+    this.skip();
+  });
+
+  it(wakesTitle.slice('wake-ups '.length), async () => {
+    assert.deepEqual((await runWakes(eventsOf)).problems, []);
+  });
+
+  it('are not recorded where it is said so, nor where no thread calls again and again that takes no requests', async () => {
+    for (const how of ['off', 'auto']) assert.deepEqual((await runWakes(eventsOf, ['--wakeups', how])).problems, ['result: 0 recorded, not 1']);
+  });
+});

@@ -1,0 +1,48 @@
+/** Runs programs/wakes.py under a recorder and holds which wake-ups were recorded against what its threads did. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lineReader } from './lines.ts';
+import { project } from './mover.ts';
+import { patience, startRecorder } from './recorder.ts';
+
+export const wakesTitle = 'wake-ups of a thread are recorded that waits since before its waker read an answer, once each, and no others of it';
+
+/** Its own type: this is compiled for guests, where the project's sources are not. */
+interface Recorded {
+  readonly kind: string;
+  readonly tid: number;
+  readonly woken?: number;
+  readonly waitedUs?: number;
+}
+
+/** How long the waiter in `result` has waited at least; the program's PAUSE, and a little less. */
+const WAITED_US = 150_000;
+
+/** What is wrong with the recording. `eventsOf`: reads one. */
+export async function runWakes(eventsOf: (dir: string) => readonly object[], flags: readonly string[] = ['--wakeups', 'on']): Promise<{ readonly probe: string; readonly problems: readonly string[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-wakes-'));
+  const program = spawn('python3', [join(project, 'test/native/programs/wakes.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  program.stdin.on('error', () => undefined);
+  try {
+    const lines = lineReader(program.stdout);
+    await lines.find((line) => typeof line['pid'] === 'number', 30_000 * patience);
+    const recorder = await startRecorder(join(folder, 'rec'), ['--pid', String(program.pid), ...flags]);
+    program.stdin.write('go\n');
+    const told = await lines.find((line) => line['result'] !== undefined, 60_000 * patience) as unknown as Readonly<Record<string, { readonly worker: number; readonly waiter: number }>>;
+    const { code } = await recorder.stop();
+    const wakes = (eventsOf(recorder.dir) as readonly Recorded[]).filter(({ kind }) => kind === 'wake');
+    const problems = code === 0 ? [] : [`attach ended with ${code}: ${recorder.errors()}`];
+    for (const [name, { worker, waiter }] of Object.entries(told)) {
+      const found = wakes.filter(({ tid, woken }) => tid === worker && woken === waiter);
+      const wanted = name === 'result' ? 1 : 0;
+      if (found.length !== wanted) problems.push(`${name}: ${found.length} recorded, not ${wanted}`);
+      for (const { waitedUs = 0 } of found) if (waitedUs < WAITED_US) problems.push(`${name}: it is said to have waited ${waitedUs} µs`);
+    }
+    return { probe: recorder.probe, problems };
+  } finally {
+    program.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
