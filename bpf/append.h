@@ -100,7 +100,7 @@ static __always_inline void emit_unseen_append(const struct part *part, __u64 wh
 	emit_bare(&head);
 }
 
-/* One contiguous range of the process' memory. */
+/* One contiguous range of the process' memory. Lost bytes are those of connections: what is lost here is an event. */
 static __always_inline void emit_append(const struct part *part, __u64 address, __u64 who)
 {
 	__u32 size = part->length < part->room ? part->length : part->room;
@@ -112,7 +112,7 @@ static __always_inline void emit_append(const struct part *part, __u64 address, 
 	begin_append(&head, part, who);
 	got = emit_range(&head, (void *)address, size);
 	if (got == EMIT_FULL) {
-		count_loss(CAUSE_RING_FULL, 1, part->length);
+		count_loss(CAUSE_RING_FULL, 1, 0);
 	} else if (got == EMIT_UNREADABLE) {
 		head.cause = CAUSE_UNREADABLE;
 		emit_bare(&head);
@@ -127,7 +127,7 @@ static __always_inline void emit_append_pieces(struct part *part, const struct p
 	bool beyond = part->length > part->room;
 
 	if (!call) {
-		count_loss(CAUSE_MAP_FULL, 1, part->length);
+		count_loss(CAUSE_MAP_FULL, 1, 0);
 		return;
 	}
 	begin_call(call, 0, 0, part->length);
@@ -137,7 +137,7 @@ static __always_inline void emit_append_pieces(struct part *part, const struct p
 	call->more = beyond || part->more;
 	emit_steps(call->place, DIRECTION_INGRESS);
 	if (call->remaining && call->failed != CAUSE_UNREADABLE) {
-		count_loss(call->failed ?: CAUSE_TOO_MANY_PIECES, 1, call->remaining);
+		count_loss(call->failed ?: CAUSE_TOO_MANY_PIECES, 1, 0);
 		call->remaining = 0;
 	}
 	if (!beyond && !call->remaining)
