@@ -20,6 +20,7 @@ const recording = join(dir, 'rec');
 const linesOf = (child) => createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 const ended = (child) => new Promise((resolve) => { child.once('exit', resolve); });
 
+/** Undefined: the kernel refused the backend, and the recorder has said why. */
 async function record() {
   const service = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
   const serviceEnded = ended(service);
@@ -28,7 +29,11 @@ async function record() {
   const recorderEnded = ended(recorder);
   const lines = linesOf(recorder);
   const { value: began } = await lines.next();
-  if (began === undefined) throw new Error('koala-bpf attach ended at once');
+  if (began === undefined) {
+    service.kill();
+    if (await recorderEnded === 3) return undefined;
+    throw new Error('koala-bpf attach ended at once');
+  }
   service.stdin.write('go\n');
   const status = await serviceEnded;
   if (status !== 0) throw new Error(`the program ended with ${status}`);
@@ -45,8 +50,7 @@ function printed(...args) {
 const textOf = (chunks) => chunks.map(({ text = '' }) => text).join('');
 const headerOf = (text, name) => new RegExp(`^${name}: (.*)\r$`, 'm').exec(text)?.[1];
 
-try {
-  const { front, upstream } = await record();
+function check({ front, upstream }) {
   const found = { events: 0, wrong: 0, calls: 0, tied: 0, right: 0, proven: 0, misled: 0, problems: [] };
   const problem = (text) => { if (found.problems.push(text) > 8) found.problems.pop(); };
   for (const { kind, direction, text = '', context } of printed('events', recording, '--json')) {
@@ -83,6 +87,12 @@ try {
   console.log(JSON.stringify(found));
   const enough = mayMiss === undefined ? found.right === found.calls && found.proven * 2 >= found.calls : found.right >= 0.9 * found.calls;
   process.exitCode = found.events >= 96 && found.wrong === 0 && found.calls === 216 && found.misled === 0 && enough && found.problems.length === 0 ? 0 : 1;
+}
+
+try {
+  const addresses = await record();
+  if (addresses === undefined) process.exitCode = 3;
+  else check(addresses);
 } finally {
   if (process.env.KOALA_TEST_KEEP === undefined) rmSync(dir, { recursive: true, force: true });
   else console.error(`kept: ${recording}`);
