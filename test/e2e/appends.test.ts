@@ -9,6 +9,7 @@ import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder
 import { Clients } from './services/client.ts';
 import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
 import { ridMaker } from './services/rid.ts';
+import { skipIf } from '../skip.ts';
 
 /** Python's own logging, to a file opened for appending; a datagram for each request; a line by a thread of the request's own. */
 const SERVICE = `
@@ -42,11 +43,7 @@ describe('appends of a real service', function () {
   let sessions: (SessionJson & { appends?: AppendedFileJson[] })[] = [];
 
   before(async function () {
-    const reason = await whyNotRecordable() ?? (TELLING.has(statfsSync(folder).type) ? undefined : 'temporary files are neither on ext4 nor on XFS');
-    if (reason !== undefined) {
-      console.log(`      skipped: ${reason}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable() ?? (TELLING.has(statfsSync(folder).type) ? undefined : 'temporary files are neither on ext4 nor on XFS'));
     writeFileSync(join(folder, 'logs.py'), SERVICE);
     const statsd = createSocket('udp4');
     await new Promise<void>((resolve) => { statsd.bind(0, '127.0.0.1', resolve); });

@@ -20,6 +20,7 @@ import { rustService, whyNotRust } from './services/rust.ts';
 import type { Service } from './services/service.ts';
 import { loop, whyNotLoop } from './services/loops.ts';
 import { started } from './services/started.ts';
+import { skipIf } from '../skip.ts';
 
 const CLIENTS = 16;
 /** So many of the requests go to event loops one at a time, before the others. */
@@ -117,11 +118,7 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden,
     let result: ScenarioResult;
 
     before(async function () {
-      const reason = await whyNotRecordable() ?? whyNot?.();
-      if (reason !== undefined) {
-        console.log(`      skipped: ${reason}`);
-        this.skip();
-      }
+      skipIf(this, await whyNotRecordable() ?? whyNot?.());
       result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked && { flags: ['--instrument', 'node'] }) });
       for (const { part, score, hidden } of result.parts) {
         const ids = pool || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;

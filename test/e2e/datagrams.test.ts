@@ -7,6 +7,7 @@ import { cannotReplay } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
 import { ridMaker } from './services/rid.ts';
+import { skipIf } from '../skip.ts';
 
 /**
  * A thread for each connection; every request is counted by a datagram that names it, and one that is larger than what is kept. A
@@ -32,10 +33,7 @@ describe('datagrams of a real service', function () {
   const folder = temporaryDir('datagrams');
 
   before(async function () {
-    const reason = await whyNotRecordable();
-    if (reason === undefined) return;
-    console.log(`      skipped: ${reason}`);
-    this.skip();
+    skipIf(this, await whyNotRecordable());
   });
   const closing: (() => void)[] = [];
   after(() => {

@@ -11,6 +11,7 @@ import { goOverHttp2, whyNotGo } from './services/go.ts';
 import { whyNotGrpc } from './services/grpc.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
+import { skipIf } from '../skip.ts';
 
 /** x86's breakpoint instruction, which is what a probe is. */
 const INT3 = 0xcc;
@@ -44,11 +45,7 @@ describe('probes in Go programs', function () {
   let recorder: Recorder | undefined;
 
   before(async function () {
-    const why = await whyNotRecordable() ?? whyNotGo() ?? whyNotGrpc();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable() ?? whyNotGo() ?? whyNotGrpc());
     service = await goOverHttp2({ by: 'grpc' });
     dir = temporaryDir('go-probes');
     load = new Clients(service.port, clients, { keepAlive: true });

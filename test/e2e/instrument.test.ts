@@ -14,6 +14,7 @@ import { Daemon, accepts, freePort, removeDir, temporaryDir } from './services/d
 import { nodeDrivers, whyNoDrivers } from './services/drivers.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
+import { skipIf } from '../skip.ts';
 
 const FLAGS = ['--instrument', 'node'];
 const KILLS = 6;
@@ -66,10 +67,7 @@ describe('attach --instrument node', function () {
   this.timeout(600_000);
 
   before(async function () {
-    const reason = await whyNotRecordable();
-    if (reason === undefined) return;
-    console.log(`      skipped: ${reason}`);
-    this.skip();
+    skipIf(this, await whyNotRecordable());
   });
 
   describe('on a service with the drivers of Node services', () => {
@@ -80,11 +78,7 @@ describe('attach --instrument node', function () {
     let asked = 0;
 
     before(async function () {
-      const reason = whyNoDrivers();
-      if (reason !== undefined) {
-        console.log(`      skipped: ${reason}`);
-        this.skip();
-      }
+      skipIf(this, whyNoDrivers());
       dir = temporaryDir('instrument');
       service = await nodeDrivers({ asked: true });
       pid = service.parts[0]!.pid;

@@ -6,6 +6,7 @@ import { sessionJson } from '../../src/sessions/json.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
 import { cannotReplay, planned, PORT, SERVICE } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const TO = '10.20.30.40:80';
 const service = ['--', process.execPath, SERVICE, String(PORT)];
@@ -20,10 +21,7 @@ describe('koala-bpf replay plays', function () {
   this.timeout(60_000);
 
   beforeEach(function () {
-    const why = cannotReplay();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay());
   });
 
   const MORNING = Date.parse('2026-11-23T08:00:00Z') * 1000;

@@ -8,6 +8,7 @@ import { call, get, ok } from '../unit/replay/build.ts';
 import { MAIN, startReplay, type Outcome, type RunningReplay } from './replay/command.ts';
 import { cannotTakeRunning, freePort, leftovers, startDatabase, startService, until, type Started } from './replay/running.ts';
 import { hostState, planned, PORT, processesWith, SERVICE } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const KILLS = 20;
 const TO = '127.0.0.2:8080';
@@ -35,11 +36,7 @@ describe('a replay that is killed', function () {
   let running: Started[] = [];
 
   beforeEach(function () {
-    const why = cannotTakeRunning();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotTakeRunning());
     before = hostState();
     running = [];
   });

@@ -9,6 +9,7 @@ import { sessionJson } from '../../src/sessions/json.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { cannotReplay, hostState, planned, PORT, processesWith, SERVICE } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TO = '10.20.30.40:80';
@@ -63,11 +64,7 @@ describe('koala-bpf replay', function () {
   let before = '';
 
   beforeEach(function () {
-    const why = cannotReplay();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay());
     folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
     chmodSync(folder, 0o755);
     before = hostState();

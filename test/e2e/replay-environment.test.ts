@@ -9,6 +9,7 @@ import { koala, koalaOk, whyNotRecordable } from './recorder.ts';
 import { cannotReplay } from './replay/stage.ts';
 import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
 import { until } from './services/dependency.ts';
+import { skipIf } from '../skip.ts';
 
 const KOALA = fileURLToPath(new URL('../../bin/koala-bpf', import.meta.url));
 /** Answers with its environment, folder and argument; argv: port, argument. */
@@ -25,11 +26,7 @@ describe('the environment of the recorded service', function () {
   let child: ChildProcess | undefined;
 
   beforeEach(async function () {
-    const why = cannotReplay() ?? await whyNotRecordable();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
     folder = temporaryDir('environment');
     home = join(folder, 'the home\'s "folder"');
     mkdirSync(home);

@@ -9,6 +9,7 @@ import type { Replayed } from '../../src/replay/replayed.ts';
 import { call, get, ok, prologue, session } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
 const HTTP = '10.20.30.40:80';
@@ -25,11 +26,7 @@ describe('replay of faults and pace', function () {
   let before = '';
 
   beforeEach(function () {
-    const why = cannotReplay();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay());
     before = hostState();
   });
 
@@ -174,10 +171,7 @@ describe('replay of bad input', function () {
   this.timeout(60_000);
 
   beforeEach(function () {
-    const why = cannotReplay();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay());
   });
 
   const plain = (): ReturnType<typeof planned> => planned([], [], []);

@@ -25,6 +25,7 @@ import { phpBuild, phpStack } from './stacks/php.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
 import { record } from './stacks/recorded.ts';
 import type { Stack } from './stacks/stack.ts';
+import { skipIf } from '../skip.ts';
 
 const QUIET_MS = 5_000;
 /** The header that a service makes itself. */
@@ -94,10 +95,7 @@ describe('the recording of a replayed stack', function () {
   this.timeout(400_000);
 
   before(async function () {
-    const why = cannotReplay() ?? await whyNotRecordable();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
   });
 
   for (const [name, { build, start, equal }] of Object.entries(STACKS)) {

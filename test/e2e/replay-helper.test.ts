@@ -12,6 +12,7 @@ import { cannotTakeRunning, leftovers } from './replay/running.ts';
 import { cannotReplay } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
+import { skipIf } from '../skip.ts';
 
 const SERVICE = fileURLToPath(new URL('replay/helped.py', import.meta.url));
 const PROGRAMS = fileURLToPath(new URL('../native/programs', import.meta.url));
@@ -29,11 +30,7 @@ describe('replay of a service that speaks koala\'s helper protocol', function ()
   const start = (): Promise<Daemon> => Daemon.start({ name: 'helped', command: '/usr/bin/python3', dir: folder, args: [SERVICE], env, ready: () => accepts(port) });
 
   before(async function () {
-    const why = await whyNotRecordable() ?? cannotReplay();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable() ?? cannotReplay());
     let count = 0;
     upstream = createServer((_, response) => setTimeout(() => response.end(`answer ${count += 1}`), ANSWER_MS));
     await new Promise<void>((resolve) => { upstream.listen(0, '127.0.0.1', resolve); });
@@ -93,11 +90,7 @@ describe('replay of a service that speaks koala\'s helper protocol', function ()
   });
 
   it('returns what it returned where the service runs already', async function () {
-    const why = cannotTakeRunning();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotTakeRunning());
     const service = await start().catch((error: unknown) => { throw error; });
     try {
       await replayed(['--pid', String(service.pid)]);

@@ -12,6 +12,7 @@ import { sessionJson } from '../../src/sessions/json.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { call, ok, session } from '../unit/replay/build.ts';
 import { cannotReplay, play } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const SHOP = fileURLToPath(new URL('replay/shop.mjs', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -53,10 +54,7 @@ describe('replay of a service that makes values and keeps answers', function () 
   this.timeout(120_000);
 
   before(function () {
-    const why = cannotReplay();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay());
   });
 
   it('takes a price that is kept for a minute for what it is: warm when recorded and cold now, and the other way round', async () => {

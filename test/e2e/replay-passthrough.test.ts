@@ -6,6 +6,7 @@ import type { Replayed } from '../../src/replay/replayed.ts';
 import type { ReplayOptions } from '../../src/replay/options.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { cannotReplay, hostState, planned, play, processesWith, SERVICE, type Step } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const TAPED = '10.20.30.40:80';
 const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
@@ -23,11 +24,7 @@ describe('replay with a way to the real world', function () {
   let asked: string[] = [];
 
   beforeEach(function () {
-    const why = cannotReplay();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay());
     before = hostState();
     servers = [];
     asked = [];

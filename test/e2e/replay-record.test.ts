@@ -16,6 +16,7 @@ import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts
 import { redisServer } from './services/dependency.ts';
 import { gunicorn } from './services/gunicorn.ts';
 import { ridMaker } from './services/rid.ts';
+import { skipIf } from '../skip.ts';
 
 const COUNT = 80;
 const AT_ONCE = 8;
@@ -117,11 +118,7 @@ describe('replay --record', function () {
   let folder = '';
 
   beforeEach(async function () {
-    const why = cannotReplay() ?? await whyNotRecordable();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
     folder = temporaryDir('fixed-point');
   });
 

@@ -16,6 +16,7 @@ import { cannotTakeRunning, freePort, leftovers, started, until, type Started } 
 import { hostState, planned, planRequest, play, SERVICE, type Step } from './replay/stage.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
 import { mariadb, type Mariadb } from './services/dependency.ts';
+import { skipIf } from '../skip.ts';
 
 const DATABASE = join(import.meta.dirname, 'replay', 'unix-database.mjs');
 const TWO_POOLS = join(import.meta.dirname, 'replay', 'two-pools.php');
@@ -45,11 +46,7 @@ describe('unix sockets of a service that runs already', function () {
   let running: Started[] = [];
 
   beforeEach(function () {
-    const why = cannotTakeRunning() ?? gateRefusal();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotTakeRunning() ?? gateRefusal());
     before = hostState();
     folder = temporaryDir('running-unix');
     running = [];
@@ -194,11 +191,7 @@ describe('unix sockets of a service that runs already', function () {
   }
 
   it('of a MariaDB that goes on running: it counts zero queries while a warm mysql.sock and a warm TCP pool are replayed', async function () {
-    const why = await whyNotRecordable();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable());
     const sql = await mariadb({ tcp: true });
     try {
       await prove(sql, '127.0.0.1', [], []);
@@ -208,11 +201,7 @@ describe('unix sockets of a service that runs already', function () {
   });
 
   it('of a MariaDB outside of the container in which the service lives: it counts zero queries while that is replayed', async function () {
-    const why = await whyNotRecordable();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable());
     const sql = await mariadb({ tcp: true });
     // A network and mounts of its own; the host's loopback is reached by a relay in the host's network, as a published port would be.
     const holder = await run(['unshare', '--net', '--mount', 'sh', '-c', 'ip link set lo up && mount -t tmpfs none /mnt && echo up && exec sleep 600']);

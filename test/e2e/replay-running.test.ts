@@ -13,6 +13,7 @@ import { startReplay } from './replay/command.ts';
 import { cannotTakeRunning, DATABASE, freePort, leftovers, OLD_SOCKETS, startDatabase, started, startService, until, type Started } from './replay/running.ts';
 import { whyNotRecordable } from './recorder.ts';
 import { hostState, planned, planRequest, play, SERVICE, THREADS, type Step } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);
 
@@ -77,11 +78,7 @@ describe('replay against a service that runs already', function () {
   };
 
   beforeEach(function () {
-    const why = cannotTakeRunning();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotTakeRunning());
     before = hostState();
     running = [];
   });
@@ -125,11 +122,7 @@ describe('replay against a service that runs already', function () {
   });
 
   it('answers what another client of the service asks for, and uses up no call of a session with that', async function () {
-    const why = await whyNotRecordable();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable());
     const [port, database] = [await freePort(), await freePort()];
     await run(startDatabase(database));
     const service = await run(started(['python3', THREADS, String(port), '8', '4'], port));

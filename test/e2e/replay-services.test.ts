@@ -16,6 +16,7 @@ import { gunicorn } from './services/gunicorn.ts';
 import { php } from './services/php.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
+import { skipIf } from '../skip.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const REQUESTS = 48;
@@ -115,10 +116,7 @@ describe('replay of a real service, its dependencies stopped', function () {
   this.timeout(180_000);
 
   before(async function () {
-    const why = cannotReplay() ?? await whyNotRecordable();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
   });
 
   for (const [worker, sql, warm] of [['gthread', 'tcp', false], ['gthread', 'unix', false], ['gthread', 'tcp', true], ['sync', 'tcp', false]] as const) {

@@ -5,6 +5,7 @@ import type { Session } from '../../src/sessions/session.ts';
 import { call, prologue } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
 import { cannotReplay, planned, PORT, SERVICE, type Step } from './replay/stage.ts';
+import { skipIf } from '../skip.ts';
 
 const REDIS = '10.0.0.6:6379';
 const POSTGRESQL = '10.0.0.7:5432';
@@ -46,10 +47,7 @@ describe('replay of a build that sets its connections up otherwise', function ()
   this.timeout(60_000);
 
   before(function () {
-    const why = cannotReplay();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay());
   });
 
   async function played(session: Session, ...flags: string[]): Promise<{ status: number | null; replayed: Replayed; said: string }> {

@@ -14,6 +14,7 @@ import { phpBuild, phpStack } from './stacks/php.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
 import { record, REQUESTS } from './stacks/recorded.ts';
 import { CHANGES, type Change, type Signs, type Stack } from './stacks/stack.ts';
+import { skipIf } from '../skip.ts';
 
 /** Three runs in a row: so many sessions at a time. */
 const RUNS = [1, 8, 8] as const;
@@ -70,10 +71,7 @@ describe('replay of a real stack, its dependencies stopped', function () {
   this.timeout(400_000);
 
   before(async function () {
-    const why = cannotReplay() ?? await whyNotRecordable();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
   });
 
   for (const [name, { build, start }] of Object.entries(STACKS)) {

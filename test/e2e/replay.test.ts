@@ -8,6 +8,7 @@ import type { Replayed } from '../../src/replay/replayed.ts';
 import { call, get, ok, prologue, type CallFacts } from '../unit/replay/build.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
 import { UnixServer } from './replay/unix-server.ts';
+import { skipIf } from '../skip.ts';
 
 const HTTP = '10.20.30.40:80';
 
@@ -29,11 +30,7 @@ describe('replay', function () {
   let before = '';
 
   beforeEach(function () {
-    const why = cannotReplay();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay());
     before = hostState();
   });
 

@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline';
 import type { SecureVersion } from 'node:tls';
 import { exported, Recorder, whyNotRecordable } from './recorder.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
+import { skipIf } from '../skip.ts';
 
 /** Asks UPSTREAM once for each request, over a kept connection, and answers when the body is there. */
 const NODE = `
@@ -56,11 +57,7 @@ describe('a service behind TLS whose keys nobody has', function () {
   const started: ChildProcess[] = [];
 
   before(async function () {
-    const reason = await whyNotRecordable();
-    if (reason !== undefined) {
-      console.log(`      skipped: ${reason}`);
-      this.skip();
-    }
+    skipIf(this, await whyNotRecordable());
     execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=shop.test', '-keyout', key, '-out', cert], { stdio: 'pipe', timeout: 20_000 });
     upstream = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => {
       upstreamHeard += 1;

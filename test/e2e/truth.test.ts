@@ -14,6 +14,7 @@ import { gunicorn } from './services/gunicorn.ts';
 import { nginxProxy, pseudoRandom } from './services/nginx.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
+import { skipIf } from '../skip.ts';
 
 const dirs: string[] = [];
 function ownDir(name: string): string {
@@ -48,10 +49,7 @@ describe('truth about real services', function () {
   this.timeout(120_000);
 
   before(async function () {
-    const reason = await whyNotRecordable();
-    if (reason === undefined) return;
-    console.log(`      skipped: ${reason}`);
-    this.skip();
+    skipIf(this, await whyNotRecordable());
   });
 
   after(() => {

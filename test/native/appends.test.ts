@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { AppendEvent } from '../../src/events/event.ts';
 import { patience, startRecorder, whyNoRecorder } from './recorder.ts';
 import { eventsOf, startSubject, type Subject } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 /** statfs(2): file systems that tell the `tracepoint` backend of writes. */
 const TELLING: ReadonlySet<number> = new Set([0xef53, 0x58465342]);
@@ -22,11 +23,7 @@ describe('appends', function () {
   let errors = '';
 
   before(async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     const one = startSubject(folder);
     subject = one;
     const recorder = await startRecorder(join(folder, 'recording'), ['--pid', String(one.pid)]);

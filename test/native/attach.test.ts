@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { attach, type Attached } from './attached.ts';
 import { command, connections, patience, whyNoRecorder } from './recorder.ts';
 import { until } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 describe('attach', function () {
   this.timeout(120_000 * patience);
@@ -18,11 +19,7 @@ describe('attach', function () {
   let count = 0;
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
   });
   afterEach(() => { for (const one of started.splice(0)) one.kill('SIGKILL'); });
   after(() => rmSync(folder, { recursive: true, force: true }));

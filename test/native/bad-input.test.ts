@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command, patience, startRecorder, whyNoRecorder, within } from './recorder.ts';
 import { startLoad, type Load } from './turns.ts';
+import { skipIf } from '../skip.ts';
 
 interface Answer {
   readonly status: number | null;
@@ -34,11 +35,7 @@ describe('bad input', function () {
   let load: Load | undefined;
 
   before(async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     mkdirSync(foreign);
     writeFileSync(join(foreign, 'thesis.txt'), 'years of work');
     load = await startLoad(folder, 8, 20, 4);

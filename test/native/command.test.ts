@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { attach, type Attached } from './attached.ts';
 import { connections, patience, whyNoRecorder } from './recorder.ts';
 import { program, python, recordedWords, startSink, until, type Sink } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 /** How long CMD may take to end after the signal that ends the recording (src/cli/attach.ts). */
 const GRACE_MS = 3000;
@@ -18,11 +19,7 @@ describe('attach -- CMD', function () {
   let count = 0;
 
   before(async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     chmodSync(folder, 0o755);
     sink = await startSink();
   });

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { killTree } from './process.ts';
 import { connections, jsonLines, small, startRecorder, whyNoRecorder, within } from './recorder.ts';
 import { certificateProblems, prefixProblems, startLoad } from './turns.ts';
+import { skipIf } from '../skip.ts';
 
 const times = small ? 4 : 20;
 
@@ -14,11 +15,7 @@ describe(`kill -9 of the recorder under load, ${times} times`, function () {
   this.timeout(300_000);
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
   });
 
   for (let turn = 1; turn <= times; turn++) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Event, HelperEvent, ProcessEvent, UdpEvent } from '../../src/events/event.ts';
 import { patience, startRecorder, whyNoRecorder, type Summary } from './recorder.ts';
 import { eventsOf, python, startSubject, type Subject } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 const EOPNOTSUPP = 95;
 const ECONNREFUSED = 111;
@@ -44,11 +45,7 @@ describe('events', function () {
   let summary: Summary | undefined;
 
   before(async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     const one = startSubject(folder);
     subject = one;
     await one.run('early = listener(); answer = 1');

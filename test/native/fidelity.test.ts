@@ -9,6 +9,7 @@ import { release } from 'node:os';
 import { runBatch, type Batch } from './batch.ts';
 import { whyNoRecorder } from './recorder.ts';
 import { allScenarios } from './scenarios.ts';
+import { skipIf } from '../skip.ts';
 
 describe(`recording byte for byte (${process.env['KOALA_TEST_PROBE'] ?? 'the backend that fits'})`, () => {
   const scenarios = allScenarios();
@@ -16,11 +17,7 @@ describe(`recording byte for byte (${process.env['KOALA_TEST_PROBE'] ?? 'the bac
 
   before(async function () {
     this.timeout(3_600_000);
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     batch = await runBatch(scenarios, false);
     const results = process.env['KOALA_TEST_RESULTS'];
     if (results === undefined) return;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connections, jsonLines, patience, startRecorder, whyNoRecorder, within, command, type Recorder } from './recorder.ts';
 import { eventsOf, program, python, recordedWords, startSink, startSubject, until, type Sink, type Subject } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 const cgroupRoot = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
   .map((line) => line.split(' - ')).find(([, type]) => type?.startsWith('cgroup2 '))?.[0]?.split(' ')[4];
@@ -21,11 +22,7 @@ describe('filters', function () {
   let recordings = 0;
 
   before(async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     sink = await startSink();
   });
   afterEach(() => {

@@ -6,16 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connections, patience, startRecorder, whyNoRecorder, within } from './recorder.ts';
 import { certificateProblems, prefixProblems, startLoad } from './turns.ts';
+import { skipIf } from '../skip.ts';
 
 describe('a full disk', function () {
   this.timeout(300_000 * patience);
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
   });
 
   const ways = [

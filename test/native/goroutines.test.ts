@@ -10,6 +10,7 @@ import { offsetsFor } from '../../src/kernel/go/offsets.ts';
 import { goProgram, whyNotGo } from '../e2e/services/go.ts';
 import { built } from '../e2e/stacks/built.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
+import { skipIf } from '../skip.ts';
 
 const source = fileURLToPath(new URL('programs/goroutines', import.meta.url));
 const script = fileURLToPath(new URL('goroutines.mjs', import.meta.url));
@@ -38,10 +39,7 @@ describe('goroutines', function () {
   this.timeout(120_000);
 
   before(async function () {
-    const why = await whyNotRecordable();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, await whyNotRecordable());
   });
 
   for (const [name, { tools, build }] of Object.entries(PROGRAMS)) {
@@ -94,11 +92,7 @@ describe('the reader of Go programs', function () {
   });
 
   it('finds those of gRPC-Go, client and server', function () {
-    const why = whyNotGo('stripped');
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNotGo('stripped'));
     const path = goProgram('stripped');
     const { probes } = readGoExecutable(path)?.functions(path) ?? {};
     assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)),

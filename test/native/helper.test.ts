@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { helperTitle, runHelper } from './helper.ts';
 import { patience, startRecorder, whyNoRecorder } from './recorder.ts';
 import { eventsOf, program, python, startSubject } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 const TO = "('127.127.127.127', 127)";
 const COUNT = (name: string): string => `
@@ -18,10 +19,7 @@ describe('helper datagrams', function () {
   this.timeout(120_000 * patience);
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, whyNoRecorder());
   });
 
   it(`${helperTitle.slice('helper datagrams '.length)}`, async () => {

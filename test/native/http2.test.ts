@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { bytesOf, type TalkJson } from '../e2e/contract.ts';
 import { connections, exported, Recorder, whyNotRecordable } from '../e2e/recorder.ts';
 import { removeDir, temporaryDir } from '../e2e/services/daemon.ts';
+import { skipIf } from '../skip.ts';
 
 const program = fileURLToPath(new URL('programs/http2.mjs', import.meta.url));
 
@@ -46,10 +47,7 @@ describe('a connection of HTTP/2', function () {
   };
 
   before(async function () {
-    const why = await whyNotRecordable();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, await whyNotRecordable());
   });
   afterEach(() => { for (const child of running.splice(0)) child.kill('SIGKILL'); });
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from './process.ts';
 import { connections, small, startRecorder, whyNoRecorder, type Account, type Recorder, type Summary } from './recorder.ts';
 import { certificateProblems, lossProblems, startLoad, type Load } from './turns.ts';
+import { skipIf } from '../skip.ts';
 
 const causes = ['ring-full', 'unknown'];
 
@@ -14,11 +15,7 @@ describe('no loss', function () {
   this.timeout(600_000);
 
   it('under the same load in a ring of the usual size every session is complete, one a round', async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     const folder = mkdtempSync(join(tmpdir(), 'koala-whole-'));
     const rounds = small ? 20 : 100;
     const load = await startLoad(folder, 8, rounds, 2);
@@ -43,11 +40,7 @@ describe('a ring that stays full', function () {
   this.timeout(600_000);
 
   it('leaves every connection its account, also those that open, talk and end meanwhile', async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     const folder = mkdtempSync(join(tmpdir(), 'koala-full-'));
     // What 200 connections say fills the ring; of the others is kept that they were there, and how much they said.
     const load = await startLoad(folder, 450, 1, 8);
@@ -84,11 +77,7 @@ describe('honest loss', function () {
   let harm: string[] = [];
 
   before(async function () {
-    const why = whyNoRecorder();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder());
     load = await startLoad(folder, 24, small ? 60 : 400, 8);
     recorder = await startRecorder(dir, ['--pid', String(load.service.pid)], ['--ring-bytes', '65536']);
     const running = load.run();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { LoadError } from '../../src/kernel/libbpf.ts';
 import { Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
 import { whyNoRecorder } from './recorder.ts';
+import { skipIf } from '../skip.ts';
 
 const OPTIONS: ProbeOptions = {
   probe: 'auto', ringBytes: 1 << 20, maxConnections: 64, maxMessageBytes: 0, watchAll: false, ports: [], cgroups: [], executables: [],
@@ -12,10 +13,7 @@ describe('loading the probes', function () {
   this.timeout(120_000);
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, whyNoRecorder());
   });
 
   it('lets this thread go on while the kernel verifies them', async () => {

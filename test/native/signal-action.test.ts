@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { catches, isNode, isOwnHandler, signalRefusal } from '../../src/instrument/candidate.ts';
 import { signalAction } from '../../src/kernel/signal-action.ts';
 import { patience, whyNoRecorder } from './recorder.ts';
+import { skipIf } from '../skip.ts';
 
 const { SIGUSR1, SIGTERM } = constants.signals;
 const WAIT = 'setTimeout(() => undefined, 600_000); console.log("ready");';
@@ -17,10 +18,7 @@ describe('what a process does on a signal', function () {
   const children: ChildProcess[] = [];
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, whyNoRecorder());
   });
   afterEach(() => { for (const child of children.splice(0)) child.kill('SIGKILL'); });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { patience, startRecorder, whyNoRecorder } from './recorder.ts';
 import { eventsOf, startSubject, type Subject } from './subject.ts';
+import { skipIf } from '../skip.ts';
 
 /** THREADS of bpf/maps.h. */
 const PLACES = 32_768;
@@ -28,11 +29,7 @@ describe('threads whose numbers end alike', function () {
   let pidMax: string | undefined;
 
   beforeEach(function () {
-    const why = whyNoRecorder() ?? whyNoChoice();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, whyNoRecorder() ?? whyNoChoice());
     pidMax = readFileSync(PID_MAX, 'utf8');
     if (Number(pidMax) < 4 * PLACES) writeFileSync(PID_MAX, String(4 * PLACES));
   });

@@ -3,15 +3,13 @@ import assert from 'node:assert/strict';
 import { patience, whyNoRecorder } from './recorder.ts';
 import { eventsOf } from './subject.ts';
 import { runWakes, wakesTitle } from './wakes.ts';
+import { skipIf } from '../skip.ts';
 
 describe('wake-ups', function () {
   this.timeout(120_000 * patience);
 
   before(function () {
-    const why = whyNoRecorder();
-    if (why === undefined) return;
-    console.log(`      skipped: ${why}`);
-    this.skip();
+    skipIf(this, whyNoRecorder());
   });
 
   it(wakesTitle.slice('wake-ups '.length), async () => {

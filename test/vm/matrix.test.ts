@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { listed, reasonToSkip, vm, type Run } from './machine.ts';
+import { skipIf } from '../skip.ts';
 
 interface Cell {
   readonly series: string;
@@ -38,11 +39,7 @@ describe('matrix', function () {
   for (const { series, name, ended } of cells) {
     it(`passes ${name} on ${series}`, async function () {
       const run = await ended;
-      const reason = reasonToSkip(run);
-      if (reason !== undefined) {
-        console.log(`      skipped: ${reason}`);
-        this.skip();
-      }
+      skipIf(this, reasonToSkip(run));
       assert.equal(run.status, 0, `status ${run.status}\n${run.stderr.slice(-4000)}\n${run.stdout.toString().slice(-4000)}`);
     });
   }

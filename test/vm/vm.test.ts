@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { project, reasonToSkip, start, vm } from './machine.ts';
+import { skipIf } from '../skip.ts';
 
 const series = '6.1';
 
@@ -13,11 +14,7 @@ describe('scripts/vm', function () {
   let folder: string;
 
   before(async function () {
-    const reason = reasonToSkip(await vm(['fetch', series]));
-    if (reason !== undefined) {
-      console.log(`      skipped: ${reason}`);
-      this.skip();
-    }
+    skipIf(this, reasonToSkip(await vm(['fetch', series])));
     folder = mkdtempSync(join(tmpdir(), 'koala-vm-files.'));
   });
   after(() => { if (folder) rmSync(folder, { recursive: true }); });

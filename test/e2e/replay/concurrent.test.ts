@@ -12,6 +12,7 @@ import type { Session } from '../../../src/sessions/session.ts';
 import { call, get, ok } from '../../unit/replay/build.ts';
 import { whyNotRecordable } from '../recorder.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, THREADS, type Step } from './stage.ts';
+import { skipIf } from '../../skip.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 const HTTP = '10.20.30.40:80';
@@ -67,11 +68,7 @@ describe('replay of several sessions at a time', function () {
   let before = '';
 
   beforeEach(async function () {
-    const why = cannotReplay() ?? await whyNotRecordable();
-    if (why !== undefined) {
-      console.log(`      skipped: ${why}`);
-      this.skip();
-    }
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
     before = hostState();
   });
 
