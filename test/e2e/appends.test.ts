@@ -5,10 +5,9 @@ import { readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'lossless-json';
 import type { AppendedFileJson, SessionJson } from '../../src/sessions/json.ts';
-import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
-import { Clients } from './services/client.ts';
+import { recordRequests } from './recorded-requests.ts';
+import { exported, koala, koalaOk, whyNotRecordable } from './recorder.ts';
 import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
-import { ridMaker } from './services/rid.ts';
 import { skipIf } from '../skip.ts';
 
 /** Python's own logging, to a file opened for appending; a datagram for each request; a line by a thread of the request's own. */
@@ -52,16 +51,9 @@ describe('appends of a real service', function () {
       name: 'gunicorn', command: '/usr/bin/python3', dir: folder, ready: () => accepts(port), env: { LOG: log, STATSD: String(statsd.address().port), PYTHONDONTWRITEBYTECODE: '1' },
       args: ['/usr/bin/gunicorn', '--chdir', folder, '-k', 'gthread', '-w', '1', '--threads', '8', '-b', `127.0.0.1:${port}`, '--worker-tmp-dir', folder, 'logs:app'],
     });
-    const recorder = await Recorder.attach([service.pid], dir);
-    const clients = new Clients(port, 8, { keepAlive: true });
     try {
-      const rid = ridMaker();
-      await clients.send(Array.from({ length: COUNT }, (_, n) => ({ rid: rid(n), target: `/${rid(n)}` })));
-      assert.deepEqual((await recorder.stop()).lost, { bytes: 0, byCause: {} });
+      await recordRequests(service, port, dir, COUNT);
     } finally {
-      recorder.kill();
-      clients.close();
-      await service.stop();
       statsd.close();
     }
     ({ sessions } = await exported(dir) as unknown as { sessions: typeof sessions });

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
-import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
+import { recordRequests } from './recorded-requests.ts';
+import { exported, koala, koalaOk, whyNotRecordable } from './recorder.ts';
 import { cannotReplay } from './replay/stage.ts';
-import { Clients } from './services/client.ts';
 import { accepts, Daemon, freePort, removeDir, temporaryDir } from './services/daemon.ts';
-import { ridMaker } from './services/rid.ts';
 import { skipIf } from '../skip.ts';
 
 /**
@@ -51,17 +50,7 @@ describe('datagrams of a real service', function () {
       name: 'counts', command: '/usr/bin/python3', dir: folder, args: ['-c', SERVICE], env: { PORT: String(port), STATSD: String(server.address().port) }, ready: () => accepts(port),
     });
     const dir = join(folder, 'rec');
-    const recorder = await Recorder.attach([service.pid], dir);
-    const clients = new Clients(port, 8, { keepAlive: true });
-    try {
-      const rid = ridMaker();
-      await clients.send(Array.from({ length: COUNT }, (_, n) => ({ rid: rid(n), target: `/${rid(n)}` })));
-      assert.deepEqual((await recorder.stop()).lost, { bytes: 0, byCause: {} });
-    } finally {
-      recorder.kill();
-      clients.close();
-      await service.stop();
-    }
+    await recordRequests(service, port, dir, COUNT);
     closing.push(() => server.close());
     const { sessions } = await exported(dir);
     assert.equal(sessions.length, COUNT);
