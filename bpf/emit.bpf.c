@@ -97,7 +97,7 @@ static __always_inline bool advance(struct call *call, bool kernel)
 		}                                                                            \
 		call->head.length = filled;                                                  \
 		call->head.captured = filled;                                                \
-		call->head.flags = filled < call->remaining || call->more ? SAMPLE_MORE : 0;               \
+		call->head.flags = filled < call->remaining || call->more ? SAMPLE_MORE : 0; \
 		record->head = call->head;                                                   \
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
 	}

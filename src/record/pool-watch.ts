@@ -6,6 +6,7 @@ import {
   DIRECTION_EGRESS, DIRECTION_INGRESS, OFFSET_OPEN_PAYLOAD_ROLE, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_CONTEXT, OFFSET_SAMPLE_DIRECTION, OFFSET_SAMPLE_KIND,
   OFFSET_SAMPLE_TGID, OFFSET_SAMPLE_TID, ROLE_OUTBOUND, SAMPLE_CLOSE, SAMPLE_DATA, SAMPLE_OPEN, SIZE_SAMPLE,
 } from '../events/layout.ts';
+import { readU64 } from '../events/sample.ts';
 
 /** So often must a thread write calls before it reads a request: where threads share work, each does soon. */
 const ENOUGH = 8;
@@ -33,7 +34,7 @@ export class PoolWatch {
 
   #moved(view: DataView, offset: number): boolean {
     const tid = view.getUint32(offset + OFFSET_SAMPLE_TID, true);
-    if (this.#readers.has(tid) || tid === 0 || view.getBigUint64(offset + OFFSET_SAMPLE_CONTEXT, true) !== 0n) return false;
+    if (this.#readers.has(tid) || tid === 0 || readU64(view, offset + OFFSET_SAMPLE_CONTEXT) !== 0) return false;
     const direction = view.getUint8(offset + OFFSET_SAMPLE_DIRECTION);
     const outbound = this.#outbound.has(connectionOf(view, offset));
     const tgid = view.getUint32(offset + OFFSET_SAMPLE_TGID, true);
@@ -50,4 +51,4 @@ export class PoolWatch {
   }
 }
 
-const connectionOf = (view: DataView, offset: number): number => Number(view.getBigUint64(offset + OFFSET_SAMPLE_CONNECTION, true));
+const connectionOf = (view: DataView, offset: number): number => readU64(view, offset + OFFSET_SAMPLE_CONNECTION);

@@ -134,8 +134,7 @@ export class RequestIndex {
   }
 
   equal(request: Uint8Array): RecordedCall | undefined {
-    const { model, masked } = this.asked(request);
-    return this.#among(this.#find('masked', masked.key), this.#isUsed, () => canonicalText(model), (call) => sameJson(this.modelOfCall(call), model));
+    return this.#equalTo(request, this.#isUsed);
   }
 
   /** The same for a request whose canonical text is another one: that of `request` with known values in the place of its own. */
@@ -150,9 +149,7 @@ export class RequestIndex {
 
   /** Whether there is such a call, used or not. */
   has(request: Uint8Array): boolean {
-    if (this.#find('exact', exactKey(request)) !== undefined) return true;
-    const { model, masked } = this.asked(request);
-    return this.#among(this.#find('masked', masked.key), () => false, () => canonicalText(model), (call) => sameJson(this.modelOfCall(call), model)) !== undefined;
+    return this.#find('exact', exactKey(request)) !== undefined || this.#equalTo(request, () => false) !== undefined;
   }
 
   /** A live request, read as the recorded ones of its destination are. */
@@ -192,6 +189,11 @@ export class RequestIndex {
 
   #unused(kind: Kind, key: string, most: number): readonly RecordedCall[] {
     return unusedOf(this.#find(kind, key), this.#isUsed, most);
+  }
+
+  #equalTo(request: Uint8Array, isUsed: (call: RecordedCall) => boolean): RecordedCall | undefined {
+    const { model, masked } = this.asked(request);
+    return this.#among(this.#find('masked', masked.key), isUsed, () => canonicalText(model), (call) => sameJson(this.modelOfCall(call), model));
   }
 
   /** The first of those that are the same masked which is `same`, and has the canonical text `text`. */

@@ -7,6 +7,7 @@ import type { Cause } from '../events/event.ts';
 import type { AppendedFile, Certificate, Chunk, Datagram, OutboundTalk, Prologue, Session, Talk, TalkConnection, TalkEnd, Told, Write } from './session.ts';
 import type { Field } from '../protocols/hpack.ts';
 import type { Fields } from '../protocols/protocol.ts';
+import type { Mutable } from '../talks/open-talk.ts';
 
 const FORMAT = /^koala-bpf\/session@(\d+)$/;
 const VERSION = 1;
@@ -25,8 +26,6 @@ const RFC3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\
 /** A pair is one character to a regular expression with `u`. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A value and where it stands. A recording has millions: the path is put together only for who asks. */
 class Place {

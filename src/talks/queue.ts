@@ -162,8 +162,11 @@ export class TalkQueue<T extends OpenTalk> {
   #onlySetUp(): void {
     if (!this.setups.some((talk) => this.#sink.isAwaited(talk))) return;
     for (const talk of this.setups.splice(0)) {
-      if (talk.negotiates) this.setups.push(talk);
-      if (talk.inbound || talk.unasked || talk.negotiates) continue;
+      if (talk.negotiates) {
+        this.setups.push(talk);
+        continue;
+      }
+      if (talk.inbound || talk.unasked) continue;
       talk.setup = false;
       this.isCall(talk);
       this.#sink.over(talk);
