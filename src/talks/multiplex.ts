@@ -42,13 +42,11 @@ export class Multiplex<T extends OpenTalk> {
   /** The connection's prologue, while it goes on. */
   #prologue: T | undefined;
   readonly #openings = new Openings<T>();
-  /** Inbound: a talk that was begun before the protocol was known. */
-  #spare: T | undefined;
   /** A send that is not handed on yet was told of for these. */
   readonly #told = new Set<T>();
   readonly #unsettled: Unsettled<T>;
 
-  /** `unsettled`: the connection's, however it is cut. `prologue`: holds the connection's own bytes. `begun`: what was opened before it was known what is spoken. */
+  /** `unsettled`: the connection's, however it is cut. `prologue`: holds the connection's own bytes. `begun`: an outbound talk that was opened before it was known what is spoken. */
   constructor(connection: Connection, sink: TalkSink<T>, limits: RunLimits, protocol: Protocol, splitter: Splitter, client: Direction, unsettled: Unsettled<T>, prologue: T | undefined, begun: T | undefined) {
     this.#connection = connection;
     this.#sink = sink;
@@ -59,9 +57,7 @@ export class Multiplex<T extends OpenTalk> {
     this.#prologue = prologue;
     const { tgid } = connection.open;
     this.#halves = { client: new Half(tgid, limits, (talk: T) => talk.request), server: new Half(tgid, limits, (talk: T) => talk.response) };
-    if (begun === undefined) return;
-    if (begun.inbound) this.#spare = begun;
-    else this.#openings.stand(0, begun);
+    if (begun !== undefined) this.#openings.stand(0, begun);
   }
 
   began(direction: Direction, position: number, atUs: number, tid: number, tgid: number, peek: Uint8Array | undefined): void {
@@ -257,8 +253,7 @@ export class Multiplex<T extends OpenTalk> {
     this.#lastStream = stream;
     this.#firstStream = Math.min(this.#firstStream, stream);
     if (this.#client === 'egress') return this.#standIn(stream, atUs, tid, tgid, position);
-    const talk = this.#spare ?? this.#open('request', atUs, tgid);
-    this.#spare = undefined;
+    const talk = this.#open('request', atUs, tgid);
     this.#sink.spoke(talk, 'request', atUs, tid, tgid);
     return talk;
   }
@@ -304,8 +299,6 @@ export class Multiplex<T extends OpenTalk> {
   #forgetOpenings(): void {
     this.#told.clear();
     for (const talk of this.#openings.forget()) this.#sink.dropped(talk);
-    if (this.#spare !== undefined) this.#sink.dropped(this.#spare);
-    this.#spare = undefined;
   }
 
   #endPrologue(whole: boolean): void {

@@ -114,6 +114,13 @@ describe('streams of HTTP/2 that goroutines serve', () => {
     assert.deepEqual(scene.over(), ['/a: ', '/b: ']);
   });
 
+  it('have no calls of a goroutine that was begun when the preface alone was read: its request is not the first that is seen', () => {
+    const scene = calling().read(3, 501, PREFACE + SETTINGS, { context: 30 }).begin(41, { parent: 30, runs: 'c3' }).calls(12, 41, '/u');
+    scene.takes([3, '/b']).begin(43, { parent: 30, runs: 'c3' }).serves(43, 3, 30).calls(13, 43, '/v').gives(3);
+    assert.deepEqual(scene.over(), ['/b: /v goroutine proven']);
+    assert.deepEqual(ambient(scene).length, 1);
+  });
+
   it('have no call of a goroutine that was given one that is over, or one of a connection that is not known', () => {
     const scene = calling().read(3, 501, PREFACE + SETTINGS, { context: 31 }).takes([1, '/a']).read(3, 501, reset(1), { context: 31 }).serves(41, 1).calls(12, 41, '/u');
     scene.takes([3, '/b']).serves(43, 3, 99).calls(13, 43, '/v').gives(3);
