@@ -222,7 +222,7 @@ export class Engine {
     if (owner === 'elsewhere' || owner?.play.late === true) return undefined;
     for (const play of this.#candidates(owner)) {
       const login = play.book.exact(request.destination, request.bytes);
-      if (login !== undefined && isRefusal(login.response)) return this.#use(request, play, login, 'exact', this.#now());
+      if (login !== undefined && isRefusal(request.protocol, login.response)) return this.#use(request, play, login, 'exact', this.#now());
     }
     return undefined;
   }

@@ -11,6 +11,7 @@ import { withRecordedHost } from './host-header.ts';
 import { paced } from './pace.ts';
 import { join, RealCalls } from './passthrough.ts';
 import type { World } from './played.ts';
+import { loginIn } from './refused-logins.ts';
 import { Replies } from './replies.ts';
 import { settingsOf, type Settings } from './settings.ts';
 import type { Setup } from './setups.ts';
@@ -140,10 +141,13 @@ export class OutboundConnection {
   }
 
   /** The error that this login got when recorded. */
-  #refused(login: Uint8Array): Answer | undefined {
+  #refused(said: Uint8Array): Answer | undefined {
     const { engine, destination, ownerAt } = this.#options;
+    const protocol = this.#setup?.protocol ?? 'unknown';
+    const bytes = loginIn(protocol, said);
+    if (bytes === undefined) return undefined;
     const owner = ownerAt?.(this.#cutter.position);
-    return engine.refusedLogin({ destination, protocol: this.#protocol ?? 'unknown', bytes: login, oneway: false, setup: true, ...(owner === undefined ? {} : { owner }) });
+    return engine.refusedLogin({ destination, protocol, bytes, oneway: false, setup: true, ...(owner === undefined ? {} : { owner }) });
   }
 
   #recognise(bytes: Buffer): void {

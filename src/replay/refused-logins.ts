@@ -1,44 +1,89 @@
 /**
- * Logins that a PostgreSQL server refused (a wrong password, too many connections, a server that is starting). They are calls of their
- * session, since nothing else came of their connection; played, the client gets the error in place of whatever the server asked
- * of it before, which signs something fresh each time.
+ * Logins that a PostgreSQL, MySQL or MariaDB server refused (a wrong password, too many connections, a server that is starting). They
+ * are calls of their session, since nothing else came of their connection; played, the client gets the error in place of whatever the
+ * server asked of it before, which signs something fresh each time.
  */
+import { plainLogin } from '../protocols/mysql-login.ts';
+import { readError, readPackets } from '../protocols/mysql-packets.ts';
 import { readMessages, postgresqlMessage } from '../protocols/postgresql-messages.ts';
+import type { ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
 import { bytesOf } from './calls.ts';
 import type { PlainTalk } from './played.ts';
+
+interface Refusals {
+  /** What of a login's first message tells it from others; undefined: it is no such message. */
+  login(request: Uint8Array): Uint8Array | undefined;
+  /** The error, as it follows that message at once, when the answers end in it; undefined where the client was let in before. */
+  error(responses: readonly Uint8Array[]): Uint8Array | undefined;
+  isError(response: Uint8Array): boolean;
+}
 
 const ERROR = 'E';
 const READY = 'Z';
 const PROTOCOL_3 = 3;
 
-/** The session with each refused login as one call: its startup message, answered with the error. */
+const postgresql: Refusals = {
+  /** A login that begins is one message without a type. */
+  login: (request) => (request.length >= 8 && request[0] === 0 && new DataView(request.buffer, request.byteOffset).getUint16(4) === PROTOCOL_3 ? request : undefined),
+  error(responses) {
+    const answers = responses.flatMap((response) => [...readMessages(response, 'server')]);
+    const error = answers.at(-1);
+    return error?.type !== ERROR || answers.some(({ type }) => type === READY) ? undefined : postgresqlMessage(ERROR, error.body);
+  },
+  isError: (response) => response[0] === ERROR.charCodeAt(0),
+};
+
+const OK = 0;
+/** The login is packet 1, as we never offer TLS. */
+const AFTER_LOGIN = 2;
+
+const mysql: Refusals = {
+  login: plainLogin,
+  error(responses) {
+    const answers = responses.flatMap((response) => [...readPackets(response)]);
+    const error = answers.at(-1);
+    if (error === undefined || readError(error.body) === undefined || answers.some(({ body }) => body[0] === OK)) return undefined;
+    const head = Buffer.alloc(4);
+    head.writeUIntLE(error.body.length, 0, 3);
+    head[3] = AFTER_LOGIN;
+    return Buffer.concat([head, error.body]);
+  },
+  isError: (response) => readError(response.subarray(4)) !== undefined,
+};
+
+const REFUSALS = new Map<ProtocolName, Refusals>([['postgresql', postgresql], ['mysql', mysql]]);
+
+/** The session with each refused login as one call: its first message, answered with the error. */
 export function withRefusedLogins(session: Session): Session {
   const connections = new Map<string, OutboundTalk[]>();
   for (const talk of session.outbound) {
-    if (talk.connection.protocol !== 'postgresql') continue;
-    const known = connections.get(talk.connection.id);
+    const { id, protocol } = talk.connection;
+    const known = connections.get(id);
     if (known !== undefined) known.push(talk);
-    else if (isStartup(bytesOf(talk.request))) connections.set(talk.connection.id, [talk]);
+    else if (loginIn(protocol, bytesOf(talk.request)) !== undefined) connections.set(id, [talk]);
   }
   const told = new Map<OutboundTalk, PlainTalk>();
-  for (const talks of connections.values()) {
-    const [first, ...others] = talks;
-    const last = talks.at(-1);
-    const answers = talks.flatMap(({ response }) => [...readMessages(bytesOf(response), 'server')]);
-    const error = answers.at(-1);
-    const at = last?.response.at(-1);
-    if (first === undefined || at === undefined || error?.type !== ERROR || answers.some(({ type }) => type === READY)) continue;
-    told.set(first, { ...first, response: [{ atUs: at.atUs, tid: at.tid, bytes: postgresqlMessage(ERROR, error.body) }], ...(last?.end === undefined ? {} : { end: last.end }) });
+  for (const [first, ...others] of connections.values()) {
+    if (first === undefined) continue;
+    const { protocol } = first.connection;
+    const last = others.at(-1) ?? first;
+    const asked = first.request[0];
+    const answered = last.response.at(-1);
+    const login = loginIn(protocol, bytesOf(first.request));
+    const error = REFUSALS.get(protocol)?.error([first, ...others].map(({ response }) => bytesOf(response)));
+    if (login === undefined || error === undefined || asked === undefined || answered === undefined) continue;
+    told.set(first, {
+      ...first, request: [{ atUs: asked.atUs, tid: asked.tid, bytes: login }], response: [{ atUs: answered.atUs, tid: answered.tid, bytes: error }],
+      ...(last.end === undefined ? {} : { end: last.end }),
+    });
     for (const other of others) told.set(other, { ...other, agreed: true });
   }
   return told.size === 0 ? session : { ...session, outbound: session.outbound.map((talk) => told.get(talk) ?? talk) };
 }
 
-/** A login that begins is one message without a type. */
-function isStartup(request: Uint8Array): boolean {
-  return request.length >= 8 && request[0] === 0 && new DataView(request.buffer, request.byteOffset).getUint16(4) === PROTOCOL_3;
-}
+/** What of a login's first message tells it from others; undefined: it is no such message. */
+export const loginIn = (protocol: ProtocolName, request: Uint8Array): Uint8Array | undefined => REFUSALS.get(protocol)?.login(request);
 
 /** Whether a recorded answer refuses a login. */
-export const isRefusal = (response: Uint8Array): boolean => response[0] === ERROR.charCodeAt(0);
+export const isRefusal = (protocol: ProtocolName, response: Uint8Array): boolean => REFUSALS.get(protocol)?.isError(response) === true;

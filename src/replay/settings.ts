@@ -3,6 +3,7 @@
  * an effect on later calls: questions (`SELECT @@version`), names that say who asks (application_name, CLIENT SETNAME) and
  * passwords are none. Pure.
  */
+import { readHandshakeResponse } from '../protocols/mysql-login.ts';
 import { Fields, readMessages } from '../protocols/postgresql-messages.ts';
 import { readCommands } from '../protocols/redis-value.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
@@ -129,18 +130,12 @@ export class Settings {
     if (user !== undefined && !values.has('database')) this.#set('database', user);
   }
 
-  /** HandshakeResponse41. */
   #mysqlLogin(bytes: Uint8Array): void {
-    if (bytes.length < 36) return;
-    const capabilities = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
-    if ((capabilities & PROTOCOL_41) === 0) return;
-    this.#set('character set', String(bytes[12]));
-    const fields = new Fields(bytes.subarray(36));
-    this.#set('user', fields.text());
-    if ((capabilities & (AUTH_LENENC | SECURE_CONNECTION)) !== 0) fields.take(fields.int(1));
-    else fields.text();
-    const database = (capabilities & WITH_DB) === 0 ? '' : fields.text();
-    if (database !== '') this.#set('database', database);
+    const said = readHandshakeResponse(bytes);
+    if (said === undefined) return;
+    this.#set('character set', String(said.characterSet));
+    this.#set('user', said.user);
+    if (said.database !== '') this.#set('database', said.database);
   }
 
   #sql(sql: string): void {
@@ -171,11 +166,6 @@ export class Settings {
     this.#set(unquoted(name).toLowerCase(), value.split(',').map((one) => unquoted(one.trim())).join(', '));
   }
 }
-
-const PROTOCOL_41 = 0x0200;
-const WITH_DB = 0x0008;
-const SECURE_CONNECTION = 0x8000;
-const AUTH_LENENC = 0x20_0000;
 
 // As in `protocols/sql-setup.ts`.
 const EXECUTED = /\/\*M?!\d*([^]*?)\*\//g;

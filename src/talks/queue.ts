@@ -162,11 +162,11 @@ export class TalkQueue<T extends OpenTalk> {
   #onlySetUp(): void {
     if (!this.setups.some((talk) => this.#sink.isAwaited(talk))) return;
     for (const talk of this.setups.splice(0)) {
-      if (talk.negotiates) {
+      if (talk.negotiates || talk.unasked) {
         this.setups.push(talk);
         continue;
       }
-      if (talk.inbound || talk.unasked) continue;
+      if (talk.inbound) continue;
       talk.setup = false;
       this.isCall(talk);
       this.#sink.over(talk);

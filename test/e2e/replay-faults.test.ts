@@ -92,6 +92,33 @@ describe('replay of faults and pace', function () {
     }
   });
 
+  it('refuses a MySQL login as often as recorded, whatever it is signed with, and lets in who was let in', async () => {
+    const sql = '10.0.0.8:3306';
+    const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
+    const greeting = packet(0, `\x0a8.0.36\0\x05\0\0\0abcdefgh\0\xde\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
+    const login = (proof: string): string => packet(1, `\x8d\xa2\x1a\0\0\0\0\x40\x08${'\0'.repeat(23)}shop\0\x14${proof.repeat(20)}goods\0mysql_native_password\0`);
+    const error = (sequence: number): string => packet(sequence, '\xff\x15\x04#28000Access denied for user');
+    const letIn = '\x07\0\0\x02\0\0\0\x02\0\0\0';
+    // The server had asked for another kind of proof first.
+    const failed = [[login('a'), packet(2, '\xfecaching_sha2_password\0challenge')], [packet(3, 'a proof'), error(4)]]
+      .map(([request, response], at) => ({ ...call({ to: sql, protocol: 'mysql', request: request ?? '', response: response ?? '', atMs: at + 1 }), connection: { id: 'failed', local: '10.0.0.1:40001', remote: sql, protocol: 'mysql' } }));
+    const asks = (read: number): Step => ({ to: sql, send: login('b'), read });
+    const [refused, welcomed] = [greeting + error(2), greeting + letIn];
+    const through = { ...prologue(sql, [['S', greeting], ['C', login('a')], ['S', letIn]]), connection: 'through' };
+    const greeted = { ...prologue(sql, [['S', greeting]]), connection: 'failed' };
+    const sessions = [1, 2, 3].flatMap((n) => [
+      planned([asks(0)], [refused], failed, { id: `refused${n}`, prologues: [greeted] }),
+      planned([asks(0), asks(welcomed.length)], [refused, welcomed], failed, { id: `retried${n}`, prologues: [greeted, through] }),
+      planned([asks(welcomed.length)], [welcomed], [], { id: `fine${n}`, prologues: [through] }),
+    ]);
+    for (const concurrency of ['1', '4']) {
+      const { status, stdout, stderr } = await startReplay(sessions, ['--json', '--concurrency', concurrency, '--', process.execPath, SERVICE, String(PORT)]).outcome;
+      const replayed = stdout.trim().split('\n').slice(0, -1).map((line) => JSON.parse(line) as Replayed);
+      assert.deepEqual([status, verdicts(replayed)], [0, sessions.map(() => 'same')], stdout + stderr);
+      assert.deepEqual(replayed[0]?.calls.map(({ verdict, summary }) => `${verdict} ${summary}`), ['same login user=shop']);
+    }
+  });
+
   it('gives no answer to the attempts that got none, and answers the next', async () => {
     const silence = call({ to, end: { kind: 'timeout', by: 'remote', errno: 110 } });
     const gives: Step = { ...asks, timeoutMs: 400 };

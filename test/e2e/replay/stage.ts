@@ -29,8 +29,8 @@ export function planRequest(steps: readonly Step[]): string {
 }
 
 export function planResponse(results: readonly string[]): string {
-  const body = JSON.stringify({ results });
-  return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+  const body = Buffer.from(JSON.stringify({ results })).toString('latin1');
+  return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
 }
 
 /** A recorded session in which the service did `steps`, got `results`, and which recorded `calls`. */

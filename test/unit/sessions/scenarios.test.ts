@@ -178,6 +178,18 @@ describe('a session', () => {
     assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
   });
 
+  it('has the greeting before a login that was refused in its prologue, and what the login was asked and said as calls', () => {
+    const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
+    const greeting = packet(0, `\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
+    const login = packet(1, `\x85\xa2\x1a\0\0\0\0\x40\x08${'\0'.repeat(23)}shop\0\0mysql_native_password\0`);
+    const [other, proof, error] = [packet(2, '\xfeed25519\0abc'), packet(3, 'h'.repeat(64)), packet(4, '\xff\x15\x04#28000Access denied')];
+    const scene = new Scene().accept(1, 7).read(1, 7, GET('/')).connect(2, 7, { remote: { host: '10.0.0.2', port: 3306 } }).read(2, 7, greeting);
+    const found = scene.write(2, 7, login).read(2, 7, other).write(2, 7, proof).read(2, 7, error).close(2).write(1, 7, OK('x')).close(1).derive();
+    assert.deepEqual(calls(one(found)), [login, proof]);
+    assert.deepEqual(one(found).prologues.map(({ chunks }) => textOf(chunks)), [greeting]);
+    assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
+  });
+
   it('has the last words on a connection whose close is not told, once its thread reads another request', () => {
     const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
     const greeting = packet(0, `\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
