@@ -1,7 +1,7 @@
-/** `koala-bpf events`: the payload events as they came. */
+/** `koala-bpf events`: the payload events, and who woke whom, as they came. */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
-import type { Event } from '../events/event.ts';
+import type { Event, WakeEvent } from '../events/event.ts';
 import { bytesJson } from '../report/bytes-json.ts';
 import { hexdump, localTime, oneLine, readableText, textLines } from '../report/text.ts';
 import { rfc3339 } from '../sessions/json.ts';
@@ -19,19 +19,20 @@ interface Flags {
 }
 
 type Payload = Extract<Event, { kind: 'data' | 'gap' | 'accepted' | 'sent' | 'append' }>;
+type Shown = Payload | WakeEvent;
 
 export const command = 'events DIR';
-export const describe = 'the payload events of a recording, as they came';
+export const describe = 'the payload events and wake-ups of a recording, as they came';
 
 export const builder = (yargs: Argv): Argv<Flags> =>
   withJson(withRecording(yargs))
-    .option('tid', { type: 'number', requiresArg: true, describe: 'only what this thread moved' })
+    .option('tid', { type: 'number', requiresArg: true, describe: 'only what this thread moved, whom it woke and who woke it' })
     .option('follow', { type: 'boolean', default: false, describe: 'go on with what comes, until the recorder ends' })
     .example('$0 events rec --tid 4242', 'what one thread sent and received')
     .example('$0 events rec --json --follow | jq .', 'live, for a script') as Argv<Flags>;
 
-const isPayload = (event: Event): event is Payload =>
-  event.kind === 'data' || event.kind === 'gap' || event.kind === 'accepted' || event.kind === 'sent' || event.kind === 'append';
+const SHOWN: ReadonlySet<Event['kind']> = new Set<Shown['kind']>(['data', 'gap', 'accepted', 'sent', 'append', 'wake']);
+const isShown = (event: Event): event is Shown => SHOWN.has(event.kind);
 
 export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const { tid } = flags;
@@ -40,7 +41,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const lines = new Lines();
   const colours = stdoutColours();
   const show = (event: Event): void => {
-    if (!isPayload(event) || (tid !== undefined && event.tid !== tid)) return;
+    if (!isShown(event) || (tid !== undefined && event.tid !== tid && !(event.kind === 'wake' && event.woken === tid))) return;
     if (flags.json) lines.print(JSON.stringify(eventJson(event)));
     else for (const line of eventLines(event, colours)) lines.print(line);
   };
@@ -60,9 +61,11 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
 }
 
 /** One line of `events --json` (docs/json.md). */
-export function eventJson(event: Payload): Record<string, unknown> {
-  const { kind, tgid, tid, position, length } = event;
+export function eventJson(event: Shown): Record<string, unknown> {
+  const { kind, tgid, tid } = event;
   const who = { kind, at: rfc3339(event.atUs), tgid, tid, ...(event.context === 0 ? {} : { context: event.context }) };
+  if (event.kind === 'wake') return { ...who, woken: event.woken, waitedUs: event.waitedUs };
+  const { position, length } = event;
   if (event.kind === 'append') {
     return { ...who, path: event.path, inode: event.inode, position, length, ...bytesJson(event.bytes), ...(event.cause === 'none' ? {} : { cause: event.cause }), ...(event.more ? { more: true } : {}) };
   }
@@ -74,8 +77,12 @@ export function eventJson(event: Payload): Record<string, unknown> {
   };
 }
 
-function* eventLines(event: Payload, colours: Colours): Generator<string> {
+function* eventLines(event: Shown, colours: Colours): Generator<string> {
   const who = `${colours.dim(localTime(event.atUs))}  tid ${event.tid}${event.context === 0 ? '' : ` goroutine ${event.context}`}  `;
+  if (event.kind === 'wake') {
+    yield `${who}wakes tid ${event.woken}, which waited ${(event.waitedUs / 1000).toFixed(1)} ms`;
+    return;
+  }
   if (event.kind === 'append') {
     yield `${who}${colours.green('->')} append ${oneLine(event.path)} @${event.position}  ${event.length} bytes${event.cause === 'none' ? '' : colours.red(` not kept: ${event.cause}`)}`;
     yield* byteLines(event.bytes);

@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { FakeClock, removeTemporaryFolders, temporaryFolder, writer } from '../store/recordings.ts';
+import * as layout from '../../../src/events/layout.ts';
+import { FakeClock, put, removeTemporaryFolders, temporaryFolder, writer } from '../store/recordings.ts';
 import { open, session, Streams } from '../store/traffic.ts';
 import { jsonLines, koala } from './run.ts';
 
@@ -122,6 +123,22 @@ describe('reading commands', function () {
     const { status, stdout } = koala(['connections', dir]);
     equal(status, 0);
     match(stdout, /\n8 connections\n$/);
+  });
+
+  it('events tells who woke whom, to who asks for the one or the other', () => {
+    const woken = join(temporaryFolder(), 'woken');
+    const clock = new FakeClock();
+    const to = writer(woken, clock);
+    put(to, { kind: layout.SAMPLE_WAKE, atNs: clock.monotonicNs, tgid: 5, tid: 6, position: 7n, length: 1_500_250n });
+    to.close();
+    for (const tid of [[], ['--tid', '6'], ['--tid', '7']]) {
+      const [row, ...more] = jsonLines(koala(['events', woken, '--json', ...tid]).stdout);
+      const { at, ...rest } = row ?? {};
+      match(String(at), /^\d{4}-/);
+      deepEqual([rest, more], [{ kind: 'wake', tgid: 5, tid: 6, woken: 7, waitedUs: 1_500.25 }, []]);
+    }
+    equal(koala(['events', woken, '--tid', '5']).stdout, '');
+    match(koala(['events', woken]).stdout, /  tid 6  wakes tid 7, which waited 1\.5 ms\n$/);
   });
 
   it('events gives the payload as it came, and nothing raw to a terminal', () => {
