@@ -1,9 +1,10 @@
 /**
  * What is asked from a runtime costs the service: processor time of its process for a request, which other work on the machine touches
  * least. Node, recorded and asked (`attach --instrument node`), a request making one call by http.Agent and one by fetch; and a Go service
- * (net/http, pgx, go-redis), recorded without the probes inside net/http's client and with them; and a servlet whose calls are made by
- * threads that requests share, without being told who wakes whom and with it. Interleaved; as ratios within each round.
- *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|Go|Java]
+ * (net/http, pgx, go-redis) and two of which one asks the other by gRPC, recorded without probes in the programs and with them; and a servlet whose
+ * calls are made by threads that requests share, without being told who wakes whom and with it. Interleaved; as ratios within each round.
+ *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|Go|gRPC|Java] [--programs]
+ * --programs: then, of the last way, how often each of the recorder's programs ran for a request, and how long.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,11 +16,13 @@ import { parseArgs } from 'node:util';
 import { attach, type Attached } from '../test/native/attached.ts';
 import { Clients, type Asked } from '../test/e2e/services/client.ts';
 import { removeDir, temporaryDir } from '../test/e2e/services/daemon.ts';
-import { goService, whyNotGo } from '../test/e2e/services/go.ts';
+import { goOverHttp2, goService, whyNotGo } from '../test/e2e/services/go.ts';
+import { whyNotGrpc } from '../test/e2e/services/grpc.ts';
 import { javaService, whyNotJava } from '../test/e2e/services/java.ts';
 import type { Service } from '../test/e2e/services/service.ts';
+import { countRuns, type Run } from './program-runs.ts';
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '3000' }, only: { type: 'string' } } });
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '3000' }, only: { type: 'string' }, programs: { type: 'boolean', default: false } } });
 const [rounds, requests] = [Number(values.rounds), Number(values.requests)];
 const CLIENTS = 16;
 const WARM = 500;
@@ -45,7 +48,7 @@ interface Way {
 }
 
 interface Running {
-  readonly pid: number;
+  readonly pids: readonly number[];
   readonly port: number;
   ask(index: number): Asked;
   stop(): Promise<void>;
@@ -70,36 +73,40 @@ async function nodeService(): Promise<Running> {
   const upstream = await started(UPSTREAM, { PORT: String(upPort) });
   const service = await started(SERVICE, { PORT: String(port), UPSTREAM: String(upPort) });
   return {
-    pid: service.pid, port, ask: (index) => ({ rid: String(index), target: '/' }),
+    pids: [service.pid], port, ask: (index) => ({ rid: String(index), target: '/' }),
     stop: async () => { for (const one of [service, upstream]) one.kill(); },
   };
 }
 
 async function running(made: Promise<Service>): Promise<Running> {
   const service = await made;
-  return { pid: service.parts[0]!.pid, port: service.port, ask: (index) => service.ask(`rid-${index}`, index), stop: () => service.stop() };
+  return { pids: service.parts.map(({ pid }) => pid), port: service.port, ask: (index) => service.ask(`rid-${index}`, index), stop: () => service.stop() };
 }
 
-function cpuUs(pid: number): number {
+const cpuUs = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + cpuOf(pid), 0);
+
+function cpuOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`).reduce((sum, tid) => sum + Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]), 0) / 1000;
 }
 
-/** µs of the service's own a request. */
-async function measured(start: () => Promise<Running>, { recorded }: Way): Promise<number> {
+/** µs of the service's own a request. `ran`: is given what the recorder's programs ran, and that adds to it. */
+async function measured(start: () => Promise<Running>, { recorded }: Way, ran?: Map<string, Run>): Promise<number> {
   const dir = temporaryDir('bench');
   const service = await start();
   const clients = new Clients(service.port, CLIENTS, { keepAlive: true });
   let recorder: Attached | undefined;
   try {
     if (recorded !== undefined) {
-      recorder = attach(['--json', '--pid', String(service.pid), '--out', join(dir, 'rec'), '--ring-bytes', '64MiB', ...(recorded.flags ?? [])], {}, recorded.before);
+      recorder = attach(['--json', ...service.pids.flatMap((pid) => ['--pid', String(pid)]), '--out', join(dir, 'rec'), '--ring-bytes', '64MiB', ...(recorded.flags ?? [])], {}, recorded.before);
       await recorder.recording();
       await sleep(500); // a runtime answers, and probes are placed, soon after
     }
     await clients.send(Array.from({ length: WARM }, (_, index) => service.ask(index)));
-    const before = cpuUs(service.pid);
-    await clients.send(Array.from({ length: requests }, (_, index) => service.ask(index)));
-    const used = (cpuUs(service.pid) - before) / requests;
+    const before = cpuUs(service.pids);
+    const work = async (): Promise<void> => { await clients.send(Array.from({ length: requests }, (_, index) => service.ask(index))); };
+    if (ran === undefined || recorder?.pid === undefined) await work();
+    else for (const [name, run] of await countRuns(recorder.pid, work)) ran.set(name, run);
+    const used = (cpuUs(service.pids) - before) / requests;
     recorder?.kill('SIGINT');
     await recorder?.ended;
     return used;
@@ -118,9 +125,10 @@ const spread = (all: readonly number[], digits: number): string =>
 const services: [string, () => Promise<Running>, Way[]][] = [
   ['Node', nodeService, [{ name: 'not recorded' }, { name: 'recorded', recorded: {} }, { name: 'recorded and asked (`--instrument node`)', recorded: { flags: ['--instrument', 'node'] } }]],
 ];
-const whyNot = whyNotGo();
+const whyNot = whyNotGo() ?? whyNotGrpc();
 if (whyNot === undefined) {
-  services.push(['Go', () => running(goService()), [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }]]);
+  const ways = [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }];
+  services.push(['Go', () => running(goService()), ways], ['gRPC', () => running(goOverHttp2({ by: 'grpc' })), ways]);
 } else console.error(`Go is left out: ${whyNot}`);
 const whyNoJava = whyNotJava('executor');
 if (whyNoJava === undefined) {
@@ -137,4 +145,9 @@ for (const [service, start, ways] of services) {
   for (const [at, { name }] of ways.entries()) {
     console.log(`| ${service} | ${name} | ${spread(found[at]!, 0)} | ${spread(found[at]!.map((one, round) => one / found[0]![round]!), 2)} |`);
   }
+  if (!values.programs) continue;
+  const ran = new Map<string, Run>();
+  await measured(start, ways.at(-1)!, ran);
+  console.log(`\n| ${service}: program | runs a request | ns a run |\n|---|---|---|`);
+  for (const [name, { runs, ns }] of ran) if (runs / requests >= 0.005) console.log(`| ${name} | ${(runs / requests).toFixed(2)} | ${(ns / runs).toFixed(0)} |`);
 }

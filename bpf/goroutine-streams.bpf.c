@@ -11,7 +11,7 @@
 #define MAX_STREAM 0x7fffffff
 
 /*
- * key: what is to be written, by address and process. value: the goroutine that has put it there. Inserted: go_puts. Deleted:
+ * key: what opens a stream, by address and process. value: the goroutine that has queued it. Inserted: go_puts. Deleted:
  * go_opens; by age.
  */
 struct {
@@ -84,8 +84,8 @@ static __always_inline __u64 parent_of(__u64 who, __u64 g)
 }
 
 /*
- * grpc/internal/transport.(*controlBuffer).executeAndPut(f, item): what a goroutine puts there the connection's own goroutine takes out.
- * Whatever opens a stream comes with an `f`, and little else does; the item's address is the second word of its interface.
+ * grpc/internal/transport.(*http2Client).NewStream calls controlBuffer.executeAndPut(f, item): what a goroutine puts there the
+ * connection's own goroutine takes out. The item's address is the second word of its interface.
  */
 SEC("uprobe")
 int go_puts(struct pt_regs *regs)
@@ -93,7 +93,7 @@ int go_puts(struct pt_regs *regs)
 	__u64 who = bpf_get_current_pid_tgid(), goid;
 	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
 
-	if (!regs->bx || !key.address)
+	if (!key.address)
 		return 0;
 	goid = goroutine_at(who, regs->r14);
 	if (goid)

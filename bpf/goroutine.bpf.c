@@ -2,8 +2,8 @@
 /*
  * Goroutines: who runs, who began it, and for whom a connection's own goroutine writes. The last is net/http's client: a request
  * is handed to the goroutine that writes on its connection (persistConn.writeLoop), which no system call shows. Functions of the
- * program do, probed where they begin or end (never by a return probe, which Go's stacks do not survive): since Go 1.17 the first
- * argument, and the result, is in AX, and the goroutine in R14.
+ * program do, probed where they begin, call or end (never by a return probe, which Go's stacks do not survive): since Go 1.17 the first
+ * arguments are in AX, BX, CX and DI, the result in AX, and the goroutine in R14.
  */
 #include "emit.h"
 #include <bpf/bpf_tracing.h>
@@ -113,12 +113,7 @@ __u64 goroutine_at(__u64 who, __u64 g)
 	return program ? meet(program, who, g, false) : 0;
 }
 
-/*
- * The end of runtime.newproc1, which has made a goroutine (in AX). Without this probe a goroutine is met when it first sends or
- * receives, one that never does is not met at all, and those that it began are nobody's.
- */
-SEC("uprobe")
-int go_begins(struct pt_regs *regs)
+static __always_inline int begins(__u64 g)
 {
 	__u64 who = bpf_get_current_pid_tgid(), goid;
 	__u32 tgid = who >> 32;
@@ -126,10 +121,27 @@ int go_begins(struct pt_regs *regs)
 
 	if (!program)
 		return 0;
-	goid = meet(program, who, regs->ax, true);
+	goid = meet(program, who, g, true);
 	if (goid)
-		begins_for_stream(who, regs->ax, goid);
+		begins_for_stream(who, g, goid);
 	return 0;
+}
+
+/*
+ * runtime.newproc, which the `go` statement calls, calls runtime.runqput(p, g, next). Without this probe a goroutine is met when it
+ * first sends or receives, one that never does is not met at all, and those that it began are nobody's.
+ */
+SEC("uprobe")
+int go_begins(struct pt_regs *regs)
+{
+	return begins(regs->bx);
+}
+
+/* runtime.newproc1 has made a goroutine, and that one only comes back with it: by runtime.newcoro, or where it isn't known how it is queued. */
+SEC("uprobe")
+int go_makes(struct pt_regs *regs)
+{
+	return begins(regs->ax);
 }
 
 /* net/http.(*persistConn).roundTrip: the goroutine that calls it has the connection until the answer is read. */

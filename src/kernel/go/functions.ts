@@ -1,7 +1,7 @@
 /** The functions of Go programs that tell something: what a goroutine is for that began with one, who begins which, and for whom one writes. */
 import type { ElfFile } from './elf.ts';
 import type { UPROBES } from '../backends.ts';
-import { beginsLikeGo, calls, endsOf, functionsNamed, type GoFunction } from './pclntab.ts';
+import { afterCall, callsOf, endsOf, entryOf, functionsNamed, type GoFunction } from './pclntab.ts';
 
 /**
  * In the order of the roles they give (`enum goroutine_role` of bpf/event.h, from GOROUTINE_SERVES on): what the goroutine runs, and
@@ -13,11 +13,18 @@ const ROLES = [
   { runs: 'net/http.(*persistConn).writeLoop', by: 'net/http.(*Transport).dialConn' },
   { runs: 'net/http.(*persistConn).readLoop', by: 'net/http.(*Transport).dialConn' },
 ] as const;
-const BEGINS = 'runtime.newproc1';
+const MAKES = 'runtime.newproc1';
+/** What the `go` statement comes to, and the runtime's own function by which it has the new one run. */
+const GO = 'runtime.newproc.func1';
+const QUEUES = 'runtime.runqput';
+/** iter.Pull's: begins one too, which runs when it is switched to. */
+const CORO = 'runtime.newcoro';
 const ROUND_TRIP = 'net/http.(*persistConn).roundTrip';
 const WRITES = ['net/http.persistConnWriter.Write', 'net/http.persistConnWriter.ReadFrom'];
 const GRPC = 'google.golang.org/grpc/internal/transport';
 const PUTS = `${GRPC}.(*controlBuffer).executeAndPut`;
+/** Of all that put something there, who opens a stream. */
+const OPENER = `${GRPC}.(*http2Client).NewStream`;
 /** Until 1.81, and since. */
 const OPENS = [`${GRPC}.(*loopyWriter).headerHandler`, `${GRPC}.(*loopyWriter).clientHeaderHandler`];
 const TAKES = `${GRPC}.(*http2Server).operateHeaders`;
@@ -40,20 +47,23 @@ export interface GoFunctions {
 }
 
 export function goFunctions(elf: ElfFile): GoFunctions {
-  const all = functionsNamed(elf, [BEGINS, ROUND_TRIP, ...WRITES, PUTS, ...OPENS, TAKES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])]);
-  const named = (name: string): GoFunction | undefined => all.find((one) => one.name === name && beginsLikeGo(one));
-  const entries = (probe: GoProbe, names: readonly string[]): readonly Placed[] =>
-    names.flatMap((name) => named(name) ?? []).map(({ offset }) => ({ probe, offset }));
+  const all = functionsNamed(elf, [MAKES, GO, QUEUES, CORO, ROUND_TRIP, ...WRITES, PUTS, OPENER, ...OPENS, TAKES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])]);
+  const named = (name: string): GoFunction | undefined => all.find((one) => one.name === name && entryOf(one) !== undefined);
+  const entries = (probe: GoProbe, names: readonly string[]): readonly Placed[] => names.flatMap((name) => {
+    const one = named(name);
+    const offset = one && entryOf(one);
+    return offset === undefined ? [] : [{ probe, offset }];
+  });
   const roles = ROLES.map(({ runs, by }) => {
     const run = named(runs);
-    const first = run === undefined ? undefined : all.find((one) => one.name.startsWith(by) && one.name !== by && calls(one, run));
+    const first = run === undefined ? undefined : all.find((one) => one.name.startsWith(by) && one.name !== by && callsOf(one, run).length > 0);
     return first?.address ?? 0;
   });
-  const newproc = named(BEGINS);
-  const begins = newproc === undefined ? [] : endsOf(newproc).map((offset): Placed => ({ probe: 'go_begins', offset }));
+  const begins = beginnings(all, named);
   const roundTrip = entries('go_round_trip', [ROUND_TRIP]);
   const writes = entries('go_writes', WRITES);
-  const puts = entries('go_puts', [PUTS]);
+  const [put, opener] = [named(PUTS), named(OPENER)];
+  const puts = put === undefined || opener === undefined ? [] : callsOf(opener, put).map((offset): Placed => ({ probe: 'go_puts', offset }));
   const opens = entries('go_opens', OPENS);
   return {
     roles,
@@ -64,4 +74,17 @@ export function goFunctions(elf: ElfFile): GoFunctions {
       entries('go_handles', HANDLES),
     ],
   };
+}
+
+/**
+ * Where one has been made: where it is queued, for that is a call, and the kernel does those itself; by a coroutine's maker, after it
+ * has it made. Where that isn't found, at the end of what makes all of them.
+ */
+function beginnings(all: readonly GoFunction[], named: (name: string) => GoFunction | undefined): readonly Placed[] {
+  const [makes, go, queues] = [named(MAKES), named(GO), named(QUEUES)];
+  if (makes === undefined) return [];
+  const queued = go === undefined || queues === undefined || callsOf(go, makes).length === 0 ? [] : callsOf(go, queues);
+  if (queued.length === 0) return endsOf(makes).map((offset): Placed => ({ probe: 'go_makes', offset }));
+  const coroutines = all.filter(({ name }) => name.startsWith(CORO)).flatMap((one) => callsOf(one, makes).map(afterCall));
+  return [...queued.map((offset): Placed => ({ probe: 'go_begins', offset })), ...coroutines.map((offset): Placed => ({ probe: 'go_makes', offset }))];
 }

@@ -12,10 +12,12 @@ const MAX_FUNCTIONS = 4_000_000;
 /** With this function Go's linker begins a program; without cgo it is the file's entry. */
 const ENTRY = '_rt0_amd64_linux';
 /**
- * How a function of more than a few bytes begins on amd64: it looks how much stack is left. `cmp rsp,[r14+16]`, or, with a large
- * frame, `lea r12,[rsp-N]`.
+ * How a function of more than a few bytes begins on amd64: it looks how much stack is left, `cmp rsp,[r14+16]` or, with a large frame,
+ * `lea r12,[rsp-N]; cmp r12,[r14+16]`; and jumps where that is too little, `jbe`.
  */
-const PROLOGUES = ['493b6610', '4c8d6424', '4c8da424'];
+const PROLOGUE = /^(493b6610|4c8d6424..4d3b6610|4c8da424.{8}4d3b6610)(?:76|0f86)/;
+const PROLOGUE_BYTES = 14;
+const CALL_BYTES = 5;
 
 export interface GoFunction {
   readonly name: string;
@@ -50,9 +52,15 @@ export function functionsNamed(elf: ElfFile, prefixes: readonly string[]): GoFun
   });
 }
 
-/** It begins as Go's functions do. If not, the text begins somewhere else than was thought, and nothing may be placed there. */
-export function beginsLikeGo({ code }: GoFunction): boolean {
-  return PROLOGUES.includes(code.toString('hex', 0, 4));
+/**
+ * Where in the file it may be probed as it begins, its arguments in place: the jump of its first lines. The kernel does a jump, and a
+ * call, itself. Any other instruction it lets the processor do and then trap once more; in a virtual machine that trap goes through the
+ * host, and costs several times as much as all the rest. Undefined: it begins otherwise than Go's functions do. If so, the text begins
+ * somewhere else than was thought, and nothing may be placed there.
+ */
+export function entryOf({ code, offset }: GoFunction): number | undefined {
+  const looks = PROLOGUE.exec(code.toString('hex', 0, PROLOGUE_BYTES))?.[1];
+  return looks === undefined ? undefined : offset + looks.length / 2;
 }
 
 /** Where it leaves its frame to return, its result (the first in AX) in place: `add rsp,N`, up to Go 1.20 without `pop rbp`, `ret`. */
@@ -66,13 +74,17 @@ export function endsOf({ code, offset }: GoFunction): number[] {
   return ends;
 }
 
-/** Somewhere in it `other` is called. */
-export function calls({ code, address }: GoFunction, other: GoFunction): boolean {
-  for (let at = code.indexOf(0xe8); at >= 0 && at + 5 <= code.length; at = code.indexOf(0xe8, at + 1)) {
-    if (address + at + 5 + code.readInt32LE(at + 1) === other.address) return true;
+/** Where in the file `other` is called by it. */
+export function callsOf({ code, address, offset }: GoFunction, other: GoFunction): number[] {
+  const found: number[] = [];
+  for (let at = code.indexOf(0xe8); at >= 0 && at + CALL_BYTES <= code.length; at = code.indexOf(0xe8, at + 1)) {
+    if (address + at + CALL_BYTES + code.readInt32LE(at + 1) === other.address) found.push(offset + at);
   }
-  return false;
+  return found;
 }
+
+/** Where a call at `offset` comes back to, its result (the first in AX) in place. */
+export const afterCall = (offset: number): number => offset + CALL_BYTES;
 
 /** By their place among the names. */
 function namesWith(table: Buffer, names: number, prefixes: readonly string[]): Map<number, string> {

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -113,6 +114,13 @@ func main() {
 		get(inside, base+"/own", rid)
 		// Goroutines of goroutines, of which the first says nothing itself.
 		together(1, func(int) { together(2, func(n int) { get(inside, base+"/child", rid) }) })
+		// One that is not queued to run, but switched to.
+		next, stop := iter.Pull(func(yield func(int) bool) {
+			get(inside, base+"/pulled", rid)
+			yield(1)
+		})
+		next()
+		stop()
 		io.WriteString(w, rid)
 	})
 	go server.Serve(front)
