@@ -11,6 +11,7 @@ import { withQuiet } from './command.ts';
 import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say } from './output.ts';
 import { QUIET_MS, rerunRootless } from './replay.ts';
+import { sayBeingRecorded } from './replay-choice.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
 import { endingSignals } from './signals.ts';
 
@@ -56,6 +57,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
     process.exitCode = rerunRootless();
     return;
   }
+  sayBeingRecorded(flags.paths);
   const stop = new AbortController();
   const interrupt = (): void => { stop.abort(); };
   for (const signal of endingSignals()) process.once(signal, interrupt);

@@ -4,8 +4,10 @@ import { UserError } from '../errors.ts';
 import { load, plainOf } from '../replay/load.ts';
 import type { Plain } from '../replay/plain.ts';
 import type { Loaded } from '../replay/options.ts';
+import { isRecorderAlive } from '../store/lock.ts';
 import { passes } from '../store/session-filter.ts';
 import { sessionFilter, withOtherFilters, type FilterFlags } from './ls.ts';
+import { say } from './output.ts';
 
 export interface ChoiceFlags extends Omit<FilterFlags, 'pid'> {
   session: string[] | undefined;
@@ -30,4 +32,9 @@ export function chosen(paths: readonly string[], flags: ChoiceFlags, quietMs: nu
   const fitting = all.filter(({ session }) => passes(session, filter));
   if (all.length > 0 && fitting.length === 0) throw new UserError(`None of ${all.length} sessions passes these filters; \`koala-bpf ls\` lists them`);
   return { loaded: limit === undefined ? fitting : fitting.slice(0, limit), startup: (flags.startup ?? []).map((path) => plainOf(path, quietMs)) };
+}
+
+/** Says which of these recordings are being written. Time passes in one by what is recorded, so its last sessions are not over yet. */
+export function sayBeingRecorded(paths: readonly string[]): void {
+  for (const path of paths) if (isRecorderAlive(path)) say(`koala-bpf: ${path} is still being recorded: its last sessions, which more calls may belong to, are not over yet`);
 }

@@ -17,7 +17,7 @@ import { Tally, type TallyCounts } from '../report/tally.ts';
 import { withJson, withQuiet } from './command.ts';
 import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say, stdoutColours } from './output.ts';
-import { chosen, withChoice, type ChoiceFlags } from './replay-choice.ts';
+import { chosen, sayBeingRecorded, withChoice, type ChoiceFlags } from './replay-choice.ts';
 import { recordTo, ReplayRecording, withRecord, type RecordFlags } from './replay-record.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
 import { recordedLaunch, withLaunch, type LaunchFlags } from './replay-launch.ts';
@@ -155,6 +155,7 @@ async function replayAll(flags: ArgumentsCamelCase<Flags>, probes: ProbesAhead):
     return;
   }
 
+  sayBeingRecorded(flags.paths);
   const colours = stdoutColours();
   const lines = new Lines();
   const print = (some: readonly string[]): void => {

@@ -31,7 +31,7 @@ export function whyNot(session: Session, allowIncomplete: boolean): string | und
   if (certificate.state === 'complete' || allowIncomplete || lacksOnlyDatagrams(session)) return undefined;
   const lost = certificate.lost.reduce((sum, { bytes }) => sum + bytes, 0);
   const reasons = [
-    ...(certificate.state === 'open' ? ['the recording ended before it did'] : []),
+    ...(certificate.state === 'open' ? ['it was not over when the recording was read'] : []),
     ...(lost > 0 ? [`${lost} bytes missing (${[...new Set(certificate.lost.map(({ cause }) => cause))].join(', ')})`] : []),
     ...certificate.unseen.map(({ kind, count }) => `unseen: ${count} ${kind}`),
   ];

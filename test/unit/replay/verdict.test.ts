@@ -170,7 +170,7 @@ describe('the verdict on a session', () => {
 describe('a session', () => {
   it('is not played when its certificate does not prove it, unless asked for', () => {
     const open = { ...one, certificate: { state: 'open', lost: [], unseen: [] } } as const;
-    assert.match(whyNot(open, false) ?? '', /the recording ended before it did/);
+    assert.match(whyNot(open, false) ?? '', /it was not over when the recording was read/);
     assert.equal(whyNot(open, true), undefined);
     assert.equal(whyNot(one, false), undefined);
   });

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Replayed, ReplaySummary } from '../../src/replay/replayed.ts';
+import { get, ok } from '../unit/replay/build.ts';
+import { exported, koala, Recorder, whyNotRecordable } from './recorder.ts';
+import { cannotReplay, hostState, planRequest, processesWith, THREADS, type Step } from './replay/stage.ts';
+import { Clients, type Exchange } from './services/client.ts';
+import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
+import { ridMaker } from './services/rid.ts';
+import { skipIf } from '../skip.ts';
+
+const COUNT = 40;
+const PATIENCE_MS = 60_000;
+
+/** Says "taped /N" to /N. */
+async function dependency(): Promise<{ readonly to: string; stop(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => { /* the service ended */ });
+    socket.on('data', (request: Buffer) => { socket.write(ok(`taped ${request.toString('latin1').split(' ')[1] ?? ''}`)); });
+  });
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  return {
+    to: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** A client that has said half of its request. */
+class SlowClient {
+  readonly #socket: Socket;
+  readonly #rest: string;
+  #heard = '';
+
+  constructor(port: number, request: string) {
+    this.#socket = connect(port, '127.0.0.1');
+    this.#socket.on('data', (bytes: Buffer) => { this.#heard += bytes.toString('latin1'); });
+    this.#socket.on('error', () => { /* said by what was heard */ });
+    this.#socket.write(request.slice(0, 20));
+    this.#rest = request.slice(20);
+  }
+
+  /** Says the rest; the answer. */
+  async goOn(): Promise<string> {
+    const closed = new Promise((resolve) => { this.#socket.once('close', resolve); });
+    this.#socket.write(this.#rest);
+    await closed;
+    return this.#heard;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+async function until(is: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!await is().catch(() => false)) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${PATIENCE_MS / 1_000} s`);
+    await sleep(100);
+  }
+}
+
+describe('replay of a recording that is being written', function () {
+  this.timeout(180_000);
+  let folder = '';
+  let before = '';
+
+  beforeEach(async function () {
+    skipIf(this, cannotReplay() ?? await whyNotRecordable());
+    folder = temporaryDir('being-written');
+    before = hostState();
+  });
+
+  afterEach(function () {
+    if (this.currentTest?.isPending() === true) return;
+    removeDir(folder);
+    assert.equal(hostState(), before);
+    assert.deepEqual(processesWith(THREADS), []);
+  });
+
+  it('plays what is over, says what is not, and disturbs neither the recorder nor who is served meanwhile', async () => {
+    const dir = join(folder, 'rec');
+    const [real, port, ridAt] = [await dependency(), await freePort(), ridMaker()];
+    const command = ['python3', THREADS, String(port), '8', '4'];
+    const clients = new Clients(port, 4, { keepAlive: false });
+    const step = (path: string): Step => ({ to: real.to, send: get(path), read: ok(`taped ${path}`).length });
+    const asked = (n: number, path: string): { rid: string; target: string } => ({ rid: ridAt(n), target: planRequest([step(path)]).split(' ')[1] ?? '' });
+    let recorder: Recorder | undefined;
+    let slow: SlowClient | undefined;
+    let going = true;
+    try {
+      recorder = await Recorder.run(command, dir);
+      await until(() => accepts(port), 'the service listens');
+      await clients.send(Array.from({ length: COUNT }, (_, n) => asked(n, `/${n + 100}`)));
+      slow = new SlowClient(port, planRequest([step('/slow')]));
+      // Others are served, and recorded, all the time: time passes in a recording by what happens.
+      const meanwhile: Exchange[] = [];
+      const others = (async () => {
+        while (going) {
+          meanwhile.push(...await clients.send([asked(COUNT + 1 + meanwhile.length, '/others')]));
+          await sleep(50);
+        }
+      })();
+      await until(async () => (await exported(dir)).sessions.filter(({ certificate }) => certificate.state === 'complete').length >= COUNT, 'the sessions are over');
+      const played = await koala(['replay', dir, '--json', '--', ...command], 120_000);
+      going = false;
+      await others;
+      const late = await slow.goOn();
+      const { lost } = await recorder.stop();
+
+      const lines = played.stdout.map((line) => JSON.parse(line) as Replayed | ReplaySummary);
+      const summary = lines.pop() as ReplaySummary | undefined;
+      const unfinished = (lines as Replayed[]).filter(({ verdict }) => verdict === 'skipped');
+      assert.equal(played.exit, 0, played.stdout.filter((line) => !line.includes('"verdict":"same"')).join('\n').slice(0, 3_000) + played.stderr);
+      assert.ok(summary !== undefined && summary.same >= COUNT && summary.same + summary.skipped === summary.sessions, played.stdout.at(-1));
+      assert.ok(unfinished.length > 0 && unfinished.every(({ reason }) => reason?.includes('it was not over when the recording was read') === true), JSON.stringify(unfinished));
+      assert.match(played.stderr, new RegExp(`koala-bpf: ${dir} is still being recorded`));
+
+      assert.match(late, /^HTTP\/1\.1 200 [^]*taped \/slow/);
+      assert.ok(meanwhile.length > 0 && meanwhile.every(({ status, body }) => status === 200 && body.includes('taped /others')), `${meanwhile.length} others`);
+      assert.equal(lost.bytes, 0);
+      const { sessions } = await exported(dir);
+      assert.deepEqual([sessions.length, sessions.filter(({ certificate }) => certificate.state !== 'complete')], [COUNT + 1 + meanwhile.length, []]);
+    } finally {
+      going = false;
+      recorder?.kill();
+      slow?.close();
+      clients.close();
+      real.stop();
+    }
+  });
+});
