@@ -12,8 +12,8 @@ export const ENOUGH = 0.99;
 const maxRounds = 4;
 /** Calls of a shape that other kinds of evidence tie to sessions which did not run alone. With fewer its order is not believed. */
 const minTold = 8;
-/** And of so many, one at least is told so. */
-const OF_SO_MANY = 8;
+/** And one at least of so many. With fewer, one call that was overtaken looks like one too many of a session before, and shifts all up to the next that is told. */
+const OF_SO_MANY = 2;
 /** Calls out of order. So few may be ties that are wrong. */
 const FEW = 2;
 /** Of so many answered sessions it must be known when their calls of a shape could begin, or had to be over: that gives the order. */
@@ -43,8 +43,11 @@ export class Crowd<J extends Past> {
   readonly guesses = new Map<OpenTalk, Guess<J>>();
   readonly #actors: Actor<J>[] = [];
   readonly #byShape = new Map<string, Known<J>[]>();
+  readonly #nobodys: ReadonlyMap<string, number>;
 
-  constructor(jobs: readonly J[], templateOf: (talk: OpenTalk) => Template | undefined) {
+  /** `nobodys`: calls of that time, by shape, of which it is decided that nothing tells whose they are. */
+  constructor(jobs: readonly J[], templateOf: (talk: OpenTalk) => Template | undefined, nobodys: ReadonlyMap<string, number>) {
+    this.#nobodys = nobodys;
     for (const job of jobs) {
       const template = templateOf(job.talk);
       if (template !== undefined) this.#actors.push({ job, template, made: new Map() });
@@ -108,7 +111,8 @@ export class Crowd<J extends Past> {
     const nobodys = placed.filter((place) => place === undefined).length - others;
     // What other kinds of evidence say of such calls of the crowd has to be in line: else one after the other is not how it goes here.
     const told = aligned.filter((_, at) => open[at]?.job?.crowded === true);
-    const sure = (told.length >= minTold && told.length * OF_SO_MANY >= open.length) || (byAnswer ? places.every(({ ends }) => ends.last) : places.every(({ ends }) => ends.first) && shareConnection(open));
+    const all = open.length + (this.#nobodys.get(shape) ?? 0);
+    const sure = (told.length >= minTold && told.length * OF_SO_MANY >= all) || (byAnswer ? places.every(({ ends }) => ends.last) : places.every(({ ends }) => ends.first) && shareConnection(open));
     if (!sure || disorder(told) || nobodys * SELDOM > placed.length) return this.#drop(calls);
     let changed = false;
     placed.forEach((place, at) => {

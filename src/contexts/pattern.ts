@@ -47,6 +47,8 @@ export class Pattern<J extends Past> implements Hindsight<J> {
   readonly #endpoints = new WeakMap<OpenTalk, Endpoints>();
   /** What was found last, among which sessions and calls. */
   #seen: Seen<J> | undefined;
+  /** Calls that are decided and of no session, the one decided first in front. */
+  #nobodys: { readonly shape: string; readonly atUs: number }[] = [];
   /** What was found of calls that are not asked for yet. */
   readonly #guesses = new WeakMap<OpenTalk, Guess<J>>();
 
@@ -76,6 +78,12 @@ export class Pattern<J extends Past> implements Hindsight<J> {
     if (known !== undefined) return verdictOf(known, candidates);
     const guess = this.#lookOnce(around)?.get(call);
     return guess === undefined ? undefined : verdictOf(guess, candidates);
+  }
+
+  decided(call: OpenTalk, job: J | undefined): void {
+    if (job !== undefined || this.#templates.size === 0) return;
+    if (this.#nobodys.length >= maxCalls) this.#nobodys.splice(0, maxCalls / 2);
+    this.#nobodys.push({ shape: shapeOf(call), atUs: call.begunAtUs });
   }
 
   belies(call: OpenTalk, job: J, first: boolean): boolean {
@@ -140,11 +148,19 @@ export class Pattern<J extends Past> implements Hindsight<J> {
   }
 
   #look(jobs: readonly J[], calls: readonly OpenTalk[]): ReadonlyMap<OpenTalk, Guess<J>> {
-    const crowd = new Crowd<J>(jobs, (talk) => this.#templateOf(talk));
+    const crowd = new Crowd<J>(jobs, (talk) => this.#templateOf(talk), this.#nobodysSince(jobs[0]?.talk.begunAtUs ?? Infinity));
     for (const call of calls) crowd.add(call, undefined);
     crowd.solve();
     for (const [call, guess] of crowd.guesses) if (jobs.every((job) => job.gone || job.talk.over || job.talk.begunAtUs > call.begunAtUs)) this.#guesses.set(call, guess);
     return crowd.guesses;
+  }
+
+  /** How many there are of each shape; those from before are forgotten. */
+  #nobodysSince(atUs: number): ReadonlyMap<string, number> {
+    this.#nobodys = this.#nobodys.filter((call) => call.atUs >= atUs);
+    const counts = new Map<string, number>();
+    for (const { shape } of this.#nobodys) counts.set(shape, (counts.get(shape) ?? 0) + 1);
+    return counts;
   }
 }
 
