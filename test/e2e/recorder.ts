@@ -140,8 +140,9 @@ export class Recorder {
 
 /** Everything that was derived: sessions, and the talks of no session. */
 export async function exported(dir: string): Promise<{ sessions: SessionJson[]; ambient: AmbientJson[] }> {
-  const sessions = await koalaOk(['export', dir, '--format', 'json'], 120_000);
-  const ambient = await koalaOk(['export', dir, '--format', 'json', '--ambient'], 120_000);
+  const [sessions, ambient] = await Promise.all([
+    koalaOk(['export', dir, '--format', 'json'], 120_000), koalaOk(['export', dir, '--format', 'json', '--ambient'], 120_000),
+  ]);
   return {
     sessions: sessions.map((line) => JSON.parse(line) as SessionJson),
     ambient: ambient.map((line) => JSON.parse(line) as AmbientJson).filter((value) => 'ambient' in value),

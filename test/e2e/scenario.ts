@@ -53,6 +53,8 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
   const dir = temporaryDir('recording');
   const clients = new Clients(service.port, options.clients, { keepAlive: service.keepAlive });
   let recorder: Recorder | undefined;
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => stopped ??= service.stop();
   try {
     const ridAt = ridMaker();
     let earlier: Exchange[] = [];
@@ -68,8 +70,12 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
     const truths = await Promise.all(service.parts.map((part) => truthsOf(part, new Set(exchanges.map((each) => each.rid)))));
     const families = service.parts.map((part) => family(part.pid));
     const summary = await recorder.stop();
-    const { sessions, ambient } = await exported(join(dir, 'rec'));
-    const hidden = derivedWithoutIds(join(dir, 'rec'));
+    clients.close();
+    const recording = join(dir, 'rec');
+    // All at once: each is a process of its own, or waits for one, but for the derivation here.
+    const [{ sessions, ambient }, recorded, hidden] = await Promise.all([
+      exported(recording), connections(recording), Promise.resolve().then(() => derivedWithoutIds(recording)), stop(),
+    ]);
     const parts = service.parts.map((part, index): PartResult => {
       const mine = families[index]!;
       const own = (all: readonly SessionJson[]): SessionJson[] => all.filter((session) => mine.has(session.process.tgid));
@@ -79,12 +85,12 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
       return { part, sessions: own(sessions), ambient: rest(ambient), truths: truths[index]!, score: scored({ sessions, ambient }), hidden: scored(hidden) };
     });
     const front = `127.0.0.1:${service.port}`;
-    const clientConnections = (await connections(join(dir, 'rec'))).filter((each) => each.local === front);
+    const clientConnections = recorded.filter((each) => each.local === front);
     return { exchanges, earlier, clientConnections, parts, summary, truthErrors: [...notAsked(recorder), ...truthErrors(service, exchanges, truths.flat())] };
   } finally {
     recorder?.kill();
     clients.close();
-    await service.stop();
+    await stop();
     removeDir(dir);
   }
 }
