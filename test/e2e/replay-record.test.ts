@@ -33,6 +33,7 @@ interface ReplaySummaryJson {
   readonly same: number;
   readonly skipped: number;
   readonly concurrency: number;
+  readonly again: number;
   readonly tracker: string;
   readonly recording?: { readonly dir: string; readonly connections: number; readonly bytes: number; readonly lost: { readonly bytes: number } };
 }
@@ -44,6 +45,9 @@ async function replayed(dir: string, flags: readonly string[], command: readonly
   assert.equal(exit, 0, `${differing.slice(0, 3).join('\n').slice(0, 3_000)}\n${stderr.slice(-2_000)}`);
   return JSON.parse(stdout.at(-1) ?? '') as ReplaySummaryJson;
 }
+
+/** Of the same session played more than once, the last time. */
+const newest = (played: readonly Said[]): Said[] => [...played].sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1)).slice(-1);
 
 /**
  * `dir` is replayed and recorded at once; the recording holds the same sessions, and can itself be replayed. `command` starts the
@@ -59,8 +63,10 @@ async function proveFixedPoint(dir: string, concurrency: number, command: readon
   assert.equal(statSync(again).mode & 0o777, 0o700);
   const [originals, copies] = [(await exported(dir)).sessions, (await exported(again)).sessions];
   assert.equal(first.same, originals.length);
-  assert.equal(copies.length, originals.length);
-  const [one, other] = [allSaid(originals, own), allSaid(copies, own)];
+  // On a slow machine one or the other is played again, alone (docs/replay.md): what it said then counts.
+  assert.equal(copies.length, originals.length + first.again);
+  const [one, all] = [allSaid(originals, own), allSaid(copies, own)];
+  const other = one.flatMap(({ request }) => newest(all.filter((copy) => copy.request === request)));
   const begun = [...other].sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1)).slice(EARLY);
   for (const [n, original] of one.entries()) {
     const copy = other[n];
@@ -74,7 +80,7 @@ async function proveFixedPoint(dir: string, concurrency: number, command: readon
   const third = `${again}-again`;
   const second = await replayed(again, ['--concurrency', String(concurrency), ...(concurrency === 1 ? ['--record', third] : [])], command);
   assert.ok(second.same >= originals.length - (handsOver ? EARLY : 0), `${second.same} of ${originals.length} were played again`);
-  assert.equal(second.same + second.skipped, originals.length);
+  assert.equal(second.same + second.skipped, copies.length);
   assert.equal(second.recording?.dir, concurrency === 1 ? third : undefined);
   // Both played one at a time: nothing overlapped in either, so each call is tied by the same evidence, and as surely.
   if (concurrency === 1) {

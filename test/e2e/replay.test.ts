@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Replayed } from '../../src/replay/replayed.ts';
 import { call, get, ok, prologue, type CallFacts } from '../unit/replay/build.ts';
+import { Gate } from './replay/gate.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, type Step } from './replay/stage.ts';
 import { UnixServer } from './replay/unix-server.ts';
 import { skipIf } from '../skip.ts';
@@ -120,14 +122,19 @@ describe('replay', function () {
       const path = join(folder, 'db.sock');
       let connections = 0;
       const server = createServer((socket) => { connections += 1; socket.end('real\n'); });
-      const slow: Step = { to: HTTP, send: 'hello', read: 1, timeoutMs: 3_500 };
+      const gate = new Gate();
       const one = page('/a', 'one', `unix:${path}`);
-      const playing = play([planned([slow, one.step], ['timeout after ', one.result], [call({ to: HTTP, request: 'hello' }), one.recorded])]);
-      setTimeout(() => { server.listen(path); }, 1_500);
+      const playing = play([planned([gate.step, one.step], ['there', one.result], [one.recorded])], { answerMs: 60_000 });
       try {
+        await gate.reached();
+        await once(server.listen(path), 'listening');
+        // One that listens since later is hidden by now: then this one has been seen too.
+        await gate.untilHidden(await gate.listen());
+        gate.open();
         const { replayed } = await playing;
         assert.deepEqual([verdicts(replayed), connections], [['same'], 0], JSON.stringify(replayed));
       } finally {
+        gate.remove();
         server.close();
         rmSync(folder, { recursive: true });
       }
@@ -274,20 +281,18 @@ describe('replay', function () {
       }
     });
 
-    it('not by a unix socket that begins to listen while the service runs, from a second later on', async () => {
-      const path = join(mkdtempSync(join(tmpdir(), 'koala-replay-')), 'late.sock');
-      let connections = 0;
-      const server = createServer((socket) => { connections += 1; socket.end(); });
-      const slow: Step = { to: HTTP, send: 'hello', read: 1, timeoutMs: 3_500 };
-      const playing = play([planned([slow, { to: `unix:${path}`, send: 'are you real?', read: 1 }], ['timeout after ', 'ECONNREFUSED'], [call({ to: HTTP, request: 'hello' })])]);
-      setTimeout(() => { server.listen(path); }, 1_500);
+    it('not by a unix socket that begins to listen while the service runs, once it has been seen', async () => {
+      const gate = new Gate();
+      const playing = play([planned([gate.step, { to: `unix:${gate.socket}`, send: 'are you real?', read: 1 }], ['there', 'ECONNREFUSED'], [])], { answerMs: 60_000 });
       try {
+        await gate.reached();
+        await gate.untilHidden(await gate.listen());
+        gate.open();
         const { replayed } = await playing;
         assert.equal(replayed[0]?.response.verdict, 'same', JSON.stringify(replayed));
-        assert.equal(connections, 0);
+        assert.equal(gate.connections, 0);
       } finally {
-        server.close();
-        rmSync(dirname(path), { recursive: true });
+        gate.remove();
       }
     });
 

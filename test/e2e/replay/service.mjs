@@ -1,13 +1,16 @@
 // A service that does what its request says: GET /run/PLAN, PLAN being base64url of a JSON list of calls
 // {to: "HOST:PORT" or "unix:/path", send, read (characters of the answer; 0: until it ends), keep (name of a pooled connection)}.
 // A call with {repeat: N} is made N times at once, each on a connection of its own that stays open, "#" being its number.
+// To "file:/path" it makes the file /path.reached, waits until /path is there (or its own file is gone), and the result is "there".
 // To "clock" it asks nobody, and the result is the hour of its own clock (UTC).
 // Answers the list of what came back (latin1), or of error codes. node service.mjs PORT
 // OWN_SOCKET (environment): a unix socket on which it says "mine".
-// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | later (extra, 5 ms after its answer) | reverse | status | field; with
+// DEVIATE (environment) is what this build does otherwise: skip | twice | other | extra | later (extra, as soon as its answer is out) | reverse | status | field; with
 // DEVIATE_IF (environment) only to requests whose plan holds that text.
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const port = Number(process.argv[2]);
 const pool = new Map();
@@ -18,7 +21,14 @@ function dial(to) {
   return connect({ host: to.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(to.slice(at + 1)), allowHalfOpen: true });
 }
 
+async function untilThere(path) {
+  writeFileSync(`${path}.reached`, '');
+  while (!existsSync(path) && existsSync(`${path}.reached`)) await sleep(10);
+  return 'there';
+}
+
 function call({ to, send, read, keep, timeoutMs = 3000 }) {
+  if (to.startsWith('file:')) return untilThere(to.slice(5));
   if (to === 'clock') return Promise.resolve(new Date().toISOString().slice(0, 13));
   return new Promise((resolve) => {
     const pooled = keep ? pool.get(keep) : undefined;
@@ -64,7 +74,7 @@ const server = createServer(async (request, response) => {
   response.sendDate = false;
   response.writeHead(deviate === 'status' ? 500 : 200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), Connection: 'close' });
   response.end(body, () => {
-    if (deviate === 'later') setTimeout(() => call({ to: '10.99.99.99:9999', send: 'who are you\r\n', read: 1 }), 5);
+    if (deviate === 'later') call({ to: '10.99.99.99:9999', send: 'who are you\r\n', read: 1 });
   });
 });
 
