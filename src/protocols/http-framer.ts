@@ -5,14 +5,11 @@
  *
  * `unsureBecause` of tunnels begins with `upgrade to` or `tunnel`.
  */
-import { asciiLower, equalsAt, latin1, latin1Text } from './ascii.ts';
+import { equalsAt, latin1Text } from './ascii.ts';
 import { Fifo } from './fifo.ts';
-import {
-  BAD_LENGTH, CR, digits, hex, HTAB, HTTP_1, isBlank, isChunked, isPreface, isToken, LF, maxMethodChars, METHODS, NO_LENGTH, SP, trimCr,
-  TWO_LENGTHS, valueOf,
-} from './http-syntax.ts';
-import { oneLine } from './one-line.ts';
-import { Pending } from './pending.ts';
+import { readField } from './http-fields.ts';
+import { At, HttpStream, Kind } from './http-stream.ts';
+import { CR, digits, hex, HTTP_1, isBlank, isChunked, isPreface, isToken, LF, maxMethodChars, METHODS, NO_LENGTH, SP, trimCr, TWO_LENGTHS } from './http-syntax.ts';
 import type { Frame, Framer, Side } from './protocol.ts';
 
 /** Caps. Servers stop far below: nginx at 8 KiB a line, Node at 16 KiB a head, Go at 1 MiB. */
@@ -21,75 +18,11 @@ export const maxChunkLineBytes = 16 << 10;
 /** Requests that are on their way without an answer. */
 export const maxUnanswered = 1 << 16;
 
-/** Where a side is within its current message. */
-const At = {
-  start: 0, header: 1, body: 2, chunkSize: 3, chunkData: 4, chunkEnd: 5, trailer: 6, untilEnd: 7, declined: 8, connecting: 9,
-} as const;
-type At = (typeof At)[keyof typeof At];
-
-/** Kinds of request that change how the answer is read. */
-const Kind = { plain: 0, head: 1, connect: 2 } as const;
-type Kind = (typeof Kind)[keyof typeof Kind];
-
-const CONTENT_LENGTH = latin1('content-length');
-const TRANSFER_ENCODING = latin1('transfer-encoding');
-const EXPECT = latin1('expect');
-const UPGRADE = latin1('upgrade');
-
-/** One direction's state. */
-class Stream {
-  readonly side: Side;
-  readonly pending = new Pending(maxHeadBytes);
-  at: At = At.start;
-  /** Stream offset of the next byte to be read, and of the current message's first byte. */
-  offset = 0;
-  start = 0;
-  /** Bytes of head, chunk line or trailers since the last bound was reset. */
-  lineBytes = 0;
-  /** Bytes of body or chunk still to come. */
-  remaining = 0;
-  // Facts of the current head.
-  kind: Kind = Kind.plain;
-  status = 0;
-  contentLength = -1;
-  transfer: string | undefined;
-  upgrade: string | undefined;
-  expects = false;
-  /** The header field that a folded line would continue. */
-  folding: 'content-length' | 'transfer-encoding' | 'other' = 'other';
-  role: Frame['role'] = 'request';
-  bodyStart = 0;
-
-  constructor(side: Side) {
-    this.side = side;
-  }
-
-  /** Something of a message is there. */
-  get inside(): boolean {
-    return this.at !== At.start || this.offset > this.start || this.pending.length > 0;
-  }
-
-  next(): void {
-    this.at = At.start;
-    this.start = this.offset;
-    this.lineBytes = 0;
-    this.forgetHead();
-  }
-
-  forgetHead(): void {
-    this.contentLength = -1;
-    this.transfer = undefined;
-    this.upgrade = undefined;
-    this.expects = false;
-    this.folding = 'other';
-  }
-}
-
 export class HttpFramer implements Framer {
   sure = true;
   unsureBecause?: string;
-  private readonly client = new Stream('client');
-  private readonly server = new Stream('server');
+  private readonly client = new HttpStream('client', maxHeadBytes);
+  private readonly server = new HttpStream('server', maxHeadBytes);
   /** Kinds of the requests whose answer's head has not come. */
   private readonly unanswered = new Fifo(maxUnanswered);
   /** The answer to the request whose head is still coming has come already (408, 431). */
@@ -130,7 +63,7 @@ export class HttpFramer implements Framer {
   }
 
   /** Reads some of `bytes` from `from` on; returns where it stopped: further on, or at the same byte in another state. */
-  private step(stream: Stream, bytes: Uint8Array, from: number, out: Frame[]): number {
+  private step(stream: HttpStream, bytes: Uint8Array, from: number, out: Frame[]): number {
     switch (stream.at) {
       case At.body:
       case At.chunkData: {
@@ -153,7 +86,7 @@ export class HttpFramer implements Framer {
     }
   }
 
-  private readLine(stream: Stream, bytes: Uint8Array, from: number, out: Frame[]): number {
+  private readLine(stream: HttpStream, bytes: Uint8Array, from: number, out: Frame[]): number {
     const length = bytes.length;
     let to = from;
     while (to < length && bytes[to] !== LF) to++;
@@ -187,7 +120,7 @@ export class HttpFramer implements Framer {
   }
 
   /** A whole line `bytes[from, to)` without its end. */
-  private line(stream: Stream, bytes: Uint8Array, from: number, to: number, out: Frame[]): void {
+  private line(stream: HttpStream, bytes: Uint8Array, from: number, to: number, out: Frame[]): void {
     switch (stream.at) {
       case At.start:
         if (from === to) return; // blank lines before a message (RFC 9112 §2.2)
@@ -196,7 +129,7 @@ export class HttpFramer implements Framer {
         return;
       case At.header:
         if (from === to) this.headDone(stream, out);
-        else this.header(stream, bytes, from, to);
+        else readField(stream, bytes, from, to);
         return;
       case At.chunkSize:
         this.chunkSize(stream, bytes, from, to);
@@ -211,7 +144,7 @@ export class HttpFramer implements Framer {
     }
   }
 
-  private requestLine(stream: Stream, bytes: Uint8Array, from: number, to: number): void {
+  private requestLine(stream: HttpStream, bytes: Uint8Array, from: number, to: number): void {
     let space = from;
     while (space < to && bytes[space] !== SP) space++;
     const version = to - 8;
@@ -225,7 +158,7 @@ export class HttpFramer implements Framer {
     stream.at = At.header;
   }
 
-  private statusLine(stream: Stream, bytes: Uint8Array, from: number, to: number): void {
+  private statusLine(stream: HttpStream, bytes: Uint8Array, from: number, to: number): void {
     const status = to - from < 12 ? -1 : digits(bytes, from + 9, from + 12);
     if (status < 100 || !equalsAt(bytes, from, HTTP_1) || bytes[from + 8] !== SP) {
       this.lose('no HTTP/1 where a response should begin');
@@ -235,77 +168,14 @@ export class HttpFramer implements Framer {
     stream.at = At.header;
   }
 
-  private header(stream: Stream, bytes: Uint8Array, from: number, to: number): void {
-    const first = bytes[from]!;
-    if (first === SP || first === HTAB) {
-      this.foldedLine(stream, bytes, from, to);
-      return;
-    }
-    stream.folding = 'other';
-    switch (first | 0x20) {
-      case 0x63: {
-        const value = valueOf(bytes, from, to, CONTENT_LENGTH);
-        if (value >= 0) {
-          stream.folding = 'content-length';
-          this.contentLength(stream, bytes, value, to);
-        }
-        return;
-      }
-      case 0x74: {
-        const value = valueOf(bytes, from, to, TRANSFER_ENCODING);
-        if (value < 0) return;
-        stream.folding = 'transfer-encoding';
-        const more = asciiLower(bytes, value, to);
-        stream.transfer = stream.transfer === undefined ? more : `${stream.transfer},${more}`;
-        return;
-      }
-      case 0x65: {
-        const value = stream.side === 'client' ? valueOf(bytes, from, to, EXPECT) : -1;
-        if (value >= 0 && asciiLower(bytes, value, to).includes('100-continue')) stream.expects = true;
-        return;
-      }
-      case 0x75: {
-        const value = stream.status === 101 && stream.side === 'server' ? valueOf(bytes, from, to, UPGRADE) : -1;
-        if (value >= 0) stream.upgrade = oneLine(asciiLower(bytes, value, Math.min(to, value + 64)));
-      }
-    }
-  }
-
-  private foldedLine(stream: Stream, bytes: Uint8Array, from: number, to: number): void {
-    if (stream.folding === 'content-length') this.contentLength(stream, bytes, from, to);
-    else if (stream.folding === 'transfer-encoding') stream.transfer += asciiLower(bytes, from, to);
-  }
-
-  /** RFC 9110 §8.6: a number, or the same number several times; anything else can't be framed. */
-  private contentLength(stream: Stream, bytes: Uint8Array, from: number, to: number): void {
-    let at = from;
-    for (;;) {
-      while (at < to && isBlank(bytes[at]!)) at++;
-      if (at === to) return;
-      let end = at;
-      while (end < to && bytes[end]! >= 48 && bytes[end]! <= 57) end++;
-      const value = digits(bytes, at, end);
-      let after = end;
-      while (after < to && isBlank(bytes[after]!)) after++;
-      if (value < 0 || (after < to && bytes[after] !== 44) || (stream.contentLength >= 0 && stream.contentLength !== value)) {
-        // A Transfer-Encoding overrides it, so the message may still be framed: judged at the head's end.
-        stream.contentLength = value < 0 || (after < to && bytes[after] !== 44) ? BAD_LENGTH : TWO_LENGTHS;
-        return;
-      }
-      stream.contentLength = value;
-      at = after + 1;
-      if (at >= to) return;
-    }
-  }
-
-  private headDone(stream: Stream, out: Frame[]): void {
+  private headDone(stream: HttpStream, out: Frame[]): void {
     stream.bodyStart = stream.offset;
     stream.lineBytes = 0;
     if (stream.side === 'client') this.requestHead(stream, out);
     else this.responseHead(stream, out);
   }
 
-  private requestHead(stream: Stream, out: Frame[]): void {
+  private requestHead(stream: HttpStream, out: Frame[]): void {
     stream.role = 'request';
     if (this.answeredInHead) {
       this.answeredInHead = false;
@@ -328,7 +198,7 @@ export class HttpFramer implements Framer {
     }
   }
 
-  private responseHead(stream: Stream, out: Frame[]): void {
+  private responseHead(stream: HttpStream, out: Frame[]): void {
     const { status } = stream;
     if (status < 200 && status !== 101) {
       stream.role = 'interim';
@@ -361,7 +231,7 @@ export class HttpFramer implements Framer {
   }
 
   /** Which request a final response answers; sets the response's role. */
-  private answer(stream: Stream): Kind {
+  private answer(stream: HttpStream): Kind {
     const client = this.client;
     stream.role = 'response';
     if (this.unanswered.length > 0) {
@@ -383,7 +253,7 @@ export class HttpFramer implements Framer {
    * The client waited for 100 and got its answer instead: it may send the body all the same, or leave it out and go on
    * with its next request (RFC 9110 §10.1.1). The next bytes tell: a known method and a space are a request.
    */
-  private bodyOrNextRequest(stream: Stream, bytes: Uint8Array, from: number, out: Frame[]): number {
+  private bodyOrNextRequest(stream: HttpStream, bytes: Uint8Array, from: number, out: Frame[]): number {
     const { pending } = stream;
     let at = from;
     let byte = bytes[at]!;
@@ -406,7 +276,7 @@ export class HttpFramer implements Framer {
     return at;
   }
 
-  private chunkSize(stream: Stream, bytes: Uint8Array, from: number, to: number): void {
+  private chunkSize(stream: HttpStream, bytes: Uint8Array, from: number, to: number): void {
     let at = from;
     let size = 0;
     let value = hex(bytes[at]);
@@ -429,12 +299,12 @@ export class HttpFramer implements Framer {
     }
   }
 
-  private bodyPartDone(stream: Stream, out: Frame[]): void {
+  private bodyPartDone(stream: HttpStream, out: Frame[]): void {
     if (stream.at === At.body) this.emit(stream, out);
     else stream.at = At.chunkEnd;
   }
 
-  private emit(stream: Stream, out: Frame[]): void {
+  private emit(stream: HttpStream, out: Frame[]): void {
     out.push({ side: stream.side, start: stream.start, end: stream.offset, role: stream.role });
     stream.next();
   }
@@ -448,16 +318,16 @@ export class HttpFramer implements Framer {
     this.unanswered.clear();
   }
 
-  private isAnswered(client: Stream): boolean {
+  private isAnswered(client: HttpStream): boolean {
     if (client.at === At.start || client.at === At.header) return this.answeredInHead;
     return client.at !== At.connecting && this.unanswered.length === 0;
   }
 
-  private onlyBlankLines(stream: Stream): boolean {
+  private onlyBlankLines(stream: HttpStream): boolean {
     return stream.at === At.start && stream.pending.length <= 1;
   }
 
-  private mayStart(stream: Stream, byte: number): boolean {
+  private mayStart(stream: HttpStream, byte: number): boolean {
     if (byte === CR || byte === LF) return true;
     return stream.side === 'server' ? byte === 0x48 : isToken(byte);
   }
