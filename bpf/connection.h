@@ -9,49 +9,11 @@
 
 #include "emit.h"
 #include "filter.h"
+#include "socket.h"
+#include "standing.h"
 
 #define ECONNRESET 104
 #define EPIPE 32
-
-enum {
-	TCP_ESTABLISHED = 1,
-	TCP_SYN_SENT = 2,
-	TCP_SYN_RECV = 3,
-	TCP_FIN_WAIT1 = 4,
-	TCP_FIN_WAIT2 = 5,
-	TCP_TIME_WAIT = 6,
-	TCP_CLOSE = 7,
-	TCP_CLOSE_WAIT = 8,
-	TCP_LAST_ACK = 9,
-	TCP_LISTEN = 10,
-	TCP_CLOSING = 11,
-};
-
-#define SOCK(sk) ((const struct sock *)(sk))
-#define TCP(sk) ((const struct tcp_sock *)(sk))
-#define FAMILY(sk) LOAD(SOCK(sk), __sk_common.skc_family)
-
-static __always_inline __u32 write_sequence(const struct sock *sk)
-{
-#ifdef KOALA_DIRECT
-	const struct tcp_sock *tcp = bpf_skc_to_tcp_sock((void *)sk);
-
-	return tcp ? tcp->write_seq : 0;
-#else
-	return BPF_CORE_READ(TCP(sk), write_seq);
-#endif
-}
-
-static __always_inline __u32 copied_sequence(const struct sock *sk)
-{
-#ifdef KOALA_DIRECT
-	const struct tcp_sock *tcp = bpf_skc_to_tcp_sock((void *)sk);
-
-	return tcp ? tcp->copied_seq : 0;
-#else
-	return BPF_CORE_READ(TCP(sk), copied_seq);
-#endif
-}
 
 /*
  * Wanted: __sync_fetch_and_add(&all->next_connection, 1). An add that also returns came with 5.12, and 5.10 refuses a program
@@ -75,65 +37,9 @@ static __always_inline __u64 new_connection_id(void)
 	return 0;
 }
 
-/* A TCP socket that carries a part of an MPTCP stream: nobody reads or writes it by itself. */
-static __always_inline bool is_subflow(const struct sock *sk)
-{
-	return bpf_core_field_exists(struct tcp_sock, is_mptcp) && BPF_CORE_READ(TCP(sk), is_mptcp);
-}
-
 static __always_inline __u64 extend(__u64 position, __u32 from, __u32 to)
 {
 	return position + (__s64)(__s32)(to - from);
-}
-
-static __always_inline __u32 netns_of(const struct sock *sk)
-{
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-}
-
-static __always_inline __u64 inode_of(const struct sock *sk)
-{
-	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
-}
-
-static __always_inline bool is_listener(const struct sock *sk)
-{
-	struct listener_key key = { .netns = netns_of(sk), .port = BPF_CORE_READ(sk, __sk_common.skc_num) };
-
-	return bpf_map_lookup_elem(&listeners, &key) != 0;
-}
-
-static __always_inline void read_addresses(const struct sock *sk, __u16 family, __u8 *local, __u8 *remote)
-{
-	if (family == AF_INET) {
-		BPF_CORE_READ_INTO((__u32 *)local, sk, __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO((__u32 *)remote, sk, __sk_common.skc_daddr);
-	} else if (family == AF_INET6) {
-		BPF_CORE_READ_INTO((struct in6_addr *)local, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO((struct in6_addr *)remote, sk, __sk_common.skc_v6_daddr);
-	}
-}
-
-static __always_inline void read_unix_path(__u8 *path, const struct unix_address *address)
-{
-	int length = BPF_CORE_READ(address, len) - 2;
-
-	if (length <= 0)
-		return;
-	if (length > 108)
-		length = 108;
-	bpf_probe_read_kernel(path, length & 127, (const void *)&address->name[0].sun_path);
-	if (path[0] == 0)
-		path[0] = '@';
-}
-
-/* A socketpair, or a unix socket nobody named: a pipe inside a program, not a dependency. */
-static __always_inline bool is_unnamed(const struct sock *sk)
-{
-	const struct unix_sock *mine = (const void *)sk;
-	const struct unix_sock *peer = (const void *)BPF_CORE_READ(mine, peer);
-
-	return BPF_CORE_READ(mine, addr) == 0 && BPF_CORE_READ(peer, addr) == 0;
 }
 
 static __always_inline bool emit_open(const struct sock *sk, struct connection *connection)
@@ -221,86 +127,6 @@ static __always_inline void own(struct connection *connection, const struct sock
 	connection->tgid = who >> 32;
 	connection->tid = (__u32)who;
 	connection->context = context_of(who);
-}
-
-/*
- * Sequence number after the last payload byte that was consumed: a FIN that was consumed counts one, and is no payload.
- * Only a FIN sets SOCK_DONE (tcp_fin); a reset and our own shutdown set RCV_SHUTDOWN as well.
- */
-static __always_inline __u32 consumed_sequence(const struct sock *sk)
-{
-	__u32 copied = BPF_CORE_READ(TCP(sk), copied_seq);
-
-	if (BPF_CORE_READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE && copied == BPF_CORE_READ(TCP(sk), rcv_nxt))
-		copied--;
-	return copied;
-}
-
-/* Where the streams of a connection stand that began before anybody looked. */
-struct standing {
-	__u64 ingress;
-	__u64 egress;
-	__u32 ingress_sequence;
-	__u32 egress_sequence;
-	__u32 flags; /* which FINs are past */
-	__u32 pad0;
-};
-
-/* From tcp_info's counters, in which a SYN and a FIN count one each. */
-static __always_inline void look(struct standing *standing, const struct sock *sk, __u8 role)
-{
-	__u32 write_seq = BPF_CORE_READ(TCP(sk), write_seq);
-	__u32 snd_una = BPF_CORE_READ(TCP(sk), snd_una);
-	__u32 copied_seq = BPF_CORE_READ(TCP(sk), copied_seq);
-	__u32 rcv_nxt = BPF_CORE_READ(TCP(sk), rcv_nxt);
-	__u64 acked = BPF_CORE_READ(TCP(sk), bytes_acked);
-	__u64 received = BPF_CORE_READ(TCP(sk), bytes_received);
-	__u64 waiting = rcv_nxt - copied_seq;
-	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
-
-	standing->flags = 0;
-	if (consumed_sequence(sk) != copied_seq) { /* their FIN was read */
-		copied_seq--;
-		received--;
-	}
-	if (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_LAST_ACK || state == TCP_CLOSING) {
-		if (snd_una == write_seq) { /* our FIN was acknowledged */
-			snd_una--;
-			acked--;
-		}
-		write_seq--;
-		standing->flags |= CONNECTION_LOCAL_FIN;
-	}
-	if (state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING)
-		standing->flags |= CONNECTION_REMOTE_FIN;
-	/* The connecting side's SYN was acknowledged as a byte; the accepting side's is not counted. */
-	if (role != ROLE_INBOUND && acked)
-		acked--;
-	standing->egress_sequence = write_seq;
-	standing->ingress_sequence = copied_seq;
-	standing->egress = acked + (__u32)(write_seq - snd_una);
-	standing->ingress = received > waiting ? received - waiting : 0;
-}
-
-static __always_inline void stand(struct connection *connection, const struct standing *standing)
-{
-	connection->ingress_from = connection->ingress_position = standing->ingress;
-	connection->egress_from = connection->egress_position = standing->egress;
-	connection->ingress_sequence = standing->ingress_sequence;
-	connection->egress_sequence = standing->egress_sequence;
-	connection->flags |= standing->flags;
-}
-
-/*
- * First seen now, on which nothing has moved: not older than the recorder, whose scan would have found it. (Its state change
- * was skipped: Linux ≥7.0 may preempt a tracepoint's program and skips it for others meanwhile.)
- */
-static __always_inline bool is_new(const struct standing *standing)
-{
-	__u32 zero = 0;
-	struct shared *all = bpf_map_lookup_elem(&shared, &zero);
-
-	return all && all->scanned && !standing->ingress && !standing->egress;
 }
 
 /*
