@@ -8,6 +8,7 @@
  * COM_STMT_PREPARE, which may end just there: then the capabilities of the login decide, or earlier result sets.
  */
 import { Fifo } from './fifo.ts';
+import { EOF, ERR, INFILE, int16, int24, int32, isProgress, lenenc, OK, statusOf } from './mysql-fields.ts';
 import { Packets } from './packets.ts';
 import type { Shape } from './packets.ts';
 import type { Frame, Framer, Side, Turns } from './protocol.ts';
@@ -28,11 +29,9 @@ const SINGLE = new Set([2, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 21, 26, 27, 29
 
 const CLIENT_COMPRESS = 1 << 5, CLIENT_SSL = 1 << 11, CLIENT_DEPRECATE_EOF = 1 << 24, CLIENT_ZSTD = 1 << 26;
 const MORE_RESULTS = 8, CURSOR_EXISTS = 64;
-const OK = 0x00, ERR = 0xff, EOF = 0xfe, INFILE = 0xfb, AUTH_MORE = 0x01;
+const AUTH_MORE = 0x01;
 /** AuthMoreData of caching_sha2_password that needs no reply: the OK follows. */
 const FAST_AUTH_OK = 3;
-/** MariaDB's progress report looks like an error with this number. */
-const PROGRESS = 0xffff;
 
 /** What a request on its way waits for, beside the commands by their number. */
 const AUTH = 1000, INFILE_RESULT = 1001;
@@ -369,30 +368,4 @@ export class MysqlFramer implements Framer {
     this.client.stopped ??= reason;
     this.server.stopped ??= reason;
   }
-}
-
-/** The status flags of an OK packet (0x00, or 0xfe at the end of a result set) or of an EOF packet. */
-function statusOf(bytes: Uint8Array, body: number, to: number): number {
-  if (bytes[body] === EOF && to - body === 5) return int16(bytes, body + 3);
-  const affected = lenenc(bytes, body + 1);
-  if (affected === undefined) return 0;
-  const inserted = lenenc(bytes, body + 1 + affected.size);
-  if (inserted === undefined) return 0;
-  const status = body + 1 + affected.size + inserted.size;
-  return status + 2 <= to ? int16(bytes, status) : 0;
-}
-
-const isProgress = (bytes: Uint8Array, body: number): boolean => int16(bytes, body + 1) === PROGRESS;
-const int16 = (bytes: Uint8Array, at: number): number => (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8;
-const int24 = (bytes: Uint8Array, at: number): number => int16(bytes, at) | (bytes[at + 2] ?? 0) << 16;
-const int32 = (bytes: Uint8Array, at: number): number => int24(bytes, at) | (bytes[at + 3] ?? 0) << 24;
-
-/** A length-encoded integer and how many bytes it takes. */
-function lenenc(bytes: Uint8Array, at: number): { value: number; size: number } | undefined {
-  const first = bytes[at];
-  if (first === undefined || first === INFILE || first === ERR) return undefined;
-  if (first < INFILE) return { value: first, size: 1 };
-  if (first === 0xfc) return { value: int16(bytes, at + 1), size: 3 };
-  if (first === 0xfd) return { value: int24(bytes, at + 1), size: 4 };
-  return { value: (int32(bytes, at + 1) >>> 0) + (int32(bytes, at + 5) >>> 0) * 2 ** 32, size: 9 };
 }
