@@ -173,9 +173,11 @@ describe('koala-bpf replay', function () {
   });
 
   it('reports a service that dies, and does not hang', async () => {
+    const path = join(folder, 'never');
     const dying = `const { spawn } = require("child_process"); const c = spawn(process.execPath, ["${SERVICE}", "${PORT}"], { stdio: "inherit" });`
-      + ' setTimeout(() => { c.kill("SIGKILL"); process.exit(5); }, 6000)';
-    const { status, stdout } = await run([...files([good('aaaa'), slow('bbbb'), good('cccc')]), '--answer-timeout', '20s', '--concurrency', '1', '--', process.execPath, '-e', dying]);
+      + ` setInterval(() => { if (!require("fs").existsSync("${path}.reached")) return; c.kill("SIGKILL"); process.exit(5); }, 20)`;
+    const waits = planned([{ to: `file:${path}`, send: '', read: 0 }], ['there'], [], { id: 'bbbb' });
+    const { status, stdout } = await run([...files([good('aaaa'), waits, good('cccc')]), '--answer-timeout', '60s', '--concurrency', '1', '--', process.execPath, '-e', dying]);
     assert.equal(status, 1);
     assert.match(stdout, /same +aaaa/);
     assert.match(stdout, /error +bbbb/);

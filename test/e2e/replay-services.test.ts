@@ -9,6 +9,7 @@ import { whyNot } from '../../src/replay/playable.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
 import { Recorder, whyNotRecordable } from './recorder.ts';
 import { cannotReplay, play } from './replay/stage.ts';
+import { allAnswered } from './scenario.ts';
 import { Clients } from './services/client.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
 import { httpUpstream } from './services/dependency.ts';
@@ -65,23 +66,23 @@ interface Plan {
 /** Records a load on the service, stops it and all its dependencies, and replays it from its own command line and environment. */
 async function recordAndReplay({ make, part = 0, again = gunicornAgain, warm = false, clients: count = 8 }: Plan): Promise<Result> {
   const dir = temporaryDir('replay');
-  let service: Service | undefined = await make();
+  const made = await make();
+  let service: Service | undefined = made;
   const clients = new Clients(service.port, count, { keepAlive: service.keepAlive });
   let recorder: Recorder | undefined;
   let restored: string | undefined;
   try {
-    const { ask, parts } = service;
+    const { ask, parts } = made;
     const pid = parts[part]?.pid ?? 0;
     const { folder, command } = again(pid);
     const ridAt = ridMaker();
-    const send = (from: number, count: number): Promise<unknown> => clients.send(Array.from({ length: count }, (_, n) => ask(ridAt(from + n), n)));
-    if (warm) {
-      await send(9_000, 64);
+    const send = async (from: number, count: number): Promise<void> => {
+      await allAnswered(made, await clients.send(Array.from({ length: count }, (_, n) => ask(ridAt(from + n), n))));
       await sleep(300);
-    }
+    };
+    if (warm) await send(9_000, 64);
     recorder = await Recorder.attach([pid], join(dir, 'rec'));
     await send(0, REQUESTS);
-    await sleep(300);
     await recorder.stop();
     clients.close();
     execFileSync('cp', ['-a', folder, join(dir, 'kept')]);
