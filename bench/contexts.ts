@@ -19,6 +19,7 @@ const WRITES = 500;
 
 class Request implements Job {
   answered = false;
+  done = false;
   gone = false;
   readonly isOnlyOneToAct = false;
   readonly handedOn = false;

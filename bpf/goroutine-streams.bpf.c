@@ -22,8 +22,8 @@ struct {
 } go_queued SEC(".maps");
 
 /*
- * key: a goroutine that reads a connection, by id (as `address`) and process. value: the stream whose request it has read, and which
- * the goroutine that it begins next will serve. Inserted: go_takes. Deleted: that beginning; by age.
+ * key: a goroutine that reads a connection, by id (as `address`) and process. value: the stream whose request it has read, and which it
+ * hands on next. Inserted: go_takes. Deleted: go_hands; by age.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -31,6 +31,20 @@ struct {
 	__type(key, struct go_object);
 	__type(value, __u32);
 } go_taken SEC(".maps");
+
+struct go_stream {
+	__u64 reader; /* a goroutine */
+	__u32 id;
+	__u32 pad0;
+};
+
+/* key: a stream that waits to be served, by address and process. Inserted: go_hands. Deleted: go_serves; by age. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct go_object);
+	__type(value, struct go_stream);
+} go_streams SEC(".maps");
 
 #define CLIENT_SIDE 0         /* of gRPC-Go's `side` */
 
@@ -138,7 +152,7 @@ static __always_inline __u32 stream_of_frame(__u64 frame)
 
 /*
  * grpc/internal/transport.(*http2Server).operateHeaders(frame, …), of later versions (context, frame, …): the goroutine that reads the
- * connection has read a request, and begins a goroutine for it, if it is one that can be served.
+ * connection has read a request, and hands it on, if it is one that can be served.
  */
 SEC("uprobe")
 int go_takes(struct pt_regs *regs)
@@ -158,19 +172,42 @@ int go_takes(struct pt_regs *regs)
 	return 0;
 }
 
-int begins_for_stream(__u64 who, __u64 g, __u64 goid)
+/*
+ * What grpc.(*Server).serveStreams has that goroutine call with each stream: gives it to a goroutine of its own, or to one of a pool
+ * (NumStreamWorkers). Where in the stream its number stands is another place in each version; its address will do.
+ */
+SEC("uprobe")
+int go_hands(struct pt_regs *regs)
 {
-	struct go_object key = { .address = parent_of(who, g), .tgid = who >> 32 };
-	__u32 *taken, stream;
+	__u64 who = bpf_get_current_pid_tgid(), reader = goroutine_at(who, regs->r14);
+	struct go_object key = { .address = reader, .tgid = who >> 32 };
+	struct go_stream stream = { .reader = reader };
+	__u32 *taken = reader ? bpf_map_lookup_elem(&go_taken, &key) : 0;
 
-	if (!key.address)
-		return 0;
-	taken = bpf_map_lookup_elem(&go_taken, &key);
 	if (!taken)
 		return 0;
-	stream = *taken;
+	stream.id = *taken;
 	bpf_map_delete_elem(&go_taken, &key);
-	tell_stream(SAMPLE_SERVES, who, goid, key.address, stream);
+	key.address = regs->ax;
+	bpf_map_update_elem(&go_streams, &key, &stream, BPF_ANY);
+	return 0;
+}
+
+/* grpc.(*Server).handleStream(transport, stream, …), a transport being two words: the goroutine that serves it begins to. */
+SEC("uprobe")
+int go_serves(struct pt_regs *regs)
+{
+	__u64 who = bpf_get_current_pid_tgid(), goid;
+	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
+	struct go_stream *found = bpf_map_lookup_elem(&go_streams, &key), stream;
+
+	if (!found)
+		return 0;
+	stream = *found;
+	bpf_map_delete_elem(&go_streams, &key);
+	goid = goroutine_at(who, regs->r14);
+	if (goid)
+		tell_stream(SAMPLE_SERVES, who, goid, stream.reader, stream.id);
 	return 0;
 }
 

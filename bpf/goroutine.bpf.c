@@ -115,15 +115,12 @@ __u64 goroutine_at(__u64 who, __u64 g)
 
 static __always_inline int begins(__u64 g)
 {
-	__u64 who = bpf_get_current_pid_tgid(), goid;
+	__u64 who = bpf_get_current_pid_tgid();
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
 
-	if (!program)
-		return 0;
-	goid = meet(program, who, g, true);
-	if (goid)
-		begins_for_stream(who, g, goid);
+	if (program)
+		meet(program, who, g, true);
 	return 0;
 }
 

@@ -49,9 +49,6 @@ struct go_object {
 /* The id of the goroutine at `g` of a Go program; 0: there is none. Tells of it when it is new. */
 extern __u64 goroutine_at(__u64 who, __u64 g);
 
-/* Goroutine `goid`, at `g`, begins: where the one that begins it has just read the request of a stream, it serves that. */
-extern int begins_for_stream(__u64 who, __u64 g, __u64 goid);
-
 /* The goroutine of the current thread, which is `who` and may be a Go program's; 0: not known. Tells of it when it is new. */
 extern __u64 goroutine_of(__u64 who);
 

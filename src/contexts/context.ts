@@ -9,6 +9,8 @@ import type { Heritage } from './heritage.ts';
 export interface Job {
   /** Its response has begun, or it is over without one. */
   readonly answered: boolean;
+  /** Nothing comes after its response any more. */
+  readonly done: boolean;
   /** Its response has begun, and who read its request need not be at work for it any more: another thread answered, or in its process work moves between threads. */
   readonly handedOn: boolean;
   /** Nothing can be tied to it any more. */

@@ -123,11 +123,11 @@ export class Contexts<J extends Job> {
     this.#isLoop(context);
   }
 
-  /** It begins to serve `job`, whose request another goroutine has read. */
-  serves(context: Context<J>, job: J): void {
+  /** It begins to serve `job` (undefined: one that is not known), whose request another goroutine has read, and nothing that it has served before. */
+  serves(context: Context<J>, job: J | undefined): void {
     context.heritage = undefined;
     context.reading = job;
-    context.given = true;
+    context.given = job !== undefined;
   }
 
   /** Bytes were read that may be a request: whom it works for from here on is not known. */

@@ -23,7 +23,8 @@ export const goroutine: Evidence = {
     if (context.goroutine === undefined || context.goroutine.openings !== undefined) return undefined;
     if (inLoop) return context.woke === 'request' && !context.acted ? context.resumed : undefined;
     const { reading, heritage } = context;
-    if (reading !== undefined) return reading.gone ? undefined : reading;
+    // Who serves a stream returns before its answer ends. What comes later is of the next that a pool's worker serves, should that not be told.
+    if (reading !== undefined) return reading.gone || (context.given && reading.done) ? undefined : reading;
     if (heritage === undefined || heritage.over || heritage.job.gone || isDoubtful(context)) return undefined;
     return heritage.job;
   },

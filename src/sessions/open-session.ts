@@ -113,7 +113,11 @@ export class OpenSession implements Job, Seated<OpenSession> {
   }
 
   get answered(): boolean {
-    return this.talk.responded || this.talk.over || this.gone || this.talk.connection.endedForSure;
+    return this.talk.responded || this.done;
+  }
+
+  get done(): boolean {
+    return this.talk.over || this.gone || this.talk.connection.endedForSure;
   }
 
   get handedOn(): boolean {

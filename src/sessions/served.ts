@@ -1,7 +1,7 @@
 /**
  * HTTP/2 in Go: one goroutine reads a connection, and each stream is served by one of its own, which is told of with the number of the
  * stream and with who reads the connection, or has begun the one that does. From then on it works for that session, as one does that
- * reads its request itself.
+ * reads its request itself; where it is one of a pool, until it is told of with the next.
  */
 import type { Connection } from '../connections/connection.ts';
 import type { Context } from '../contexts/context.ts';
@@ -39,7 +39,7 @@ export class Served {
     const { goroutines } = this.#contexts;
     const connection = this.#readBy(goroutines.standing(tgid, reader));
     const session = connection === undefined ? undefined : cutterOf(connection).talkOf(stream)?.session;
-    if (session !== undefined) this.#contexts.serves(this.#contexts.own(goroutines.standing(tgid, context).number, tgid), session);
+    this.#contexts.serves(this.#contexts.own(goroutines.standing(tgid, context).number, tgid), session);
   }
 
   /** The first requests may have come with the preface: read by the one that then began the reader. */

@@ -56,9 +56,9 @@ const drivers = (asked: boolean, more: Partial<Scenario> & { readonly unix?: tru
   make: () => nodeDrivers({ asked, ...(more.unix && { unix: true }) }), whyNot: whyNoDrivers, background: [REFRESH_RID], ...(asked && { asked: true }), ...more,
 });
 
-const overHttp2 = (by: GoOverHttp2['by'], more: Partial<Scenario> & Pick<GoOverHttp2, 'how'> = {}): Scenario => ({
-  name: `two Go services, of which one asks the other ${by === 'grpc' ? 'by gRPC' : 'over net/http\'s HTTP/2'}, ${more.clients ?? CLIENTS} clients${more.how === undefined ? '' : ', stripped'}${more.warm ? ', every connection older than the recorder' : ''}`,
-  make: () => goOverHttp2({ by, ...(more.how !== undefined && { how: more.how }) }), whyNot: () => whyNotGo(more.how) ?? whyNotGrpc(), everyCall: 'proven', everyHidden: true, ...more,
+const overHttp2 = (by: GoOverHttp2['by'], more: Partial<Scenario> & Pick<GoOverHttp2, 'how' | 'workers'> = {}): Scenario => ({
+  name: `two Go services, of which one asks the other ${by === 'grpc' ? 'by gRPC' : 'over net/http\'s HTTP/2'}, ${more.clients ?? CLIENTS} clients${more.how === undefined ? '' : ', stripped'}${more.workers === undefined ? '' : `, with ${more.workers} stream workers`}${more.warm ? ', every connection older than the recorder' : ''}`,
+  make: () => goOverHttp2({ by, ...(more.how !== undefined && { how: more.how }), ...(more.workers !== undefined && { workers: more.workers }) }), whyNot: () => whyNotGo(more.how) ?? whyNotGrpc(), everyCall: 'proven', everyHidden: true, ...more,
 });
 
 const java = (way: JavaWay, how: string, more: Partial<Scenario> = {}): Scenario => ({
@@ -86,6 +86,8 @@ const SCENARIOS: readonly Scenario[] = [
   overHttp2('grpc'),
   overHttp2('grpc', { clients: 64 }),
   overHttp2('grpc', { warm: true, how: 'stripped' }),
+  overHttp2('grpc', { workers: 4 }),
+  overHttp2('grpc', { workers: 32 }),
   overHttp2('http2'),
   overHttp2('http2', { clients: 64 }),
   { name: 'nginx as reverse proxy with upstream keep-alive', make: nginxProxy },

@@ -88,7 +88,7 @@ describe('the reader of Go programs', function () {
     const program = readGoExecutable(join((made as { dir: string }).dir, 'program'));
     const { roles, probes } = program?.functions(join((made as { dir: string }).dir, 'program')) ?? {};
     assert.equal(roles?.filter((address) => address > 0).length, 4);
-    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)), [['go_begins', 'go_makes'], ['go_round_trip', 'go_writes', 'go_writes'], [], ['go_handles']]);
+    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)), [['go_begins', 'go_makes'], ['go_round_trip', 'go_writes', 'go_writes'], [], [], ['go_handles']]);
   });
 
   it('finds those of gRPC-Go, client and server', function () {
@@ -96,7 +96,7 @@ describe('the reader of Go programs', function () {
     const path = goProgram('stripped');
     const { probes } = readGoExecutable(path)?.functions(path) ?? {};
     assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)),
-      [['go_begins', 'go_takes'], ['go_round_trip', 'go_writes', 'go_writes'], ['go_puts', 'go_opens'], ['go_handles']]);
+      [['go_begins'], ['go_round_trip', 'go_writes', 'go_writes'], ['go_puts', 'go_opens'], ['go_takes', 'go_hands', 'go_serves'], ['go_handles']]);
   });
 
   it('has every probe at a jump or a call, which the kernel does itself and not by a second trap, but for that of coroutines', () => {

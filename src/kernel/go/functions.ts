@@ -14,7 +14,8 @@ const ROLES = [
   { runs: 'net/http.(*persistConn).readLoop', by: 'net/http.(*Transport).dialConn' },
 ] as const;
 const MAKES = 'runtime.newproc1';
-/** What the `go` statement comes to, and the runtime's own function by which it has the new one run. */
+/** What the `go` statement calls, within it, and the runtime's own function by which that has the new one run. */
+const BEGINS = 'runtime.newproc';
 const GO = 'runtime.newproc.func1';
 const QUEUES = 'runtime.runqput';
 /** iter.Pull's: begins one too, which runs when it is switched to. */
@@ -28,6 +29,9 @@ const OPENER = `${GRPC}.(*http2Client).NewStream`;
 /** Until 1.81, and since. */
 const OPENS = [`${GRPC}.(*loopyWriter).headerHandler`, `${GRPC}.(*loopyWriter).clientHeaderHandler`];
 const TAKES = `${GRPC}.(*http2Server).operateHeaders`;
+/** Of the functions within, the one that begins goroutines. */
+const HANDS = 'google.golang.org/grpc.(*Server).serveStreams.';
+const SERVES = 'google.golang.org/grpc.(*Server).handleStream';
 /** Each is another program's, and one may hold several. */
 const HANDLES = ['net/http.(*http2serverConn).runHandler', 'net/http/internal/http2.(*serverConn).runHandler', 'golang.org/x/net/http2.(*serverConn).runHandler'];
 
@@ -47,7 +51,7 @@ export interface GoFunctions {
 }
 
 export function goFunctions(elf: ElfFile): GoFunctions {
-  const all = functionsNamed(elf, [MAKES, GO, QUEUES, CORO, ROUND_TRIP, ...WRITES, PUTS, OPENER, ...OPENS, TAKES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])]);
+  const all = functionsNamed(elf, [BEGINS, QUEUES, CORO, ROUND_TRIP, ...WRITES, PUTS, OPENER, ...OPENS, TAKES, HANDS, SERVES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])]);
   const named = (name: string): GoFunction | undefined => all.find((one) => one.name === name && entryOf(one) !== undefined);
   const entries = (probe: GoProbe, names: readonly string[]): readonly Placed[] => names.flatMap((name) => {
     const one = named(name);
@@ -65,12 +69,16 @@ export function goFunctions(elf: ElfFile): GoFunctions {
   const [put, opener] = [named(PUTS), named(OPENER)];
   const puts = put === undefined || opener === undefined ? [] : callsOf(opener, put).map((offset): Placed => ({ probe: 'go_puts', offset }));
   const opens = entries('go_opens', OPENS);
+  const begin = named(BEGINS);
+  const handing = begin === undefined ? [] : all.filter((one) => one.name.startsWith(HANDS) && callsOf(one, begin).length > 0);
+  const serving = [entries('go_takes', [TAKES]), entries('go_hands', handing.map(({ name }) => name)), entries('go_serves', [SERVES])];
   return {
     roles,
     probes: [
-      begins.length === 0 ? [] : [...begins, ...entries('go_takes', [TAKES])],
+      begins,
       roundTrip.length === 0 || writes.length < WRITES.length ? [] : [...roundTrip, ...writes],
       puts.length === 0 || opens.length === 0 ? [] : [...puts, ...opens],
+      serving.every((placed) => placed.length > 0) ? serving.flat() : [],
       entries('go_handles', HANDLES),
     ],
   };

@@ -41,6 +41,8 @@ export interface GoOptions {
 export interface GoOverHttp2 {
   readonly by: 'grpc' | 'http2';
   readonly how?: keyof typeof LINKED;
+  /** By gRPC: the one that is asked has so many goroutines serve the streams (NumStreamWorkers), and others where these are busy. */
+  readonly workers?: number;
 }
 
 interface Shop {
@@ -87,9 +89,9 @@ export async function goService({ how = 'plain', leftOvers = false }: GoOptions 
 }
 
 /** The same, asked by another Go service over one connection for all: by gRPC, or over net/http's HTTP/2. */
-export async function goOverHttp2({ by, how = 'plain' }: GoOverHttp2): Promise<Service> {
+export async function goOverHttp2({ by, how = 'plain', workers = 0 }: GoOverHttp2): Promise<Service> {
   const [port, backPort, grpcPort] = await Promise.all([freePort(), freePort(), freePort()]);
-  const { daemon, dir, dependencies } = await startShop(backPort, how, {}, grpcPort);
+  const { daemon, dir, dependencies } = await startShop(backPort, how, { SHOP_GRPC_WORKERS: String(workers) }, grpcPort);
   const back = by === 'grpc' ? grpcPort : backPort;
   const front = await startFront(dir, port, { back, by });
   const names = { grpc: 'gRPC', http2: 'net/http\'s HTTP/2' } as const;
@@ -98,7 +100,7 @@ export async function goOverHttp2({ by, how = 'plain' }: GoOverHttp2): Promise<S
     // It makes as many inserts as it gives answers.
     calls: async () => new Map([...await dependencies[2].calls()].map(([rid, calls]) => [rid, calls / 2])),
   };
-  const suffix = how === 'stripped' ? ', stripped' : '';
+  const suffix = `${how === 'stripped' ? ', stripped' : ''}${workers > 0 ? `, with ${workers} stream workers` : ''}`;
   return {
     port, keepAlive: true,
     parts: [

@@ -127,6 +127,19 @@ describe('streams of HTTP/2 that goroutines serve', () => {
     assert.deepEqual(scene.over(), ['/a: ', '/b: ']);
   });
 
+  it('have the calls of a pool\'s goroutine each, from when that was given one until it is given the next', () => {
+    const scene = calling().begin(41, { runs: 'f11' }).begin(43, { runs: 'f11' }).read(3, 501, PREFACE + SETTINGS, { context: 31 }).takes([1, '/a'], [3, '/b']).serves(41, 3).serves(43, 1);
+    scene.calls(12, 41, '/ub').calls(13, 43, '/ua').gives(3).takes([5, '/c']).serves(41, 5).begin(53, { parent: 41 }).calls(12, 53, '/uc').calls(13, 41, '/vc').gives(5, 1);
+    assert.deepEqual(scene.over().sort(), ['/a: /ua goroutine proven', '/b: /ub goroutine proven', '/c: /uc goroutine proven, /vc goroutine proven']);
+  });
+
+  it('have no call of a pool\'s goroutine that was given the next, which is not known, nor where it was not told that it was', () => {
+    const scene = calling().begin(41, { runs: 'f11' }).begin(43, { runs: 'f11' }).read(3, 501, PREFACE + SETTINGS, { context: 31 }).takes([1, '/a'], [3, '/b']).serves(41, 1).serves(43, 3);
+    scene.serves(41, 7).calls(12, 41, '/whose').gives(3).takes([5, '/c']).calls(13, 43, '/whose too').gives(5, 1);
+    assert.deepEqual(scene.over().sort(), ['/a: ', '/b: ', '/c: ']);
+    assert.equal(ambient(scene).length, 2);
+  });
+
   it('say nothing of what their connection\'s goroutines do besides', () => {
     const scene = calling().read(3, 501, PREFACE + SETTINGS, { context: 31 }).takes([1, '/a']).begin(41, { parent: 31 }).serves(41, 1).write(12, 501, 'GET /own HTTP/1.1\r\n\r\n', { context: 32 }).read(12, 501, OK('x'), { context: 32 }).gives(1);
     assert.deepEqual(scene.over(), ['/a: ']);

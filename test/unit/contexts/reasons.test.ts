@@ -20,7 +20,7 @@ import { Trace } from '../../../src/contexts/trace.ts';
 import { runtimeCall, runtimeWrite } from '../../../src/contexts/runtime.ts';
 import { thread } from '../../../src/contexts/thread.ts';
 
-const JOB: Job = { answered: false, handedOn: false, gone: false, isOnlyOneToAct: true };
+const JOB: Job = { answered: false, done: false, handedOn: false, gone: false, isOnlyOneToAct: true };
 
 describe('reasons', () => {
   it('speak against a tie exactly where it is not proven, whatever the facts', () => {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net"
+	"os"
+	"strconv"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -17,7 +19,8 @@ func serveGRPC(port string, answer func(context.Context, string) string) {
 		}
 		return wrapperspb.String(answer(ctx, asked.Value)), nil
 	}
-	server := grpc.NewServer()
+	workers, _ := strconv.ParseUint(os.Getenv("SHOP_GRPC_WORKERS"), 10, 32)
+	server := grpc.NewServer(grpc.NumStreamWorkers(uint32(workers)))
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "shop.Prices", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Price", Handler: price}},
