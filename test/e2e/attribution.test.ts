@@ -62,7 +62,7 @@ const overHttp2 = (by: GoOverHttp2['by'], more: Partial<Scenario> & Pick<GoOverH
 });
 
 const java = (way: JavaWay, how: string, more: Partial<Scenario> = {}): Scenario => ({
-  name: `a servlet on Tomcat ${how}`, make: () => javaService(way), whyNot: () => whyNotJava(way), ...more,
+  name: `a servlet on Tomcat ${how}${more.warm ? ', every connection older than the recorder' : ''}`, make: () => javaService(way), whyNot: () => whyNotJava(way), ...more,
 });
 
 const SCENARIOS: readonly Scenario[] = [
@@ -106,7 +106,12 @@ const SCENARIOS: readonly Scenario[] = [
   java('http-client', 'that calls by java.net.http.HttpClient', { byContent: true }),
   java('apache-async', 'that calls by Apache HttpAsyncClient', { byContent: true }),
   java('lettuce', 'that calls by one Lettuce connection', { byContent: true }),
+  java('servlet', 'whose servlet thread calls by JDBC, HttpURLConnection and Jedis', { threadPerRequest: true, warm: true }),
+  java('executor', 'whose handlers hand their calls to four threads that they share', { byContent: true, pool: true, warm: true }),
+  java('http-client', 'that calls by java.net.http.HttpClient', { byContent: true, warm: true }),
+  java('lettuce', 'that calls by one Lettuce connection', { byContent: true, warm: true }),
   { name: 'a Rust service on tokio with axum and reqwest', make: rustService, whyNot: whyNotRust, byContent: true },
+  { name: 'the same Rust service, every connection older than the recorder', make: rustService, whyNot: whyNotRust, byContent: true, warm: true },
   drivers(false),
   drivers(true),
   drivers(true, { clients: 64 }),
