@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Replayed } from '../../src/replay/replayed.ts';
 import { sessionJson } from '../../src/sessions/json.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
-import { cannotReplay, planned, PORT, SERVICE } from './replay/stage.ts';
+import { cannotReplay, planned, PORT, SERVICE, type Step } from './replay/stage.ts';
 import { skipIf } from '../skip.ts';
 
 const TO = '10.20.30.40:80';
@@ -59,5 +60,24 @@ describe('koala-bpf replay plays', function () {
       delete process.env['WARM_UP_MUST'];
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it('another recorded call only where --match asks for it, by pieces or by likeness from --threshold on, and says which it was', async function () {
+    this.timeout(240_000);
+    const recorded = get('/prices/7?currency=EUR&round=no', 'api');
+    const live = get('/prices/7?currency=EUR&round=yes', 'api');
+    const asks: Step = { to: TO, send: live, read: ok('one').length };
+    const changed = planned([asks], [ok('one')], [call({ to: TO, protocol: 'http', request: recorded, response: ok('one') })], { id: 'f6' });
+    const how = async (...args: string[]): Promise<unknown[]> => {
+      const { status, stdout, stderr } = await startReplay([changed], ['--strict', '--json', ...args, ...service]).outcome;
+      assert.equal(status, 1, stderr);
+      const { calls, response } = JSON.parse(stdout.split('\n')[0] ?? '') as Replayed;
+      return [calls[0]?.how, calls[0]?.recorded, response.verdict];
+    };
+    assert.deepEqual((await how())[0], 'none');
+    assert.deepEqual(await how('--match', 'chunk'), ['chunk', 0, 'same']);
+    assert.deepEqual(await how('--match', 'sim'), ['similar', 0, 'same']);
+    assert.deepEqual((await how('--match', 'sim', '--threshold', '1'))[0], 'none');
+    assert.deepEqual(await how('--on-miss', 'nearest'), ['nearest', 0, 'same']);
   });
 });

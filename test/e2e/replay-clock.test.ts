@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Replayed } from '../../src/replay/replayed.ts';
@@ -85,4 +85,43 @@ describe('replay with --clock recorded', function () {
     assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
     assert.equal(notes.some((note) => note.includes('makes time.sleep')), !sleeps, notes.join('\n'));
   });
+
+  const RESPONSE = 'HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n';
+  const servers: readonly { readonly name: string; readonly needs: string; readonly file: string; readonly source: string; command(path: string): string[] }[] = [
+    {
+      name: 'C', needs: 'gcc', file: 'service.c', command: (path) => ['sh', '-c', `gcc -o ${path}.out ${path} && exec ${path}.out`],
+      source: `#include <arpa/inet.h>\n#include <stdio.h>\n#include <string.h>\n#include <time.h>\n#include <unistd.h>\nint main(void) {\n  int one = 1, s = socket(AF_INET, SOCK_STREAM, 0);\n`
+        + `  setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);\n  struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(${PORT}), .sin_addr = { htonl(INADDR_LOOPBACK) } };\n`
+        + `  bind(s, (struct sockaddr *)&a, sizeof a);\n  listen(s, 9);\n  for (;;) {\n    char in[4096], hour[32], out[256];\n    int c = accept(s, 0, 0);\n    read(c, in, sizeof in);\n`
+        + `    time_t now = time(0);\n    strftime(hour, sizeof hour, "%Y-%m-%dT%H", gmtime(&now));\n    snprintf(out, sizeof out, "%s%s", ${JSON.stringify(RESPONSE)}, hour);\n    write(c, out, strlen(out));\n    close(c);\n  }\n}\n`,
+    },
+    {
+      name: 'PHP', needs: 'php', file: 'service.php', command: (path) => ['php', path],
+      source: `<?php $s = stream_socket_server('tcp://127.0.0.1:${PORT}'); for (;;) { $c = stream_socket_accept($s, -1); fread($c, 4096); fwrite($c, ${JSON.stringify(RESPONSE)} . gmdate('Y-m-d\\TH')); fclose($c); }`,
+    },
+    {
+      name: 'Java', needs: 'java', file: 'Service.java', command: (path) => ['java', path],
+      source: `import java.net.*;\npublic class Service {\n  public static void main(String[] a) throws Exception {\n    var s = new ServerSocket(${PORT}, 9, InetAddress.getByName("127.0.0.1"));\n    for (;;) {\n      var c = s.accept();\n`
+        + `      c.getInputStream().read(new byte[4096]);\n      c.getOutputStream().write((${JSON.stringify(RESPONSE)} + java.time.Instant.now().toString().substring(0, 13)).getBytes());\n      c.close();\n    }\n  }\n}\n`,
+    },
+  ];
+  for (const { name, needs, file, source, command } of servers) {
+    it(`reaches ${name}`, async function () {
+      if (spawnSync('sh', ['-c', `command -v ${needs}`]).status !== 0) {
+        console.log(`      skipped: there is no ${needs} here`);
+        this.skip();
+      }
+      this.timeout(180_000);
+      const folder = mkdtempSync(join(tmpdir(), 'koala-clock-'));
+      const path = join(folder, file);
+      writeFileSync(path, source);
+      try {
+        const one = session({ request: 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', response: `${RESPONSE}2021-03-04T05`, listener: `127.0.0.1:${PORT}`, calls: [] });
+        const { replayed, notes } = await play([{ ...one, startedAtUs: MORNING_US }], { recordedClock: true, startupMs: 120_000, command: command(path) });
+        assert.deepEqual(verdicts(replayed), ['same'], JSON.stringify(replayed) + notes.join('\n'));
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  }
 });

@@ -208,10 +208,18 @@ describe('koala-bpf replay', function () {
     for (let look = 0; look < 200 && processesWith(SERVICE).length > 0; look += 1) await new Promise((resolve) => { setTimeout(resolve, 20); });
   });
 
-  it('runs twice at once on one host', async () => {
-    const [path = ''] = files([good('aaaa'), good('bbbb', '/b')]);
-    const outcomes = await Promise.all([run([path, ...service]), run([path, ...service])]);
-    assert.deepEqual(outcomes.map(({ status }) => status), [0, 0]);
+  it('runs twice at once on one host, each in the midst of its own', async () => {
+    const [path = ''] = files([good('aaaa'), slow('bbbb')]);
+    const [one, other] = [start([path, '--concurrency', '1', ...service]), start([path, '--concurrency', '1', ...service])];
+    await Promise.all([one.until('aaaa'), other.until('aaaa')]);
+    one.child.kill('SIGINT');
+    assert.equal((await one.outcome).status, 130);
+    // The end of the one takes nothing away from the other.
+    const [fine] = files([good('cccc')], 'indented');
+    assert.equal((await run([fine ?? '', ...service])).status, 0);
+    assert.equal(other.child.exitCode, null);
+    other.child.kill('SIGINT');
+    assert.equal((await other.outcome).status, 130);
   });
 
   it('runs the service as the user who called sudo, with that user\'s groups', async function () {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,6 +75,13 @@ describe('replay', function () {
       assert.deepEqual(verdicts((await play([s])).replayed), ['same']);
       const unasked = planned([named.step], [named.result], [named.recorded]);
       assert.deepEqual(verdicts((await play([unasked])).replayed), ['same'], 'a name that was not asked for while recording is the one destination with its port');
+    });
+
+    it('lets the names of /etc/hosts mean what they mean there', async () => {
+      const one = page('/x', 'by a name of the host', '127.0.0.1:8000');
+      const s = planned([{ ...one.step, to: 'localhost:8000' }], [one.result], [one.recorded]);
+      assert.match(readFileSync('/etc/hosts', 'utf8'), /^127\.0\.0\.1\s+localhost/m);
+      assert.deepEqual(verdicts((await play([s])).replayed), ['same']);
     });
 
     it('plays a server that speaks first, and a connection that was set up before, on as many connections as there are', async () => {
