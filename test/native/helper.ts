@@ -1,4 +1,4 @@
-/** Runs programs/helper.c under a recorder and holds what was recorded of its datagrams against what it says it sent. */
+/** Runs programs/helper.c, under a recorder, and holds what was recorded of its datagrams against what it says it sent. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,8 +30,16 @@ interface Recorded {
   readonly bytes?: Uint8Array;
 }
 
+/** The program, waiting to be told. */
+export interface HelperClient {
+  readonly pid: number;
+  /** Sends them all. */
+  send(): Promise<void>;
+  judge(events: readonly object[]): HelperRun;
+  end(): void;
+}
+
 export interface HelperRun {
-  readonly probe: string;
   readonly problems: readonly string[];
   /** How many were sent. */
   readonly sent: number;
@@ -39,25 +47,45 @@ export interface HelperRun {
   readonly failed: Readonly<Record<number, number>>;
 }
 
+export async function startHelper(): Promise<HelperClient> {
+  const client = spawn(buildHelper(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  client.stdin.on('error', () => undefined);
+  const lines = lineReader(client.stdout);
+  const end = (): void => void client.kill('SIGKILL');
+  try {
+    await lines.find((line) => line['ready'] === true, 30_000 * patience);
+  } catch (error) {
+    end();
+    throw error;
+  }
+  return {
+    pid: client.pid ?? 0,
+    async send() {
+      client.stdin.write('go\n');
+      await lines.find((line) => line['done'] === true, 30_000 * patience);
+    },
+    judge(events) {
+      const recorded = (events as readonly Recorded[]).filter(({ kind }) => kind === 'helper');
+      const sent = lines.all.filter((line) => typeof line['road'] === 'string');
+      const failed: Record<number, number> = {};
+      for (const { errno } of sent) if (typeof errno === 'number' && errno !== 0) failed[errno] = (failed[errno] ?? 0) + 1;
+      return { sent: sent.length, failed, problems: problemsOf(sent, recorded, client.pid ?? 0) };
+    },
+    end,
+  };
+}
+
 /** `eventsOf`: reads a recording. */
 export async function runHelper(eventsOf: (dir: string) => readonly object[]): Promise<HelperRun> {
   const folder = mkdtempSync(join(tmpdir(), 'koala-helper-'));
-  const client = spawn(buildHelper(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
-  client.stdin.on('error', () => undefined);
+  const client = await startHelper();
   try {
-    const lines = lineReader(client.stdout);
-    await lines.find((line) => line['ready'] === true, 30_000 * patience);
     const recorder = await startRecorder(join(folder, 'rec'), ['--pid', String(client.pid)]);
-    client.stdin.write('go\n');
-    await lines.find((line) => line['done'] === true, 30_000 * patience);
+    await client.send();
     await recorder.stop();
-    const recorded = (eventsOf(recorder.dir) as readonly Recorded[]).filter(({ kind }) => kind === 'helper');
-    const sent = lines.all.filter((line) => typeof line['road'] === 'string');
-    const failed: Record<number, number> = {};
-    for (const { errno } of sent) if (typeof errno === 'number' && errno !== 0) failed[errno] = (failed[errno] ?? 0) + 1;
-    return { probe: recorder.probe, sent: sent.length, failed, problems: problemsOf(sent, recorded, client.pid ?? 0) };
+    return client.judge(eventsOf(recorder.dir));
   } finally {
-    client.kill('SIGKILL');
+    client.end();
     rmSync(folder, { recursive: true, force: true });
   }
 }

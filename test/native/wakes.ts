@@ -1,4 +1,4 @@
-/** Runs programs/wakes.py under a recorder and holds which wake-ups were recorded against what its threads did. */
+/** Runs programs/wakes.py, under a recorder, and holds which wake-ups were recorded against what its threads did. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,29 +20,60 @@ interface Recorded {
 /** How long the waiter in `result` has waited at least; the program's PAUSE, and a little less. */
 const WAITED_US = 150_000;
 
-/** What is wrong with the recording. `eventsOf`: reads one. */
-export async function runWakes(eventsOf: (dir: string) => readonly object[], flags: readonly string[] = ['--wakeups', 'on']): Promise<{ readonly probe: string; readonly problems: readonly string[] }> {
-  const folder = mkdtempSync(join(tmpdir(), 'koala-wakes-'));
+/** The program, waiting to be told. */
+export interface WakesProgram {
+  readonly pid: number;
+  /** All that its threads do. */
+  run(): Promise<void>;
+  /** What is wrong with the recording of it. */
+  judge(events: readonly object[]): string[];
+  end(): void;
+}
+
+export async function startWakes(): Promise<WakesProgram> {
   const program = spawn('python3', [join(project, 'test/native/programs/wakes.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
   program.stdin.on('error', () => undefined);
+  const lines = lineReader(program.stdout);
+  const end = (): void => void program.kill('SIGKILL');
+  let told: Readonly<Record<string, { readonly worker: number; readonly waiter: number }>> = {};
   try {
-    const lines = lineReader(program.stdout);
     await lines.find((line) => typeof line['pid'] === 'number', 30_000 * patience);
+  } catch (error) {
+    end();
+    throw error;
+  }
+  return {
+    pid: program.pid ?? 0,
+    async run() {
+      program.stdin.write('go\n');
+      told = await lines.find((line) => line['result'] !== undefined, 60_000 * patience) as unknown as typeof told;
+    },
+    judge(events) {
+      const wakes = (events as readonly Recorded[]).filter(({ kind }) => kind === 'wake');
+      const problems = Object.keys(told).length > 0 ? [] : ['its threads did nothing'];
+      for (const [name, { worker, waiter }] of Object.entries(told)) {
+        const found = wakes.filter(({ tid, woken }) => tid === worker && woken === waiter);
+        const wanted = name === 'result' ? 1 : 0;
+        if (found.length !== wanted) problems.push(`${name}: ${found.length} recorded, not ${wanted}`);
+        for (const { waitedUs = 0 } of found) if (waitedUs < WAITED_US) problems.push(`${name}: it is said to have waited ${waitedUs} µs`);
+      }
+      return problems;
+    },
+    end,
+  };
+}
+
+/** What is wrong with the recording. `eventsOf`: reads one. */
+export async function runWakes(eventsOf: (dir: string) => readonly object[], flags: readonly string[] = ['--wakeups', 'on']): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-wakes-'));
+  const program = await startWakes();
+  try {
     const recorder = await startRecorder(join(folder, 'rec'), ['--pid', String(program.pid), ...flags]);
-    program.stdin.write('go\n');
-    const told = await lines.find((line) => line['result'] !== undefined, 60_000 * patience) as unknown as Readonly<Record<string, { readonly worker: number; readonly waiter: number }>>;
+    await program.run();
     const { code } = await recorder.stop();
-    const wakes = (eventsOf(recorder.dir) as readonly Recorded[]).filter(({ kind }) => kind === 'wake');
-    const problems = code === 0 ? [] : [`attach ended with ${code}: ${recorder.errors()}`];
-    for (const [name, { worker, waiter }] of Object.entries(told)) {
-      const found = wakes.filter(({ tid, woken }) => tid === worker && woken === waiter);
-      const wanted = name === 'result' ? 1 : 0;
-      if (found.length !== wanted) problems.push(`${name}: ${found.length} recorded, not ${wanted}`);
-      for (const { waitedUs = 0 } of found) if (waitedUs < WAITED_US) problems.push(`${name}: it is said to have waited ${waitedUs} µs`);
-    }
-    return { probe: recorder.probe, problems };
+    return [...code === 0 ? [] : [`attach ended with ${code}: ${recorder.errors()}`], ...program.judge(eventsOf(recorder.dir))];
   } finally {
-    program.kill('SIGKILL');
+    program.end();
     rmSync(folder, { recursive: true, force: true });
   }
 }
