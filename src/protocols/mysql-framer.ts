@@ -359,7 +359,8 @@ export class MysqlFramer implements Framer {
       this.unanswered.shift();
       this.in = In.first;
     }
-    this.out.push({ side: 'server', start: this.responseStart, end: this.server.offset, role });
+    const frame: Frame = { side: 'server', start: this.responseStart, end: this.server.offset, role };
+    this.out.push(role === 'push' && !this.loggedIn && !this.loggingIn ? { ...frame, refuses: true } : frame);
     this.responseStart = this.server.offset;
     if (this.turnsInto !== undefined) this.lose(this.turnsInto);
   }

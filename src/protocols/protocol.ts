@@ -27,6 +27,8 @@ export interface Frame {
   readonly setup?: true;
   /** Asks how the connection will be carried (TLS, GSSAPI), or is about another one (a cancellation): no call, whatever comes of it. */
   readonly negotiates?: true;
+  /** Stands where the greeting would: whoever connected is turned away. */
+  readonly refuses?: true;
 }
 
 /** Finds messages in the two streams of one connection. Pure but for its own state; never throws on input. */

@@ -72,7 +72,7 @@ export class OutboundConnection {
     const login = this.#setup?.login;
     if (login !== undefined) this.#login = new Uint8Array(0);
     const greeting = login?.greeting ?? this.#setup?.greeting;
-    if (greeting !== undefined) this.#say(greeting);
+    if (greeting !== undefined && !this.#turnAway()) this.#say(greeting);
     if (login?.invented === true) options.note(`${destination}: no login was recorded; one was invented`);
     socket.on('data', (bytes: Buffer) => { this.#heard(bytes); });
     socket.on('end', () => { this.#heardEnd(); });
@@ -138,6 +138,16 @@ export class OutboundConnection {
         return unread;
       }
     }
+  }
+
+  /** In place of the greeting it gets the error that was recorded there; whose connection it is, nobody can tell before it speaks. */
+  #turnAway(): boolean {
+    const { engine, destination } = this.#options;
+    const refused = engine.refusedLogin({ destination, protocol: this.#setup?.protocol ?? 'unknown', bytes: new Uint8Array(0), oneway: false, setup: true });
+    if (refused === undefined) return false;
+    this.#reply(refused.bytes, { ...refused, then: 'fin' });
+    this.#closed = true;
+    return true;
   }
 
   /** The error that this login got when recorded. */

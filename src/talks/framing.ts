@@ -98,6 +98,7 @@ export class Framing<T extends OpenTalk> {
     if (talk === undefined) return;
     if (frame.role === 'push' && !talk.unasked) return this.#pushed(talk, frame);
     if (frame.role === 'greeting' && !talk.unasked) return;
+    if (frame.refuses === true) this.#talks.refused(talk);
     const rest = talk.response.splitAt(this.#serverBase + frame.end);
     talk.responseDone = true;
     if (talk.requestDone) this.#talks.finish(talk);

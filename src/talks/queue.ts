@@ -80,6 +80,15 @@ export class TalkQueue<T extends OpenTalk> {
     this.setups.push(talk);
   }
 
+  /** An error stands where its server's greeting would: whoever connected was refused, and that is what was called. */
+  refused(talk: T): void {
+    if (talk.inbound || !talk.setup) return;
+    this.setups.splice(this.setups.indexOf(talk), 1);
+    talk.setup = talk.unasked = false;
+    const { open } = this.#connection;
+    this.#sink.spoke(talk, 'request', open.atUs, open.tid, open.tgid);
+  }
+
   isCall(talk: T): void {
     if (talk.inbound || talk.unasked || talk.called) return;
     talk.called = true;

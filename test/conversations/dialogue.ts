@@ -72,6 +72,9 @@ function readSteps(block: string, where: string): { steps: Step[]; lines: Lines 
   return { steps, lines };
 }
 
+/** What a frame may be said to be, beside its role. */
+const MARKS: Readonly<Record<string, Partial<Frame>>> = { '(setup)': { setup: true }, '(negotiates)': { setup: true, negotiates: true }, '(refuses)': { refuses: true } };
+
 function readExpected(block: string, lines: Lines, where: string): Expected {
   const frames: Frame[] = [];
   const talks: string[] = [];
@@ -86,14 +89,14 @@ function readExpected(block: string, lines: Lines, where: string): Expected {
       talks.push(line.slice('talk: '.length));
       continue;
     }
-    const match = /^(\w+)( \(setup\)| \(negotiates\))? +([CS])(\d+)(?:-(\d+))?$/.exec(line.trim());
+    const match = /^(\w+)( \(setup\)| \(negotiates\)| \(refuses\))? +([CS])(\d+)(?:-(\d+))?$/.exec(line.trim());
     if (match === null) throw new Error(`${where}: not a frame: ${line}`);
     const side = SIDES[match[3]!]!;
     const first = lines[side][Number(match[4]) - 1];
     const last = lines[side][Number(match[5] ?? match[4]) - 1];
     if (first === undefined || last === undefined) throw new Error(`${where}: no such step: ${line}`);
     const role = match[1] as Frame['role'];
-    frames.push({ side, start: first.start, end: last.end, role, ...(match[2] === undefined ? {} : { setup: true }), ...(match[2] === ' (negotiates)' ? { negotiates: true } : {}) });
+    frames.push({ side, start: first.start, end: last.end, role, ...MARKS[match[2]?.trim() ?? ''] });
   }
   return { frames, unsure, talks };
 }

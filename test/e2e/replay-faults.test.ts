@@ -119,6 +119,25 @@ describe('replay of faults and pace', function () {
     }
   });
 
+  it('turns a MySQL client away with the error that it got in place of a greeting, and greets the next', async () => {
+    const sql = '10.0.0.8:3306';
+    const packet = (body: string): string => `${String.fromCharCode(body.length)}\0\0\0${body}`;
+    const [error, greeting] = [packet('\xff\x10\x04#08004Too many connections'), packet(`\x0a8.0.36\0\x05\0\0\0abcdefgh\0\xde\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`)];
+    const full = { ...call({ to: sql, protocol: 'mysql', response: error, end: { kind: 'fin', by: 'remote' } }), connection: { id: 'full', local: '10.0.0.1:40001', remote: sql, protocol: 'mysql' } };
+    const connects = (read: number): Step => ({ to: sql, send: '', read });
+    const greeted = { ...prologue(sql, [['S', greeting]]), connection: 'greeted' };
+    const sessions = [1, 2].flatMap((n) => [
+      planned([connects(0), connects(greeting.length)], [error, greeting], [full], { id: `full${n}`, prologues: [greeted] }),
+      planned([connects(greeting.length)], [greeting], [], { id: `fine${n}`, prologues: [greeted] }),
+    ]);
+    for (const concurrency of ['1', '3']) {
+      const { status, stdout, stderr } = await startReplay(sessions, ['--json', '--concurrency', concurrency, '--', process.execPath, SERVICE, String(PORT)]).outcome;
+      const replayed = stdout.trim().split('\n').slice(0, -1).map((line) => JSON.parse(line) as Replayed);
+      assert.deepEqual([status, verdicts(replayed)], [0, sessions.map(() => 'same')], stdout + stderr);
+      assert.deepEqual(replayed[0]?.calls.map(({ verdict, summary }) => `${verdict} ${summary}`), ['same MySQL']);
+    }
+  });
+
   it('gives no answer to the attempts that got none, and answers the next', async () => {
     const silence = call({ to, end: { kind: 'timeout', by: 'remote', errno: 110 } });
     const gives: Step = { ...asks, timeoutMs: 400 };

@@ -190,6 +190,17 @@ describe('a session', () => {
     assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
   });
 
+  it('has an error in place of a greeting as a call without a request, and what another server said unasked as none', () => {
+    const error = '\x17\0\0\0\xff\x10\x04Too many connections';
+    const remote = { host: '10.0.0.2', port: 3306 };
+    const scene = new Scene().accept(1, 7).read(1, 7, GET('/')).connect(2, 7, { remote }).read(2, 7, error).close(2);
+    scene.connect(3, 7, { remote: { host: '10.0.0.3', port: 25 } }).read(3, 7, '220 hello\r\n').close(3);
+    scene.connect(4, 7, { remote: { host: '10.0.0.4', port: 80 } }).read(4, 7, 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n').close(4);
+    const found = scene.write(1, 7, OK('x')).close(1).derive();
+    assert.deepEqual(one(found).outbound.map(({ request, response, connection }) => [textOf(request), textOf(response), connection.protocol]), [['', error, 'mysql']]);
+    assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
+  });
+
   it('has the last words on a connection whose close is not told, once its thread reads another request', () => {
     const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
     const greeting = packet(0, `\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
