@@ -2,6 +2,7 @@
 import { basename, resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EXIT, UserError } from '../errors.ts';
+import { unseenByProcesses, unseenWords } from '../kernel/append-sight.ts';
 import { processFacts } from '../kernel/processes.ts';
 import { beginWatching } from '../record/begin.ts';
 import { startHeld } from '../record/child.ts';
@@ -200,14 +201,18 @@ function after(ms: number, timers: NodeJS.Timeout[], done: () => void): void {
 
 function announce(recorder: Recorder, { flags, dir }: Run, targets: readonly { tgid: number; command: string }[]): void {
   say('Recordings hold whatever the service said and heard, credentials included: keep them to yourself.');
+  const unseen = flags.appends ? unseenByProcesses(recorder.probes.appendSight, targets.map(({ tgid }) => tgid)) : [];
   if (flags.json) {
-    print({ event: 'recording', dir, probe: recorder.probes.probe, targets: targets.map(({ tgid, command: name }) => ({ tgid, command: name })) });
+    print({
+      event: 'recording', dir, probe: recorder.probes.probe, targets: targets.map(({ tgid, command: name }) => ({ tgid, command: name })),
+      ...(unseen.length > 0 && { unseenAppends: unseen }),
+    });
     return;
   }
   const who = targets.length === 0 ? (flags.all === true ? 'every process' : 'nobody yet')
     : targets.slice(0, 4).map(({ tgid, command: name }) => `${name} (${tgid})`).join(', ') + (targets.length > 4 ? ` and ${targets.length - 4} more` : '');
   say(`koala-bpf: recording ${who} to ${dir} (probe ${recorder.probes.probe}); Ctrl-C ends it`);
-  if (flags.appends && !recorder.probes.appends) say('koala-bpf: this kernel has no hook by which appends to files could be seen');
+  if (unseen.length > 0) say(`koala-bpf: what is appended to files is not seen on ${unseenWords(unseen)}`);
   if (!recorder.probes.packets) say('koala-bpf: no cgroup2 here, so what sendfile and splice send will be declared gaps');
 }
 

@@ -4,6 +4,7 @@ import { arch, release } from 'node:os';
 import { spawnSync } from 'node:child_process';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EXIT } from '../errors.ts';
+import { appendSightOf, unseenByProcesses, unseenWords, type AppendSight } from '../kernel/append-sight.ts';
 import { BACKENDS } from '../kernel/backends.ts';
 import { loadLibbpf } from '../kernel/ffi.ts';
 import { cgroupRoot, objectPath, refusals } from '../kernel/probes.ts';
@@ -49,6 +50,7 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   const ready = checks.every(({ ok, needed }) => ok || !needed);
   const probes = ready ? [...refusals()].map(([name, refusal]) => ({ name, refusal })) : [];
   const chosen = probes.find(({ refusal }) => refusal === undefined)?.name;
+  if (chosen !== undefined) checks.push(appendsCheck(appendSightOf(chosen), tgid));
   const tls = tgid !== undefined && chosen !== undefined ? await measureTls(tgid, durationMs) : undefined;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({
@@ -84,6 +86,13 @@ function hostChecks(): Check[] {
 
 function check(name: string, ok: boolean, found: string, wayOut: string, needed: boolean): Check {
   return { name, ok, found, needed, ...(!ok && { wayOut }) };
+}
+
+/** Where process `tgid`, or else this one, has files mounted. */
+function appendsCheck(sight: AppendSight, tgid: number | undefined): Check {
+  const unseen = unseenByProcesses(sight, tgid === undefined ? [] : [tgid]);
+  return check('appends', unseen.length === 0, unseen.length === 0 ? 'seen' : `not seen on ${unseenWords(unseen)}`,
+    'let what is to be seen be appended to files elsewhere, or record on a kernel with kprobes', false);
 }
 
 function libbpfCheck(): Check {

@@ -7,6 +7,7 @@ import {
   tracepointCopies, UPROBES,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
+import { appendHooks, sightOf, type AppendSight } from './append-sight.ts';
 import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { HelperAddress } from './helper-address.ts';
@@ -71,8 +72,8 @@ export class Probes {
   readonly ringBytes: number;
   /** False where pages are neither found nor read from packets (no cgroup2): what sendfile sends is then a declared gap. */
   readonly packets: boolean;
-  /** Whether what is appended to files is seen; where it was asked for and this is false, this kernel has no hook for it. */
-  readonly appends: boolean;
+  /** On which file systems what is appended to files is seen; none where it was not asked for. */
+  readonly appendSight: AppendSight;
   readonly watched: BpfMap;
   readonly losses: BpfMap;
   readonly connections: BpfMap;
@@ -116,7 +117,7 @@ export class Probes {
     }
   }
 
-  private constructor(row: Backend, { object, copies, attached, packets, wakesKnobs }: Opened, options: ProbeOptions) {
+  private constructor(row: Backend, { object, copies, attached, appendSight, packets, wakesKnobs }: Opened, options: ProbeOptions) {
     this.#object = object;
     this.#copies = copies;
     this.#wakesKnobs = wakesKnobs;
@@ -126,7 +127,7 @@ export class Probes {
     this.probe = row.name;
     this.ringBytes = options.ringBytes;
     this.packets = packets;
-    this.appends = attached.some((name) => Object.hasOwn(row.appends, name));
+    this.appendSight = appendSight;
     this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
     this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
     const cpus = possibleCpus();
@@ -239,6 +240,7 @@ interface Opened {
   /** The tracepoints' programs once more, over the same maps (bpf/claim.h). */
   readonly copies: readonly BpfObject[];
   readonly attached: readonly string[];
+  readonly appendSight: AppendSight;
   readonly packets: boolean;
   /** Of the programs that tell who wakes whom, which are loaded once. */
   readonly wakesKnobs: Uint8Array;
@@ -258,10 +260,9 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   const cgroupMount = cgroupRoot();
   const optional = Object.entries(row.optional)
     .filter(([, target]) => btf.functionId(target) !== undefined).map(([name]) => name);
-  const appends = options.appends === true ? Object.entries(row.appends)
-    .filter(([name, target]) => isTracepointProgram(name) ? btf.hasTracepoint(target) : btf.functionId(target) !== undefined).map(([name]) => name) : [];
+  const hooks = options.appends === true ? appendHooks(row, btf) : [];
   const wantCgroups = options.cgroups.length > 0;
-  const attached = [...COMMON_PROGRAMS, ...row.programs, ...optional, ...appends, ...(wantCgroups ? CGROUP_PROGRAMS : [])];
+  const attached = [...COMMON_PROGRAMS, ...row.programs, ...optional, ...hooks.map(([name]) => name), ...(wantCgroups ? CGROUP_PROGRAMS : [])];
   const object = new BpfObject(objectPath());
   const copies: BpfObject[] = [];
   const copyCount = tracepointCopies();
@@ -297,7 +298,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
         closeSync(fd);
       }
     }
-    return { object, copies, attached, packets, wakesKnobs: knobs(btf, options, 1, 0) };
+    return { object, copies, attached, appendSight: sightOf(hooks), packets, wakesKnobs: knobs(btf, options, 1, 0) };
   } catch (error) {
     for (const one of [...copies, object]) one.close();
     throw error;
