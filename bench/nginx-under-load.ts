@@ -92,7 +92,7 @@ export interface Running {
 }
 
 /** A recorder of that nginx, into `recording` of its folder. */
-export async function record(nginx: Nginx, mode: Mode): Promise<Running> {
+export async function record(nginx: Nginx, mode: Mode, flags: readonly string[] = []): Promise<Running> {
   if (mode === 'none') return { pid: 0, cpuUs: () => 0, stop: () => Promise.resolve(0) };
   const out = join(nginx.folder, 'recording');
   rmSync(out, { recursive: true, force: true });
@@ -107,13 +107,13 @@ export async function record(nginx: Nginx, mode: Mode): Promise<Running> {
       stop: async () => { child.kill('SIGINT'); await ended(child); return Number(/(\d+) packets dropped by kernel/.exec(text)?.[1]); },
     };
   }
-  return recordProcess(nginx.pid, out, COMMAND);
+  return recordProcess(nginx.pid, out, COMMAND, flags);
 }
 
-/** koala-bpf of a process; `out` is made anew. */
-export async function recordProcess(target: number, out: string, command: string): Promise<Running> {
+/** koala-bpf of a process; `out` is made anew. `flags`: more of `attach`. */
+export async function recordProcess(target: number, out: string, command: string, flags: readonly string[] = []): Promise<Running> {
   rmSync(out, { recursive: true, force: true });
-  const child = spawn(command, ['attach', '--pid', String(target), '--out', out, '--json', '--min-free', '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(command, ['attach', '--pid', String(target), '--out', out, '--json', '--min-free', '0', ...flags], { stdio: ['ignore', 'pipe', 'ignore'] });
   const pid = child.pid ?? 0;
   let text = '';
   child.stdout.on('data', (chunk) => { text += String(chunk); });

@@ -1,8 +1,8 @@
 /**
  * Where the cost of recording lies: for each probe its runs a request and nanoseconds a run (kernel.bpf_stats_enabled, which
  * itself adds some 20 ns to each run), the samples a request makes, and the processor time of the recorded nginx a request with
- * and without the recorder. Needs root, nginx, wrk, bpftool. `node --import tsx bench/probes.ts [--seconds S] [--rounds N] [--log]`:
- * --log has nginx append a line a request to its log
+ * and without the recorder. Needs root, nginx, wrk, bpftool. `node --import tsx bench/probes.ts [--seconds S] [--rounds N] [--log] [--wakeups]`:
+ * --log has nginx append a line a request to its log; --wakeups also measures it where the kernel tells who wakes whom, which nginx has no need of
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { cpuUs, load, PAGES, record, startNginx } from './nginx-under-load.ts';
 import type { Page } from './nginx-under-load.ts';
 import { countRuns, STATS } from './program-runs.ts';
 
-const { values: flags } = parseArgs({ options: { log: { type: 'boolean', default: false }, rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '2' } } });
+const { values: flags } = parseArgs({ options: { log: { type: 'boolean', default: false }, wakeups: { type: 'boolean', default: false }, rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '2' } } });
 const rounds = Number(flags.rounds);
 const seconds = Number(flags.seconds);
 
@@ -22,10 +22,10 @@ const before = readFileSync(STATS, 'utf8');
 try {
   for (const page of Object.keys(PAGES) as Page[]) {
     load(nginx, page, 1); // warm
-    const own: Record<'without' | 'with', number[]> = { without: [], with: [] };
+    const own: Record<'without' | 'with' | 'told', number[]> = { without: [], with: [], told: [] };
     for (let round = 0; round < rounds; round++) {
-      for (const mode of ['without', 'with'] as const) {
-        const recorder = await record(nginx, mode === 'with' ? 'koala-bpf' : 'none');
+      for (const mode of ['without', 'with', ...(flags.wakeups ? ['told' as const] : [])] as const) {
+        const recorder = await record(nginx, mode === 'without' ? 'none' : 'koala-bpf', mode === 'told' ? ['--wakeups', 'on'] : []);
         const spent = cpuUs(nginx.worker);
         const { requests } = load(nginx, page, seconds);
         own[mode].push((cpuUs(nginx.worker) - spent) / requests);
@@ -47,7 +47,7 @@ try {
     rows.push(`| together | | | ${total.toFixed(0)} |`);
     process.stdout.write(`${page}: nginx takes ${median(own.without).toFixed(2)} µs of processor a request, ` +
       `${median(own.with).toFixed(2)} recorded (medians of ${rounds}; without: ${own.without.map((us) => us.toFixed(2)).join(' ')}; ` +
-      `with: ${own.with.map((us) => us.toFixed(2)).join(' ')})\n\n${rows.join('\n')}\n\n`);
+      `with: ${own.with.map((us) => us.toFixed(2)).join(' ')}${flags.wakeups ? `; told of wake-ups: ${median(own.told).toFixed(2)}: ${own.told.map((us) => us.toFixed(2)).join(' ')}` : ''})\n\n${rows.join('\n')}\n\n`);
   }
 } finally {
   writeFileSync(STATS, before);
