@@ -77,6 +77,14 @@ describe('replay', function () {
       assert.deepEqual(verdicts((await play([unasked])).replayed), ['same'], 'a name that was not asked for while recording is the one destination with its port');
     });
 
+    it('waits for a call that was recorded after the answer, and misses it where it is not made', async () => {
+      const late = call({ to: '10.99.99.99:9999', request: 'who are you\r\n', response: 'x', atMs: 50, afterResponse: true });
+      const s = planned([], [], [late]);
+      assert.deepEqual(verdicts((await play([s], {}, { DEVIATE: 'later' })).replayed), ['same']);
+      const { replayed } = await play([s]);
+      assert.deepEqual(replayed.map(({ verdict, calls }) => [verdict, calls.map((one) => one.verdict)]), [['different', ['missing']]]);
+    });
+
     it('lets the names of /etc/hosts mean what they mean there', async () => {
       const one = page('/x', 'by a name of the host', '127.0.0.1:8000');
       const s = planned([{ ...one.step, to: 'localhost:8000' }], [one.result], [one.recorded]);
