@@ -18,7 +18,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct go_object);
-	__type(value, __u64);
+	__type(value, struct go_asker);
 } go_queued SEC(".maps");
 
 /*
@@ -104,14 +104,15 @@ static __always_inline __u64 parent_of(__u64 who, __u64 g)
 SEC("uprobe")
 int go_puts(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), goid;
+	__u64 who = bpf_get_current_pid_tgid();
 	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
+	struct go_asker asker = { .address = regs->di };
 
 	if (!key.address)
 		return 0;
-	goid = goroutine_at(who, regs->r14);
-	if (goid)
-		bpf_map_update_elem(&go_queued, &key, &goid, BPF_ANY);
+	asker.goid = goroutine_at(who, regs->r14);
+	if (asker.goid)
+		bpf_map_update_elem(&go_queued, &key, &asker, BPF_ANY);
 	return 0;
 }
 
@@ -124,8 +125,9 @@ int go_puts(struct pt_regs *regs)
 SEC("uprobe")
 int go_opens(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), asked, goid, *found;
+	__u64 who = bpf_get_current_pid_tgid(), goid;
 	struct go_object key = { .address = regs->bx, .tgid = who >> 32 };
+	struct go_asker asked, *found;
 	__u32 stream;
 
 	found = bpf_map_lookup_elem(&go_queued, &key);
@@ -135,8 +137,8 @@ int go_opens(struct pt_regs *regs)
 	bpf_map_delete_elem(&go_queued, &key);
 	stream = word_at(regs->ax) == CLIENT_SIDE ? half_word_at(key.address) : 0;
 	goid = goroutine_at(who, regs->r14);
-	if (goid && is_stream(stream))
-		tell_stream(SAMPLE_ON_BEHALF, who, goid, asked, stream);
+	if (goid && is_stream(stream) && asked.address == key.address)
+		tell_stream(SAMPLE_ON_BEHALF, who, goid, asked.goid, stream);
 	return 0;
 }
 

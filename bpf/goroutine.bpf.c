@@ -26,14 +26,14 @@ struct {
 } goroutines SEC(".maps");
 
 /*
- * key: a persistConn, by address and process. value: the goroutine that has handed it a request which nobody has begun to write;
- * 0: none has since. Inserted: roundTrip. Deleted: by age.
+ * key: a persistConn, by address and process. value: the goroutine that has handed it a request which nobody has begun to write.
+ * Inserted: roundTrip. Deleted: by age.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct go_object);
-	__type(value, __u64);
+	__type(value, struct go_asker);
 } go_connections SEC(".maps");
 
 static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, bool began)
@@ -145,14 +145,20 @@ int go_makes(struct pt_regs *regs)
 SEC("uprobe")
 int go_round_trip(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), goid;
+	__u64 who = bpf_get_current_pid_tgid();
 	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
+	struct go_asker asker = { .address = regs->ax }, *known;
 
 	if (!program)
 		return 0;
-	goid = meet(program, who, regs->r14, false);
-	bpf_map_update_elem(&go_connections, &key, &goid, BPF_ANY);
+	known = bpf_map_lookup_elem(&go_connections, &key);
+	asker.goid = meet(program, who, regs->r14, false);
+	/* Where it is: a new entry at each request is dearer. */
+	if (known)
+		*known = asker;
+	else
+		bpf_map_update_elem(&go_connections, &key, &asker, BPF_ANY);
 	return 0;
 }
 
@@ -164,20 +170,21 @@ int go_round_trip(struct pt_regs *regs)
 SEC("uprobe")
 int go_writes(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), *handed;
+	__u64 who = bpf_get_current_pid_tgid();
 	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
+	struct go_asker *handed;
 	struct sample sample;
 
 	if (!program)
 		return 0;
 	handed = bpf_map_lookup_elem(&go_connections, &key);
-	if (!handed || !*handed)
+	if (!handed || !handed->goid || handed->address != regs->ax)
 		return 0;
 	fill_sample_of(&sample, SAMPLE_ON_BEHALF, DIRECTION_NONE, 0, who);
 	sample.context = meet(program, who, regs->r14, false);
-	sample.position = *handed;
-	*handed = 0;
+	sample.position = handed->goid;
+	handed->goid = 0;
 	if (sample.context)
 		emit_bare(&sample);
 	return 0;
