@@ -45,7 +45,8 @@ export const withOtherFilters = <T>(yargs: Argv<T>): Argv<T & Omit<FilterFlags, 
 export const builder = (yargs: Argv): Argv<Flags> =>
   withFilters(withQuiet(withJson(withRecording(yargs))))
     .example('$0 ls rec --status 5xx --since 10m', 'what failed in the last ten minutes')
-    .example('$0 ls rec --grep /orders --json | jq .id', 'ids, for a script');
+    .example('$0 ls rec --grep /orders --json | jq .id', 'ids, for a script')
+    .epilogue('~ before a number of calls: some of them are only likely to be the session\'s own; koala-bpf explain DIR ID tells why.');
 
 export function handler(flags: ArgumentsCamelCase<Flags>): void {
   const filter = sessionFilter(flags, Date.now());
@@ -149,7 +150,7 @@ function listLine(session: ListedSession, columns: Columns, colours: Colours, wi
   const before: (readonly [text: string, paint?: (text: string) => string])[] = [
     [session.id.padEnd(12)], [columns.started(session)], [duration(session.durationMs).padStart(8)],
     ...(processWidth > 0 ? [[clip(`${oneLine(session.commandText)}[${session.tgid}]`, processWidth).padEnd(processWidth)]] as const : []),
-    [status, paintStatus], [String(session.outbound).padStart(5)],
+    [status, paintStatus], [`${session.ties.likely > 0 ? '~' : ''}${session.outbound}`.padStart(5)],
     ...(columns.state ? [[state.padEnd(STATE_WIDTH), paintState]] as const : state === 'complete' ? [] : [[`(${state})`, paintState]] as const),
   ];
   const used = before.reduce((sum, [text]) => sum + text.length + 2, 0);

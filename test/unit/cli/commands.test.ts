@@ -30,7 +30,7 @@ describe('reading commands', function () {
     equal(stderr, '');
     const lines = stdout.split('\n');
     match(lines[0] ?? '', /^id +started +took +process +status +calls +state +summary$/);
-    match(lines[2] ?? '', /^[0-9a-f]{12} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} .* web\[5\] .* 503 .* complete +GET \/orders\/1$/);
+    match(lines[2] ?? '', /^[0-9a-f]{12} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} .* web\[5\] .* 503 +~1 +complete +GET \/orders\/1$/);
     equal(lines[5], '4 sessions');
     ok(!stdout.includes('\x1b'));
     match(koala(['ls', dir, '--status', '5xx']).stdout, /\n1 of 4 sessions\n$/);
