@@ -18,7 +18,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct go_object);
-	__type(value, struct go_asker);
+	__type(value, __u64);
 } go_queued SEC(".maps");
 
 /*
@@ -104,32 +104,32 @@ static __always_inline __u64 parent_of(__u64 who, __u64 g)
 SEC("uprobe")
 int go_puts(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid();
+	__u64 who = bpf_get_current_pid_tgid(), goid;
 	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
-	struct go_asker asker = { .address = regs->di };
 
+	ON_THREADS_STACK(regs);
 	if (!key.address)
 		return 0;
-	asker.goid = goroutine_at(who, regs->r14);
-	if (asker.goid)
-		bpf_map_update_elem(&go_queued, &key, &asker, BPF_ANY);
+	goid = goroutine_at(who, regs->r14);
+	if (goid)
+		bpf_map_update_elem(&go_queued, &key, &goid, BPF_ANY);
 	return 0;
 }
 
 /*
  * grpc/internal/transport.(*loopyWriter).headerHandler(header), since 1.82 clientHeaderHandler: the connection's own goroutine writes
- * it. Its stream is the first that it holds. What is found is taken out: a run of go_puts that the kernel skips leaves a stream without
+ * it. Its stream is the first that it holds. What is found is taken out: a run of go_puts that is missing leaves a stream without
  * its owner, and never with the owner of what lay at that address before. Servers answer through it too: the writer says first which
  * side it is of.
  */
 SEC("uprobe")
 int go_opens(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), goid;
+	__u64 who = bpf_get_current_pid_tgid(), asked, goid, *found;
 	struct go_object key = { .address = regs->bx, .tgid = who >> 32 };
-	struct go_asker asked, *found;
 	__u32 stream;
 
+	ON_THREADS_STACK(regs);
 	found = bpf_map_lookup_elem(&go_queued, &key);
 	if (!found)
 		return 0;
@@ -137,8 +137,8 @@ int go_opens(struct pt_regs *regs)
 	bpf_map_delete_elem(&go_queued, &key);
 	stream = word_at(regs->ax) == CLIENT_SIDE ? half_word_at(key.address) : 0;
 	goid = goroutine_at(who, regs->r14);
-	if (goid && is_stream(stream) && asked.address == key.address)
-		tell_stream(SAMPLE_ON_BEHALF, who, goid, asked.goid, stream);
+	if (goid && is_stream(stream))
+		tell_stream(SAMPLE_ON_BEHALF, who, goid, asked, stream);
 	return 0;
 }
 
@@ -163,6 +163,7 @@ int go_takes(struct pt_regs *regs)
 	struct go_object key = { .address = goroutine_at(who, regs->r14), .tgid = who >> 32 };
 	__u32 stream = stream_of_frame(regs->bx);
 
+	ON_THREADS_STACK(regs);
 	if (!stream)
 		stream = stream_of_frame(regs->di);
 	if (!key.address)
@@ -186,6 +187,7 @@ int go_hands(struct pt_regs *regs)
 	struct go_stream stream = { .reader = reader };
 	__u32 *taken = reader ? bpf_map_lookup_elem(&go_taken, &key) : 0;
 
+	ON_THREADS_STACK(regs);
 	if (!taken)
 		return 0;
 	stream.id = *taken;
@@ -203,6 +205,7 @@ int go_serves(struct pt_regs *regs)
 	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
 	struct go_stream *found = bpf_map_lookup_elem(&go_streams, &key), stream;
 
+	ON_THREADS_STACK(regs);
 	if (!found)
 		return 0;
 	stream = *found;
@@ -225,6 +228,7 @@ int go_handles(struct pt_regs *regs)
 	__u64 stream = word_at(word_at(regs->bx));
 	__u32 id;
 
+	ON_THREADS_STACK(regs);
 	if (!stream || word_at(stream) != regs->ax)
 		return 0;
 	id = half_word_at(stream + sizeof(__u64));

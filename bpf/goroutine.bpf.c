@@ -26,14 +26,14 @@ struct {
 } goroutines SEC(".maps");
 
 /*
- * key: a persistConn, by address and process. value: the goroutine that has handed it a request which nobody has begun to write.
- * Inserted: roundTrip. Deleted: by age.
+ * key: a persistConn, by address and process. value: the goroutine that has handed it a request which nobody has begun to write;
+ * 0: none has since. Inserted: roundTrip. Deleted: by age.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct go_object);
-	__type(value, struct go_asker);
+	__type(value, __u64);
 } go_connections SEC(".maps");
 
 static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, bool began)
@@ -131,6 +131,7 @@ static __always_inline int begins(__u64 g)
 SEC("uprobe")
 int go_begins(struct pt_regs *regs)
 {
+	ON_THREADS_STACK(regs);
 	return begins(regs->bx);
 }
 
@@ -138,6 +139,7 @@ int go_begins(struct pt_regs *regs)
 SEC("uprobe")
 int go_makes(struct pt_regs *regs)
 {
+	ON_THREADS_STACK(regs);
 	return begins(regs->ax);
 }
 
@@ -145,46 +147,41 @@ int go_makes(struct pt_regs *regs)
 SEC("uprobe")
 int go_round_trip(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid();
+	__u64 who = bpf_get_current_pid_tgid(), goid;
 	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
-	struct go_asker asker = { .address = regs->ax }, *known;
 
+	ON_THREADS_STACK(regs);
 	if (!program)
 		return 0;
-	known = bpf_map_lookup_elem(&go_connections, &key);
-	asker.goid = meet(program, who, regs->r14, false);
-	/* Where it is: a new entry at each request is dearer. */
-	if (known)
-		*known = asker;
-	else
-		bpf_map_update_elem(&go_connections, &key, &asker, BPF_ANY);
+	goid = meet(program, who, regs->r14, false);
+	bpf_map_update_elem(&go_connections, &key, &goid, BPF_ANY);
 	return 0;
 }
 
 /*
  * net/http.persistConnWriter.Write and .ReadFrom: the goroutine that calls it is about to write on the connection. Each request that
- * was handed over is told of once, by its first write: a run of these programs that the kernel skips leaves a request without its
+ * was handed over is told of once, by its first write: a run of these programs that is missing leaves a request without its
  * owner, and never with the owner of the one before.
  */
 SEC("uprobe")
 int go_writes(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid();
+	__u64 who = bpf_get_current_pid_tgid(), *handed;
 	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
-	struct go_asker *handed;
 	struct sample sample;
 
+	ON_THREADS_STACK(regs);
 	if (!program)
 		return 0;
 	handed = bpf_map_lookup_elem(&go_connections, &key);
-	if (!handed || !handed->goid || handed->address != regs->ax)
+	if (!handed || !*handed)
 		return 0;
 	fill_sample_of(&sample, SAMPLE_ON_BEHALF, DIRECTION_NONE, 0, who);
 	sample.context = meet(program, who, regs->r14, false);
-	sample.position = handed->goid;
-	handed->goid = 0;
+	sample.position = *handed;
+	*handed = 0;
 	if (sample.context)
 		emit_bare(&sample);
 	return 0;

@@ -49,6 +49,8 @@ describe('replay with --clock recorded', function () {
     if (this.currentTest?.isPending() !== true) assert.equal(hostState(), before);
   });
 
+  const RESPONSE = 'HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n';
+
   it('gives each session the time at which it was recorded, back and forth, one at a time', async () => {
     const sessions = [0, 30, 5].map((hours, n) => looking(`a${n}`, MORNING_US + hours * HOUR_US));
     const { replayed, notes } = await play(sessions, { recordedClock: true, concurrency: 1 });
@@ -73,6 +75,28 @@ describe('replay with --clock recorded', function () {
     }
   });
 
+  it('says that Go programs are not reached', async function () {
+    if (spawnSync('sh', ['-c', 'command -v go']).status !== 0) {
+      console.log('      skipped: there is no go here');
+      this.skip();
+    }
+    this.timeout(180_000);
+    const folder = mkdtempSync(join(tmpdir(), 'koala-clock-'));
+    const program = join(folder, 'inGo');
+    writeFileSync(`${program}.go`, `package main\n\nimport (\n\t"net/http"\n\t"time"\n)\n\nfunc main() {\n`
+      + `\thttp.ListenAndServe("127.0.0.1:${PORT}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {\n\t\tw.Write([]byte(time.Now().UTC().Format("2006-01-02T15")))\n\t}))\n}\n`);
+    try {
+      const built = spawnSync('go', ['build', '-o', program, `${program}.go`], { encoding: 'utf8' });
+      assert.equal(built.status, 0, built.stderr);
+      const one = session({ request: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', response: `${RESPONSE}2021-03-04T05`, listener: `127.0.0.1:${PORT}`, calls: [] });
+      const { replayed, notes } = await play([{ ...one, startedAtUs: MORNING_US }], { recordedClock: true, command: [program] });
+      assert.deepEqual(verdicts(replayed), ['different']);
+      assert.deepEqual(notes.filter((note) => note.includes('clock')), ['the clock of inGo is today\'s: Go programs ask the kernel for the time, not the C library']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('reaches Python, and says where its sleep would fail', async function () {
     const script = `import time, subprocess, sys\nfrom http.server import *\nclass H(BaseHTTPRequestHandler):\n  def do_GET(self):\n    b = time.strftime("%Y-%m-%dT%H", time.gmtime()).encode()\n`
       + `    self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 13\\r\\nConnection: close\\r\\n\\r\\n" + b)\nHTTPServer(("127.0.0.1", ${PORT}), H).serve_forever()`;
@@ -86,7 +110,6 @@ describe('replay with --clock recorded', function () {
     assert.equal(notes.some((note) => note.includes('makes time.sleep')), !sleeps, notes.join('\n'));
   });
 
-  const RESPONSE = 'HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n';
   const servers: readonly { readonly name: string; readonly needs: string; readonly file: string; readonly source: string; command(path: string): string[] }[] = [
     {
       name: 'C', needs: 'gcc', file: 'service.c', command: (path) => ['sh', '-c', `gcc -o ${path}.out ${path} && exec ${path}.out`],
