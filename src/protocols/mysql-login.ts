@@ -1,4 +1,5 @@
 /** The client's first packet of a MySQL login: HandshakeResponse41 (MySQL Internals, "Connection Phase Packets"). */
+import { mysqlPacket } from './mysql-packets.ts';
 import { Fields } from './postgresql-messages.ts';
 
 /** What a client's HandshakeResponse41 says, but for its proof, which signs the server's challenge, and what it tells of itself (its process id). */
@@ -30,11 +31,8 @@ export function readHandshakeResponse(request: Uint8Array): HandshakeResponse | 
 export function plainLogin(request: Uint8Array): Uint8Array | undefined {
   const said = readHandshakeResponse(request);
   if (said === undefined) return undefined;
-  const fixed = Buffer.alloc(USER_AT);
-  const names = Buffer.from(`${said.user}\0\0${said.database}\0`);
-  fixed.writeUIntLE(USER_AT - 4 + names.length, 0, 3);
-  fixed[3] = 1;
-  fixed.writeUInt32LE(PROTOCOL_41 | SECURE_CONNECTION | CONNECT_WITH_DB, 4);
-  fixed[12] = said.characterSet;
-  return Buffer.concat([fixed, names]);
+  const fixed = Buffer.alloc(USER_AT - 4);
+  fixed.writeUInt32LE(PROTOCOL_41 | SECURE_CONNECTION | CONNECT_WITH_DB);
+  fixed[8] = said.characterSet;
+  return mysqlPacket(1, Buffer.concat([fixed, Buffer.from(`${said.user}\0\0${said.database}\0`)]));
 }

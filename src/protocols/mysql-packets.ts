@@ -1,4 +1,4 @@
-/** MySQL packets out of the bytes of one talk, long ones joined. The last may be cut off (`missing`); never throws. */
+/** MySQL packets, out of the bytes of one talk and into them. */
 
 export interface Packet {
   readonly sequence: number;
@@ -7,8 +7,10 @@ export interface Packet {
   readonly missing: number;
 }
 
+/** A packet's body is split at this length. */
 const FULL = 0xffffff;
 
+/** Long ones are joined. The last may be cut off (`missing`); never throws. */
 export function* readPackets(bytes: Uint8Array): Generator<Packet> {
   let at = 0;
   while (at + 4 <= bytes.length) {
@@ -24,6 +26,19 @@ export function* readPackets(bytes: Uint8Array): Generator<Packet> {
     yield { sequence, body: parts.length === 1 ? parts[0]! : Buffer.concat(parts), missing };
   }
   if (at < bytes.length) yield { sequence: -1, body: bytes.subarray(at), missing: 1 };
+}
+
+/** One packet, or several where the body is long. */
+export function mysqlPacket(sequence: number, body: Uint8Array): Buffer {
+  const parts: Uint8Array[] = [];
+  for (let at = 0, turn = sequence; ; at += FULL, turn += 1) {
+    const part = body.subarray(at, at + FULL);
+    const head = Buffer.alloc(4);
+    head.writeUIntLE(part.length, 0, 3);
+    head[3] = turn & 0xff;
+    parts.push(head, part);
+    if (part.length < FULL) return Buffer.concat(parts);
+  }
 }
 
 /** An ERR packet: number, SQLSTATE where it has one, text. */

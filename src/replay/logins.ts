@@ -3,6 +3,7 @@
  * is the recorded server's: its parameters, its greeting. Where no login was recorded (the connection was older than the
  * recorder) one is invented, and said to be.
  */
+import { mysqlPacket } from '../protocols/mysql-packets.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 
 export interface LoginStep {
@@ -108,9 +109,7 @@ function inventedGreeting(): Buffer {
     capabilities.subarray(0, 2), Buffer.from([45, 2, 0]), capabilities.subarray(2), Buffer.from([21]), Buffer.alloc(10),
     Buffer.from('koalakoalako\0'), Buffer.from('mysql_native_password\0'),
   ]);
-  const head = Buffer.alloc(4);
-  head.writeUIntLE(payload.length, 0, 3);
-  return Buffer.concat([head, payload]);
+  return mysqlPacket(0, payload);
 }
 
 /** MySQL, "Connection Phase": OK to whatever the client answers the greeting with. */

@@ -2,6 +2,7 @@
  * What a live call gets that nothing recorded answers: an error in its protocol's own shape, so that the service (and its
  * connection pool) can go on, and a person who reads its log knows why.
  */
+import { mysqlPacket } from '../protocols/mysql-packets.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 
 const text = (value: string): Buffer => Buffer.from(value, 'utf8');
@@ -28,11 +29,7 @@ function postgresql(why: string): Buffer {
 
 /** MySQL: ERR_Packet, ER_UNKNOWN_ERROR (1105), SQL state HY000, the sequence number after a command's. */
 function mysql(why: string): Buffer {
-  const payload = Buffer.concat([Buffer.from([0xff, 0x51, 0x04]), text(`#HY000koala-bpf: ${why}`)]);
-  const head = Buffer.alloc(4);
-  head.writeUIntLE(payload.length, 0, 3);
-  head[3] = 1;
-  return Buffer.concat([head, payload]);
+  return mysqlPacket(1, Buffer.concat([Buffer.from([0xff, 0x51, 0x04]), text(`#HY000koala-bpf: ${why}`)]));
 }
 
 const SHAPES: Readonly<Record<string, (why: string) => Buffer>> = { http, redis, postgresql, mysql };

@@ -3,8 +3,9 @@
  * are calls of their session, since nothing else came of their connection; played, the client gets the error in place of whatever the
  * server asked of it before, which signs something fresh each time.
  */
+import { OK } from '../protocols/mysql-fields.ts';
 import { plainLogin } from '../protocols/mysql-login.ts';
-import { readError, readPackets } from '../protocols/mysql-packets.ts';
+import { mysqlPacket, readError, readPackets } from '../protocols/mysql-packets.ts';
 import { readMessages, postgresqlMessage } from '../protocols/postgresql-messages.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
@@ -34,7 +35,6 @@ const postgresql: Refusals = {
   isError: (response) => response[0] === ERROR.charCodeAt(0),
 };
 
-const OK = 0;
 /** The login is packet 1, as we never offer TLS. */
 const AFTER_LOGIN = 2;
 
@@ -44,10 +44,7 @@ const mysql: Refusals = {
     const answers = responses.flatMap((response) => [...readPackets(response)]);
     const error = answers.at(-1);
     if (error === undefined || readError(error.body) === undefined || answers.some(({ body }) => body[0] === OK)) return undefined;
-    const head = Buffer.alloc(4);
-    head.writeUIntLE(error.body.length, 0, 3);
-    head[3] = AFTER_LOGIN;
-    return Buffer.concat([head, error.body]);
+    return mysqlPacket(AFTER_LOGIN, error.body);
   },
   isError: (response) => readError(response.subarray(4)) !== undefined,
 };
@@ -56,26 +53,27 @@ const REFUSALS = new Map<ProtocolName, Refusals>([['postgresql', postgresql], ['
 
 /** The session with each refused login as one call: its first message, answered with the error. */
 export function withRefusedLogins(session: Session): Session {
-  const connections = new Map<string, OutboundTalk[]>();
+  const connections = new Map<string, { readonly refusals: Refusals; readonly login: Uint8Array; readonly talks: OutboundTalk[] }>();
   for (const talk of session.outbound) {
     const { id, protocol } = talk.connection;
+    const refusals = REFUSALS.get(protocol);
+    if (refusals === undefined) continue;
     const known = connections.get(id);
-    if (known !== undefined) known.push(talk);
-    else if (loginIn(protocol, bytesOf(talk.request)) !== undefined) connections.set(id, [talk]);
+    const login = known === undefined ? refusals.login(bytesOf(talk.request)) : undefined;
+    if (known !== undefined) known.talks.push(talk);
+    else if (login !== undefined) connections.set(id, { refusals, login, talks: [talk] });
   }
   const told = new Map<OutboundTalk, PlainTalk>();
-  for (const [first, ...others] of connections.values()) {
-    if (first === undefined) continue;
-    const { protocol } = first.connection;
-    const last = others.at(-1) ?? first;
-    const asked = first.request[0];
-    const answered = last.response.at(-1);
-    const login = loginIn(protocol, bytesOf(first.request));
-    const error = REFUSALS.get(protocol)?.error([first, ...others].map(({ response }) => bytesOf(response)));
-    if (login === undefined || error === undefined || asked === undefined || answered === undefined) continue;
+  for (const { refusals, login, talks } of connections.values()) {
+    const [first, ...others] = talks;
+    const last = talks.at(-1);
+    const asked = first?.request[0];
+    const answered = last?.response.at(-1);
+    const error = refusals.error(talks.map(({ response }) => bytesOf(response)));
+    if (first === undefined || error === undefined || asked === undefined || answered === undefined) continue;
     told.set(first, {
       ...first, request: [{ atUs: asked.atUs, tid: asked.tid, bytes: login }], response: [{ atUs: answered.atUs, tid: answered.tid, bytes: error }],
-      ...(last.end === undefined ? {} : { end: last.end }),
+      ...(last?.end === undefined ? {} : { end: last.end }),
     });
     for (const other of others) told.set(other, { ...other, agreed: true });
   }

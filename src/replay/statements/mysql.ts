@@ -3,12 +3,10 @@
  * command, all with statement id 0 and the parameters' types always there; its answer: that of the preparation, then the command's.
  */
 import { COM } from '../../protocols/mysql-framer.ts';
-import { readPackets, type Packet } from '../../protocols/mysql-packets.ts';
+import { mysqlPacket, readPackets, type Packet } from '../../protocols/mysql-packets.ts';
 import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Said } from './statements.ts';
 
-/** A packet's body is split at this length. */
-const FULL = 0xffffff;
 const COM_STMT_RESET = 26, COM_PING = 14;
 /** MariaDB: the statement that was prepared last. */
 const LAST = 0xffffffff;
@@ -25,19 +23,6 @@ interface Statement {
   types: Uint8Array | undefined;
   /** COM_STMT_SEND_LONG_DATA since the last execution, their ids 0. */
   longData: Uint8Array[];
-}
-
-/** One packet, or several where the body is long. */
-function packet(sequence: number, body: Uint8Array): Buffer {
-  const parts: Uint8Array[] = [];
-  for (let at = 0, turn = sequence; ; at += FULL, turn += 1) {
-    const part = body.subarray(at, at + FULL);
-    const head = Buffer.alloc(4);
-    head.writeUIntLE(part.length, 0, 3);
-    head[3] = turn & 0xff;
-    parts.push(head, part);
-    if (part.length < FULL) return Buffer.concat(parts);
-  }
 }
 
 const idOf = (body: Uint8Array): number => (body.length < 5 ? -1 : Buffer.from(body.buffer, body.byteOffset).readUInt32LE(1));
@@ -77,7 +62,7 @@ class Table {
   plain(statement: Statement, { body }: Packet): Buffer {
     const command = body[0] === COM.execute ? withTypes(withId(body, 0), statement) : withId(body, 0);
     const longData = statement.longData.splice(0);
-    return Buffer.concat([packet(0, Buffer.concat([Buffer.from([COM.prepare]), Buffer.from(statement.sql, 'latin1')])), ...longData, packet(0, command)]);
+    return Buffer.concat([mysqlPacket(0, Buffer.concat([Buffer.from([COM.prepare]), Buffer.from(statement.sql, 'latin1')])), ...longData, mysqlPacket(0, command)]);
   }
 }
 
@@ -101,7 +86,7 @@ function agreement({ body }: Packet, table: Table): 'settled' | undefined {
       table.delete(idOf(body));
       return 'settled';
     case COM.longData:
-      table.get(idOf(body))?.longData.push(packet(0, withId(body, 0)));
+      table.get(idOf(body))?.longData.push(mysqlPacket(0, withId(body, 0)));
       return 'settled';
     // How pools ask whether a connection lives, by their own clock.
     case COM_PING: return 'settled';
@@ -202,7 +187,7 @@ function unknownPrepared(sql: string): Uint8Array {
   const body = Buffer.alloc(12);
   body.writeUInt16LE(parameters, 7);
   const definition = Buffer.concat([Buffer.from('\x03def\0\0\0\x01?\0\x0c\x3f\0', 'latin1'), Buffer.alloc(4), Buffer.from([0xfd, 0x80, 0, 0, 0, 0])]);
-  const definitions = Array.from({ length: parameters }, (_, at) => packet(2 + at, definition));
-  const end = parameters === 0 ? [] : [packet(2 + parameters, Buffer.from([0xfe, 0, 0, 2, 0]))];
-  return Buffer.concat([packet(1, body), ...definitions, ...end]);
+  const definitions = Array.from({ length: parameters }, (_, at) => mysqlPacket(2 + at, definition));
+  const end = parameters === 0 ? [] : [mysqlPacket(2 + parameters, Buffer.from([0xfe, 0, 0, 2, 0]))];
+  return Buffer.concat([mysqlPacket(1, body), ...definitions, ...end]);
 }
