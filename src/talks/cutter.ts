@@ -282,7 +282,7 @@ export class Cutter<T extends OpenTalk> implements StreamSink, Opener<T> {
       prologue.unasked = true;
     }
     // Whoever read the preface has taken up no request by that: those that are begun from here on are whose the streams are.
-    const [outbound] = begun.filter((talk) => !talk.inbound);
+    const outbound = begun.find((talk) => !talk.inbound);
     for (const talk of begun) if (talk !== outbound) this.#sink.dropped(talk);
     this.#multiplex = new Multiplex(this.#connection, this.#sink, this.#options, protocol, splitter, client, this.#unsettled, prologue, outbound);
     for (const piece of requests) this.#toStreams(client, piece);

@@ -53,11 +53,11 @@ export interface GoFunctions {
 export function goFunctions(elf: ElfFile): GoFunctions {
   const all = functionsNamed(elf, [BEGINS, QUEUES, CORO, ROUND_TRIP, ...WRITES, PUTS, OPENER, ...OPENS, TAKES, HANDS, SERVES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])]);
   const named = (name: string): GoFunction | undefined => all.find((one) => one.name === name && entryOf(one) !== undefined);
-  const entries = (probe: GoProbe, names: readonly string[]): readonly Placed[] => names.flatMap((name) => {
-    const one = named(name);
-    const offset = one && entryOf(one);
+  const atEntries = (probe: GoProbe, functions: readonly GoFunction[]): readonly Placed[] => functions.flatMap((one) => {
+    const offset = entryOf(one);
     return offset === undefined ? [] : [{ probe, offset }];
   });
+  const entries = (probe: GoProbe, names: readonly string[]): readonly Placed[] => atEntries(probe, names.flatMap((name) => named(name) ?? []));
   const roles = ROLES.map(({ runs, by }) => {
     const run = named(runs);
     const first = run === undefined ? undefined : all.find((one) => one.name.startsWith(by) && one.name !== by && callsOf(one, run).length > 0);
@@ -71,7 +71,7 @@ export function goFunctions(elf: ElfFile): GoFunctions {
   const opens = entries('go_opens', OPENS);
   const begin = named(BEGINS);
   const handing = begin === undefined ? [] : all.filter((one) => one.name.startsWith(HANDS) && callsOf(one, begin).length > 0);
-  const serving = [entries('go_takes', [TAKES]), entries('go_hands', handing.map(({ name }) => name)), entries('go_serves', [SERVES])];
+  const serving = [entries('go_takes', [TAKES]), atEntries('go_hands', handing), entries('go_serves', [SERVES])];
   return {
     roles,
     probes: [
