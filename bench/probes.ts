@@ -4,12 +4,11 @@
  * and without the recorder. Needs root, nginx, wrk, bpftool. `node --import tsx bench/probes.ts [--seconds S] [--rounds N] [--log] [--wakeups]`:
  * --log has nginx append a line a request to its log; --wakeups also measures it where the kernel tells who wakes whom, which nginx has no need of
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { cpuUs, load, PAGES, record, startNginx } from './nginx-under-load.ts';
 import type { Page } from './nginx-under-load.ts';
-import { countRuns, STATS } from './program-runs.ts';
+import { countRuns } from './program-runs.ts';
 
 const { values: flags } = parseArgs({ options: { log: { type: 'boolean', default: false }, wakeups: { type: 'boolean', default: false }, rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '2' } } });
 const rounds = Number(flags.rounds);
@@ -18,7 +17,6 @@ const seconds = Number(flags.seconds);
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 const nginx = await startNginx(flags.log);
-const before = readFileSync(STATS, 'utf8');
 try {
   for (const page of Object.keys(PAGES) as Page[]) {
     load(nginx, page, 1); // warm
@@ -50,6 +48,5 @@ try {
       `with: ${own.with.map((us) => us.toFixed(2)).join(' ')}${flags.wakeups ? `; told of wake-ups: ${median(own.told).toFixed(2)}: ${own.told.map((us) => us.toFixed(2)).join(' ')}` : ''})\n\n${rows.join('\n')}\n\n`);
   }
 } finally {
-  writeFileSync(STATS, before);
   await nginx.stop();
 }

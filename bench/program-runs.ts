@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const STATS = '/proc/sys/kernel/bpf_stats_enabled';
+const STATS = '/proc/sys/kernel/bpf_stats_enabled';
 
 export interface Run {
   readonly runs: number;
