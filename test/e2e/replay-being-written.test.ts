@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Replayed, ReplaySummary } from '../../src/replay/replayed.ts';
 import { get, ok } from '../unit/replay/build.ts';
 import { exported, koala, Recorder, whyNotRecordable } from './recorder.ts';
+import { answering, type Answering } from './replay/answering.ts';
+import { until } from './replay/running.ts';
 import { cannotReplay, hostState, planRequest, processesWith, THREADS, type Step } from './replay/stage.ts';
 import { Clients, type Exchange } from './services/client.ts';
 import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
@@ -15,22 +17,7 @@ const COUNT = 40;
 const PATIENCE_MS = 60_000;
 
 /** Says "taped /N" to /N. */
-async function dependency(): Promise<{ readonly to: string; stop(): void }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => { /* the service ended */ });
-    socket.on('data', (request: Buffer) => { socket.write(ok(`taped ${request.toString('latin1').split(' ')[1] ?? ''}`)); });
-  });
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  return {
-    to: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
+const dependency = (): Promise<Answering> => answering((request) => ok(`taped ${request.split(' ')[1] ?? ''}`));
 
 /** A client that has said half of its request. */
 class SlowClient {
@@ -56,14 +43,6 @@ class SlowClient {
 
   close(): void {
     this.#socket.destroy();
-  }
-}
-
-async function until(is: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  while (!await is().catch(() => false)) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${PATIENCE_MS / 1_000} s`);
-    await sleep(100);
   }
 }
 
@@ -97,7 +76,7 @@ describe('replay of a recording that is being written', function () {
     let going = true;
     try {
       recorder = await Recorder.run(command, dir);
-      await until(() => accepts(port), 'the service listens');
+      await until('the service to listen', () => accepts(port), PATIENCE_MS);
       await clients.send(Array.from({ length: COUNT }, (_, n) => asked(n, `/${n + 100}`)));
       slow = new SlowClient(port, planRequest([step('/slow')]));
       // Others are served, and recorded, all the time: time passes in a recording by what happens.
@@ -108,7 +87,7 @@ describe('replay of a recording that is being written', function () {
           await sleep(50);
         }
       })();
-      await until(async () => (await exported(dir)).sessions.filter(({ certificate }) => certificate.state === 'complete').length >= COUNT, 'the sessions are over');
+      await until('the sessions to be over', async () => (await exported(dir)).sessions.filter(({ certificate }) => certificate.state === 'complete').length >= COUNT, PATIENCE_MS);
       const played = await koala(['replay', dir, '--json', '--', ...command], 120_000);
       going = false;
       await others;

@@ -21,6 +21,10 @@ function slowly(parts: readonly string[], gapMs: number): ReturnType<typeof call
   return { ...one, response: parts.map((part, at) => ({ atUs: atUs + (at + 1) * gapMs * 1000, tid: 1, bytes: Buffer.from(part, 'latin1') })) };
 }
 
+/** MySQL's. */
+const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
+const greeting = packet(0, `\x0a8.0.36\0\x05\0\0\0abcdefgh\0\xde\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
+
 describe('replay of faults and pace', function () {
   this.timeout(60_000);
   let before = '';
@@ -94,8 +98,6 @@ describe('replay of faults and pace', function () {
 
   it('refuses a MySQL login as often as recorded, whatever it is signed with, and lets in who was let in', async () => {
     const sql = '10.0.0.8:3306';
-    const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
-    const greeting = packet(0, `\x0a8.0.36\0\x05\0\0\0abcdefgh\0\xde\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
     const login = (proof: string): string => packet(1, `\x8d\xa2\x1a\0\0\0\0\x40\x08${'\0'.repeat(23)}shop\0\x14${proof.repeat(20)}goods\0mysql_native_password\0`);
     const error = (sequence: number): string => packet(sequence, '\xff\x15\x04#28000Access denied for user');
     const letIn = '\x07\0\0\x02\0\0\0\x02\0\0\0';
@@ -121,8 +123,7 @@ describe('replay of faults and pace', function () {
 
   it('turns a MySQL client away with the error that it got in place of a greeting, and greets the next', async () => {
     const sql = '10.0.0.8:3306';
-    const packet = (body: string): string => `${String.fromCharCode(body.length)}\0\0\0${body}`;
-    const [error, greeting] = [packet('\xff\x10\x04#08004Too many connections'), packet(`\x0a8.0.36\0\x05\0\0\0abcdefgh\0\xde\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`)];
+    const error = packet(0, '\xff\x10\x04#08004Too many connections');
     const full = { ...call({ to: sql, protocol: 'mysql', response: error, end: { kind: 'fin', by: 'remote' } }), connection: { id: 'full', local: '10.0.0.1:40001', remote: sql, protocol: 'mysql' } };
     const connects = (read: number): Step => ({ to: sql, send: '', read });
     const greeted = { ...prologue(sql, [['S', greeting]]), connection: 'greeted' };

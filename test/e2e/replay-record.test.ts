@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sessionJson } from '../../src/sessions/json.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
+import { answering, type Answering } from './replay/answering.ts';
 import { allSaid, lessProven, withoutEvidence, type Said } from './replay/fixed-point.ts';
+import { until } from './replay/running.ts';
 import { cannotReplay, planned, planRequest, PORT, processesWith, SERVICE, THREADS, type Step } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
@@ -90,33 +91,9 @@ async function proveFixedPoint(dir: string, concurrency: number, command: readon
 }
 
 /** Answers each request with a number that grows, as long as the last one; the one for /the-same always with the same. */
-async function counter(): Promise<{ readonly to: string; stop(): void }> {
-  const sockets = new Set<Socket>();
+function counter(): Promise<Answering> {
   let count = 1_000;
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => { /* the service ended */ });
-    socket.on('data', (request: Buffer) => {
-      const answer = ok(request.includes('/the-same') ? 'count same' : `count ${count += 1}`);
-      setTimeout(() => { socket.write(answer); }, ANSWER_MS);
-    });
-  });
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  return {
-    to: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
-
-async function until(is: () => Promise<boolean>): Promise<void> {
-  for (let look = 0; look < 1_500; look += 1) {
-    if (await is()) return;
-    await sleep(20);
-  }
-  throw new Error('it did not happen within 30 s');
+  return answering((request) => ok(request.includes('/the-same') ? 'count same' : `count ${count += 1}`), ANSWER_MS);
 }
 
 describe('replay --record', function () {
@@ -142,7 +119,7 @@ describe('replay --record', function () {
     const clients = new Clients(port, AT_ONCE, { keepAlive: false });
     try {
       recorder = await Recorder.run(command, dir);
-      await until(() => accepts(port));
+      await until('the service to listen', () => accepts(port));
       const to = { keep: 'pool', redis: `127.0.0.1:${redis.port}` };
       const ridAt = ridMaker();
       const asked = Array.from({ length: COUNT }, (_, n) => {

@@ -6,13 +6,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppendEvent } from '../../src/events/event.ts';
 import { attach } from './attached.ts';
-import { patience, startRecorder, whyNoRecorder } from './recorder.ts';
+import { patience, startRecorder, whyNoRecorder, type Recorder } from './recorder.ts';
 import { eventsOf, startSubject, type Subject } from './subject.ts';
 import { skipIf } from '../skip.ts';
 
 /** statfs(2): file systems that tell the `tracepoint` backend of writes. */
 const TELLING: ReadonlySet<number> = new Set([0xef53, 0x58465342]);
 const KEPT = 8192;
+
+/** A recorder of `subject`, into `folder`; the test is skipped where it can't see what is appended to files in `written`. */
+async function recording(test: Mocha.Context, subject: Subject, folder: string, written: string): Promise<Recorder> {
+  const recorder = await startRecorder(join(folder, 'recording'), ['--pid', String(subject.pid)]);
+  if (recorder.probe === 'tracepoint' && !TELLING.has(statfsSync(written).type)) {
+    await recorder.stop();
+    skipIf(test, 'the tracepoint backend sees appends on ext4 and XFS, and temporary files are on neither');
+  }
+  return recorder;
+}
 
 describe('appends', function () {
   this.timeout(120_000 * patience);
@@ -28,12 +38,7 @@ describe('appends', function () {
     skipIf(this, whyNoRecorder());
     const one = startSubject(folder);
     subject = one;
-    const recorder = await startRecorder(join(folder, 'recording'), ['--pid', String(one.pid)]);
-    if (recorder.probe === 'tracepoint' && !TELLING.has(statfsSync(folder).type)) {
-      await recorder.stop();
-      console.log('      skipped: the tracepoint backend sees appends on ext4 and XFS, and temporary files are on neither');
-      this.skip();
-    }
+    const recorder = await recording(this, one, folder, folder);
     const open = (path: string, flags = 'os.O_APPEND'): string => `os.open(${JSON.stringify(path)}, os.O_WRONLY | os.O_CREAT | ${flags}, 0o600)`;
     await one.run(`os.makedirs(${JSON.stringify(deep)}); f = ${open(log)}; plain = ${open(join(folder, 'plain'), '0')}`);
     await one.run('os.write(plain, b"not appended"); os.write(f, b"write\\n"); os.writev(f, [b"write", b"v", b"\\n"]); os.pwrite(f, b"pwrite\\n", 0); os.pwritev(f, [b"pwrite", b"v\\n"], 0)');
@@ -145,12 +150,7 @@ describe('appends on an overlay', function () {
   it('are told with what stands in the file, of a new one and of one that came from below, which is copied up first', async function () {
     const one = startSubject(folder);
     subject = one;
-    const recorder = await startRecorder(join(folder, 'recording'), ['--pid', String(one.pid)]);
-    if (recorder.probe === 'tracepoint' && !TELLING.has(statfsSync(upper).type)) {
-      await recorder.stop();
-      console.log('      skipped: the tracepoint backend sees appends on ext4 and XFS, and temporary files are on neither');
-      this.skip();
-    }
+    const recorder = await recording(this, one, folder, upper);
     for (const name of ['old.log', 'new.log']) {
       await one.run(`f = os.open(${JSON.stringify(join(merged, name))}, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600); os.write(f, b"to ${name}\\n"); os.write(f, b"L" * 20000); os.fsync(f); os.close(f)`);
     }

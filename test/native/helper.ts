@@ -1,11 +1,11 @@
 /** Runs programs/helper.c, under a recorder, and holds what was recorded of its datagrams against what it says it sent. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lineReader } from './lines.ts';
 import { project } from './mover.ts';
-import { patience, startRecorder } from './recorder.ts';
+import { startRecorder } from './recorder.ts';
+import { startTold } from './told-program.ts';
 
 export const helperTitle = 'helper datagrams are recorded once each, with their flags as given, whatever the call returned, by every way to send them';
 
@@ -48,28 +48,16 @@ export interface HelperRun {
 }
 
 export async function startHelper(): Promise<HelperClient> {
-  const client = spawn(buildHelper(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
-  client.stdin.on('error', () => undefined);
-  const lines = lineReader(client.stdout);
-  const end = (): void => void client.kill('SIGKILL');
-  try {
-    await lines.find((line) => line['ready'] === true, 30_000 * patience);
-  } catch (error) {
-    end();
-    throw error;
-  }
+  const { pid, lines, go, end } = await startTold(buildHelper(), [], (line) => line['ready'] === true);
   return {
-    pid: client.pid ?? 0,
-    async send() {
-      client.stdin.write('go\n');
-      await lines.find((line) => line['done'] === true, 30_000 * patience);
-    },
+    pid,
+    send: async () => void await go((line) => line['done'] === true, 30_000),
     judge(events) {
       const recorded = (events as readonly Recorded[]).filter(({ kind }) => kind === 'helper');
       const sent = lines.all.filter((line) => typeof line['road'] === 'string');
       const failed: Record<number, number> = {};
       for (const { errno } of sent) if (typeof errno === 'number' && errno !== 0) failed[errno] = (failed[errno] ?? 0) + 1;
-      return { sent: sent.length, failed, problems: problemsOf(sent, recorded, client.pid ?? 0) };
+      return { sent: sent.length, failed, problems: problemsOf(sent, recorded, pid) };
     },
     end,
   };

@@ -1,11 +1,10 @@
 /** Runs programs/wakes.py, under a recorder, and holds which wake-ups were recorded against what its threads did. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lineReader } from './lines.ts';
 import { project } from './mover.ts';
-import { patience, startRecorder } from './recorder.ts';
+import { startRecorder } from './recorder.ts';
+import { startTold } from './told-program.ts';
 
 export const wakesTitle = 'wake-ups of a thread are recorded that waits since before its waker read an answer, once each, and no others of it';
 
@@ -31,22 +30,12 @@ export interface WakesProgram {
 }
 
 export async function startWakes(): Promise<WakesProgram> {
-  const program = spawn('python3', [join(project, 'test/native/programs/wakes.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
-  program.stdin.on('error', () => undefined);
-  const lines = lineReader(program.stdout);
-  const end = (): void => void program.kill('SIGKILL');
+  const { pid, go, end } = await startTold('python3', [join(project, 'test/native/programs/wakes.py')], (line) => typeof line['pid'] === 'number');
   let told: Readonly<Record<string, { readonly worker: number; readonly waiter: number }>> = {};
-  try {
-    await lines.find((line) => typeof line['pid'] === 'number', 30_000 * patience);
-  } catch (error) {
-    end();
-    throw error;
-  }
   return {
-    pid: program.pid ?? 0,
+    pid,
     async run() {
-      program.stdin.write('go\n');
-      told = await lines.find((line) => line['result'] !== undefined, 60_000 * patience) as unknown as typeof told;
+      told = await go((line) => line['result'] !== undefined, 60_000) as unknown as typeof told;
     },
     judge(events) {
       const wakes = (events as readonly Recorded[]).filter(({ kind }) => kind === 'wake');
