@@ -48,7 +48,7 @@ static __always_inline __u64 size_of_pieces(__u64 base, __u64 count)
 /* How much of the write at hand was taken before; notes what is taken now. `total`: its size. */
 static __always_inline __u64 take_part(__u64 who, const struct pt_regs *regs, __u64 position, __u64 copied, __u64 total)
 {
-	struct partial_append now = { .buffer = regs->si, .count = regs->dx, .position = position + copied, .done = copied };
+	struct partial_append now = { .buffer = regs->CALL_SECOND, .count = regs->CALL_THIRD, .position = position + copied, .done = copied };
 	struct partial_append *before;
 
 	if (copied >= total)
@@ -79,13 +79,13 @@ static __always_inline void appended(const struct inode *inode, __u64 position, 
 	if (!is_watched(who >> 32) || !copied || !CLAIM(HOOK_APPENDED, inode, (__u32)position))
 		return;
 	regs = registers_of(task);
-	if (regs->cs != USER_CS_64)
+	if (!is_64_bit(regs->CALL_MODE))
 		return;
-	number = regs->orig_ax;
+	number = regs->CALL_NUMBER;
 	in_pieces = number == NR_WRITEV || number == NR_PWRITEV || number == NR_PWRITEV2;
 	if (!in_pieces && number != NR_WRITE && number != NR_PWRITE64)
 		return;
-	file = (void *)file_at(task, regs->di);
+	file = (void *)file_at(task, regs->CALL_FIRST);
 	if (!is_appending(file))
 		return;
 	own = BPF_CORE_READ(file, f_inode);
@@ -102,18 +102,18 @@ static __always_inline void appended(const struct inode *inode, __u64 position, 
 	part.number = number_of(file, &key);
 	part.position = position;
 	part.length = copied;
-	total = in_pieces ? size_of_pieces(regs->si, regs->dx) : regs->dx;
+	total = in_pieces ? size_of_pieces(regs->CALL_SECOND, regs->CALL_THIRD) : regs->CALL_THIRD;
 	if (!total)
 		return emit_unseen_append(&part, who, CAUSE_TOO_MANY_PIECES);
 	done = take_part(who, regs, position, copied, total);
 	part.more = done + copied < total;
 	part.room = done < APPEND_MAX ? APPEND_MAX - done : 0;
 	if (in_pieces) {
-		struct pieces pieces = { .base = regs->si, .skip = done, .count = regs->dx, .kind = PIECES_USER_IOVEC };
+		struct pieces pieces = { .base = regs->CALL_SECOND, .skip = done, .count = regs->CALL_THIRD, .kind = PIECES_USER_IOVEC };
 
 		emit_append_pieces(&part, &pieces, who);
 	} else {
-		emit_append(&part, regs->si + done, who);
+		emit_append(&part, regs->CALL_SECOND + done, who);
 	}
 }
 

@@ -4,6 +4,7 @@
 #define KOALA_FUNCTIONS_H
 
 #include "datagram.h"
+#include "registers.h"
 #include "stream.h"
 #include <bpf/bpf_tracing.h>
 
@@ -254,30 +255,18 @@ static __always_inline void first_range(struct call *call, const struct msghdr *
 	}
 }
 
-#define NR_SENDTO 44
-#define USER_CS_64 0x33
-#define THREAD_SIZE 16384 /* asked before 5.15 only, where a kernel without KASAN has no other */
-
 /*
  * The flags of this helper datagram as the process gave them. sendto takes bits away from the message's that are its own, and adds
  * MSG_DONTWAIT where the socket doesn't block; koala's ids have any bit. From the system call's arguments, if it is this one's.
  */
 static __always_inline __u32 flags_given(const struct msghdr *message, __u64 address, __u64 size)
 {
-	const struct pt_regs *regs;
+	const struct pt_regs *regs = CALL_REGISTERS(bpf_get_current_task_btf(), bpf_get_current_task());
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
-		regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	} else {
-		const struct task_struct *task = (void *)bpf_get_current_task();
-
-		regs = BPF_CORE_READ(task, stack) + THREAD_SIZE - sizeof(*regs);
-	}
-	/* The selector's low half: the rest of it is flags of its own where FRED is (6.9). */
-	if ((__u16)BPF_CORE_READ(regs, cs) != USER_CS_64 || BPF_CORE_READ(regs, orig_ax) != NR_SENDTO ||
-	    BPF_CORE_READ(regs, si) != address || BPF_CORE_READ(regs, dx) != size)
+	if (!is_64_bit(BPF_CORE_READ(regs, CALL_MODE)) || BPF_CORE_READ(regs, CALL_NUMBER) != NR_SENDTO ||
+	    BPF_CORE_READ(regs, CALL_SECOND) != address || BPF_CORE_READ(regs, CALL_THIRD) != size)
 		return BPF_CORE_READ(message, msg_flags);
-	return BPF_CORE_READ(regs, r10);
+	return BPF_CORE_READ(regs, CALL_FOURTH);
 }
 
 /* An IPv6 socket sends to an IPv4 address (::ffff:…): the kernel passes it on to udp_sendmsg, which tells it. */

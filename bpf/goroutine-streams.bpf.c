@@ -5,6 +5,7 @@
  * is read, and each is looked at whether it is what it was taken for: where not, nothing is told.
  */
 #include "emit.h"
+#include "registers.h"
 #include <bpf/bpf_tracing.h>
 
 #define HEADERS_FRAME 1       /* RFC 9113, 6.2 */
@@ -105,12 +106,12 @@ SEC("uprobe")
 int go_puts(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), goid;
-	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->GO_FOURTH, .tgid = who >> 32 };
 
 	ON_THREADS_STACK(regs);
 	if (!key.address)
 		return 0;
-	goid = goroutine_at(who, regs->r14);
+	goid = goroutine_at(who, regs->GO_G);
 	if (goid)
 		bpf_map_update_elem(&go_queued, &key, &goid, BPF_ANY);
 	return 0;
@@ -126,7 +127,7 @@ SEC("uprobe")
 int go_opens(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), asked, goid, *found;
-	struct go_object key = { .address = regs->bx, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->GO_SECOND, .tgid = who >> 32 };
 	__u32 stream;
 
 	ON_THREADS_STACK(regs);
@@ -135,8 +136,8 @@ int go_opens(struct pt_regs *regs)
 		return 0;
 	asked = *found;
 	bpf_map_delete_elem(&go_queued, &key);
-	stream = word_at(regs->ax) == CLIENT_SIDE ? half_word_at(key.address) : 0;
-	goid = goroutine_at(who, regs->r14);
+	stream = word_at(regs->GO_FIRST) == CLIENT_SIDE ? half_word_at(key.address) : 0;
+	goid = goroutine_at(who, regs->GO_G);
 	if (goid && is_stream(stream))
 		tell_stream(SAMPLE_ON_BEHALF, who, goid, asked, stream);
 	return 0;
@@ -160,12 +161,12 @@ SEC("uprobe")
 int go_takes(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct go_object key = { .address = goroutine_at(who, regs->r14), .tgid = who >> 32 };
-	__u32 stream = stream_of_frame(regs->bx);
+	struct go_object key = { .address = goroutine_at(who, regs->GO_G), .tgid = who >> 32 };
+	__u32 stream = stream_of_frame(regs->GO_SECOND);
 
 	ON_THREADS_STACK(regs);
 	if (!stream)
-		stream = stream_of_frame(regs->di);
+		stream = stream_of_frame(regs->GO_FOURTH);
 	if (!key.address)
 		return 0;
 	if (stream)
@@ -182,7 +183,7 @@ int go_takes(struct pt_regs *regs)
 SEC("uprobe")
 int go_hands(struct pt_regs *regs)
 {
-	__u64 who = bpf_get_current_pid_tgid(), reader = goroutine_at(who, regs->r14);
+	__u64 who = bpf_get_current_pid_tgid(), reader = goroutine_at(who, regs->GO_G);
 	struct go_object key = { .address = reader, .tgid = who >> 32 };
 	struct go_stream stream = { .reader = reader };
 	__u32 *taken = reader ? bpf_map_lookup_elem(&go_taken, &key) : 0;
@@ -192,7 +193,7 @@ int go_hands(struct pt_regs *regs)
 		return 0;
 	stream.id = *taken;
 	bpf_map_delete_elem(&go_taken, &key);
-	key.address = regs->ax;
+	key.address = regs->GO_FIRST;
 	bpf_map_update_elem(&go_streams, &key, &stream, BPF_ANY);
 	return 0;
 }
@@ -202,7 +203,7 @@ SEC("uprobe")
 int go_serves(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), goid;
-	struct go_object key = { .address = regs->di, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->GO_FOURTH, .tgid = who >> 32 };
 	struct go_stream *found = bpf_map_lookup_elem(&go_streams, &key), stream;
 
 	ON_THREADS_STACK(regs);
@@ -210,7 +211,7 @@ int go_serves(struct pt_regs *regs)
 		return 0;
 	stream = *found;
 	bpf_map_delete_elem(&go_streams, &key);
-	goid = goroutine_at(who, regs->r14);
+	goid = goroutine_at(who, regs->GO_G);
 	if (goid)
 		tell_stream(SAMPLE_SERVES, who, goid, stream.reader, stream.id);
 	return 0;
@@ -225,15 +226,15 @@ SEC("uprobe")
 int go_handles(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), goid, parent;
-	__u64 stream = word_at(word_at(regs->bx));
+	__u64 stream = word_at(word_at(regs->GO_SECOND));
 	__u32 id;
 
 	ON_THREADS_STACK(regs);
-	if (!stream || word_at(stream) != regs->ax)
+	if (!stream || word_at(stream) != regs->GO_FIRST)
 		return 0;
 	id = half_word_at(stream + sizeof(__u64));
-	goid = goroutine_at(who, regs->r14);
-	parent = parent_of(who, regs->r14);
+	goid = goroutine_at(who, regs->GO_G);
+	parent = parent_of(who, regs->GO_G);
 	if (goid && parent && is_stream(id))
 		tell_stream(SAMPLE_SERVES, who, goid, parent, id);
 	return 0;

@@ -2,10 +2,11 @@
 /*
  * Goroutines: who runs, who began it, and for whom a connection's own goroutine writes. The last is net/http's client: a request
  * is handed to the goroutine that writes on its connection (persistConn.writeLoop), which no system call shows. Functions of the
- * program do, probed where they begin, call or end (never by a return probe, which Go's stacks do not survive): since Go 1.17 the first
- * arguments are in AX, BX, CX and DI, the result in AX, and the goroutine in R14.
+ * program do, probed where they begin, call or end (never by a return probe, which Go's stacks do not survive): since Go 1.17 (arm64:
+ * 1.18) the first arguments, the result and the goroutine are in registers.
  */
 #include "emit.h"
+#include "registers.h"
 #include <bpf/bpf_tracing.h>
 
 /* Ids beyond are no ids: something else was read. JavaScript's numbers end there too. */
@@ -90,19 +91,38 @@ static __always_inline __u64 meet(const struct go_program *program, __u64 who, _
 	return goid;
 }
 
+/* Where the goroutine that runs on the current thread is, as far as the thread itself says; 0: not known. */
+static __always_inline __u64 current_g(const struct go_program *program)
+{
+	__u64 g = 0;
+#if defined(__TARGET_ARCH_x86)
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	/* The kernel's own copy: right for the current thread too, unless it sets its fsbase by instruction, which nobody's threads do. */
+	if (bpf_probe_read_user(&g, sizeof(g), (void *)(BPF_CORE_READ(task, thread.fsbase) + program->g_at)))
+		return 0;
+#else
+	const struct pt_regs *regs = CALL_REGISTERS(bpf_get_current_task_btf(), bpf_get_current_task());
+	__u64 sp = BPF_CORE_READ(regs, sp);
+	struct {
+		__u64 low;
+		__u64 high;
+	} stack; /* what a `g` begins with */
+
+	g = BPF_CORE_READ(regs, GO_G);
+	/* C code that Go called may have something else there, and runs on another stack. */
+	if (bpf_probe_read_user(&stack, sizeof(stack), (void *)g) || sp < stack.low || sp >= stack.high)
+		return 0;
+#endif
+	return g;
+}
+
 __u64 goroutine_of(__u64 who)
 {
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
-	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 g = 0;
 
-	if (!program)
-		return 0;
-	/* The kernel's own copy: right for the current thread too, unless it sets its fsbase by instruction, which nobody's threads do. */
-	if (bpf_probe_read_user(&g, sizeof(g), (void *)(BPF_CORE_READ(task, thread.fsbase) + program->g_at)))
-		return 0;
-	return meet(program, who, g, false);
+	return program ? meet(program, who, current_g(program), false) : 0;
 }
 
 __u64 goroutine_at(__u64 who, __u64 g)
@@ -132,7 +152,7 @@ SEC("uprobe")
 int go_begins(struct pt_regs *regs)
 {
 	ON_THREADS_STACK(regs);
-	return begins(regs->bx);
+	return begins(regs->GO_SECOND);
 }
 
 /* runtime.newproc1 has made a goroutine, and that one only comes back with it: by runtime.newcoro, or where it isn't known how it is queued. */
@@ -140,7 +160,7 @@ SEC("uprobe")
 int go_makes(struct pt_regs *regs)
 {
 	ON_THREADS_STACK(regs);
-	return begins(regs->ax);
+	return begins(regs->GO_RESULT);
 }
 
 /* net/http.(*persistConn).roundTrip: the goroutine that calls it has the connection until the answer is read. */
@@ -148,13 +168,13 @@ SEC("uprobe")
 int go_round_trip(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), goid;
-	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->GO_FIRST, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
 
 	ON_THREADS_STACK(regs);
 	if (!program)
 		return 0;
-	goid = meet(program, who, regs->r14, false);
+	goid = meet(program, who, regs->GO_G, false);
 	bpf_map_update_elem(&go_connections, &key, &goid, BPF_ANY);
 	return 0;
 }
@@ -168,7 +188,7 @@ SEC("uprobe")
 int go_writes(struct pt_regs *regs)
 {
 	__u64 who = bpf_get_current_pid_tgid(), *handed;
-	struct go_object key = { .address = regs->ax, .tgid = who >> 32 };
+	struct go_object key = { .address = regs->GO_FIRST, .tgid = who >> 32 };
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
 	struct sample sample;
 
@@ -179,7 +199,7 @@ int go_writes(struct pt_regs *regs)
 	if (!handed || !*handed)
 		return 0;
 	fill_sample_of(&sample, SAMPLE_ON_BEHALF, DIRECTION_NONE, 0, who);
-	sample.context = meet(program, who, regs->r14, false);
+	sample.context = meet(program, who, regs->GO_G, false);
 	sample.position = *handed;
 	*handed = 0;
 	if (sample.context)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which goroutine runs on the current thread. Go keeps a pointer to it (`g`) in the thread's local storage, on amd64 at a
- * fixed distance from fsbase; the distance, and where `g` holds what, is told by user space, which has read the executable.
+ * Which goroutine runs on the current thread. Go keeps a pointer to it (`g`): on amd64 in the thread's local storage, at a fixed
+ * distance from fsbase; on arm64 in register 28. The distance, and where `g` holds what, is told by user space, which has read the executable.
  * Until it has, and for whatever is no Go program, the answer is 0: not known.
  */
 #ifndef KOALA_GOROUTINE_H
@@ -25,7 +25,7 @@ struct {
 
 /* key: tgid. Inserted: user space. Deleted: exec, exit. */
 struct go_program {
-	__s64 g_at; /* from fsbase */
+	__s64 g_at; /* from fsbase; unused on arm64 */
 	__u32 goid; /* offsets in runtime.g; 0: it has none, or where is not known */
 	__u32 parent;
 	__u32 function;

@@ -1,28 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The system call that the current thread is in, for hooks that are told too little: its number, arguments and files. x86-64. */
+/* The system call that the current thread is in, for hooks that are told too little: its number, arguments and files. */
 #ifndef KOALA_SYSCALL_H
 #define KOALA_SYSCALL_H
 
 #include "maps.h"
-
-#define NR_READ 0
-#define NR_WRITE 1
-#define NR_PWRITE64 18
-#define NR_READV 19
-#define NR_WRITEV 20
-#define NR_SENDTO 44
-#define NR_RECVFROM 45
-#define NR_SENDMSG 46
-#define NR_RECVMSG 47
-#define NR_SPLICE 275
-#define NR_PWRITEV 296
-#define NR_RECVMMSG 299
-#define NR_SENDMMSG 307
-#define NR_PREADV2 327
-#define NR_PWRITEV2 328
-#define NR_IO_URING_ENTER 426
-
-#define USER_CS_64 0x33
+#include "registers.h"
 
 /* The current thread: plain loads instead of calls. `who` is what bpf_get_current_pid_tgid returns. */
 static __always_inline __u64 who_is(const struct task_struct *task)

@@ -58,32 +58,32 @@ static __always_inline void pieces_of_range(struct call *call, __u64 address, __
 static __always_inline bool pieces_of_system_call(struct call *call, const struct sock *sk, bool receiving,
 						  const struct task_struct *task, const struct pt_regs *regs)
 {
-	unsigned long number, si, dx;
+	unsigned long number, second, third;
 
-	if (regs->cs != USER_CS_64)
+	if (!is_64_bit(regs->CALL_MODE))
 		return false;
-	number = regs->orig_ax;
-	si = regs->si;
-	dx = regs->dx;
-	if (number > NR_IO_URING_ENTER || !is_socket_of(task, regs->di, sk))
+	number = regs->CALL_NUMBER;
+	second = regs->CALL_SECOND;
+	third = regs->CALL_THIRD;
+	if (number > NR_IO_URING_ENTER || !is_socket_of(task, regs->CALL_FIRST, sk))
 		return false;
 	if (receiving ? number == NR_RECVFROM || number == NR_READ : number == NR_SENDTO || number == NR_WRITE) {
-		pieces_of_range(call, si, dx);
+		pieces_of_range(call, second, third);
 		if (number == NR_SENDTO || number == NR_RECVFROM)
-			call->message_name = regs->r8;
+			call->message_name = regs->CALL_FIFTH;
 		if (number == NR_SENDTO)
-			call->flags = regs->r10;
+			call->flags = regs->CALL_FOURTH;
 		return true;
 	}
 	if (receiving ? number == NR_READV || number == NR_PREADV2 : number == NR_WRITEV || number == NR_PWRITEV2) {
 		call->pieces.kind = PIECES_USER_IOVEC;
-		call->pieces.base = si;
-		call->pieces.count = dx;
+		call->pieces.base = second;
+		call->pieces.count = third;
 		return true;
 	}
 	if (number == (receiving ? NR_RECVMSG : NR_SENDMSG)) {
-		pieces_of_user_message(call, (void *)si);
-		call->flags = dx;
+		pieces_of_user_message(call, (void *)second);
+		call->flags = third;
 		return true;
 	}
 	if (number == (receiving ? NR_RECVMMSG : NR_SENDMMSG)) {
@@ -91,8 +91,8 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
 		__u32 *index = bpf_map_lookup_elem(&message_index, &who);
 
 		/* Counted already: this message is the one before. */
-		call->flags = regs->r10;
-		pieces_of_user_message(call, (void *)(si + (index && *index ? *index - 1 : dx - 1) * sizeof(struct mmsghdr)));
+		call->flags = regs->CALL_FOURTH;
+		pieces_of_user_message(call, (void *)(second + (index && *index ? *index - 1 : third - 1) * sizeof(struct mmsghdr)));
 		return true;
 	}
 	return false;
@@ -104,14 +104,14 @@ static __always_inline bool pieces_of_system_call(struct call *call, const struc
  */
 static __always_inline void count_message(const struct pt_regs *regs, __u64 who, long result)
 {
-	unsigned long number = regs->orig_ax;
+	unsigned long number = regs->CALL_NUMBER;
 	__u32 *known, next;
 
 	if (number != NR_RECVMMSG && number != NR_SENDMMSG)
 		return;
 	known = bpf_map_lookup_elem(&message_index, &who);
 	next = (known ? *known : 0) + 1;
-	if (result < 0 || next >= regs->dx)
+	if (result < 0 || next >= regs->CALL_THIRD)
 		next = 0;
 	bpf_map_update_elem(&message_index, &who, &next, BPF_ANY);
 }
@@ -280,7 +280,7 @@ int BPF_PROG(tp_consumed, struct sock *sk)
 	if (!is_watched(who >> 32) || !CLAIM(HOOK_CONSUMED, sk, copied_sequence(sk)))
 		return 0;
 	copied = copied_sequence(sk);
-	if (registers_of(task)->orig_ax == NR_SPLICE) {
+	if (registers_of(task)->CALL_NUMBER == NR_SPLICE) {
 		struct sample head;
 
 		connection = connection_of(sk, 0);

@@ -10,10 +10,10 @@
  * tracepoints fire at each switch and each wake-up of the host. The scheduler's locks are held: nothing preempts these programs.
  */
 #include "filter.h"
+#include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-/* x86-64: asm/unistd_64.h, linux/futex.h */
-#define NR_FUTEX 202
+/* linux/futex.h */
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define FUTEX_WAKE_OP 5
@@ -22,25 +22,18 @@
 #define FUTEX_OPERATION 0x7f /* without its flags */
 #define FUTEX_CLOCK_REALTIME 0x100
 #define PATIENCE_NS 50000000 /* 50 ms */
-#define THREAD_SIZE 16384    /* asked before 5.15 only, where a kernel without KASAN has no other */
-
-/* Of a thread that is in the kernel: the registers of its system call. */
-#define CALL_REGISTERS(TASK_BTF, TASK)                                         \
-	(bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ? \
-		 (const struct pt_regs *)bpf_task_pt_regs(TASK_BTF) :          \
-		 (const struct pt_regs *)(BPF_CORE_READ((struct task_struct *)(TASK), stack) + THREAD_SIZE - sizeof(struct pt_regs)))
 
 /* A futex call: its word; 0: it is none, or none that waits (`wakes`: none that wakes). */
 static __always_inline __u64 futex_of(const struct pt_regs *regs, bool wakes)
 {
-	__u32 operation = BPF_CORE_READ(regs, si) & FUTEX_OPERATION;
+	__u32 operation = BPF_CORE_READ(regs, CALL_SECOND) & FUTEX_OPERATION;
 
-	if (BPF_CORE_READ(regs, orig_ax) != NR_FUTEX)
+	if (BPF_CORE_READ(regs, CALL_NUMBER) != NR_FUTEX)
 		return 0;
 	if (wakes ? operation != FUTEX_WAKE && operation != FUTEX_WAKE_BITSET && operation != FUTEX_WAKE_OP :
 		    operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET)
 		return 0;
-	return BPF_CORE_READ(regs, di);
+	return BPF_CORE_READ(regs, CALL_FIRST);
 }
 
 struct timespec_user {
@@ -54,9 +47,9 @@ struct timespec_user {
  */
 static __always_inline bool is_impatient(const struct pt_regs *regs)
 {
-	__u32 operation = BPF_CORE_READ(regs, si);
+	__u32 operation = BPF_CORE_READ(regs, CALL_SECOND);
 	struct timespec_user until = {};
-	__u64 ns, user = BPF_CORE_READ(regs, r10);
+	__u64 ns, user = BPF_CORE_READ(regs, CALL_FOURTH);
 
 	if (!user)
 		return false;

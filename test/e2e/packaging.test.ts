@@ -39,7 +39,7 @@ describe('the npm package', function () {
 
   it('ships the compiled kernel object, the command, the library door and its types, the format, the papers', () => {
     for (const file of [
-      'bin/koala-bpf', 'dist/bpf/x86_64/koala.bpf.o', 'dist/bpf/x86_64/unix-gate.bpf.o', 'bpf/gate/unix.bpf.c', 'dist/cli/main.js', 'dist/index.js', 'dist/index.d.ts',
+      'bin/koala-bpf', 'dist/bpf/x86_64/koala.bpf.o', 'dist/bpf/x86_64/unix-gate.bpf.o', 'dist/bpf/arm64/koala.bpf.o', 'dist/bpf/arm64/unix-gate.bpf.o', 'bpf/gate/unix.bpf.c', 'dist/cli/main.js', 'dist/index.js', 'dist/index.d.ts',
       'proto/koala/v1/recording.proto', 'bpf/event.h', 'bpf/life.bpf.c', 'deploy/systemd/koala-bpf.service',
       'LICENSE', 'LICENSES/MIT.txt', 'LICENSES/GPL-2.0-only.txt', 'README.md', 'CHANGELOG.md', 'SECURITY.md',
     ]) {

@@ -266,7 +266,7 @@ struct signal_struct {
 };
 
 struct thread_struct {
-	unsigned long fsbase;
+	unsigned long fsbase; /* x86-64 has it */
 };
 
 struct task_struct {
@@ -374,16 +374,34 @@ struct bpf_iter__kmem_cache {
 	struct kmem_cache *s;
 };
 
-/* x86-64 registers at the system call. */
+/* Registers at the system call, or at a probe. */
+#if defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	unsigned long regs[31];
+	unsigned long sp, pc, pstate, orig_x0;
+	int syscallno;
+};
+#else
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
 };
+#endif
 
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute pop
 #endif
 
 /* User-visible and wire layouts: never relocated. */
+#if defined(__TARGET_ARCH_arm64)
+/* A pt_regs begins so; bpf_tracing.h of libbpf wants it. */
+struct user_pt_regs {
+	__u64 regs[31];
+	__u64 sp;
+	__u64 pc;
+	__u64 pstate;
+};
+#endif
+
 struct bpf_sk_lookup {
 	__u64 cookie; /* a union with the chosen socket */
 	__u32 family;
