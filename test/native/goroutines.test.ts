@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readGoExecutable } from '../../src/kernel/go/executable.ts';
+import { EM_AARCH64, EM_X86_64 } from '../../src/kernel/go/elf.ts';
 import { offsetsFor } from '../../src/kernel/go/offsets.ts';
 import { goProgram, whyNotGo } from '../e2e/services/go.ts';
 import { built } from '../e2e/stacks/built.ts';
@@ -106,6 +107,25 @@ describe('the reader of Go programs', function () {
     // jbe, short and near; call
     const others = placed.filter(({ offset }) => bytes[offset] !== 0x76 && bytes[offset] !== 0xe8 && bytes.readUInt16BE(offset) !== 0x0f86);
     assert.deepEqual(others.map(({ probe }) => probe), ['go_makes']);
+  });
+
+  it('finds the same in a stripped program for arm64, each at a branch or a call, and nothing of it for another machine', function () {
+    // Compiles Go's own packages once more.
+    this.timeout(BUILD_MS + 60_000);
+    const crossed = built('goroutines-arm64', ['go'], [['env', 'GOARCH=arm64', 'CGO_ENABLED=0', 'go', 'build', '-ldflags', '-s -w', '-o', 'program', '.']], source);
+    if ('why' in crossed) {
+      console.log(`      skipped: ${crossed.why}`);
+      this.skip();
+    }
+    const path = join(crossed.dir, 'program');
+    const { roles, probes } = readGoExecutable(path, EM_AARCH64)?.functions(path) ?? {};
+    assert.equal(roles?.filter((address) => address > 0).length, 4);
+    assert.deepEqual(probes?.map((together) => together.map(({ probe }) => probe)), [['go_begins', 'go_makes'], ['go_round_trip', 'go_writes', 'go_writes'], [], [], ['go_handles']]);
+    const bytes = readFileSync(path);
+    // b.ls; bl
+    const others = (probes ?? []).flat().filter(({ offset }) => (bytes.readUInt32LE(offset) & 0xff00001f) >>> 0 !== 0x54000009 && bytes.readUInt32LE(offset) >>> 26 !== 0b100101);
+    assert.deepEqual(others.map(({ probe }) => probe), ['go_makes']);
+    assert.equal(readGoExecutable(path, EM_X86_64), undefined);
   });
 
   it('takes a program that is cut short, or has garbage in it, for none or for one without functions, and never throws', () => {

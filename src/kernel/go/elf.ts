@@ -12,6 +12,7 @@ const MAX_READ_BYTES = 512 << 20;
 
 export const ET_DYN = 3;
 export const EM_X86_64 = 62;
+export const EM_AARCH64 = 183;
 const PT_LOAD = 1;
 const PT_TLS = 7;
 

@@ -1,7 +1,8 @@
 /** The functions of Go programs that tell something: what a goroutine is for that began with one, who begins which, and for whom one writes. */
 import type { ElfFile } from './elf.ts';
 import type { UPROBES } from '../backends.ts';
-import { afterCall, callsOf, endsOf, entryOf, functionsNamed, type GoFunction } from './pclntab.ts';
+import { goCode, type GoCode } from './code.ts';
+import { functionsNamed, type GoFunction } from './pclntab.ts';
 
 /**
  * In the order of the roles they give (`enum goroutine_role` of bpf/event.h, from GOROUTINE_SERVES on): what the goroutine runs, and
@@ -50,8 +51,14 @@ export interface GoFunctions {
   readonly probes: readonly (readonly Placed[])[];
 }
 
-export function goFunctions(elf: ElfFile): GoFunctions {
-  const all = functionsNamed(elf, [BEGINS, QUEUES, CORO, ROUND_TRIP, ...WRITES, PUTS, OPENER, ...OPENS, TAKES, HANDS, SERVES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])]);
+export function goFunctions(elf: ElfFile): GoFunctions | undefined {
+  const code = goCode(elf.machine);
+  return code === undefined ? undefined : functionsBy(code, elf);
+}
+
+function functionsBy(code: GoCode, elf: ElfFile): GoFunctions {
+  const { entryOf, callsOf } = code;
+  const all = functionsNamed(elf, [BEGINS, QUEUES, CORO, ROUND_TRIP, ...WRITES, PUTS, OPENER, ...OPENS, TAKES, HANDS, SERVES, ...HANDLES, ...ROLES.flatMap(({ runs, by }) => [runs, by])], code.start);
   const named = (name: string): GoFunction | undefined => all.find((one) => one.name === name && entryOf(one) !== undefined);
   const atEntries = (probe: GoProbe, functions: readonly GoFunction[]): readonly Placed[] => functions.flatMap((one) => {
     const offset = entryOf(one);
@@ -63,7 +70,7 @@ export function goFunctions(elf: ElfFile): GoFunctions {
     const first = run === undefined ? undefined : all.find((one) => one.name.startsWith(by) && one.name !== by && callsOf(one, run).length > 0);
     return first?.address ?? 0;
   });
-  const begins = beginnings(all, named);
+  const begins = beginnings(code, all, named);
   const roundTrip = entries('go_round_trip', [ROUND_TRIP]);
   const writes = entries('go_writes', WRITES);
   const [put, opener] = [named(PUTS), named(OPENER)];
@@ -88,7 +95,7 @@ export function goFunctions(elf: ElfFile): GoFunctions {
  * Where one has been made: where it is queued, for that is a call, and the kernel does those itself; by a coroutine's maker, after it
  * has it made. Where that isn't found, at the end of what makes all of them.
  */
-function beginnings(all: readonly GoFunction[], named: (name: string) => GoFunction | undefined): readonly Placed[] {
+function beginnings({ callsOf, endsOf, afterCall }: GoCode, all: readonly GoFunction[], named: (name: string) => GoFunction | undefined): readonly Placed[] {
   const [makes, go, queues] = [named(MAKES), named(GO), named(QUEUES)];
   if (makes === undefined) return [];
   const queued = go === undefined || queues === undefined || callsOf(go, makes).length === 0 ? [] : callsOf(go, queues);
