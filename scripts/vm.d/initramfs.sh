@@ -4,14 +4,14 @@
 # What the first root needs before it can see the host's files, and the ports the output leaves by.
 readonly boot_modules='virtio_pci virtiofs overlay virtio_console virtio_rng'
 
-# kernel_initramfs FOLDER : writes FOLDER/initramfs unless it is there. Modules are unpacked, in loading order.
+# kernel_initramfs FOLDER BUSYBOX : writes FOLDER/initramfs unless it is there. Modules are unpacked, in loading order.
 kernel_initramfs() {
-  local folder=$1 release tree module path number=100
+  local folder=$1 busybox=$2 release tree module path number=100
   [ -e "$folder/initramfs" ] && return
   release=$(cat "$folder/release")
   tree=$(mktemp -d "$folder/tree.XXXXXX")
-  mkdir -p "$tree"/{bin,modules,proc,sys,dev,host,upper,root}
-  cp "$(command -v busybox)" "$tree/bin/busybox"
+  mkdir -p "$tree"/{bin,modules,proc,sys,dev,host,project,upper,root}
+  cp "$busybox" "$tree/bin/busybox"
   for module in $boot_modules; do
     modprobe -d "$folder/root" -S "$release" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
   done | awk '!seen[$0]++' >"$tree.list"

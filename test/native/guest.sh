@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The quick byte-fidelity set, for a VM. On the host, once: test/native/guest.sh build
+# The quick byte-fidelity set, for a VM. On the host, once: test/native/guest.sh build (KOALA_ARCH=arm64: for such a guest)
 # Then: scripts/vm run SERIES --timeout 1500 --env KOALA_TEST_PROBE=kprobe -- test/native/guest.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,7 +13,7 @@ if [ "${1:-}" = build ]; then
     node_modules/.bin/tsc -p test/native/tsconfig.guest.json
     touch "$out/guest.js"
   fi
-  exec node -e "import('./$out/mover.js').then(({ buildMover }) => buildMover())" -e "import('./$out/helper.js').then(({ buildHelper }) => buildHelper())"
+  exec node -e "import('./$out/mover.js').then(({ buildMover }) => buildMover()); import('./$out/helper.js').then(({ buildHelper }) => buildHelper())"
 fi
 
 [ -e "$out/guest.js" ] || { echo 'not compiled: run test/native/guest.sh build on the host' >&2; exit 3; }

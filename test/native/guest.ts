@@ -7,7 +7,7 @@ import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runBatch, type Verdict } from './batch.ts';
 import { helperTitle, startHelper } from './helper.ts';
-import { project } from './mover.ts';
+import { project } from './compiled.ts';
 import { startRecorder } from './recorder.ts';
 import { allScenarios } from './scenarios.ts';
 import { startWakes, wakesTitle } from './wakes.ts';

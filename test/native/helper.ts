@@ -1,9 +1,8 @@
 /** Runs programs/helper.c, under a recorder, and holds what was recorded of its datagrams against what it says it sent. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { project } from './mover.ts';
+import { compiled, project } from './compiled.ts';
 import { startRecorder } from './recorder.ts';
 import { startTold } from './told-program.ts';
 
@@ -11,14 +10,8 @@ export const helperTitle = 'helper datagrams are recorded once each, with their 
 
 /** Compiles it into build/ unless that is newer. Returns its path. */
 export function buildHelper(): string {
-  const binary = join(project, 'build/helper');
   const source = join(project, 'test/native/programs/helper.c');
-  if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
-  mkdirSync(join(project, 'build'), { recursive: true });
-  const fresh = `${binary}.${process.pid}`;
-  execFileSync('cc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-o', fresh, source], { stdio: 'inherit' });
-  renameSync(fresh, binary);
-  return binary;
+  return compiled('helper', [source], [source]);
 }
 
 /** What is looked at of a recorded event. Its own type: this is compiled for guests, where the project's sources are not. */

@@ -1,11 +1,10 @@
 /** Builds and runs programs/mover, and reads its books. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { compiled, project } from './compiled.ts';
 import { lineReader, type LineReader } from './lines.ts';
 
-export const project = fileURLToPath(new URL('../..', import.meta.url));
 const sources = join(project, 'test/native/programs/mover');
 
 /** One direction as mover counted it. */
@@ -34,16 +33,8 @@ export interface BookLine {
 
 /** Compiles mover into build/ unless that is newer than the sources. Returns its path. */
 export function buildMover(): string {
-  const binary = join(project, 'build/mover');
   const files = readdirSync(sources).map((name) => join(sources, name));
-  const newest = Math.max(...files.map((file) => statSync(file).mtimeMs));
-  if (existsSync(binary) && statSync(binary).mtimeMs > newest) return binary;
-  mkdirSync(join(project, 'build'), { recursive: true });
-  const fresh = `${binary}.${process.pid}`;
-  const options = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', fresh];
-  execFileSync('cc', [...options, ...files.filter((file) => file.endsWith('.c'))], { stdio: 'inherit' });
-  renameSync(fresh, binary);
-  return binary;
+  return compiled('mover', files, files.filter((file) => file.endsWith('.c')), '-pthread');
 }
 
 /** A running mover. */

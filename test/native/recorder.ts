@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { lineReader, type JsonLine } from './lines.ts';
-import { project } from './mover.ts';
+import { project } from './compiled.ts';
 
 /** KOALA_TEST_COMMAND names another one, for instance an installed package's. */
 export const command = process.env['KOALA_TEST_COMMAND'] ?? join(project, 'bin/koala-bpf');

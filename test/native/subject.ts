@@ -10,7 +10,7 @@ import type { Readable, Writable } from 'node:stream';
 import { openRecording } from '../../src/store/recording.ts';
 import type { Event } from '../../src/events/event.ts';
 import { lineReader } from './lines.ts';
-import { project } from './mover.ts';
+import { project } from './compiled.ts';
 import { patience } from './recorder.ts';
 
 export const program = join(project, 'test/native/programs/subject.py');

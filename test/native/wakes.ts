@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { project } from './mover.ts';
+import { project } from './compiled.ts';
 import { startRecorder } from './recorder.ts';
 import { startTold } from './told-program.ts';
 

@@ -21,6 +21,14 @@ describe('kernel table', () => {
     assert.match(page, /^\| any \| arm64 \| \(all\) \| not run \|$/m);
   });
 
+  it('has the rows of another architecture behind, once something was run there', () => {
+    const page = kernelPage([result({ kernel: '6.1-arm64', release: '6.1.0-50-cloud-arm64', arch: 'aarch64' }), result({ kernel: '7.2', release: '7.2.1' })], ['5.10', '7.2']);
+    const rows = page.split('\n').filter((line) => line.includes('| kprobe |')).map((line) => line.split(' | ').slice(0, 2).join(' '));
+    assert.deepEqual(rows, ['| 5.10 x86-64', '| 7.2.1 x86-64', '| 6.1.0-50-cloud-arm64 arm64']);
+    assert.equal(row(page, '6.1.0-50-cloud-arm64', 'kprobe'), 'truth: 40 scenarios');
+    assert.doesNotMatch(page, /^\| any /m);
+  });
+
   it('shows a failure as a failure, beside what passed', () => {
     const page = kernelPage([result({}), result({ test: 'hooks', result: 'fail', shown: 'a hook is silent' })], []);
     assert.equal(row(page, '6.1.0-50', 'kprobe'), 'truth: 40 scenarios<br>hooks: **failed**: a hook is silent');
