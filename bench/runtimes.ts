@@ -2,8 +2,8 @@
  * What is asked from a runtime costs the service: processor time of its process for a request, which other work on the machine touches
  * least. Node, recorded and asked (`attach --instrument node`), a request making one call by http.Agent and one by fetch; and a Go service
  * (net/http, pgx, go-redis) and two of which one asks the other by gRPC, recorded without probes in the programs and with them; and a servlet whose
- * calls are made by threads that requests share, without being told who wakes whom and with it. Interleaved; as ratios within each round.
- *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|Go|gRPC|Java] [--programs]
+ * calls are made by threads that requests share, without being told who wakes whom and with it; and aiohttp, without the probe where Python's contexts are made and with it. Interleaved; as ratios within each round.
+ *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|Go|gRPC|Python|Java] [--programs]
  * --programs: then, of the last way, how often each of the recorder's programs ran for a request, and how long.
  */
 import { spawn } from 'node:child_process';
@@ -19,6 +19,7 @@ import { removeDir, temporaryDir } from '../test/e2e/services/daemon.ts';
 import { goOverHttp2, goService, whyNotGo } from '../test/e2e/services/go.ts';
 import { whyNotGrpc } from '../test/e2e/services/grpc.ts';
 import { javaService, whyNotJava } from '../test/e2e/services/java.ts';
+import { loop, whyNotLoop } from '../test/e2e/services/loops.ts';
 import type { Service } from '../test/e2e/services/service.ts';
 import { countRuns, type Run } from './program-runs.ts';
 
@@ -130,6 +131,10 @@ if (whyNot === undefined) {
   const ways = [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }];
   services.push(['Go', () => running(goService()), ways], ['gRPC', () => running(goOverHttp2({ by: 'grpc' })), ways]);
 } else console.error(`Go is left out: ${whyNot}`);
+const whyNoPython = whyNotLoop('asyncio');
+if (whyNoPython === undefined) {
+  services.push(['Python', () => running(loop('asyncio')), [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }]]);
+} else console.error(`Python is left out: ${whyNoPython}`);
 const whyNoJava = whyNotJava('executor');
 if (whyNoJava === undefined) {
   services.push(['Java', () => running(javaService('executor')), [

@@ -64,6 +64,9 @@ enum sample_flags {
 	SAMPLE_MORE = 4,        /* another sample of the same call follows                           */
 };
 
+/* Numbers of Python's contexts begin here, where no goroutine's id gets to: those are counted up from 1. */
+#define FIRST_TASK (1ULL << 48)
+
 struct sample {
 	__u32 captured; /* payload bytes that follow                       */
 	__u8 kind;
@@ -74,7 +77,7 @@ struct sample {
 	__u64 connection; /* our number, 0: none                           */
 	__u64 position;   /* stream position of the first byte, 64 bit      */
 	__u64 length;     /* bytes of the stream this sample accounts for   */
-	__u64 context;    /* goroutine id, 0: none known                   */
+	__u64 context;    /* goroutine id, or a Python context's number (FIRST_TASK and on); 0: none known */
 	__u32 tgid;
 	__u32 tid;
 };
@@ -156,6 +159,7 @@ enum goroutine_role {
 	GOROUTINE_WRITES_FOR = 3,  /* writes whatever others hand it, on a connection of its own     */
 	GOROUTINE_READS_FOR = 4,   /* reads whatever others have asked, on a connection of its own   */
 	GOROUTINE_UNKNOWN = 5,     /* it could not be read where it began                           */
+	GOROUTINE_TASK = 6,        /* no goroutine: a context of Python's, as each asyncio task has one */
 };
 
 struct goroutine_payload {

@@ -9,8 +9,8 @@
 #include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-/* Ids beyond are no ids: something else was read. JavaScript's numbers end there too. */
-#define MAX_GOID (1ULL << 53)
+/* Ids beyond are no ids: something else was read. */
+#define MAX_GOID FIRST_TASK
 
 struct goroutine {
 	__u64 goid;
@@ -122,7 +122,7 @@ __u64 goroutine_of(__u64 who)
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
 
-	return program ? meet(program, who, current_g(program), false) : 0;
+	return program ? meet(program, who, current_g(program), false) : python_task_of(who);
 }
 
 __u64 goroutine_at(__u64 who, __u64 g)

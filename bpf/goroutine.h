@@ -13,8 +13,8 @@
 #define GO_WORDS 1024   /* of 64 bits: 65536 process ids apart, two share a bit */
 
 /*
- * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program. Set: user space. Never cleared: it
- * spares the others a look-up in `go_programs`.
+ * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program, or run Python. Set: user space. Never cleared: it
+ * spares the others look-ups in `go_programs` and `python_programs`.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -67,24 +67,20 @@ extern __u64 goroutine_at(__u64 who, __u64 g);
 /* The goroutine of the current thread, which is `who` and may be a Go program's; 0: not known. Tells of it when it is new. */
 extern __u64 goroutine_of(__u64 who);
 
-static __always_inline __u64 context_of(__u64 who)
-{
-	__u32 tgid = who >> 32, word = tgid / 64 % GO_WORDS;
-	__u64 *bits = bpf_map_lookup_elem(&go_bits, &word);
+/* The context in which the current thread, which is `who`, runs Python code; 0: not known. */
+extern __u64 python_task_of(__u64 who);
 
-	if (!bits || !(*bits >> tgid % 64 & 1))
-		return 0;
-	return goroutine_of(who);
-}
-
-/* The process runs something else from now on, or nothing any more. */
-static __always_inline void forget_go_program(__u32 tgid)
+static __always_inline bool may_tell_contexts(__u32 tgid)
 {
 	__u32 word = tgid / 64 % GO_WORDS;
 	__u64 *bits = bpf_map_lookup_elem(&go_bits, &word);
 
-	if (bits && *bits >> tgid % 64 & 1)
-		bpf_map_delete_elem(&go_programs, &tgid);
+	return bits && *bits >> tgid % 64 & 1;
+}
+
+static __always_inline __u64 context_of(__u64 who)
+{
+	return may_tell_contexts(who >> 32) ? goroutine_of(who) : 0;
 }
 
 #endif

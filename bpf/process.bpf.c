@@ -3,6 +3,7 @@
 #include "claim.h"
 #include "path.h"
 #include "process.h"
+#include "python.h"
 #include <bpf/bpf_tracing.h>
 
 #define MAX_CGROUP_DEPTH 16
@@ -144,7 +145,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 
 	if (!CLAIM(HOOK_EXEC, task, 0))
 		return 0;
-	forget_go_program(tgid);
+	forget_program(tgid);
 	/* A thread that execs takes its process' id over: what was kept under its own is nobody's. */
 	if (old_pid != tgid) {
 		drop_thread(former);
@@ -183,7 +184,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	}
 	emit_process(PROCESS_EXIT, task, task, 0);
-	forget_go_program(tgid);
+	forget_program(tgid);
 	unwatch(tgid);
 	return 0;
 }

@@ -53,6 +53,14 @@ static __always_inline bool is_64_bit(unsigned long mode)
 	return (__u16)mode == USER_CS_64;
 }
 
+/* pthread_self() of the current thread, by the kernel's copy: true unless it sets its fsbase by instruction, which nobody's threads do. */
+static __always_inline __u64 thread_pointer(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, thread.fsbase);
+}
+
 #elif defined(__TARGET_ARCH_arm64)
 
 #define CALL_NUMBER syscallno
@@ -93,6 +101,12 @@ static __always_inline bool is_64_bit(unsigned long mode)
 static __always_inline bool is_64_bit(unsigned long mode)
 {
 	return (mode & PSR_MODE) == 0;
+}
+
+/* In a register, of which the kernel has no copy while the thread runs. */
+static __always_inline __u64 thread_pointer(void)
+{
+	return 0;
 }
 
 #else

@@ -1,6 +1,7 @@
 /** `koala-bpf events`: the payload events, and who woke whom, as they came. */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
+import { FIRST_TASK } from '../events/event.ts';
 import type { Event, WakeEvent } from '../events/event.ts';
 import { bytesJson } from '../report/bytes-json.ts';
 import { hexdump, localTime, oneLine, readableText, textLines } from '../report/text.ts';
@@ -78,7 +79,7 @@ export function eventJson(event: Shown): Record<string, unknown> {
 }
 
 function* eventLines(event: Shown, colours: Colours): Generator<string> {
-  const who = `${colours.dim(localTime(event.atUs))}  tid ${event.tid}${event.context === 0 ? '' : ` goroutine ${event.context}`}  `;
+  const who = `${colours.dim(localTime(event.atUs))}  tid ${event.tid}${contextText(event.context)}  `;
   if (event.kind === 'wake') {
     yield `${who}wakes tid ${event.woken}, which waited ${(event.waitedUs / 1000).toFixed(1)} ms`;
     return;
@@ -96,6 +97,11 @@ function* eventLines(event: Shown, colours: Colours): Generator<string> {
   if (event.kind !== 'data') return;
   yield* byteLines(event.bytes);
   if (event.cause !== 'none') yield `    ${colours.red(`${event.length - event.bytes.length} bytes not kept: ${event.cause}`)}`;
+}
+
+function contextText(context: number): string {
+  if (context === 0) return '';
+  return context < FIRST_TASK ? ` goroutine ${context}` : ` Python context ${context - FIRST_TASK}`;
 }
 
 function* byteLines(bytes: Uint8Array): Generator<string> {

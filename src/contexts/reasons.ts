@@ -15,7 +15,7 @@ import { isRuntime, runtimeWrite } from './runtime.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'queue-may-write' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
@@ -25,7 +25,7 @@ export type Doubt =
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
   | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
-  | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
+  | 'task-answers-none' | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
   readonly for: readonly Support[];
@@ -56,6 +56,7 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   const { attribution } = evidence;
   const found: Support[] = [];
   if (isRuntime(evidence)) found.push(evidence === runtimeWrite ? 'asked-at-write' : 'asked-at-call');
+  else if (attribution === 'runtime') found.push('in-its-context');
   if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
   if (attribution === 'virtual-thread') found.push('virtual-thread');
   if (attribution === 'helper') found.push('named-late');

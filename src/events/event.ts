@@ -29,7 +29,7 @@ interface Base {
   readonly tid: number;
   /** Only within the derivation, where `tid` is a goroutine's number: the thread that it ran on. */
   readonly thread?: number;
-  /** There too: the id of that goroutine. */
+  /** There too: the id of that goroutine, or the number of Python's context, where `tid` stays the thread's. */
   readonly goroutine?: number;
   /** Goroutine id, 0 when none is known. */
   readonly context: number;
@@ -136,8 +136,14 @@ export interface ListenEvent extends Base {
   readonly open: boolean;
 }
 
-/** What a goroutine is for, by the function it began with; `unknown`: that could not be read. Twin of `enum goroutine_role`. */
-export type GoroutineRole = 'other' | 'serves' | 'reads-ahead' | 'writes-for' | 'reads-for' | 'unknown';
+/** Numbers of Python's contexts begin here, beyond all ids of goroutines. Twin of FIRST_TASK of bpf/event.h. */
+export const FIRST_TASK = 2 ** 48;
+
+/**
+ * What a goroutine is for, by the function it began with; `unknown`: that could not be read; `task`: it is none, but a context of Python's,
+ * made within context `parent`. Twin of `enum goroutine_role`.
+ */
+export type GoroutineRole = 'other' | 'serves' | 'reads-ahead' | 'writes-for' | 'reads-for' | 'unknown' | 'task';
 
 /** Goroutine `context` begins, or is met for the first time (or again, after very many others). */
 export interface GoroutineEvent extends Base {

@@ -157,6 +157,7 @@ export const GOROUTINE_READS_AHEAD = 2;
 export const GOROUTINE_WRITES_FOR = 3;
 export const GOROUTINE_READS_FOR = 4;
 export const GOROUTINE_UNKNOWN = 5;
+export const GOROUTINE_TASK = 6;
 
 /** `enum cause` as user space names it, by number. */
 export const KERNEL_CAUSES = [

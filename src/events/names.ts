@@ -14,7 +14,7 @@ const PHASES: readonly (CloseEvent['phase'] | undefined)[] = [undefined, 'local-
 const WHATS: readonly (ProcessEvent['what'] | undefined)[] = [
   undefined, 'fork', 'exec', 'exit', 'thread', 'thread-exit', 'seen',
 ];
-const GOROUTINE_ROLES: readonly GoroutineRole[] = ['other', 'serves', 'reads-ahead', 'writes-for', 'reads-for', 'unknown'];
+const GOROUTINE_ROLES: readonly GoroutineRole[] = ['other', 'serves', 'reads-ahead', 'writes-for', 'reads-for', 'unknown', 'task'];
 const FAMILIES: Readonly<Record<number, OpenEvent['family']>> = { 1: 'unix', 2: 'ipv4', 10: 'ipv6' };
 
 /** A number that this version does not know is `unknown`. */

@@ -24,14 +24,14 @@ export const COMMON_PROGRAMS = [
   'tcp_state', 'tcp_destroyed', 'process_fork', 'process_exec', 'process_exit',
 ] as const;
 /** Which of a backend's programs sit on tracepoints, as the common ones do. */
-export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe|go)_/.test(name);
+export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe|go|python)_/.test(name);
 export const CGROUP_PROGRAMS = ['cgroup_made', 'cgroup_joined'] as const;
 export const ITERATORS = ['existing_listeners', 'existing_connections'] as const;
 /** Finds where pages lie, so that no packets need be read. Its iterator came with 6.13, when pages come through sendmsg. */
 export const PAGES_ITERATOR = 'where_pages_lie';
 export const PAGES_ITERATOR_TARGET = 'bpf_iter_kmem_cache';
 /** Placed in Go programs that have use for them. */
-export const UPROBES = ['go_begins', 'go_makes', 'go_round_trip', 'go_writes', 'go_puts', 'go_opens', 'go_takes', 'go_hands', 'go_serves', 'go_handles'] as const;
+export const UPROBES = ['go_begins', 'go_makes', 'go_round_trip', 'go_writes', 'go_puts', 'go_opens', 'go_takes', 'go_hands', 'go_serves', 'go_handles', 'python_copies'] as const;
 export const hasUprobes = (): boolean => existsSync('/sys/bus/event_source/devices/uprobe');
 /** Attached to the root cgroup, where pages can't be found. */
 export const PACKETS_PROGRAM = 'packets';

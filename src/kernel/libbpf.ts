@@ -57,6 +57,8 @@ export class LoadError extends EnvironmentError {
   }
 }
 
+const EVERY_PROCESS = -1;
+
 export class BpfObject {
   readonly #library: Libbpf;
   readonly #object: Pointer;
@@ -146,11 +148,13 @@ export class BpfObject {
     this.#keep(this.#library.bpf_program__attach_netns(this.#program(name), networkFd), name);
   }
 
-  /** At the instruction at `offset` of an executable, in every process that runs it; attached until the returned function is called, or `close`. */
-  attachUprobe(name: string, path: string, offset: number): () => void {
+  /**
+   * At the instruction at `offset` of an executable, in process `tgid`, or in every one that runs it; attached until the returned
+   * function is called, or `close`.
+   */
+  attachUprobe(name: string, path: string, offset: number, tgid = EVERY_PROCESS): () => void {
     takeLog();
-    const everyProcess = -1;
-    const link = this.#library.bpf_program__attach_uprobe(this.#program(name), false, everyProcess, path, offset);
+    const link = this.#library.bpf_program__attach_uprobe(this.#program(name), false, tgid, path, offset);
     this.#keep(link, name);
     return () => {
       const at = this.#links.indexOf(link);

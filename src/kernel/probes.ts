@@ -11,7 +11,7 @@ import { appendHooks, sightOf, type AppendSight } from './append-sight.ts';
 import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_SHARED } from './layout.ts';
+import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32 } from './map.ts';
@@ -19,6 +19,7 @@ import { missedRuns } from './missed.ts';
 import type { Copies } from './missed.ts';
 import { findPages, mayFindPages } from './pages.ts';
 import { allProcesses } from './processes.ts';
+import { PythonPrograms } from './python/programs.ts';
 import { fillMaps, knobs } from './settings.ts';
 import { attachWakes } from './wakes.ts';
 
@@ -83,6 +84,7 @@ export class Probes {
   readonly programs: readonly Copies[];
   readonly #followers: readonly Copies[];
   readonly #go: GoPrograms;
+  readonly #python: PythonPrograms;
   readonly #watchesAll: boolean;
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
@@ -139,6 +141,9 @@ export class Probes {
     this.#go = new GoPrograms(
       new BpfMap(object.mapFd('go_programs'), 'go_programs', 4, SIZE_GO_PROGRAM), new BpfMap(object.mapFd('go_bits'), 'go_bits', 4, 8),
       hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
+    this.#python = new PythonPrograms(
+      new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), (tgid) => { this.#go.mayTell(tgid); },
+      hasUprobes() ? (path, offset, tgid) => object.attachUprobe('python_copies', path, offset, tgid) : undefined);
   }
 
   get ringFd(): number {
@@ -149,7 +154,7 @@ export class Probes {
   watch(tgid: number): void {
     this.watched.set(u32(tgid), u32(1));
     this.#slots.set(u32(tgid & 0xffff), u32(tgid));
-    this.#go.add(tgid);
+    if (!this.#go.add(tgid)) this.#python.add(tgid);
   }
 
   /** This command is about to be run: the files that it names are read now, for later there is little time. */
@@ -160,9 +165,14 @@ export class Probes {
     }
   }
 
-  /** A watched process has executed a file. Until this is called its goroutines, should it have any, are not known. */
+  /** A watched process has executed a file. Until this is called its goroutines, or Python's contexts, should it have any, are not known. */
   executed(tgid: number): void {
-    this.#go.add(tgid);
+    if (!this.#go.add(tgid)) this.#python.add(tgid, true);
+  }
+
+  /** A watched process has made another, which runs the same until it executes something. */
+  forked(parent: number, tgid: number): void {
+    this.#python.forked(parent, tgid);
   }
 
   /** From now on it is told which thread wakes one that waited for it. Costs some at each switch of threads on this host. Throws LoadError. */
@@ -183,6 +193,7 @@ export class Probes {
   unwatch(tgid: number): void {
     this.watched.delete(u32(tgid));
     this.#go.forget(tgid);
+    this.#python.forget(tgid);
   }
 
   watchedProcesses(): number[] {
@@ -191,7 +202,7 @@ export class Probes {
 
   /** Finds listeners and connections that are older than the probes. Call when all targets are watched. */
   findExisting(): void {
-    if (this.#watchesAll) for (const { tgid } of allProcesses()) this.#go.add(tgid);
+    if (this.#watchesAll) for (const { tgid } of allProcesses()) if (!this.#go.add(tgid)) this.#python.add(tgid);
     for (const iterator of ITERATORS) this.#object.iterate(iterator);
   }
 
@@ -219,6 +230,7 @@ export class Probes {
   close(): void {
     this.#helperAddress?.close();
     this.#go.close();
+    this.#python.close();
     for (const one of [this.#wakes, ...this.#copies, this.#object]) one?.close();
   }
 }
@@ -307,5 +319,5 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
 
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['shared', SIZE_SHARED],
-  ['go_programs', SIZE_GO_PROGRAM], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

@@ -78,6 +78,7 @@ export class Recorder {
     const stopped = new Promise<Stopped>((resolve) => {
       worker.on('message', (message: WorkerOutput) => {
         if (message.kind === 'executed') probes.executed(message.tgid);
+        else if (message.kind === 'forked') probes.forked(message.parent, message.tgid);
         else if (message.kind === 'pool-found') tellWakeups(probes, options);
         else if (message.kind === 'ready') ready();
         else resolve(message);

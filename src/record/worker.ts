@@ -8,7 +8,7 @@ import { CorruptError, EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import {
   OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CAUSE, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_LENGTH, SAMPLE_DATA, SAMPLE_GAP,
-  KERNEL_CAUSES, OFFSET_PROCESS_PAYLOAD_WHAT, OFFSET_SAMPLE_TGID, PROCESS_EXEC, PROCESS_SEEN, SAMPLE_OPEN, SAMPLE_PROCESS, SIZE_SAMPLE,
+  KERNEL_CAUSES, OFFSET_PROCESS_PAYLOAD_CHILD_TGID, OFFSET_PROCESS_PAYLOAD_WHAT, OFFSET_SAMPLE_TGID, PROCESS_EXEC, PROCESS_FORK, PROCESS_SEEN, SAMPLE_OPEN, SAMPLE_PROCESS, SIZE_SAMPLE,
 } from '../events/layout.ts';
 import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
 import { BpfMap } from '../kernel/map.ts';
@@ -44,6 +44,7 @@ export interface WorkerInput {
 export type WorkerOutput =
   | { readonly kind: 'ready'; readonly recordingId: string }
   | { readonly kind: 'executed'; readonly tgid: number }
+  | { readonly kind: 'forked'; readonly tgid: number; readonly parent: number }
   | { readonly kind: 'pool-found' }
   | {
     readonly kind: 'stopped';
@@ -94,6 +95,9 @@ function run(): void {
       if (what === PROCESS_EXEC || what === PROCESS_SEEN) {
         post({ kind: 'executed', tgid: view.getUint32(offset + OFFSET_SAMPLE_TGID, true) });
         hurriedUntilMs = performance.now() + HURRY_MS;
+      } else if (what === PROCESS_FORK) {
+        const child = view.getUint32(offset + SIZE_SAMPLE + OFFSET_PROCESS_PAYLOAD_CHILD_TGID, true);
+        post({ kind: 'forked', tgid: child, parent: view.getUint32(offset + OFFSET_SAMPLE_TGID, true) });
       }
     } else if (kind === SAMPLE_GAP) {
       const cause = KERNEL_CAUSES[view.getUint8(offset + OFFSET_SAMPLE_CAUSE)] ?? 'unknown';

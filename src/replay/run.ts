@@ -88,9 +88,10 @@ export class Run {
     this.#inbox.onMessage = (message) => {
       if (message.kind === 'note') options.note(message.text);
       if (message.kind === 'executed') parts.probes?.executed(message.tgid);
+      if (message.kind === 'forked') parts.probes?.forked(message.parent, message.tgid);
       if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
       if (message.kind === 'failed') this.#inbox.fail(new EnvironmentError(message.text));
-      return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed' && message.kind !== 'executed';
+      return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed' && message.kind !== 'executed' && message.kind !== 'forked';
     };
     this.#presence = new Presence(parts.confinement);
     void parts.confinement.ended.then(() => { this.#tell({ kind: 'ended' }); });

@@ -71,17 +71,19 @@ export class Attribution {
 
 const endsOf = (local: string, remote: string): string => `${local} ${remote}`;
 
+/** A process of the service runs another program, or (`parent`: whose) begins: who loaded the probes is to look at it. */
+type OnProcess = (tgid: number, parent?: number) => void;
+
 export class Tracker {
   readonly #ring: RingReader;
   readonly #losses: LossCounters;
   readonly #attribution = new Attribution();
-  readonly #onExecuted: (tgid: number) => void;
+  readonly #onProcess: OnProcess;
   #lookedMs = 0;
   #waits = 0;
 
-  /** `onExecuted`: a process of the service runs another program: who loaded the probes is to look at it. */
-  constructor(source: TrackerSource, onExecuted: (tgid: number) => void) {
-    this.#onExecuted = onExecuted;
+  constructor(source: TrackerSource, onProcess: OnProcess) {
+    this.#onProcess = onProcess;
     this.#ring = new RingReader(source.ringFd, source.ringBytes);
     this.#losses = new LossCounters(new BpfMap(source.lossesFd, 'losses', 4, SIZE_LOST * source.cpus));
   }
@@ -94,7 +96,8 @@ export class Tracker {
         // Of the monotonic clock, as `process.hrtime`.
         const event = sampleToEvent(ring.bytes, ring.view, offset, readU64(ring.view, offset + OFFSET_SAMPLE_AT_NS) / 1000);
         if (event === undefined) return;
-        if (event.kind === 'process' && event.what === 'exec') this.#onExecuted(event.tgid);
+        if (event.kind === 'process' && event.what === 'exec') this.#onProcess(event.tgid);
+        if (event.kind === 'process' && event.what === 'fork') this.#onProcess(event.childTgid, event.tgid);
         this.#attribution.push(event);
       }, ring.size);
     }

@@ -73,6 +73,7 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly text: string }
   /** A process of the service runs another program. */
   | { readonly kind: 'executed'; readonly tgid: number }
+  | { readonly kind: 'forked'; readonly tgid: number; readonly parent: number }
   | Dial;
 
 /** How often the ring is emptied while nobody calls: what the service has just executed has to be known before it is asked anything. */
@@ -105,7 +106,7 @@ const names = new Names(world.names, Object.keys(world.protocols), world.bypasse
 const real = new RealWorld(running !== undefined, toMain);
 const connections = new Set<OutboundConnection>();
 const clients = new ClientConnections();
-const tracker = source === undefined ? undefined : new Tracker(source, (tgid) => { toMain({ kind: 'executed', tgid }); });
+const tracker = source === undefined ? undefined : new Tracker(source, (tgid, parent) => { toMain(parent === undefined ? { kind: 'executed', tgid } : { kind: 'forked', tgid, parent }); });
 /** Destinations that the SUT could not connect to when no session asked it to. */
 const failing = new Set((background?.outbound ?? []).filter(neverConnected).map(({ connection }) => canonicalDestination(connection.remote)));
 let hasEnded = false;

@@ -28,6 +28,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
     case 'kind-ends': return 'many goroutines that begin with its function were seen, and none went on when its session was over';
     case 'opened-for-it': return 'its connection was opened for this session';
+    case 'in-its-context': return 'it was written in the context of Python\'s (contextvars: an asyncio task has one) in which this session\'s request was answered, or in one made within that';
     case 'asked-at-call': return 'the runtime itself was asked: where the call was made, it was made for this session\'s request';
     case 'asked-at-write': return 'the runtime itself was asked: where the call was written, this session\'s request was at work';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
@@ -70,6 +71,7 @@ function neverProven(attribution: OutboundTalk['attribution']): string {
   if (attribution === 'pattern') return 'work need not have been taken up in the order in which it came up';
   if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
   if (attribution === 'handed-over') return 'a thread may wait for something else than what this one was given to do';
+  if (attribution === 'runtime') return 'a context may do work for another request too (a batch, a queue)';
   if (attribution === 'content') return 'two requests may be about the same thing';
   return 'a pool may write another session\'s queued call in the wake of this answer';
 }
@@ -98,6 +100,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';
+    case 'task-answers-none': return `it was written in a context of Python's that answered no request which was open then, nor did one in which that was made`;
     case 'goroutine-unknown': return `which goroutine ran on ${wrote} was not known`;
     case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;
     case 'kind-outlives': return `${wrote} is a pool's worker, as far as others tell that begin with its function`;

@@ -3,6 +3,7 @@ import { continuation } from '../contexts/continuation.ts';
 import { elimination } from '../contexts/elimination.ts';
 import type { Ground } from '../contexts/evidence.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
+import { isOfTask } from '../contexts/task.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
@@ -12,10 +13,12 @@ import type { Spoken } from './spoken.ts';
 const RULES_OF_THUMB: ReadonlySet<Ground> = new Set([thread, continuation, elimination]);
 
 /** It names a request, and not that of the session that it is tied to; its thread, started for that session, may be a pool's; or a loop made it, where others are without a tie: these were queued, so it may have been. */
-export function isContested(call: Spoken, { context, job, birth }: Tie<OpenSession>): boolean {
+export function isContested(call: Spoken, { context, evidence, job, birth }: Tie<OpenSession>): boolean {
   if (birth !== undefined && !birth.executed && !birth.child.ended) return true;
   const { ids } = call.marks;
   if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
+  // The runtime knows better than a guess, once the session has its answer.
+  if (RULES_OF_THUMB.has(evidence) && isOfTask(call)) return true;
   return context.loops && job.process.untied.size > 0;
 }
 

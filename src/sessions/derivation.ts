@@ -6,6 +6,7 @@ import type { ConnectionAccount } from '../connections/account.ts';
 import type { Connection } from '../connections/connection.ts';
 import { Connections } from '../connections/connections.ts';
 import type { StreamEvent } from '../connections/connections.ts';
+import { FIRST_TASK } from '../events/event.ts';
 import type { CloseEvent, Event, OpenEvent, ProcessEvent } from '../events/event.ts';
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
@@ -146,6 +147,10 @@ export class Derivation {
         else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
         break;
       case 'goroutine': {
+        if (event.role === 'task') {
+          this.#processes.of(event.tgid).task.made(event);
+          break;
+        }
         const goroutine = weaver.contexts.goroutines.met(event);
         if (goroutine !== undefined) weaver.contexts.begun(goroutine, event.tgid, event.began);
         break;
@@ -218,6 +223,7 @@ export class Derivation {
   }
 
   #asGoroutine<E extends Event>(event: E): E {
+    if (event.context >= FIRST_TASK) return 'position' in event && event.kind !== 'append' ? { ...event, thread: event.tid, goroutine: event.context } : event;
     const given: Event = event;
     if ('connection' in given && 'position' in given && given.direction === 'egress') {
       const connection = this.#connections.get(given.connection);
@@ -229,7 +235,7 @@ export class Derivation {
 
   /** Of a process, the goroutine that started it, where there are such. */
   #starter({ what, tgid, tid, context }: ProcessEvent): number {
-    return what === 'fork' && context !== 0 ? this.#weaver.contexts.goroutines.standing(tgid, context).number : tid;
+    return what === 'fork' && context !== 0 && context < FIRST_TASK ? this.#weaver.contexts.goroutines.standing(tgid, context).number : tid;
   }
 
   /** Connections that are older than the recorder are told without their process' name, and often before it. */

@@ -6,6 +6,7 @@ import { Discipline } from '../contexts/discipline.ts';
 import { HandedOver } from '../contexts/handed-over.ts';
 import type { Around, Hindsight } from '../contexts/hindsight.ts';
 import { hindsights } from '../contexts/hindsights.ts';
+import { Task } from '../contexts/task.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
 import { Background } from './background.ts';
 import { Held } from './held.ts';
@@ -65,7 +66,8 @@ export class Process implements Around<OpenSession> {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
-  /** One of its hindsights. */
+  /** Two of its hindsights. */
+  readonly task = new Task<OpenSession>();
   readonly handedOver = new HandedOver<OpenSession>();
 
   readonly #disciplines: Disciplines;
@@ -92,7 +94,7 @@ export class Process implements Around<OpenSession> {
 
   /** What is known when whole talks are looked at. */
   get hindsights(): readonly Hindsight<OpenSession>[] {
-    return (this.#hindsights ??= hindsights(this.#hide, this.handedOver));
+    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.handedOver));
   }
 
   /** `session` is given out. */

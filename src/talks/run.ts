@@ -3,6 +3,7 @@ import type { Chunk } from '../connections/account.ts';
 import { endOf, trimEnd, trimStart } from '../connections/piece.ts';
 import type { Piece } from '../connections/piece.ts';
 import type { Naming } from '../connections/sink.ts';
+import { FIRST_TASK } from '../events/event.ts';
 
 export interface RunLimits {
   /** Bytes kept of one side of a talk. What comes after is a hole with cause `max-message`. */
@@ -181,7 +182,8 @@ function extendsHole(last: Piece | undefined, piece: Piece): boolean {
 
 function chunkOf({ atUs, thread, goroutine, bytes, length, cause }: Piece): Chunk {
   if (bytes === undefined) return { atUs, tid: thread, gap: length, cause };
-  return goroutine === 0 ? { atUs, tid: thread, bytes } : { atUs, tid: thread, goroutine, bytes };
+  // Of which of Python's contexts it was only the derivation asks.
+  return goroutine === 0 || goroutine >= FIRST_TASK ? { atUs, tid: thread, bytes } : { atUs, tid: thread, goroutine, bytes };
 }
 
 function joined(piece: Piece, next: Piece | undefined): boolean {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readGoExecutable } from '../../src/kernel/go/executable.ts';
-import { EM_AARCH64, EM_X86_64 } from '../../src/kernel/go/elf.ts';
+import { EM_AARCH64, EM_X86_64 } from '../../src/kernel/elf.ts';
 import { offsetsFor } from '../../src/kernel/go/offsets.ts';
 import { goProgram, whyNotGo } from '../e2e/services/go.ts';
 import { built } from '../e2e/stacks/built.ts';

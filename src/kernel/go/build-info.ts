@@ -1,5 +1,5 @@
 /** Which Go a program was built with, as its linker wrote into it (Go's debug/buildinfo). Undefined: it is no Go program. */
-import type { ElfFile } from './elf.ts';
+import type { ElfFile } from '../elf.ts';
 
 const MAGIC = Buffer.from('\xff Go buildinf:', 'latin1');
 const HEADER_BYTES = 32;

@@ -1,7 +1,7 @@
 /** How Go's compiler writes a function, by the machine that it is for. */
 import { amd64 } from './code-amd64.ts';
 import { arm64 } from './code-arm64.ts';
-import { EM_AARCH64, EM_X86_64 } from './elf.ts';
+import { EM_AARCH64, EM_X86_64 } from '../elf.ts';
 import type { GoFunction } from './pclntab.ts';
 
 export interface GoCode {

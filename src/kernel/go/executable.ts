@@ -1,5 +1,5 @@
 /** What there is to know of a Go program before it runs: its release, where `g` is and what it holds, and some functions. */
-import { ElfFile, EM_AARCH64, EM_X86_64 } from './elf.ts';
+import { ElfFile, EM_AARCH64, EM_X86_64 } from '../elf.ts';
 import { goVersion } from './build-info.ts';
 import { goFunctions, type GoFunctions } from './functions.ts';
 import { offsetsFor, type GoOffsets } from './offsets.ts';

@@ -1,5 +1,5 @@
 /** The functions of Go programs that tell something: what a goroutine is for that began with one, who begins which, and for whom one writes. */
-import type { ElfFile } from './elf.ts';
+import type { ElfFile } from '../elf.ts';
 import type { UPROBES } from '../backends.ts';
 import { goCode, type GoCode } from './code.ts';
 import { functionsNamed, type GoFunction } from './pclntab.ts';

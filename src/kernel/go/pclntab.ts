@@ -2,8 +2,8 @@
  * A Go program's functions, from the table that its runtime needs itself (`gopclntab`; Go's runtime/symtab.go and debug/gosym): it is
  * there in stripped programs too.
  */
-import { ET_DYN } from './elf.ts';
-import type { ElfFile } from './elf.ts';
+import { ET_DYN } from '../elf.ts';
+import type { ElfFile } from '../elf.ts';
 
 /** Go 1.18 and 1.20: one layout, another way to write names of generic functions. */
 const MAGICS = [0xfffffff0, 0xfffffff1];

@@ -88,7 +88,7 @@ export class GoPrograms {
     const bias = biasOf(tgid, go);
     if (bias === undefined) return false;
     this.#programs.set(u32(tgid), valueOf(go, bias, known.functions));
-    this.#setBit(tgid);
+    this.mayTell(tgid);
     known.functions ??= go.functions(path) ?? NO_FUNCTIONS;
     // Probes first: a goroutine that is told of only when it is met may have begun for something earlier.
     if (known.users.size === 0) known.placed = this.#probe(path, known.functions);
@@ -137,7 +137,8 @@ export class GoPrograms {
     return placed;
   }
 
-  #setBit(tgid: number): void {
+  /** Has the kernel side ask for what runs on the threads of a process. */
+  mayTell(tgid: number): void {
     const key = u32(Math.floor(tgid / WORD_BITS) % WORDS);
     const value = this.#bits.get(key) ?? new Uint8Array(8);
     const view = new DataView(value.buffer);

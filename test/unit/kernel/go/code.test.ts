@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { goCode } from '../../../../src/kernel/go/code.ts';
-import { EM_AARCH64, EM_X86_64 } from '../../../../src/kernel/go/elf.ts';
+import { EM_AARCH64, EM_X86_64 } from '../../../../src/kernel/elf.ts';
 import type { GoFunction } from '../../../../src/kernel/go/pclntab.ts';
 
 /** Instructions of arm64 as `go tool objdump` shows them. */

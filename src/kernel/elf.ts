@@ -82,6 +82,11 @@ export class ElfFile {
     return this.segments.find(({ type }) => type === PT_TLS);
   }
 
+  /** Of the file's first byte, before it is moved; undefined where that is not loaded. */
+  get base(): number | undefined {
+    return this.segments.find(({ type, offset }) => type === PT_LOAD && offset === 0)?.address;
+  }
+
   /** Throws RangeError where the file ends before. */
   bytes(offset: number, length: number): Buffer {
     if (length > MAX_READ_BYTES || offset < 0 || offset + length > this.#size) throw new RangeError(`${length} bytes at ${offset} of ${this.#size}`);
@@ -98,8 +103,17 @@ export class ElfFile {
 
   /** Value of a symbol; undefined in a stripped file. */
   symbol(name: string): number | undefined {
-    const table = this.section(/^\.symtab$/);
-    const names = this.section(/^\.strtab$/);
+    return this.#symbolOf(name, /^\.symtab$/, /^\.strtab$/);
+  }
+
+  /** Value of a symbol that others are linked with: it stays when a file is stripped. */
+  exported(name: string): number | undefined {
+    return this.#symbolOf(name, /^\.dynsym$/, /^\.dynstr$/);
+  }
+
+  #symbolOf(name: string, tableName: RegExp, namesName: RegExp): number | undefined {
+    const table = this.section(tableName);
+    const names = this.section(namesName);
     if (table === undefined || names === undefined) return undefined;
     const text = this.bytes(names.offset, names.size);
     const symbols = this.bytes(table.offset, table.size);

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Contexts of Python programs: which one the current thread runs in, and which was made in which. */
+#include "emit.h"
+#include "python.h"
+#include "registers.h"
+#include <bpf/bpf_tracing.h>
+
+/* Threads of an interpreter that are looked through. */
+#define MAX_THREADS 64
+
+/* key: tid. value: where the interpreter keeps the state of that thread; checked at each use. Deleted: by age. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, __u64);
+} python_threads SEC(".maps");
+
+/* key: a context, by address and process. value: its number. Deleted: by age; another context may come to lie there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct go_object);
+	__type(value, __u64);
+} python_tasks SEC(".maps");
+
+/* 0 where it can't be read: the kernel clears it then, and the verifier has one way less to follow. */
+static __always_inline __u64 word_at(__u64 address)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_user(&word, sizeof(word), (void *)address);
+	return word;
+}
+
+/* The interpreter's state of the current thread; 0: it has none. */
+static __always_inline __u64 thread_state(const struct python_program *program, __u32 tid)
+{
+	__u64 self = thread_pointer(), state, *known = bpf_map_lookup_elem(&python_threads, &tid);
+
+	if (!self)
+		return 0;
+	if (known && word_at(*known + program->thread_id) == self)
+		return *known;
+	state = word_at(program->interpreter);
+	if (!state)
+		return 0;
+	state = word_at(state + program->first_thread);
+	for (int i = 0; i < MAX_THREADS && state; i++) {
+		if (word_at(state + program->thread_id) == self) {
+			bpf_map_update_elem(&python_threads, &tid, &state, BPF_ANY);
+			return state;
+		}
+		state = word_at(state + program->next);
+	}
+	return 0;
+}
+
+static __always_inline __u64 current_task(const struct python_program *program, __u64 who)
+{
+	struct go_object key = { .tgid = who >> 32 };
+	__u64 state = thread_state(program, (__u32)who), *number;
+
+	if (!state)
+		return 0;
+	key.address = word_at(state + program->context);
+	number = key.address ? bpf_map_lookup_elem(&python_tasks, &key) : 0;
+	return number ? *number : 0;
+}
+
+__u64 python_task_of(__u64 who)
+{
+	__u32 tgid = who >> 32;
+	const struct python_program *program = bpf_map_lookup_elem(&python_programs, &tgid);
+
+	return program ? current_task(program, who) : 0;
+}
+
+/* PyContext_CopyCurrent returns, with what it has made. It is told of at once, for what was made in which is known here only. */
+SEC("uprobe")
+int python_copies(struct pt_regs *regs)
+{
+	struct {
+		struct sample head;
+		struct goroutine_payload task;
+	} *record;
+	__u64 who = bpf_get_current_pid_tgid(), number;
+	struct go_object key = { .address = PT_REGS_RC(regs), .tgid = who >> 32 };
+	struct python_program *program = bpf_map_lookup_elem(&python_programs, &key.tgid);
+
+	ON_THREADS_STACK(regs);
+	if (!program || word_at(key.address + sizeof(__u64)) != program->context_type)
+		return 0;
+	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		bpf_map_delete_elem(&python_tasks, &key);
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	/* Who gets here holds the interpreter's lock: there is no other at it. */
+	number = FIRST_TASK + ++program->tasks;
+	record->head.captured = sizeof(record->task);
+	record->head.kind = SAMPLE_GOROUTINE;
+	record->head.at_ns = bpf_ktime_get_ns();
+	record->head.context = number;
+	record->head.tgid = who >> 32;
+	record->head.tid = (__u32)who;
+	record->task.parent = current_task(program, who);
+	record->task.role = GOROUTINE_TASK;
+	record->task.began = 1;
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	bpf_map_update_elem(&python_tasks, &key, &number, BPF_ANY);
+	return 0;
+}

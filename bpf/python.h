@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In which context (contextvars) the Python code of the current thread runs. An asyncio task has one of its own, made as a copy of its
+ * maker's, and so has whatever takes a context along (gather, asyncio.to_thread, anyio's threads). The interpreter keeps a list of
+ * its threads, and each of them its context; where, is told by user space, which has read the executable.
+ */
+#ifndef KOALA_PYTHON_H
+#define KOALA_PYTHON_H
+
+#include "goroutine.h"
+
+/* key: tgid. Inserted: user space. Deleted: exec, exit. Offsets in bytes. */
+struct python_program {
+	__u64 interpreter;    /* address of the pointer to the first interpreter's state  */
+	__u64 context_type;   /* address of PyContext_Type                                */
+	__u64 tasks;          /* contexts made so far, which are numbered                 */
+	__u32 first_thread;   /* in an interpreter's state: pointer to the thread made last */
+	__u32 next;           /* in a thread's state: pointer to the one made before it     */
+	__u32 thread_id;      /* there: pthread_self(), which is the thread's fsbase        */
+	__u32 context;        /* there: pointer to its context                              */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct python_program);
+} python_programs __weak SEC(".maps");
+
+/* The process runs something else from now on, or nothing any more. */
+static __always_inline void forget_program(__u32 tgid)
+{
+	if (!may_tell_contexts(tgid))
+		return;
+	bpf_map_delete_elem(&go_programs, &tgid);
+	bpf_map_delete_elem(&python_programs, &tgid);
+}
+
+#endif

@@ -1,0 +1,73 @@
+/** What there is to know of a Python program: its release, and where its interpreter keeps which thread runs in which context. */
+import { readFileSync } from 'node:fs';
+import { ElfFile, EM_X86_64 } from '../elf.ts';
+import { PYTHON_OFFSETS, type PythonOffsets } from './offsets.ts';
+import { returnsOf } from './returns.ts';
+
+/** Files that may hold an interpreter: the executable by its usual names, or a library, also within another program. Free-threaded ones (3.13t) are left. */
+const FILE = /\/(?:lib)?python3(?:\.\d+)?(?:\.so(?:\.1(?:\.0)?)?)?$/;
+const MINOR = /python3\.(\d+)[^/]*$/;
+
+export interface PythonFile {
+  readonly offsets: PythonOffsets;
+  /** Addresses before it is loaded. */
+  readonly runtime: number;
+  readonly contextType: number;
+  /** Offsets in the file at which PyContext_CopyCurrent returns. */
+  readonly copies: readonly number[];
+  /** Of the file's first byte, likewise. */
+  readonly base: number;
+}
+
+/** Undefined: no interpreter that is known. */
+export function readPythonFile(path: string, name: string): PythonFile | undefined {
+  return ElfFile.read(path, (elf) => {
+    if (elf.machine !== EM_X86_64) return undefined;
+    const minor = minorOf(elf, name);
+    const offsets = minor === undefined ? undefined : PYTHON_OFFSETS.get(minor);
+    const [runtime, contextType, copy] = ['_PyRuntime', 'PyContext_Type', 'PyContext_CopyCurrent'].map((symbol) => elf.exported(symbol));
+    const { base } = elf;
+    if (offsets === undefined || runtime === undefined || contextType === undefined || copy === undefined || base === undefined) return undefined;
+    const copies = returnsOf(elf, copy);
+    return copies.length === 0 ? undefined : { offsets, runtime, contextType, copies, base };
+  });
+}
+
+/** Since 3.11 a variable says it; before, the file's name does. */
+function minorOf(elf: ElfFile, name: string): number | undefined {
+  const at = elf.exported('Py_Version');
+  const offset = at === undefined ? undefined : elf.offsetOf(at);
+  if (offset === undefined) return Number(MINOR.exec(name)?.[1] ?? NaN) || undefined;
+  const version = elf.bytes(offset, 4);
+  return version[3] === 3 ? version[2] : undefined;
+}
+
+export interface Loaded {
+  /** As the process sees it. */
+  readonly path: string;
+  /** Where the file's first byte is. */
+  readonly start: number;
+}
+
+/** The file with the interpreter that a process has loaded; undefined where it has none, or none yet. */
+export function loadedPython(tgid: number): Loaded | undefined {
+  let maps: string;
+  try {
+    maps = readFileSync(`/proc/${tgid}/maps`, 'latin1');
+  } catch {
+    return undefined;
+  }
+  let found: Loaded | undefined;
+  for (const line of maps.split('\n')) {
+    // address perms offset dev inode path
+    const at = line.indexOf('/');
+    if (at < 0) continue;
+    const path = line.slice(at);
+    if (!FILE.test(path)) continue;
+    const [range = '', , offset = ''] = line.split(' ', 3);
+    if (Number.parseInt(offset, 16) !== 0) continue;
+    // The executable may be a launcher only: a library comes after it, and has it all.
+    if (found === undefined || path.includes('/lib')) found = { path, start: Number.parseInt(range, 16) };
+  }
+  return found;
+}

@@ -1,0 +1,127 @@
+/**
+ * The Python programs among the watched processes: the kernel side is told where each interpreter keeps its threads and their contexts, and
+ * is called where a context has been made. What can't be read or placed is left: then contexts are not known.
+ */
+import { statSync } from 'node:fs';
+import {
+  OFFSET_PYTHON_PROGRAM_CONTEXT, OFFSET_PYTHON_PROGRAM_CONTEXT_TYPE, OFFSET_PYTHON_PROGRAM_FIRST_THREAD, OFFSET_PYTHON_PROGRAM_INTERPRETER,
+  OFFSET_PYTHON_PROGRAM_NEXT, OFFSET_PYTHON_PROGRAM_THREAD_ID, SIZE_PYTHON_PROGRAM,
+} from '../layout.ts';
+import { LoadError } from '../libbpf.ts';
+import { u32, type BpfMap } from '../map.ts';
+import { loadedPython, readPythonFile, type Loaded, type PythonFile } from './executable.ts';
+
+/** Files remembered. Past that all are read anew. */
+const MAX_FILES = 64;
+/** How often it is looked whether a process has loaded its interpreter by now, and whether one is gone; and how often the former. */
+const SWEEP_MS = 500;
+const MAX_LOOKS = 20;
+
+/** Has the kernel call where contexts have been made: at `offset` of the file, in one process. Returns what ends that. Throws LoadError. */
+export type PlaceIn = (path: string, offset: number, tgid: number) => () => void;
+
+export class PythonPrograms {
+  readonly #programs: BpfMap;
+  readonly #mayTell: (tgid: number) => void;
+  readonly #place: PlaceIn | undefined;
+  readonly #files = new Map<string, PythonFile | undefined>();
+  readonly #placed = new Map<number, (() => void)[]>();
+  /** Processes without an interpreter so far, and how often each was looked at. */
+  readonly #awaited = new Map<number, number>();
+  #sweeping: NodeJS.Timeout | undefined;
+
+  /** `mayTell`: has the kernel side ask for the contexts of a process. `place`: absent where the kernel has no uprobes. */
+  constructor(programs: BpfMap, mayTell: (tgid: number) => void, place: PlaceIn | undefined) {
+    this.#programs = programs;
+    this.#mayTell = mayTell;
+    this.#place = place;
+  }
+
+  /** A watched process runs what it runs now. To be called again after each exec. `fresh`: it has only begun to, and may load its interpreter yet. */
+  add(tgid: number, fresh = false): void {
+    if (this.#place === undefined || (this.#placed.has(tgid) && !fresh)) return;
+    this.#remove(tgid);
+    this.#sweeping ??= setInterval(() => { this.#sweep(); }, SWEEP_MS).unref();
+    if (!this.#look(tgid) && fresh) this.#awaited.set(tgid, 1);
+  }
+
+  /** `parent` has made `tgid`, which runs the same. */
+  forked(parent: number, tgid: number): void {
+    if (this.#placed.has(parent)) this.add(tgid);
+  }
+
+  /** It has ended, and its end was not seen. */
+  forget(tgid: number): void {
+    this.#programs.delete(u32(tgid));
+    this.#remove(tgid);
+  }
+
+  close(): void {
+    clearInterval(this.#sweeping);
+    this.#sweeping = undefined;
+  }
+
+  /** False: it has no interpreter, or none yet. */
+  #look(tgid: number): boolean {
+    const loaded = loadedPython(tgid);
+    const file = loaded === undefined ? undefined : this.#read(tgid, loaded);
+    if (loaded === undefined) return false;
+    if (file === undefined) return true;
+    const bias = loaded.start - file.base;
+    this.#programs.set(u32(tgid), valueOf(file, bias));
+    const placed: (() => void)[] = [];
+    this.#placed.set(tgid, placed);
+    try {
+      for (const offset of file.copies) placed.push((this.#place as PlaceIn)(rooted(tgid, loaded.path), offset, tgid));
+      this.#mayTell(tgid);
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+      this.forget(tgid);
+    }
+    return true;
+  }
+
+  #read(tgid: number, { path }: Loaded): PythonFile | undefined {
+    const seen = rooted(tgid, path);
+    let id: string;
+    try {
+      const { dev, ino, size, mtimeMs } = statSync(seen);
+      id = `${dev} ${ino} ${size} ${mtimeMs}`;
+    } catch {
+      return undefined;
+    }
+    if (this.#files.has(id)) return this.#files.get(id);
+    if (this.#files.size >= MAX_FILES) this.#files.clear();
+    const file = readPythonFile(seen, path);
+    this.#files.set(id, file);
+    return file;
+  }
+
+  /** Also those whose end was seen by the kernel side alone. */
+  #sweep(): void {
+    for (const tgid of [...this.#placed.keys()]) if (this.#programs.get(u32(tgid)) === undefined) this.#remove(tgid);
+    for (const [tgid, looks] of [...this.#awaited]) {
+      if (this.#look(tgid) || looks >= MAX_LOOKS) this.#awaited.delete(tgid);
+      else this.#awaited.set(tgid, looks + 1);
+    }
+  }
+
+  #remove(tgid: number): void {
+    this.#awaited.delete(tgid);
+    for (const remove of this.#placed.get(tgid) ?? []) remove();
+    this.#placed.delete(tgid);
+  }
+}
+
+const rooted = (tgid: number, path: string): string => `/proc/${tgid}/root${path}`;
+
+function valueOf({ offsets, runtime, contextType }: PythonFile, bias: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(SIZE_PYTHON_PROGRAM));
+  view.setBigUint64(OFFSET_PYTHON_PROGRAM_INTERPRETER, BigInt(runtime + bias + offsets.interpreter), true);
+  view.setBigUint64(OFFSET_PYTHON_PROGRAM_CONTEXT_TYPE, BigInt(contextType + bias), true);
+  view.setUint32(OFFSET_PYTHON_PROGRAM_FIRST_THREAD, offsets.firstThread, true);
+  view.setUint32(OFFSET_PYTHON_PROGRAM_NEXT, offsets.next, true);
+  view.setUint32(OFFSET_PYTHON_PROGRAM_THREAD_ID, offsets.threadId, true);
+  view.setUint32(OFFSET_PYTHON_PROGRAM_CONTEXT, offsets.context, true);
+  return new Uint8Array(view.buffer);
+}

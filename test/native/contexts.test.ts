@@ -1,0 +1,163 @@
+/** Whose calls those of a Python program are, by the contexts that the kernel side reads, held against what the program says (programs/contexts.py). */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ElfFile } from '../../src/kernel/elf.ts';
+import { loadedPython, readPythonFile } from '../../src/kernel/python/executable.ts';
+import { returnsOf } from '../../src/kernel/python/returns.ts';
+import { whyNotRecordable } from '../e2e/recorder.ts';
+import { skipIf } from '../skip.ts';
+import { startRecorder } from './recorder.ts';
+import { until } from './subject.ts';
+
+const PYTHON = '/usr/bin/python3';
+const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
+
+/** What stands in a process where PyContext_CopyCurrent returns, in hex. */
+function bytesAtReturns(pid: number): string {
+  const loaded = loadedPython(pid);
+  const python = loaded === undefined ? undefined : readPythonFile(loaded.path, loaded.path);
+  if (loaded === undefined || python === undefined) return '';
+  const memory = openSync(`/proc/${pid}/mem`, 'r');
+  try {
+    return ElfFile.read(loaded.path, (elf) => python.copies.map((offset) => {
+      const byte = Buffer.alloc(1);
+      const { address = 0, offset: from = 0 } = elf.segments.find((one) => one.type === 1 && offset >= one.offset && offset < one.offset + one.fileSize) ?? {};
+      readSync(memory, byte, 0, 1, loaded.start - python.base + address + offset - from);
+      return byte.toString('hex');
+    }).join('')) ?? '';
+  } finally {
+    closeSync(memory);
+  }
+}
+
+describe('contexts of Python programs', function () {
+  this.timeout(120_000);
+
+  it('tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, through a pool, gather, wait_for and to_thread', async function () {
+    skipIf(this, await whyNotRecordable());
+    const ran = spawnSync(process.execPath, [script, PYTHON], { encoding: 'utf8', timeout: 100_000 });
+    const { byContext, ...found } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as { readonly byContext: number };
+    assert.deepEqual(found, { sessions: 64, calls: 320, tied: 320, right: 320, problems: [] });
+    assert.ok(byContext >= 160, `${byContext} by context`);
+  });
+
+  it('are asked for by a breakpoint in that process alone, which is gone when the recorder has ended, or is killed', async function () {
+    skipIf(this, await whyNotRecordable());
+    const dir = mkdtempSync(join(tmpdir(), 'contexts-'));
+    const service = spawn(PYTHON, ['-c', 'import sys; print(1, flush=True); sys.stdin.read()'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const bystander = spawn(PYTHON, ['-c', 'import sys; print(1, flush=True); sys.stdin.read()'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      for (const { stdout } of [service, bystander]) await once(stdout, 'data');
+      const bytes = (): readonly string[] => [service, bystander].map(({ pid = 0 }) => bytesAtReturns(pid));
+      const [before] = bytes();
+      assert.match(before ?? '', /^(c3)+$/);
+      for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+        const recorder = await startRecorder(join(dir, signal), ['--pid', String(service.pid)]);
+        await until(() => /^(cc)+$/.test(bytes()[0] ?? ''), 'a breakpoint');
+        assert.equal(bytes()[1], before, 'in the other one as well');
+        recorder.kill(signal);
+        await recorder.ended;
+        await until(() => bytes()[0] === before, 'what was there before');
+      }
+      service.stdin.end();
+      assert.deepEqual(await once(service, 'exit'), [0, null]);
+    } finally {
+      for (const child of [service, bystander]) child.kill('SIGKILL');
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  it('are known of what a service becomes while it is watched, and of workers that it forks', async function () {
+    skipIf(this, await whyNotRecordable());
+    const dir = mkdtempSync(join(tmpdir(), 'contexts-'));
+    const forks = 'import os, sys; os.fork(); print(os.getpid(), flush=True); sys.stdin.read()';
+    const service = spawn('sh', ['-c', 'read line; exec "$0" -c "$1"', PYTHON, forks], { stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    service.stdout.on('data', (text: Buffer) => { said += String(text); });
+    try {
+      const recorder = await startRecorder(join(dir, 'rec'), ['--pid', String(service.pid)]);
+      service.stdin.write('go\n');
+      const both = (): readonly number[] => [...said.matchAll(/^\d+$/gm)].map(([pid]) => Number(pid));
+      await until(() => both().length === 2, 'two processes');
+      await until(() => both().every((pid) => /^(cc)+$/.test(bytesAtReturns(pid))), 'a breakpoint in each');
+      await recorder.stop();
+    } finally {
+      service.stdin.end();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  it('are read as the headers of the release have it that is installed here', () => {
+    execFileSync(fileURLToPath(new URL('../../scripts/python-offsets', import.meta.url)), ['--check', PYTHON]);
+  });
+
+  it('are not looked for in a program that is no Python', () => {
+    assert.equal(loadedPython(process.pid), undefined);
+    assert.equal(readPythonFile(process.execPath, '/usr/bin/python3.11'), undefined);
+    assert.equal(readPythonFile('/etc/passwd', '/usr/bin/python3.11'), undefined);
+  });
+});
+
+/** `one` ends in two places of its own, and as `other`, which ends once; what `never` calls does not come back. */
+const ASSEMBLY = `
+  .text
+  .globl one, other, never, jumps
+one:
+  push %rbx
+  test %rdi, %rdi
+  je 2f
+  call other
+  pop %rbx
+one_ends:
+  ret
+2: pop %rbx
+  test %rsi, %rsi
+  jne 3f
+  movabs $0xc3c3c3c3c3c3c3c3, %rax
+one_ends_too:
+  ret
+3: jmp other
+other:
+  mov $0xc3, %eax
+other_ends:
+  rep ret
+never:
+  ud2
+jumps:
+  jmp *%rax
+`;
+
+describe('where a function returns', () => {
+  let dir: string;
+  let file: string;
+  const addresses = new Map<string, number>();
+  const found = (name: string): readonly number[] | undefined => ElfFile.read(file, (elf) => returnsOf(elf, addresses.get(name) ?? 0));
+  const offsets = (...names: readonly string[]): readonly (number | undefined)[] => names.map((name) => ElfFile.read(file, (elf) => elf.offsetOf(addresses.get(name) ?? 0)));
+
+  before(() => {
+    dir = mkdtempSync(join(tmpdir(), 'returns-'));
+    file = join(dir, 'one.so');
+    writeFileSync(join(dir, 'one.s'), ASSEMBLY);
+    execFileSync('gcc', ['-shared', '-nostdlib', '-o', file, join(dir, 'one.s')]);
+    for (const line of execFileSync('nm', [file], { encoding: 'utf8' }).split('\n')) {
+      const [address = '', , name = ''] = line.split(' ');
+      addresses.set(name, Number.parseInt(address, 16));
+    }
+  });
+  after(() => { rmSync(dir, { recursive: true, force: true }); });
+
+  it('is found in all branches, and where it goes on as another function, and not in what only looks like it', () => {
+    assert.deepEqual(found('one'), offsets('one_ends', 'one_ends_too', 'other_ends'));
+    assert.deepEqual(found('other'), offsets('other_ends'));
+  });
+
+  it('is nowhere in one that does not return, or goes on where nobody knows', () => {
+    assert.deepEqual(found('never'), []);
+    assert.deepEqual(found('jumps'), []);
+  });
+});

@@ -1,0 +1,104 @@
+"""Requests that are at work at a time in one event loop: contexts.py ROLE…
+
+  upstream        answers each request alike; prints its port
+  front UPSTREAM  serves requests, each by five calls through a pool of four connections; prints its port; when its standard
+                  input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends
+  clients FRONT   sends 64 requests, 16 at a time, four on each connection
+
+Nothing in a call says whose it is, nor in an answer: numbers of calls are handed out by a counter.
+"""
+import asyncio
+import itertools
+import sys
+import urllib.request
+
+POOL = 4
+REQUESTS = 64
+AT_A_TIME = 16
+
+numbers = itertools.count(1000)
+whose = {}
+
+
+async def head(reader):
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")), 0)
+    await reader.readexactly(length)
+    return lines[0]
+
+
+def answer(writer, body):
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+async def listen(serve):
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    return server
+
+
+async def upstream():
+    async def serve(reader, writer):
+        try:
+            while await head(reader):
+                await asyncio.sleep(0.004)
+                answer(writer, "same")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async with await listen(serve) as server:
+        await server.serve_forever()
+
+
+async def front(port):
+    pool = asyncio.Queue()
+
+    def number_for(name):
+        number = next(numbers)
+        whose[number] = name
+        return number
+
+    async def call(name):
+        reader, writer = await pool.get()
+        writer.write(f"GET /{number_for(name)} HTTP/1.1\r\nHost: upstream\r\n\r\n".encode())
+        await head(reader)
+        pool.put_nowait((reader, writer))
+
+    def blocking(name):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/{number_for(name)}").read()
+
+    async def serve(reader, writer):
+        try:
+            while True:
+                name = (await head(reader)).split()[1][1:]
+                await call(name)
+                await asyncio.gather(call(name), asyncio.wait_for(call(name), 10))
+                await asyncio.to_thread(blocking, name)
+                await asyncio.sleep(0.002)
+                await call(name)
+                answer(writer, "done")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    for _ in range(POOL):
+        pool.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+    server = await listen(serve)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+    for number, name in whose.items():
+        print(number, name)
+
+
+async def clients(port):
+    async def client(first):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for name in range(first, first + REQUESTS // AT_A_TIME):
+            writer.write(f"GET /request-{name} HTTP/1.1\r\nHost: front\r\n\r\n".encode())
+            await head(reader)
+        writer.close()
+
+    await asyncio.gather(*[client(first) for first in range(0, REQUESTS, REQUESTS // AT_A_TIME)])
+
+
+role, *ports = sys.argv[1:]
+asyncio.run({"upstream": upstream, "front": front, "clients": clients}[role](*map(int, ports)))

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { FIRST_TASK } from '../../../src/events/event.ts';
+import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
+import type { Findings } from '../sessions/scene.ts';
+
+const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
+const told = ({ sessions }: Findings): string[] => besides(sessions).map(({ inbound, outbound, certificate }) =>
+  `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}; ${certificate.state}`);
+const strays = ({ ambient }: Findings): string[] => ambient.map((talk) => path(textOf(talk.request)));
+
+/** An event loop of Python's, on thread 7: what it reads it reads in no context that is known, as asyncio's transports do. */
+class Loop extends Scene {
+  /** Context `number` is made within `parent`; 0: in none that is known. */
+  make(number: number, parent = 0): this {
+    this.nowUs += 10;
+    return this.add({
+      kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid: 7, context: FIRST_TASK + number, snapshot: false, parent: parent === 0 ? 0 : FIRST_TASK + parent, function: '', role: 'task', began: true,
+    });
+  }
+
+  call(connection: number, context: number, target: string, tid = 7): this {
+    return this.write(connection, tid, GET(target), { context: FIRST_TASK + context });
+  }
+
+  answer(connection: number, context: number): this {
+    return this.write(connection, 7, OK('x'), { context: FIRST_TASK + context });
+  }
+
+  end(...connections: readonly number[]): this {
+    for (const connection of connections) this.close(connection);
+    return this;
+  }
+}
+
+/** Two clients whose connections are served in contexts 1 and 2, and two connections to a dependency. */
+const two = (): Loop => new Loop().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).make(1).make(2);
+
+describe('a context of Python\'s', () => {
+  it('makes the calls of the session that it answers, whatever its thread read last, also where nothing else would tell', () => {
+    const scene = two().read(1, 7, GET('/1')).read(2, 7, GET('/2'));
+    scene.call(11, 1, '/up1').call(12, 2, '/up2').read(11, 7, OK('u')).read(12, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
+    const wanted = ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete'];
+    assert.deepEqual(told(scene.derive()), wanted);
+    assert.deepEqual(told(scene.pass(SECOND).pass(SECOND).derive()), wanted, 'when they had waited');
+  });
+
+  it('is believed where the call was the first thing after another session\'s request or answer was read, and that one is named', () => {
+    const scene = two().read(1, 7, GET('/1')).call(11, 1, '/up1').read(2, 7, GET('/2')).call(12, 1, '/queued1').read(11, 7, OK('u')).read(12, 7, OK('u'));
+    const found = scene.answer(2, 2).answer(1, 1).end(1, 2, 11, 12).derive();
+    assert.deepEqual(told(found), ['/1: /up1 thread likely, /queued1 runtime likely; complete', '/2: ; complete']);
+    assert.deepEqual(found.sessions[0]!.outbound[1]!.alternatives, [found.sessions[1]!.id]);
+  });
+
+  it('works for its maker\'s session, also where one between them does nothing that is seen, and on another thread', () => {
+    const scene = two().read(1, 7, GET('/1')).make(3, 1).read(2, 7, GET('/2')).make(4, 2).make(5, 3).make(6, 4);
+    scene.call(12, 6, '/up2').call(11, 5, '/up1', 8).read(11, 8, OK('u')).read(12, 7, OK('u')).answer(2, 2).answer(1, 1).end(1, 2, 11, 12);
+    assert.deepEqual(told(scene.derive()), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
+  });
+
+  it('that answers one request after the other makes each call for the one that it answers next', () => {
+    const scene = two().read(1, 7, GET('/1')).read(2, 7, GET('/2')).call(11, 1, '/first').read(11, 7, OK('u')).answer(1, 1);
+    scene.read(1, 7, GET('/3')).wait(2_000).call(11, 1, '/second').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
+    assert.deepEqual(told(scene.derive()), ['/1: /first runtime likely; complete', '/2: ; complete', '/3: /second runtime likely; complete']);
+  });
+
+  it('that was made for one request does nothing for its maker\'s next', () => {
+    const scene = two().read(1, 7, GET('/1')).make(3, 1).read(2, 7, GET('/2')).answer(1, 1);
+    scene.read(1, 7, GET('/3')).wait(2_000).call(11, 3, '/left-over').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
+    const found = scene.derive();
+    assert.equal(found.sessions.find(({ inbound }) => path(textOf(inbound.request)) === '/3')?.outbound.length, 0);
+  });
+
+  it('that answers requests of several connections at a time tells nothing', () => {
+    const scene = two().read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).call(11, 1, '/up1').call(12, 1, '/up2').read(11, 7, OK('u')).read(12, 7, OK('u'));
+    const found = scene.answer(1, 1).answer(2, 1).end(1, 2, 11, 12).derive();
+    assert.deepEqual([told(found), strays(found)], [['/1: ; incomplete', '/2: ; incomplete'], ['/up1', '/up2']]);
+  });
+
+  it('that answers nobody, as a worker\'s, and none of whose makers does, tells nothing', () => {
+    const scene = two().make(9).read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).call(11, 9, '/worker').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
+    const found = scene.derive({ reasons: true });
+    assert.deepEqual([told(found), strays(found)], [['/1: ; incomplete', '/2: ; incomplete'], ['/worker']]);
+    assert.ok(found.ambient[0]!.whyNot?.includes('task-answers-none'), String(found.ambient[0]!.whyNot));
+  });
+
+  it('of a program is not one of what its process runs after an exec, though they are numbered alike', () => {
+    const scene = two().make(3, 1).process('exec', 7).make(1).make(2).read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000);
+    const found = scene.call(11, 3, '/other').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12).derive();
+    assert.deepEqual(strays(found), ['/other']);
+  });
+
+  it('leaves alone what is proven: a thread that takes one request at a time', () => {
+    const scene = new Loop().workers();
+    for (const n of [1, 2]) scene.make(n).accept(n, 1).connect(10 + n, 20 + n).read(n, 20 + n, GET(`/${n}`));
+    scene.write(11, 21, GET('/up1'), { context: FIRST_TASK + 2 }).read(11, 21, OK('u'));
+    for (const n of [1, 2]) scene.write(n, 20 + n, OK('x'), { context: FIRST_TASK + n }).close(n);
+    assert.match(told(scene.end(11, 12).derive())[0] ?? '', /^\/1: \/up1 thread/);
+  });
+});
