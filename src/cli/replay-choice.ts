@@ -34,7 +34,7 @@ export function chosen(paths: readonly string[], flags: ChoiceFlags, quietMs: nu
   return { loaded: limit === undefined ? fitting : fitting.slice(0, limit), startup: (flags.startup ?? []).map((path) => plainOf(path, quietMs)) };
 }
 
-/** Says which of these recordings are being written. Time passes in one by what is recorded, so its last sessions are not over yet. */
+/** Says which of these recordings are being written. */
 export function sayBeingRecorded(paths: readonly string[]): void {
-  for (const path of paths) if (isRecorderAlive(path)) say(`koala-bpf: ${path} is still being recorded: its last sessions, which more calls may belong to, are not over yet`);
+  for (const path of paths) if (isRecorderAlive(path)) say(`koala-bpf: ${path} is still being recorded: sessions of its last seconds, which more calls may belong to, are not over yet`);
 }

@@ -68,6 +68,12 @@ export class Egress {
     if (this.#calls.length === 0 && !this.waiting) this.#prove(this.account.next);
   }
 
+  /** What was sent before `position` has been taken by now. */
+  taken(position: number): void {
+    if (this.#held !== undefined && endOf(this.#held) <= position) this.flush();
+    this.#prove(position);
+  }
+
   /** Bytes are known to have been sent that are not there yet. */
   get waiting(): boolean {
     return this.#ahead.length > 0 || this.#sent.length > 0;

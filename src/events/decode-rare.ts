@@ -104,9 +104,19 @@ function endpoint(number: number): Endpoint {
   return part.read(body.bytes, body.from(number), body.end(number)) ? { host: part.text(1), port: part.number(2) } : UNNAMED;
 }
 
+const packed = new VarintReader();
+
+/** A packed field's. */
+function numbers(bytes: Uint8Array): number[] {
+  const found: number[] = [];
+  packed.reset(bytes, 0, bytes.length);
+  while (packed.at < packed.end) found.push(packed.unsigned());
+  return found;
+}
+
 /** Field numbers of Event.what (recording.proto). */
 const FIRST_KIND = 6;
-const LAST_KIND = 24;
+const LAST_KIND = 25;
 
 /**
  * The Event message in [from, end) of `bytes`, of any kind and with its fields in any order. `baseUs`: Unix µs of the
@@ -185,6 +195,10 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       return { kind: 'on-behalf', ...base, whose: body.number(1), ...(body.number(2) > 0 && { stream: body.number(2) }) };
     case 24:
       return { kind: 'wake', ...base, woken: body.number(1), waitedUs: body.number(2) / 1000 };
+    case 25: {
+      const positions = numbers(body.view(2));
+      return { kind: 'mark', ...base, sent: numbers(body.view(1)).map((one, index) => ({ connection: one, position: positions[index] ?? 0 })) };
+    }
     case 21:
       return { kind: 'serves', ...base, reader: body.number(1), stream: body.number(2) };
     default:

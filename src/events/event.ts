@@ -245,6 +245,16 @@ export interface PauseEvent extends Base {
   readonly resumedAtUs: number;
 }
 
+/**
+ * Time passed until now, and whatever the kernel side told before stands before this. Only the open of a connection that was being made may
+ * follow with an earlier time: that of its connect(2).
+ */
+export interface MarkEvent extends Base {
+  readonly kind: 'mark';
+  /** How far connections have sent by now, of those for which no earlier mark says as much. */
+  readonly sent: readonly { readonly connection: number; readonly position: number }[];
+}
+
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent | MarkEvent;

@@ -87,6 +87,8 @@ function body(event: Event): [string, Fields] {
       return ['lost', { cause: causeNumber(event.cause), events: event.events, bytes: event.bytes }];
     case 'pause':
       return ['pause', { resumedAtNs: long(BigInt(Math.round(event.resumedAtUs)) * 1000n) }];
+    case 'mark':
+      return ['mark', { connections: event.sent.map(({ connection }) => connection), positions: event.sent.map(({ position }) => position) }];
   }
 }
 

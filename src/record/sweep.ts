@@ -1,6 +1,6 @@
-/** Connections as the kernel's table has them: ends that found no room in the ring, and how the living stand at the end. */
+/** Connections as the kernel's table has them: ends that found no room in the ring, and how the living stand, in the end and when nothing happens. */
 import { readFileSync } from 'node:fs';
-import type { CloseEvent } from '../events/event.ts';
+import type { CloseEvent, MarkEvent } from '../events/event.ts';
 import * as layout from '../kernel/layout.ts';
 import type { BpfMap } from '../kernel/map.ts';
 
@@ -59,4 +59,27 @@ export function standing(connections: BpfMap, atUs: number, offset: number): Clo
     if ((flags & layout.CONNECTION_OPENED) !== 0) found.push(closeOf(value, isGone(value) ? 'done' : 'stands', atUs, offset));
   }
   return found;
+}
+
+/** How far the open connections have sent: each is told where it has come further than when it was told last. */
+export class SentSoFar {
+  #told = new Map<number, number>();
+
+  /** `offset`: the writer's connectionOffset. */
+  take(connections: BpfMap, offset: number): MarkEvent['sent'] {
+    const found: { connection: number; position: number }[] = [];
+    const now = new Map<number, number>();
+    for (const key of connections.keys()) {
+      const value = connections.get(key);
+      if (value === undefined) continue;
+      const view = new DataView(value.buffer);
+      if ((view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true) & layout.CONNECTION_OPENED) === 0) continue;
+      const connection = Number(view.getBigUint64(layout.OFFSET_CONNECTION_ID, true)) + offset;
+      const position = Number(view.getBigUint64(layout.OFFSET_CONNECTION_EGRESS_POSITION, true));
+      if (now.get(connection) === undefined && position > (this.#told.get(connection) ?? Number(view.getBigUint64(layout.OFFSET_CONNECTION_EGRESS_FROM, true)))) found.push({ connection, position });
+      now.set(connection, position);
+    }
+    this.#told = now;
+    return found;
+  }
 }

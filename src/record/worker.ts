@@ -19,8 +19,9 @@ import type { WriterOptions } from '../store/writer.ts';
 import { ABANDON, COMMAND, COUNTERS, DRAIN, HURRY, makeShared, RUN } from './control.ts';
 import { LossCounters } from './losses.ts';
 import type { Loss } from './losses.ts';
+import { Marks } from './marks.ts';
 import { PoolWatch } from './pool-watch.ts';
-import { standing, takeUnreported } from './sweep.ts';
+import { SentSoFar, standing, takeUnreported } from './sweep.ts';
 
 /** The writer's options but for what only functions can say. */
 export type PlainWriterOptions = Omit<WriterOptions, 'clock' | 'statfs'>;
@@ -58,6 +59,8 @@ const LOOK_MS = 250;
 const MAX_SLEEP_MS = 20;
 /** So long after a process executed something, or is about to, what comes is looked at every millisecond: it may have to be known what it runs. */
 const HURRY_MS = 500;
+/** A program that has taken the time may be held up for so long before what it tells is in the ring. */
+const MARK_MARGIN_NS = 250e6;
 /** Ring read at a go, between two looks at the clock. */
 const BATCH_BYTES = 4 << 20;
 
@@ -119,6 +122,17 @@ function run(): void {
     }
     if (found.length > 0) for (const event of takeUnreported(unreported, atUs, writer.connectionOffset)) writer.event(event);
   };
+  const connectionTable = new BpfMap(input.connectionsFd, 'connections', 8, SIZE_CONNECTION);
+  const [marks, sent] = [new Marks(), new SentSoFar()];
+  const mark = (): void => {
+    const atNs = Number(process.hrtime.bigint()) - MARK_MARGIN_NS;
+    const { events: written } = writer;
+    look();
+    if (ring.waiting > 0 || writer.events !== written) return;
+    const further = sent.take(connectionTable, writer.connectionOffset);
+    writer.mark(atNs, further);
+    marks.made(writer.events);
+  };
   const publish = (): void => {
     counters[COUNTERS.bytes] = bytes;
     counters[COUNTERS.events] = events;
@@ -140,6 +154,7 @@ function run(): void {
       if (waiting > (counters[COUNTERS.ringPeak] ?? 0)) counters[COUNTERS.ringPeak] = waiting;
       const got = waiting === 0 ? 0 : ring.drain(take, BATCH_BYTES);
       const nowMs = performance.now();
+      if (marks.due(writer.events, nowMs)) mark();
       if (nowMs - flushedMs >= FLUSH_MS) {
         writer.flush();
         flushedMs = nowMs;
@@ -162,7 +177,6 @@ function run(): void {
       if (wanted === RUN) Atomics.wait(command, COMMAND, RUN, sleepMs);
     }
     look();
-    const connectionTable = new BpfMap(input.connectionsFd, 'connections', 8, SIZE_CONNECTION);
     for (const event of standing(connectionTable, Date.now() * 1000, writer.connectionOffset)) writer.event(event);
     writer.close();
   } finally {

@@ -7,17 +7,18 @@ import type { Connection } from '../connections/connection.ts';
 import { Connections } from '../connections/connections.ts';
 import type { StreamEvent } from '../connections/connections.ts';
 import { FIRST_TASK } from '../events/event.ts';
-import type { CloseEvent, Event, OpenEvent, ProcessEvent } from '../events/event.ts';
+import type { CloseEvent, Event, MarkEvent, OpenEvent, ProcessEvent } from '../events/event.ts';
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
 import type { Recognise } from '../talks/recognition.ts';
-import { keepAppend, ownAppends } from './appends.ts';
+import { keepAppend } from './appends.ts';
 import { AskedRuntimes } from './asked.ts';
 import { endedWhole } from './ending.ts';
-import { keepDatagram, ownDatagrams } from './datagrams.ts';
+import { keepDatagram } from './datagrams.ts';
 import { ambientTalk, finishedSession } from './finished.ts';
 import type { OpenSession } from './open-session.ts';
 import { ownerOf, type Owner } from './owner.ts';
+import { ownOpen } from './owned.ts';
 import { Late } from './late.ts';
 import { Leaving } from './leaving.ts';
 import { Processes } from './processes.ts';
@@ -56,6 +57,9 @@ export interface DerivationOptions {
 
 /** System calls kept of each side of a talk. */
 const maxTalkPieces = 262_144;
+/** Time passes to a mark in steps of so long at least, and in so many at most. */
+const minStepUs = 1_000;
+const maxSteps = 1_024;
 /** What is still open is copied out of the recording's blocks after so many events or bytes, so that it doesn't keep the blocks. */
 const ownEveryEvents = 65_536;
 const ownEveryBytes = 16 << 20;
@@ -111,6 +115,7 @@ export class Derivation {
 
   /** Events in the order of the ring. */
   push(given: Event): void {
+    if (given.kind === 'mark') return this.#mark(given);
     const weaver = this.#weaver;
     // A goroutine stands where its thread would.
     const event = given.context === 0 || !('connection' in given || given.kind === 'udp' || given.kind === 'append') ? given : this.#asGoroutine(given);
@@ -187,9 +192,7 @@ export class Derivation {
       this.#given += event.bytes.length;
     }
     if (this.#events >= ownEveryEvents || this.#bytes >= ownEveryBytes) this.#own();
-    weaver.tick();
-    this.#late.tick(weaver.nowUs);
-    if (!this.#leaving.empty) this.#leaving.giveOut(weaver.nowUs, this.#given);
+    this.#tick();
   }
 
   /** The recording ends here. `orderly`: the recorder was stopped and drained everything that had happened. Gives out all that is open. */
@@ -220,6 +223,26 @@ export class Derivation {
     if (known === undefined || known.egress.announced <= position) return 'unseen';
     known.egress.flush();
     return ownerOf(cutterOf(known).askingAt(position), this.#connections.ledger);
+  }
+
+  /** What waits for time alone. */
+  #tick(): void {
+    const { nowUs } = this.#weaver;
+    this.#weaver.tick();
+    this.#late.tick(nowUs);
+    if (!this.#leaving.empty) this.#leaving.giveOut(nowUs, this.#given);
+  }
+
+  /** Nothing happened until then. In steps: one wait begins where another one has ended. */
+  #mark({ atUs: untilUs, sent }: MarkEvent): void {
+    const weaver = this.#weaver;
+    if (this.#pauses) this.#pause();
+    for (const { connection, position } of sent) this.#connections.get(connection)?.egress.taken(position);
+    const stepUs = Math.max(minStepUs, this.#lossReportUs, (untilUs - weaver.nowUs) / maxSteps);
+    while (weaver.nowUs < untilUs) {
+      weaver.nowUs = Math.min(untilUs, weaver.nowUs + stepUs);
+      this.#tick();
+    }
   }
 
   #asGoroutine<E extends Event>(event: E): E {
@@ -281,28 +304,6 @@ export class Derivation {
 
   #own(): void {
     this.#events = this.#bytes = 0;
-    for (const connection of this.#connections.all()) {
-      connection.egress.own(owned);
-      connection.ingress.own(owned);
-      cutterOf(connection).own(owned, isGone);
-    }
-    for (const session of [...this.#weaver.open, ...this.#leaving.aside]) {
-      session.told = session.told?.map((told) => ({ ...told, bytes: owned(told.bytes) }));
-      ownDatagrams(session, owned);
-      ownAppends(session, owned);
-      for (const talk of [session.talk, ...session.calls]) {
-        talk.request.own(owned);
-        talk.response.own(owned);
-      }
-    }
+    ownOpen(this.#connections.all(), [...this.#weaver.open, ...this.#leaving.aside]);
   }
-}
-
-function isGone(talk: Spoken): boolean {
-  return (talk.session ?? talk.tie?.job)?.gone ?? talk.over;
-}
-
-/** A copy, unless the bytes fill most of their buffer already. */
-function owned(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer.byteLength <= 2 * bytes.byteLength ? bytes : bytes.slice();
 }

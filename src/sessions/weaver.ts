@@ -6,7 +6,7 @@
  *   and its thread has read another request, is gone, or has been quiet for `quietMs` with no call on its way
  *   and every talk in it is settled: over, and a later position on its connection proves that all that was sent was taken
  *
- * The last condition waits for the next use of each connection, so at most one session a connection waits for it. Then it
+ * The last condition waits for the next use of each connection, or for the recorder's next mark of time, so at most one session a connection waits for it. Then it
  * waits for the recorder's next report of losses (`lossReportMs`), and is given out.
  */
 import type { Connection } from '../connections/connection.ts';

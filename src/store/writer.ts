@@ -9,7 +9,7 @@ import { EnvironmentError, UserError } from '../errors.ts';
 import { isHotKind } from '../events/encode.ts';
 import { appendMessage } from '../events/append-message.ts';
 import { AppendedFiles } from '../events/appended-files.ts';
-import type { Event } from '../events/event.ts';
+import type { Event, MarkEvent } from '../events/event.ts';
 import { OFFSET_SAMPLE_AT_NS, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND, SAMPLE_APPEND, SAMPLE_FILE } from '../events/layout.ts';
 import { encodeEvent } from '../events/message.ts';
 import { readU64, sampleToEvent } from '../events/sample.ts';
@@ -74,6 +74,8 @@ const SEGMENTS_IN_MAX_DISK = 8;
 /** The wall clock was set, or the machine slept: from here on a new segment with a new clock pair. */
 const CLOCK_STEP_NS = 500_000_000n;
 const CLOCK_LOOK_NS = 1_000_000_000;
+/** Connections that a mark names; where there are more, another one follows. */
+const MAX_SENT = 16_384;
 
 export class SegmentWriter {
   readonly dir: string;
@@ -194,6 +196,14 @@ export class SegmentWriter {
   event(event: Event): void {
     if (this.#failure !== undefined) throw this.#failure;
     this.#take(event, this.#monotonicNs(event.atUs));
+  }
+
+  /** Says that whatever happened before `atNs` (CLOCK_MONOTONIC) was given, and how far connections have sent. Throws as `sample` does. */
+  mark(atNs: number, sent: MarkEvent['sent'] = []): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const at = { kind: 'mark', atUs: this.#unixUs(atNs), ...NOBODY } as const;
+    this.#take({ ...at, sent: sent.slice(0, MAX_SENT) }, atNs);
+    for (let from = MAX_SENT; from < sent.length; from += MAX_SENT) this.#take({ ...at, sent: sent.slice(from, from + MAX_SENT) }, atNs);
   }
 
   /** Writes what there is as a block. To be called when idle and at least every 200 ms. Throws as `sample` does. */

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Replayed, ReplaySummary } from '../../src/replay/replayed.ts';
 import { get, ok } from '../unit/replay/build.ts';
-import { exported, koala, Recorder, whyNotRecordable } from './recorder.ts';
+import type { SessionJson } from './contract.ts';
+import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder.ts';
 import { answering, type Answering } from './replay/answering.ts';
-import { until } from './replay/running.ts';
+import { started, until, type Started } from './replay/running.ts';
 import { cannotReplay, hostState, planRequest, processesWith, THREADS, type Step } from './replay/stage.ts';
 import { Clients, type Exchange } from './services/client.ts';
 import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
 import { ridMaker } from './services/rid.ts';
 import { skipIf } from '../skip.ts';
 
+const KEEPING = fileURLToPath(new URL('replay/keeping.mjs', import.meta.url));
 const COUNT = 40;
+/** Longer than there is between any two of the marks of time. */
+const IDLE_MS = 7_000;
 const PATIENCE_MS = 60_000;
 
 /** Says "taped /N" to /N. */
@@ -112,6 +118,42 @@ describe('replay of a recording that is being written', function () {
       recorder?.kill();
       slow?.close();
       clients.close();
+      real.stop();
+    }
+  });
+
+  it('plays what an idle service did last, though all its connections stay open and nothing more happens; and then the recording does not grow', async () => {
+    const dir = join(folder, 'rec');
+    const [real, port] = [await dependency(), await freePort()];
+    const command = [process.execPath, KEEPING, String(port), real.to];
+    const client = new Clients(port, 1, { keepAlive: true });
+    let service: Started | undefined;
+    let recorder: Recorder | undefined;
+    try {
+      service = await started(command, port);
+      recorder = await Recorder.attach([service.pid], dir);
+      const [exchange] = await client.send([{ rid: 'only', target: '/only' }]);
+      assert.equal(exchange?.body.toString(), 'taped /only');
+      const states = async (): Promise<string[]> => (await koalaOk(['ls', dir, '--json'])).map((line) => (JSON.parse(line) as SessionJson).certificate.state);
+      assert.deepEqual(await states(), ['open']);
+      await until('the session to be over', async () => (await states()).join() === 'complete', PATIENCE_MS);
+      const played = await koala(['replay', dir, '--json', '--', ...command], 120_000);
+      assert.deepEqual([played.exit, (JSON.parse(played.stdout.at(-1) ?? '') as ReplaySummary).same], [0, 1], played.stdout.join('\n') + played.stderr);
+
+      const segments = (): number => readdirSync(dir).filter((name) => name.endsWith('.koala')).reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+      // The last mark comes 9 s after the last event; on a busy machine the recorder may be late.
+      let [before, since] = [segments(), Date.now()];
+      await until('the recording to be left alone', () => {
+        if (segments() !== before) [before, since] = [segments(), Date.now()];
+        return Date.now() - since > IDLE_MS;
+      }, PATIENCE_MS);
+      const events = (await koalaOk(['events', dir, '--json'])).map((line) => (JSON.parse(line) as { kind: string }).kind);
+      assert.deepEqual([...new Set(events)], ['data']);
+      assert.deepEqual(await states(), ['complete']);
+    } finally {
+      recorder?.kill();
+      await service?.stop();
+      client.close();
       real.stop();
     }
   });

@@ -63,6 +63,8 @@ const EVENTS: readonly Event[] = [
   { ...base, kind: 'append', path: '', inode: 0, position: 0, length: 9, cause: 'unreadable', bytes: payloadOf(0), more: false },
   { ...base, kind: 'lost', cause: 'corrupt', events: 3, bytes: 400 },
   { ...base, kind: 'pause', resumedAtUs: 1_700_000_000_123_456 },
+  { ...base, kind: 'mark', sent: [] },
+  { ...base, kind: 'mark', sent: [{ connection: 7, position: 0 }, { connection: 2 ** 40, position: 2 ** 45 }] },
 ];
 
 describe('event codec', () => {

@@ -173,6 +173,13 @@ export class Scene {
     return this.wait(us).process('seen', 999, { tgid: 999 });
   }
 
+  /** Time goes by, nothing happens, and the recorder says so. `sent`: what connections have sent, all by default. */
+  mark(us: number, sent: Readonly<Record<number, number>> = Object.fromEntries([...this.#streams].map(([connection, { egress }]) => [connection, egress]))): this {
+    this.nowUs += us;
+    const taken = Object.entries(sent).map(([connection, position]) => ({ connection: Number(connection), position }));
+    return this.add({ kind: 'mark', atUs: this.nowUs, tgid: 0, tid: 0, context: 0, snapshot: false, sent: taken });
+  }
+
   /** Four threads behind port 80 that serve a connection each, and take another while the rest are at work: no event loop could so often. */
   workers(tids: readonly number[] = [91, 92, 93, 94], from = 9_000): this {
     const serving = new Map<number, number>();

@@ -39,6 +39,20 @@ describe('segment writer', () => {
     equal(endedOrderly, true);
   });
 
+  it('says that time passed, how far connections sent, and in more than one event where these are many; that is no end', () => {
+    const to = writer(dir, clock);
+    putData(to, 1, 0, 5, clock.monotonicNs);
+    const sent = Array.from({ length: 40_000 }, (_, n) => ({ connection: n + 1, position: 2 ** 40 + n }));
+    to.mark(Number(clock.monotonicNs) + 9e9, sent);
+    to.flush();
+    const { events, problems, endedOrderly } = readAll(dir);
+    const marks = events.filter((event) => event.kind === 'mark');
+    deepEqual(marks.flatMap((mark) => mark.sent), sent);
+    deepEqual([...new Set(marks.map(({ atUs }) => atUs - Number(START_NS / 1000n)))], [9e6]);
+    deepEqual([problems, endedOrderly], [[], false]);
+    to.close();
+  });
+
   it('makes files and folders that only their owner may read', () => {
     const to = writer(dir, clock);
     putData(to, 1, 0, 5, clock.monotonicNs);
