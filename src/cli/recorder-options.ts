@@ -1,5 +1,6 @@
 /** How a recorder is started: what its flags mean, what it needs of this host. */
 import { EnvironmentError, UserError } from '../errors.ts';
+import { PAGE_BYTES } from '../kernel/auxiliary.ts';
 import type { ProbeName } from '../kernel/backends.ts';
 import { invoker } from '../kernel/invoker.ts';
 import { LoadError } from '../kernel/libbpf.ts';
@@ -23,13 +24,12 @@ export interface RecorderFlags {
 }
 
 /** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
-const MIN_RING_BYTES = 4096;
 const MAX_RING_BYTES = 1 << 30;
 
 /** Throws UserError for what can't be meant. */
 export function recorderOptions(flags: RecorderFlags, targets: Targets, dir: string): RecorderOptions {
   const owner = invoker();
-  const ringBytes = 2 ** Math.ceil(Math.log2(Math.max(MIN_RING_BYTES, sizeFlag('ring-bytes', flags.ringBytes))));
+  const ringBytes = 2 ** Math.ceil(Math.log2(Math.max(PAGE_BYTES, sizeFlag('ring-bytes', flags.ringBytes))));
   if (ringBytes > MAX_RING_BYTES) throw new UserError(`--ring-bytes ${flags.ringBytes}: at most 1GiB`);
   if (!Number.isInteger(flags.maxConnections) || flags.maxConnections < 1 || flags.maxConnections > 10_000_000) {
     throw new UserError(`--max-connections ${flags.maxConnections}: a number from 1 to 10000000`);

@@ -4,10 +4,10 @@
  * {u32 length | busy | discard, u32 page offset}, then the data, up to a multiple of 8. No system call an event.
  */
 import { EnvironmentError } from '../errors.ts';
+import { PAGE_BYTES } from './auxiliary.ts';
 import { c, errno, errnoName, isNoAddress, viewMemory } from './ffi.ts';
 import type { Pointer } from './ffi.ts';
 
-const PAGE = 4096;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
@@ -30,12 +30,12 @@ export class RingReader {
   /** @param size the map's max_entries: a power of two of at least a page */
   constructor(fd: number, size: number) {
     this.#size = size;
-    this.#consumer = new BigUint64Array(this.#map(fd, PAGE, PROT_READ | PROT_WRITE, 0), 0, 1);
-    const rest = this.#map(fd, PAGE + 2 * size, PROT_READ, PAGE);
+    this.#consumer = new BigUint64Array(this.#map(fd, PAGE_BYTES, PROT_READ | PROT_WRITE, 0), 0, 1);
+    const rest = this.#map(fd, PAGE_BYTES + 2 * size, PROT_READ, PAGE_BYTES);
     this.#producer = new BigUint64Array(rest, 0, 1);
-    this.bytes = new Uint8Array(rest, PAGE, 2 * size);
-    this.view = new DataView(rest, PAGE, 2 * size);
-    this.#words = new Int32Array(rest, PAGE, (2 * size) / 4);
+    this.bytes = new Uint8Array(rest, PAGE_BYTES, 2 * size);
+    this.view = new DataView(rest, PAGE_BYTES, 2 * size);
+    this.#words = new Int32Array(rest, PAGE_BYTES, (2 * size) / 4);
     this.#position = Number(Atomics.load(this.#consumer, 0));
   }
 

@@ -1,4 +1,5 @@
 /** What a process does on a signal, as the kernel has it (bpf/signals.bpf.c): /proc tells only that it catches one. */
+import { PAGE_BYTES } from './auxiliary.ts';
 import { BpfObject } from './libbpf.ts';
 import {
   OFFSET_SIGNAL_ACTION_FLAGS, OFFSET_SIGNAL_ACTION_FOUND, OFFSET_SIGNAL_ACTION_HANDLER, OFFSET_SIGNAL_ACTION_SIGNAL,
@@ -13,7 +14,6 @@ export const SA_RESTART = 0x1000_0000n;
 const PROGRAM = 'signal_actions';
 /** None of the maps that recording needs is used: they are made as small as can be. */
 const LARGE_MAPS = ['connections', 'unreported', 'watched', 'watched_slots', 'threads', 'taken_threads', 'taken_ids', 'listeners'];
-const SMALLEST_RING = 4096;
 
 export interface SignalAction {
   /** 0n: the default; 1n: ignored; else an address in the process. */
@@ -27,7 +27,7 @@ export function signalAction(tgid: number, signal: number): SignalAction | undef
   const object = new BpfObject(objectPath());
   try {
     object.choose(new Set([PROGRAM]));
-    object.setMaxEntries('ring', SMALLEST_RING);
+    object.setMaxEntries('ring', PAGE_BYTES);
     for (const map of LARGE_MAPS) object.setMaxEntries(map, 1);
     object.checkValueSize('signal_asked', SIZE_SIGNAL_ACTION);
     object.load();

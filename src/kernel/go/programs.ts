@@ -2,11 +2,12 @@
  * The Go programs among the watched processes: the kernel side is told where each keeps its goroutines, and probes are placed in
  * executables that have use for them. What can't be read or placed is left: then goroutines are not known, or not for whom one writes.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import {
   OFFSET_GO_PROGRAM_COMPLETE, OFFSET_GO_PROGRAM_FUNCTION, OFFSET_GO_PROGRAM_GOID, OFFSET_GO_PROGRAM_G_AT, OFFSET_GO_PROGRAM_PARENT, OFFSET_GO_PROGRAM_ROLES, SIZE_GO_PROGRAM,
 } from '../layout.ts';
 import { EnvironmentError } from '../../errors.ts';
+import { AT_ENTRY, auxiliary } from '../auxiliary.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { readGoExecutable, type GoExecutable } from './executable.ts';
 import type { GoFunctions, GoProbe } from './functions.ts';
@@ -16,7 +17,6 @@ const WORDS = 1_024;
 const WORD_BITS = 64;
 /** Executables remembered, most of them as no Go program. Past that all are looked at anew. */
 const MAX_EXECUTABLES = 4_096;
-const AT_ENTRY = 9n;
 /** How often probes are looked at that nobody may need any more. */
 const SWEEP_MS = 1_000;
 const NO_FUNCTIONS: GoFunctions = { roles: [], probes: [] };
@@ -163,16 +163,8 @@ function fileId(path: string): string | undefined {
 
 /** How far from what its file says it was loaded, by where the kernel said that it begins (AT_ENTRY of elf.h). */
 function biasOf(tgid: number, { entry }: GoExecutable): number | undefined {
-  let vector: Buffer;
-  try {
-    vector = readFileSync(`/proc/${tgid}/auxv`);
-  } catch {
-    return undefined;
-  }
-  for (let at = 0; at + 16 <= vector.length; at += 16) {
-    if (vector.readBigUInt64LE(at) === AT_ENTRY) return Number(vector.readBigUInt64LE(at + 8)) - entry;
-  }
-  return undefined;
+  const at = auxiliary(tgid, AT_ENTRY);
+  return at === undefined ? undefined : at - entry;
 }
 
 function valueOf(go: GoExecutable, bias: number, functions: GoFunctions | undefined): Uint8Array {
