@@ -1,8 +1,9 @@
 # Sourced by scripts/vm: finds, downloads and unpacks one kernel series. Nothing of the host's own apt state changes.
 
 # Debian's name of the architecture that a series is for: 6.1 is amd64's, 6.1-arm64 the other's.
-architecture() { case $1 in *-arm64) echo arm64 ;; *) echo amd64 ;; esac; }
-flavour() { echo "cloud-$(architecture "$1")"; }
+architecture() { case $1 in *-arm64*) echo arm64 ;; *) echo amd64 ;; esac; }
+# There is no cloud's kernel with large pages.
+flavour() { case $1 in *-16k) echo "$(architecture "$1")-16k" ;; *) echo "cloud-$(architecture "$1")" ;; esac; }
 
 # The Debian mirror this machine's own apt uses, whichever of apt's two styles names it.
 mirror() {
@@ -26,7 +27,7 @@ private_apt() {
 # Every package that makes up the newest kernel of a series: image alone, or from 7.x on binary, modules and base
 # (the lists of what is built in).
 newest_packages() {
-  local state=$1 series=$2 names release version=${2%-arm64}
+  local state=$1 series=$2 names release version=${2%%-arm64*}
   names=$(private_apt "$state" apt-cache pkgnames linux- | grep -E -- "^linux-(image|binary|modules|base)-${version//./\\.}\.[^-]*(-[0-9]+)?-$(flavour "$series")\$")
   release=$(sed -E 's/^linux-(image|binary|modules|base)-//' <<<"$names" | sort -V | tail -n 1)
   grep -F -x -e "linux-image-$release" -e "linux-binary-$release" -e "linux-modules-$release" -e "linux-base-$release" <<<"$names"

@@ -93,7 +93,7 @@ export const BACKENDS: readonly Backend[] = [
         tcp_sendmsg_locked: '6.16', sock_send_length: '6.3', sock_recv_length: '6.3', tcp_rcv_space_adjust: '4.18',
       }).find(([name]) => !btf.hasTracepoint(name));
       if (missing !== undefined) return `this kernel has no tracepoint ${missing[0]} (Linux ≥${missing[1]} has)`;
-      return process.arch === 'x64' ? undefined : 'this backend reads x86-64 registers';
+      return process.arch === 'x64' ? undefined : `this backend never ran on ${process.arch}`;
     },
   },
 ];
@@ -141,6 +141,8 @@ function mayPreempt(): boolean {
 
 const BPF_PROG_TYPE_TRACING = 26;
 const BPF_TRACE_FENTRY = 24;
+/** include/linux/errno.h: the kernel's own, no libc has a name for it. */
+const ENOTSUPP = 524;
 /** `return 0`: mov r0, 0; exit. */
 const RETURN_ZERO = Uint8Array.from([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 
@@ -158,7 +160,8 @@ function trampolineRefusal(btf: KernelBtf): string | undefined {
   const link = library.bpf_raw_tracepoint_open(null, program);
   c.close(program);
   if (link < 0) {
-    return `the kernel refuses to attach an fentry program (${errnoName(-link)}): it may not patch its own text`;
+    const why = -link === ENOTSUPP && process.arch === 'arm64' ? 'on arm64 that works from Linux 6.4 on' : 'it may not patch its own text';
+    return `the kernel refuses to attach an fentry program (${errnoName(-link)}): ${why}`;
   }
   c.close(link);
   return undefined;

@@ -45,7 +45,7 @@ export function errno(): number {
   return koffi.errno();
 }
 
-/** `ECONNREFUSED` for 111; the number as text where it has no name. */
+/** `ECONNREFUSED` for 111; the number as text where libc has no name for it. */
 export function errnoName(code: number): string {
   const found = Object.entries(koffi.os.errno as Record<string, number>).find(([, value]) => value === code);
   return found?.[0] ?? `errno ${code}`;

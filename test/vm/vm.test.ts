@@ -121,7 +121,7 @@ describe('scripts/vm', function () {
 
   it('refuses a series and an option that it does not know', async () => {
     const unknown = await vm(['run', '2.4', '--', 'true']);
-    assert.deepEqual([unknown.status, unknown.stderr], [2, 'vm: no kernel series 2.4: 5.10 6.1 6.12 7.2 6.1-arm64 6.12-arm64 7.2-arm64 are known\n']);
+    assert.deepEqual([unknown.status, unknown.stderr], [2, 'vm: no kernel series 2.4: 5.10 6.1 6.12 7.2 6.1-arm64 6.12-arm64 7.2-arm64 6.12-arm64-16k are known\n']);
     const option = await vm(['run', series, '--cpu', '2', '--', 'true']);
     assert.deepEqual([option.status, option.stderr], [2, 'vm: unknown option --cpu (the command comes after --)\n']);
   });
