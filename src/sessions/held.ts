@@ -8,6 +8,11 @@ export class Held {
   #first: OpenSession | undefined;
   #last: OpenSession | undefined;
 
+  /** The one that began last. */
+  get last(): OpenSession | undefined {
+    return this.#last;
+  }
+
   get empty(): boolean {
     return this.#first === undefined;
   }

@@ -2,6 +2,8 @@
 import type { OpenSession } from './open-session.ts';
 import type { Process } from './processes.ts';
 
+const NONE: readonly OpenSession[] = [];
+
 export class InDoubt {
   readonly home: Process;
   /** Number of the event since which it has no tie, and of the one at which it was known to be a call. */
@@ -15,8 +17,9 @@ export class InDoubt {
   judged = false;
   /** Since when it is over, Unix µs. */
   overAtUs = 0;
-  /** The session that it was tied to, until its thread turned out to be a loop, or the like. */
+  /** The session that it was tied to, until its thread turned out to be a loop, or the like; and those for which it counts as fallen. */
   readonly fellFrom: OpenSession | undefined;
+  fallenFor: readonly OpenSession[] = NONE;
 
   constructor(home: Process, sinceSeq: number, fellFrom?: OpenSession) {
     this.home = home;

@@ -9,6 +9,7 @@ import { fallenBecause } from '../contexts/reasons.ts';
 import { attributionOf } from '../contexts/tie.ts';
 import type { Attribution } from '../contexts/tie.ts';
 import type { LossLedger } from '../connections/loss.ts';
+import { candidateIds } from './candidates.ts';
 import { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
 import { callFacts, jobFacts } from './owner.ts';
@@ -93,13 +94,16 @@ export class Late {
     const fallen = session.takeFallen(early);
     if (fallen.length > 0) process.unlearn(session);
     for (const call of fallen) {
-      process.unattributed += 1;
+      const others = [...process.held].filter((one) => one !== session && one.mayMiss(call));
+      const fallenFor = session.mayMiss(call) ? [session, ...others] : others;
+      for (const one of fallenFor) one.fallen += 1;
       call.connection.sessions -= 1;
-      call.candidates = [session.id];
+      call.candidates = candidateIds([session, ...others]);
       if (this.#options.reasons) call.whyNot = fallenBecause(call.tie);
       const overAtUs = call.doubt?.overAtUs ?? 0;
       call.doubt = new InDoubt(process, 0, session);
       call.doubt.overAtUs = overAtUs;
+      call.doubt.fallenFor = fallenFor;
       call.doubt.outlived = call.tie?.evidence.attribution === 'born';
       call.tie = undefined;
       process.contested.add(call);
@@ -170,9 +174,8 @@ export class Late {
   }
 
   #tie(call: Spoken, doubt: InDoubt, kind: Hindsight<OpenSession>, { job, alternatives }: Verdict<OpenSession>): void {
-    const { home, fellFrom } = doubt;
-    if (fellFrom !== undefined) fellFrom.fallen -= 1;
-    else for (const session of home.held) if (session.counts(doubt)) session.resolved += 1;
+    for (const session of doubt.fallenFor) session.fallen -= 1;
+    if (doubt.fellFrom === undefined) for (const session of doubt.home.held) if (session.counts(call, doubt)) session.resolved += 1;
     call.connection.sessions += 1;
     this.#give(call, job, kind, alternatives);
   }

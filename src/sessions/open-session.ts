@@ -44,9 +44,9 @@ export class OpenSession implements Job, Seated<OpenSession> {
   traceHeader: Map<string, string> | undefined;
   /** How the threads behind its listener take requests. */
   readonly discipline: Discipline<OpenSession>;
-  /** Calls that were thought to be its own, until their thread turned out to be an event loop. */
+  /** Calls that were thought to be its own, or another's, until their thread turned out to be an event loop: they may be its own. */
   fallen = 0;
-  /** Calls of its process that counted as unattributed for it, and were tied after all. */
+  /** Calls of its process that counted as unattributed for it, and were tied after all, or had begun before its request was read. */
   resolved = 0;
   /** Counters at its beginning, and when its response was last added to. */
   readonly before: OutOfSight;
@@ -166,8 +166,13 @@ export class OpenSession implements Job, Seated<OpenSession> {
   }
 
   /** `call`, which had no tie, counts as unattributed for it. */
-  counts({ sinceSeq, countedSeq }: InDoubt): boolean {
-    return countedSeq > this.talk.beganSeq && (this.after === undefined || sinceSeq <= this.lookSeq);
+  counts(call: Spoken, { sinceSeq, countedSeq }: InDoubt): boolean {
+    return countedSeq > 0 && call.beganSeq > this.talk.beganSeq && (this.after === undefined || sinceSeq <= this.lookSeq);
+  }
+
+  /** It may have made `call`, before it had answered. */
+  mayMiss(call: Spoken): boolean {
+    return call.beganSeq > this.talk.beganSeq && (!this.talk.over || call.beganSeq <= this.lookSeq);
   }
 
   /** What was undecided at its last look turns out to be no call, but a login that another thread made. */
@@ -188,7 +193,6 @@ export class OpenSession implements Job, Seated<OpenSession> {
       this.drop(call);
       this.process.background.saw(call);
     }
-    this.fallen += fallen.length;
     return fallen;
   }
 

@@ -22,6 +22,7 @@ import { isRuntime } from '../contexts/runtime.ts';
 import type { Opening, TalkSink } from '../talks/sink.ts';
 import type { AskedRuntimes } from './asked.ts';
 import { isContested, whyBelied } from './belied.ts';
+import { candidateIds, maxCandidates } from './candidates.ts';
 import { Handing } from './handing.ts';
 import { Holding } from './holding.ts';
 import { Lingering } from './lingering.ts';
@@ -32,8 +33,6 @@ import { Roster } from './roster.ts';
 import { Served } from './served.ts';
 import { Spoken } from './spoken.ts';
 
-/** Sessions named as candidates or alternatives. */
-const maxCandidates = 16;
 /** Sessions that wait for quiet. Past that the one that did least lately is given out as it is. */
 const maxLingering = 200_000;
 
@@ -348,6 +347,7 @@ export class Weaver implements TalkSink<Spoken> {
     }
     if (talk.doubt !== undefined) talk.doubt.countedSeq = this.seq;
     process.unattributed += 1;
+    for (let later = process.held.last; later !== undefined && later.talk.beganSeq > talk.beganSeq; later = later.ahead) later.resolved += 1;
     process.background.saw(talk);
     if (!talk.over && !talk.responded) process.strays.add(talk);
   }
@@ -434,7 +434,7 @@ export class Weaver implements TalkSink<Spoken> {
     process.untied.add(talk);
     talk.doubt = new InDoubt(process, this.seq);
     process.undecided += 1;
-    talk.candidates = candidatesOf(process.sessions);
+    talk.candidates = candidateIds(process.sessions);
     this.loose.add(talk);
   }
 
@@ -556,13 +556,4 @@ export class Weaver implements TalkSink<Spoken> {
 /** Two threads had a hand in one talk, and neither said for whom. */
 function moved(before: number, now: number): boolean {
   return before !== 0 && before !== now && !isVirtual(before) && !isVirtual(now);
-}
-
-function candidatesOf(sessions: Iterable<OpenSession>): string[] {
-  const ids: string[] = [];
-  for (const session of sessions) {
-    if (ids.length >= maxCandidates) break;
-    ids.push(session.id);
-  }
-  return ids;
 }
