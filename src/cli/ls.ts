@@ -26,6 +26,8 @@ interface Flags extends FilterFlags {
   quietAfter: string | undefined;
 }
 
+const LEGEND = '~ before calls: some are only likely its own (koala-bpf explain says why)';
+
 export const command = 'ls DIR';
 export const describe = 'the sessions of a recording';
 
@@ -46,7 +48,7 @@ export const builder = (yargs: Argv): Argv<Flags> =>
   withFilters(withQuiet(withJson(withRecording(yargs))))
     .example('$0 ls rec --status 5xx --since 10m', 'what failed in the last ten minutes')
     .example('$0 ls rec --grep /orders --json | jq .id', 'ids, for a script')
-    .epilogue('~ before a number of calls: some of them are only likely to be the session\'s own; koala-bpf explain DIR ID tells why.');
+    .epilogue(`${LEGEND}.`);
 
 export function handler(flags: ArgumentsCamelCase<Flags>): void {
   const filter = sessionFilter(flags, Date.now());
@@ -54,6 +56,7 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
   const lines = new Lines();
   try {
     let shown = 0;
+    let unsure = false;
     const colours = stdoutColours();
     const width = stdoutWidth();
     const columns = columnsFor(width);
@@ -61,7 +64,9 @@ export function handler(flags: ArgumentsCamelCase<Flags>): void {
       if (!flags.json && shown === 0) lines.print(colours.dim(headLine(columns)));
       lines.print(flags.json ? JSON.stringify(index.line(session)) : listLine(session, columns, colours, width));
       shown++;
+      unsure ||= session.ties.likely > 0;
     }
+    if (!flags.json && unsure) lines.print(colours.dim(LEGEND));
     if (!flags.json) lines.print(colours.dim(shown === index.count ? counted(shown, 'session') : `${shown} of ${counted(index.count, 'session')}`));
     lines.end();
     sayStatus(recording, index.status);

@@ -23,7 +23,7 @@ export function certificateReasons({ state, lost, unseen }: Certificate): Reason
   ];
 }
 
-function unseenWords({ kind, count, detail }: Unseen): string {
+export function unseenWords({ kind, count, detail }: Unseen): string {
   const of = detail === undefined || detail === '' ? '' : ` (${oneLine(detail)})`;
   const connections = counted(count, 'connection');
   switch (kind) {

@@ -3,7 +3,7 @@ import { isGrpc } from '../protocols/http2.ts';
 import { protocolNamed } from '../protocols/index.ts';
 import type { Chunk, OutboundTalk, Prologue, Session, Talk, TalkEnd } from '../sessions/session.ts';
 import { acts } from './acts.ts';
-import { lostWords } from './certificate-words.ts';
+import { lostWords, unseenWords } from './certificate-words.ts';
 import { chunkLines, whenText } from './chunk-lines.ts';
 import { http2Lines } from './http2-lines.ts';
 import type { Paint } from './paint.ts';
@@ -48,17 +48,14 @@ export function* conversation(session: Session, paint: Paint): Generator<string>
 
 function* certificateLines(session: Session, paint: Paint): Generator<string> {
   const { certificate, ties } = session;
-  const tied = [
-    ...(ties.proven > 0 ? [`${ties.proven} proven`] : []), ...(ties.likely > 0 ? [`${ties.likely} likely`] : []),
-    ...(ties.unknown > 0 ? [`${ties.unknown} of this process meanwhile tied to nothing`] : []),
-  ];
+  const tied = [...(ties.proven > 0 ? [`${ties.proven} proven`] : []), ...(ties.likely > 0 ? [`${ties.likely} likely`] : [])];
   const calls = `${counted(session.outbound.length, 'call')}${tied.length > 0 ? ` (${tied.join(', ')})` : ''}`;
   yield `  ${calls}; ${certificate.state === 'complete' ? paint.green('complete: every byte is here') : paint.yellow(certificate.state)}`;
   for (const lost of certificate.lost) {
     yield paint.yellow(`  ! ${lostWords(lost)}`);
   }
   for (const unseen of certificate.unseen) {
-    yield paint.yellow(`  ! out of sight: ${unseen.count} ${unseen.kind}${unseen.detail === undefined ? '' : ` (${oneLine(unseen.detail)})`}`);
+    yield paint.yellow(`  ! ${unseenWords(unseen)}`);
   }
 }
 

@@ -20,8 +20,8 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'another-program': return 'it is a process that became another program';
     case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
     case 'as-alone': return 'sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far';
-    case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other that was open when it began';
-    case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and of no other that was open when it began';
+    case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other one that was open when it began';
+    case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and in those of no other that was open when it began';
     case 'woke-waiter': return `when ${wrote} had read its answer, it woke the thread that had read this session's request, which had waited since before, and no other session's`;
     case 'begun-for-it': return `${wrote} was begun, directly or not, by the goroutine that had read this session's request and was at work for it`;
     case 'begun-to-serve': return `${wrote} was begun to serve this session's request, on its stream of the connection`;

@@ -35,6 +35,8 @@ export interface OutOfSight {
 export class Process implements Around<OpenSession> {
   readonly tgid: number;
   command: string;
+  /** When it was that, Unix µs. */
+  commandAtUs = 0;
   names = new Names();
   readonly sessions = new Roster<OpenSession>(SEATS.ofProcess);
   /** Those of which no response has begun. */
@@ -229,7 +231,10 @@ export class Processes {
     else if (event.what === 'fork') this.#fork(event);
     else if (event.what === 'exec' || event.what === 'seen') {
       const process = this.of(event.tgid);
-      if (event.command !== '') process.command = event.command;
+      // What the host's list of processes said is told after what they have become since.
+      if (event.command === '' || event.atUs < process.commandAtUs) return;
+      process.command = event.command;
+      process.commandAtUs = event.atUs;
     }
   }
 
