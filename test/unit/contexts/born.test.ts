@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Derivation } from '../../../src/sessions/derivation.ts';
 import type { Session } from '../../../src/sessions/session.ts';
 import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
 
@@ -103,6 +104,48 @@ describe('born', () => {
     start(start(scene, 91, 31), 31, 32);
     end(end(call(scene, 11, 32), 32), 31);
     assert.deepEqual(told(later(answer(scene, 1, 91), 91).derive().sessions), ['/1: /up11 born likely']);
+  });
+
+  it('is proven down the line, too, once enough were seen to end with their sessions', () => {
+    const scene = new Scene().workers();
+    for (let n = 1; n <= 20; n += 1) {
+      start(start(scene.accept(n, 91).read(n, 91, GET(`/${n}`)), 91, 200 + n), 200 + n, 300 + n);
+      later(answer(end(end(call(scene, 100 + n, 300 + n), 300 + n), 200 + n), n, 91), 92);
+    }
+    assert.equal(told(later(scene, 91).derive().sessions).at(-1), '/20: /up120 born proven');
+  });
+
+  it('keeps a session waiting for a second at most for the end of what it started', () => {
+    const isGiven = (us: number): boolean => {
+      const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1'));
+      start(scene, 91, 31).pass(SECOND);
+      answer(scene, 1, 91).accept(2, 91).read(2, 91, GET('/2')).pass(us);
+      const given: string[] = [];
+      const derivation = new Derivation({ recordingId: 'test', onSession: ({ inbound }) => given.push(path(inbound.request)), onAmbient: () => undefined });
+      for (const event of scene.events) derivation.push(event);
+      return given.includes('/1');
+    };
+    assert.deepEqual([isGiven(0.9 * SECOND), isGiven(1.1 * SECOND)], [false, true]);
+  });
+
+  it('is not what a thread makes whose number was another\'s before, the end of which was lost', () => {
+    const scene = new Scene().workers().accept(1, 31).accept(2, 92).read(1, 31, GET('/1')).read(2, 92, GET('/2'));
+    start(scene, 92, 31);
+    end(call(scene, 11, 31), 31);
+    assert.deepEqual(told(later(answer(scene.write(1, 31, OK('x')).close(1), 2, 92), 92).derive().sessions), ['/1: ', '/2: /up11 born likely']);
+  });
+
+  it('is not given back to the session that started a pool\'s worker by what the call says', () => {
+    const scene = new Scene().workers().accept(1, 91).accept(2, 92).read(1, 91, GET('/users/mia-550e8400'));
+    start(scene, 91, 31).read(2, 92, GET('/2'));
+    call(call(call(scene, 13, 31, '/other'), 14, 31, '/another'), 12, 31, '/of/mia-550e8400');
+    assert.deepEqual(told(later(answer(answer(scene, 2, 92), 1, 91), 91, 92).pass(3 * SECOND).derive().sessions), ['/users/mia-550e8400: ', '/2: ']);
+  });
+
+  it('leaves what a pool\'s worker goes on with after an answer to that evidence, where it says the same', () => {
+    const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1')).connect(11, 91).connect(12, 1).write(11, 91, GET('/up'));
+    start(scene, 91, 31).read(11, 31, OK('u')).write(12, 31, GET('/next')).read(12, 31, OK('u'));
+    assert.equal(told(later(answer(scene.close(11).close(12), 1, 91), 92).derive().sessions)[0], '/1: /up thread likely, /next continuation likely');
   });
 
   it('is nothing of what a pool\'s worker starts', () => {

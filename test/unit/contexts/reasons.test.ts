@@ -15,7 +15,9 @@ import { elimination } from '../../../src/contexts/elimination.ts';
 import type { Ground } from '../../../src/contexts/evidence.ts';
 import { reasonsOf } from '../../../src/contexts/reasons.ts';
 import { Content } from '../../../src/contexts/content.ts';
+import { HandedOver } from '../../../src/contexts/handed-over.ts';
 import type { Past } from '../../../src/contexts/hindsight.ts';
+import { Pattern } from '../../../src/contexts/pattern.ts';
 import { Trace } from '../../../src/contexts/trace.ts';
 import { runtimeCall, runtimeWrite } from '../../../src/contexts/runtime.ts';
 import { thread } from '../../../src/contexts/thread.ts';
@@ -26,7 +28,7 @@ describe('reasons', () => {
   it('speak against a tie exactly where it is not proven, whatever the facts', () => {
     const names = ['loop', 'juggles', 'loopSeen', 'callByOne', 'afterResponse', 'jobByOne', 'blocking', 'pipelined', 'moves', 'lossy', 'paused', 'openLost', 'disputed', 'executed', 'creatorLoop'] as const;
     const provable: readonly Ground[] = [thread, born, goroutine, virtualThread, delegation, runtimeCall];
-    for (const evidence of [thread, born, goroutine, virtualThread, helper, delegation, continuation, elimination, runtimeCall, runtimeWrite, new Trace<Past>(), new Content<Past>()]) {
+    for (const evidence of [thread, born, goroutine, virtualThread, helper, delegation, continuation, elimination, runtimeCall, runtimeWrite, new Trace<Past>(), new Content<Past>(), new HandedOver<Past>(), new Pattern<Past>()]) {
       let proven = 0;
       for (let bits = 0; bits < 1 << names.length; bits += 1) {
         const on = (name: (typeof names)[number]): boolean => (bits & (1 << names.indexOf(name))) !== 0;

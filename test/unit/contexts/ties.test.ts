@@ -177,6 +177,16 @@ describe('ties', () => {
     assert.deepEqual(told(scene.write(1, 7, OK('x')).close(1).close(11).close(12).derive().sessions), ['/1: /up1 thread likely, /up2 continuation likely']);
   });
 
+  it('are not made by continuation while a call of nobody\'s is on its way, nor once the session has answered: then it need not be its turn', () => {
+    const scene = (before: (scene: Scene) => Scene): string[] => {
+      const scene = before(new Scene().accept(1).connect(10, 9).connect(11, 7).connect(12, 8).read(1, 7, GET('/1')).write(11, 7, GET('/up1'))).read(11, 8, OK('u')).write(12, 8, GET('/up2')).read(12, 8, OK('u'));
+      return told(scene.read(10, 9, OK('u')).write(1, 7, OK('x')).close(1).close(10).close(11).close(12).derive().sessions);
+    };
+    assert.deepEqual(scene((one) => one.write(10, 9, GET('/stray')).read(10, 9, OK('u'))), ['/1: /up1 thread likely, /up2 continuation likely']);
+    assert.deepEqual(scene((one) => one.write(10, 9, GET('/stray'))), ['/1: /up1 thread likely']);
+    assert.deepEqual(scene((one) => one.write(1, 7, OK('x').slice(0, 20))), ['/1: /up1 thread likely']);
+  });
+
   it('are not made for a thread that has read nothing', () => {
     const scene = new Scene().accept(1).connect(11, 8).read(1, 7, GET('/1')).write(11, 8, GET('/metrics')).read(11, 8, OK('u')).write(1, 7, OK('x')).close(1).close(11);
     const { sessions, ambient } = scene.derive();

@@ -1,6 +1,7 @@
 /** What keeps a tie from being proven, one thing at a time, where all else is as it should be; and by what an event loop shows. */
 import assert from 'node:assert/strict';
 import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
+import * as frames from '../talks/frames.ts';
 import type { OpenEvent } from '../../../src/events/event.ts';
 
 const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
@@ -37,6 +38,14 @@ describe('a tie by a thread that is seen to take one request at a time', () => {
     const scene = new Scene().accept(1, 7).connect(11, 7).read(1, 7, GET('/1')).write(11, 7, GET('/up')).read(11, 7, OK('u')).write(1, 7, OK('x'));
     scene.accept(2, 8, ADMIN).accept(3, 8, ADMIN).read(2, 7, GET('/2')).read(3, 7, GET('/3')).write(2, 7, OK('x')).write(3, 7, OK('x'));
     assert.deepEqual(told(close(scene, 1, 2, 3, 11).workers().pass(3 * SECOND)), ['/1: /up thread likely', '/2: ', '/3: ']);
+  });
+});
+
+describe('a tie of a call on a connection that carries several at a time', () => {
+  it('is not proven, of whatever thread: who writes there may write for others', () => {
+    const scene = new Scene().workers().accept(1).read(1, 7, GET('/1')).connect(11, 7).write(11, 7, frames.PREFACE + frames.SETTINGS + frames.GET(1, '/up')).read(11, 7, frames.SETTINGS + frames.OK(1, 'u'));
+    const [session] = besides(close(scene.write(1, 7, OK('x')), 1, 11).derive({ reasons: true }).sessions);
+    assert.deepEqual(session!.outbound.map(({ attribution, certainty, reasons }) => [attribution, certainty, reasons!.against]), [['thread', 'likely', ['multiplexed']]]);
   });
 });
 

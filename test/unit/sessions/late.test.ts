@@ -31,6 +31,19 @@ const undecided = (scene = new Scene()): Scene => scene.accept(1, 7).accept(2, 7
 /** The loop has something else to do then, so that its sessions are over. */
 const next = (scene: Scene): Scene => scene.accept(9, 7).read(9, 7, GET('/next'));
 
+describe('a session that is over', () => {
+  const answered = (): Scene => new Scene().accept(1).read(1, 7, GET('/1')).write(1, 7, OK('x')).close(1);
+
+  it('is given out while others are recorded, once its thread was quiet', () => {
+    assert.deepEqual(streamed(answered().pass(4.9 * SECOND)), { sessions: [], ambient: [], atEnd: ['/1: ; complete'] });
+    assert.deepEqual(streamed(answered().pass(5.1 * SECOND).pass(SECOND)), { sessions: ['/1: ; complete'], ambient: [], atEnd: [] });
+  });
+
+  it('is given out at once when its thread has ended', () => {
+    assert.deepEqual(streamed(answered().process('thread-exit', 7).pass(SECOND)), { sessions: ['/1: ; complete'], ambient: [], atEnd: [] });
+  });
+});
+
 describe('a call without a tie', () => {
   it('is decided when the sessions that were open with it are over, and these wait until then', () => {
     const scene = next(undecided().write(1, 7, OK('x')).close(11).close(12)).pass(SECOND);
