@@ -22,6 +22,8 @@ export interface Verdict<J extends Past> {
   readonly job: J;
   /** Others that it might have been. */
   readonly alternatives: readonly J[];
+  /** How likely it is, 0 to 1, where that was reckoned. What is left is that of all others, and of nobody. */
+  readonly probability?: number;
 }
 
 /** What a process did at the time. */

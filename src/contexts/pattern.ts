@@ -166,5 +166,5 @@ export class Pattern<J extends Past> implements Hindsight<J> {
 
 function verdictOf<J extends Past>({ job, second, probability }: Guess<J>, candidates: readonly J[]): Verdict<J> | undefined {
   if (probability < ENOUGH || !candidates.includes(job)) return undefined;
-  return { job, alternatives: second !== undefined && 1 - probability > POSSIBLE && candidates.includes(second) ? [second] : [] };
+  return { job, probability, alternatives: second !== undefined && 1 - probability > POSSIBLE && candidates.includes(second) ? [second] : [] };
 }

@@ -31,6 +31,8 @@ export interface TieReasons {
   readonly for: readonly Support[];
   /** Empty where it is proven. */
   readonly against: readonly Doubt[];
+  /** How likely the tie is, 0 to 1, where that was reckoned. */
+  readonly probability?: number;
 }
 
 /** What `proves` does not ask, but a person does. */
@@ -48,7 +50,8 @@ export interface MoreFacts<J extends Job> {
 /** Of a tie that holds. */
 export function reasonsOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): TieReasons {
   if ((evidenceOf(tie) ?? tie.evidence) === goroutine) return goroutineReasons(tie, call, job, more);
-  return { for: supportOf(tie, call, job, more), against: doubtsOf(tie, call, job, more) };
+  const { probability } = tie;
+  return { for: supportOf(tie, call, job, more), against: doubtsOf(tie, call, job, more), ...(probability === undefined ? {} : { probability }) };
 }
 
 function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, more: MoreFacts<J>): Support[] {

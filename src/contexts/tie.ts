@@ -20,6 +20,8 @@ export interface Tie<J extends Job> {
   readonly otherwise?: Evidence;
   /** Others that it might have been. */
   readonly alternatives: readonly J[];
+  /** 0 to 1; undefined: nothing was reckoned. */
+  readonly probability?: number;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Why each call of a session is said to be its own, why others of its process are not, and why the session is complete or
  * not: names for programs, words for people. Made from a derivation with `reasons`. `docs/json.md` documents the JSON.
  */
-import type { AmbientTalk, Attribution, Certainty, Certificate, OutboundTalk, Session, Talk, TalkConnection } from '../sessions/session.ts';
+import type { AmbientTalk, Attribution, Certainty, Certificate, OutboundTalk, Session, Talk, TalkConnection, TieReasons } from '../sessions/session.ts';
 import { rfc3339 } from '../sessions/json.ts';
 import { summariseTalk } from '../store/session-summary.ts';
 import { certificateReasons } from './certificate-words.ts';
@@ -28,6 +28,8 @@ export interface CallExplained extends Said {
   readonly certainty: Certainty;
   readonly afterResponse?: true;
   readonly alternatives: readonly Named[];
+  /** How likely the tie is, 0 to 1, where that was reckoned. */
+  readonly probability?: number;
   readonly for: readonly Reason[];
   readonly against: readonly Reason[];
 }
@@ -102,8 +104,10 @@ export function explain(session: Session, untied: readonly Untied[], name: Name)
   };
 }
 
+const NO_REASONS: TieReasons = { for: [], against: [] };
+
 function explainCall(call: OutboundTalk, session: Session, name: Name): CallExplained {
-  const { connection, attribution, certainty, afterResponse, alternatives = [], reasons = { for: [], against: [] } } = call;
+  const { connection, attribution, certainty, afterResponse, alternatives = [], reasons = NO_REASONS } = call;
   return {
     connection,
     atUs: Math.round((call.request[0]?.atUs ?? call.response[0]?.atUs ?? session.startedAtUs) - session.startedAtUs),
@@ -112,6 +116,7 @@ function explainCall(call: OutboundTalk, session: Session, name: Name): CallExpl
     certainty,
     ...(afterResponse === undefined ? {} : { afterResponse }),
     alternatives: alternatives.map(name),
+    ...(reasons.probability === undefined ? {} : { probability: reasons.probability }),
     for: reasons.for.map((kind) => ({ kind, words: supportWords(kind, call, session) })),
     against: reasons.against.map((kind) => ({ kind, words: doubtWords(kind, call, session) })),
   };

@@ -2,8 +2,9 @@
 import type { Chunk, Doubt, OutboundTalk, Session, Support, Talk, WhyNot } from '../sessions/session.ts';
 
 type Call = Pick<OutboundTalk, 'request' | 'response'>;
+type Tied = Call & Pick<OutboundTalk, 'reasons'>;
 
-export function supportWords(kind: Support, call: Call, { inbound }: Session): string {
+export function supportWords(kind: Support, call: Tied, { inbound }: Session): string {
   const wrote = threads(call.request);
   switch (kind) {
     case 'reads-request': return `${wrote} had read this session's request, and none after it`;
@@ -19,7 +20,7 @@ export function supportWords(kind: Support, call: Call, { inbound }: Session): s
     case 'ended-by-then': return 'it was over when the session had closed: a pool\'s worker would have waited for more';
     case 'another-program': return 'it is a process that became another program';
     case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
-    case 'as-alone': return 'sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far';
+    case 'as-alone': return `sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far${reckoned(call.reasons?.probability)}`;
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other one that was open when it began';
     case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and in those of no other that was open when it began';
     case 'woke-waiter': return `when ${wrote} had read its answer, it woke the thread that had read this session's request, which had waited since before, and no other session's`;
@@ -114,6 +115,9 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'by-itself': return 'the process makes such calls also while no request waits';
   }
 }
+
+/** Cut after two decimals, never rounded up. */
+const reckoned = (probability: number | undefined): string => probability === undefined ? '' : `: ${(Math.floor(probability * 10_000) / 100).toFixed(2)} in 100`;
 
 /** What packets carried (sendfile) was moved by nobody that is known. */
 const seen = (chunks: Talk['request']): boolean => chunks.some((chunk: Chunk) => chunk.tid !== 0);

@@ -173,11 +173,11 @@ export class Late {
     return false;
   }
 
-  #tie(call: Spoken, doubt: InDoubt, kind: Hindsight<OpenSession>, { job, alternatives }: Verdict<OpenSession>): void {
+  #tie(call: Spoken, doubt: InDoubt, kind: Hindsight<OpenSession>, verdict: Verdict<OpenSession>): void {
     for (const session of doubt.fallenFor) session.fallen -= 1;
     if (doubt.fellFrom === undefined) for (const session of doubt.home.held) if (session.counts(call, doubt)) session.resolved += 1;
     call.connection.sessions += 1;
-    this.#give(call, job, kind, alternatives);
+    this.#give(call, kind, verdict);
   }
 
   /** `job` seems to have made it, and not the session that it is tied to. What is proven stays. */
@@ -190,12 +190,13 @@ export class Late {
     }
     tie.job.drop(call);
     tie.job.process.unlearn(tie.job);
-    this.#give(call, job, kind, [tie.job]);
+    this.#give(call, kind, { job, alternatives: [tie.job] });
   }
 
-  #give(call: Spoken, job: OpenSession, kind: Hindsight<OpenSession>, alternatives: readonly OpenSession[]): void {
+  #give(call: Spoken, kind: Hindsight<OpenSession>, verdict: Verdict<OpenSession>): void {
+    const { job } = verdict;
     const context = call.tie?.context ?? new Context<OpenSession>(call.writerTid, call.begunTgid);
-    call.tie = { job, evidence: kind, inLoop: kind, context, alternatives };
+    call.tie = { ...verdict, evidence: kind, inLoop: kind, context };
     call.whyNot = undefined;
     job.add(call);
     if (!job.settled) job.aside = job.gone;

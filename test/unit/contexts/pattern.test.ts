@@ -1,5 +1,6 @@
 /** Calls of sessions that ran side by side, shared out by what such sessions did alone. */
 import assert from 'node:assert/strict';
+import { supportWords } from '../../../src/report/reason-words.ts';
 import { besides, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
 import type { Findings } from '../sessions/scene.ts';
 
@@ -80,6 +81,19 @@ describe('a pattern', () => {
     rightly(found);
     assert.equal(nameless(found).length, CROWD.length - NAMED);
     for (const told of nameless(found)) assert.equal([...told.matchAll(/\/price\S* pattern likely/g)].length, 2, told);
+  });
+
+  it('tells how likely each of its ties is, never less than 99 in 100, and names the next best where that is possible at all', () => {
+    const calls = together(alone(6)).derive({ reasons: true }).sessions.flatMap((session) => session.outbound.map((call) => ({ call, session })));
+    const guessed = calls.filter(({ call }) => call.attribution === 'pattern');
+    assert.ok(guessed.length > 0);
+    for (const { call: { reasons, alternatives }, session } of guessed) {
+      const probability = reasons?.probability ?? 0;
+      assert.ok(probability >= 0.99 && probability <= 1, `${probability}`);
+      assert.ok(alternatives === undefined || probability < 0.999);
+      assert.match(supportWords('as-alone', { request: [], response: [], reasons: reasons! }, session), /likeliest by far: (99\.\d\d|100\.00) in 100$/);
+    }
+    for (const { call } of calls) if (call.attribution !== 'pattern') assert.equal(call.reasons?.probability, undefined);
   });
 
   it('says nothing of an endpoint that ran alone less than four times', () => {

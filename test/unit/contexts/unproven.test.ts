@@ -84,11 +84,12 @@ describe('a thread is an event loop', () => {
 });
 
 describe('a tie by birth', () => {
-  it('is not proven where another thread of the program that was run reads the answer', () => {
-    const scene = (reader: number): string[] => {
+  it('is not proven where another thread of the program that was run wrote of the call', () => {
+    const request = GET('/up');
+    const scene = (second: number): string[] => {
       const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1')).process('fork', 91, { childTgid: 300, childTid: 300 });
       scene.tgid = 300;
-      scene.process('exec', 300).process('thread', 300, { childTid: 301 }).connect(11, 300).write(11, 300, GET('/up')).read(11, reader, OK('u')).close(11, 300);
+      scene.process('exec', 300).process('thread', 300, { childTid: 301 }).connect(11, 300).write(11, 300, request.slice(0, 9)).write(11, second, request.slice(9)).read(11, 300, OK('u')).close(11, 300);
       scene.process('thread-exit', 301).process('thread-exit', 300).process('exit', 300);
       scene.tgid = 100;
       return told(scene.write(1, 91, OK('x')).close(1, 91, 'local-fin').close(1, 91));
