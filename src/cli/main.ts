@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<object>>> = {
   events: () => import('./events.ts'),
   export: () => import('./export.ts'),
   replay: () => import('./replay.ts'),
+  mock: () => import('./mock.ts'),
   clean: () => import('./clean.ts'),
   noise: () => import('./noise.ts'),
 };

@@ -59,9 +59,13 @@ export function say(line: string): void {
 }
 
 /** Colours for stdout: only on a terminal and without NO_COLOR (no-color.org: set to anything but the empty string). */
-export function stdoutColours() {
+export const stdoutColours = () => coloursOf(process.stdout);
+/** The same for stderr. */
+export const stderrColours = () => coloursOf(process.stderr);
+
+function coloursOf({ isTTY }: NodeJS.WriteStream) {
   const noColour = (process.env['NO_COLOR'] ?? '') !== '';
-  return pc.createColors(process.stdout.isTTY === true && !noColour);
+  return pc.createColors(isTTY === true && !noColour);
 }
 
 /** Characters in a line of the terminal that stdout is; undefined: it is none, and lines may be of any length. */

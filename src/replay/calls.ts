@@ -10,7 +10,7 @@ import type { OutboundTalk, Session } from '../sessions/session.ts';
 import { chunkScores } from './chunks.ts';
 import { canonicalDestination } from './destination.ts';
 import { MadeValues } from './made-values.ts';
-import { isAgreed } from './played.ts';
+import { isAgreed, type Repeats } from './played.ts';
 import { RequestIndex } from './request-index.ts';
 
 /** How requests are told apart; pure functions of their bytes. */
@@ -75,16 +75,26 @@ export function callsOf(session: Session): RecordedCall[] {
   }]));
 }
 
+/**
+ * `session`: they were made for one client, whose request began them. `mock`: they are those of all sessions and of none, each as of
+ * its own moment, and each piece of the request is another session's.
+ */
+export type BookOf = 'session' | 'mock';
+
 export class CallBook {
   readonly session: Session;
   readonly calls: readonly RecordedCall[];
+  readonly #of: BookOf;
+  /** How often one of these, named by the first of them, was given again. */
+  readonly #given = new Map<RecordedCall, number>();
   readonly #judge: Judge;
   readonly #unused = new Set<RecordedCall>();
   readonly #byDestination = new Map<string, RequestIndex>();
   readonly #made: MadeValues;
 
-  constructor(session: Session, judge: Judge) {
+  constructor(session: Session, judge: Judge, of: BookOf = 'session') {
     this.session = session;
+    this.#of = of;
     this.#judge = judge;
     this.calls = callsOf(session);
     const byDestination = new Map<string, RecordedCall[]>();
@@ -95,7 +105,8 @@ export class CallBook {
       else same.push(call);
     }
     for (const [destination, calls] of byDestination) this.#byDestination.set(destination, new RequestIndex(calls, (call) => !this.#unused.has(call)));
-    this.#made = new MadeValues(bytesOf(session.inbound.request), this.calls);
+    const { request } = session.inbound;
+    this.#made = new MadeValues(of === 'session' ? [bytesOf(request)] : request.map((chunk) => bytesOf([chunk])), this.calls);
   }
 
   get unused(): Iterable<RecordedCall> {
@@ -124,10 +135,40 @@ export class CallBook {
     const known = this.#made.knowsAny(masked.made) ? index.equalText(request, canonicalText(model, (text) => this.#made.asRecorded(text)))
       : candidates.length > 1 ? index.equal(request) : undefined;
     if (known !== undefined) return { call: known, made: [] };
+    return this.#drifted(candidates, index, model, clocks);
+  }
+
+  /** What a call gets that was recorded, and made as often already: to the byte, or to its protocol. */
+  again(destination: string, request: Uint8Array, repeats: Exclude<Repeats, 'none'>): RecordedCall | undefined {
+    return this.#givenAgain(this.#byDestination.get(destination)?.every(request) ?? [], repeats);
+  }
+
+  /** The same for one that differs in values that the service makes itself: these are others each time. */
+  driftAgain(destination: string, request: Uint8Array, repeats: Exclude<Repeats, 'none'>, clocks: Clocks): Drifted | undefined {
+    const index = this.#byDestination.get(destination);
+    if (index === undefined) return undefined;
+    const { model, masked } = index.asked(request);
+    const known = this.#made.knowsAny(masked.made) ? index.every(request, canonicalText(model, (text) => this.#made.asRecorded(text))) : [];
+    const call = this.#givenAgain(known, repeats);
+    if (call !== undefined) return { call, made: [] };
+    const alike = index.everyMasked(request);
+    const latest = alike.slice(-MAX_DRIFT_CANDIDATES);
+    return this.#drifted(repeats === 'last' ? latest.reverse() : latest, index, model, clocks, true);
+  }
+
+  #givenAgain(calls: readonly RecordedCall[], repeats: Exclude<Repeats, 'none'>): RecordedCall | undefined {
+    const [first] = calls;
+    if (first === undefined || repeats === 'last') return calls.at(-1);
+    const times = this.#given.get(first) ?? 0;
+    this.#given.set(first, times + 1);
+    return calls[times % calls.length];
+  }
+
+  #drifted(candidates: readonly RecordedCall[], index: RequestIndex, model: Json, clocks: Clocks, again = false): Drifted | undefined {
     for (const call of candidates) {
-      const pairs = driftPairs(index.modelOfCall(call), model, clocks);
-      if (pairs === undefined || !this.#made.allows(pairs, call.index)) continue;
-      return { call, made: pairs };
+      const recordedMs = this.#of === 'mock' ? (call.talk.request[0]?.atUs ?? 0) / 1000 : clocks.recordedMs;
+      const pairs = driftPairs(index.modelOfCall(call), model, { ...clocks, recordedMs });
+      if (pairs !== undefined && this.#made.allows(pairs, call.index, again)) return { call, made: pairs };
     }
     return undefined;
   }
@@ -140,7 +181,7 @@ export class CallBook {
   /** The unused call of this destination that is most like `request`; the earliest among equals. */
   nearest(destination: string, request: Uint8Array): Found | undefined {
     let best: Found | undefined;
-    for (const call of this.#unusedAt(destination, MAX_COMPARED)) {
+    for (const call of this.#candidatesAt(destination, MAX_COMPARED)) {
       const score = this.#judge.similarity(call.request, request);
       if (best === undefined || score > best.score) best = { call, score };
     }
@@ -149,7 +190,7 @@ export class CallBook {
 
   /** koala's `chunk`: the unused call in which most pieces of `request` stand, those after call `after` first. */
   chunk(destination: string, request: Uint8Array, after: number | undefined): Found | undefined {
-    const unused = [...this.#unusedAt(destination, Infinity)];
+    const unused = this.#candidatesAt(destination, Infinity);
     const later = after === undefined ? unused : unused.filter(({ index }) => index > after);
     return chunkScores(later, request, after === undefined) ?? (later.length < unused.length ? chunkScores(unused, request, false) : undefined);
   }
@@ -177,13 +218,15 @@ export class CallBook {
     this.#made.learn(made);
   }
 
-  #unusedAt(destination: string, most: number): RecordedCall[] {
+  /** Unused calls; of a mock, which gives an answer again, after them the others. */
+  #candidatesAt(destination: string, most: number): RecordedCall[] {
     const found: RecordedCall[] = [];
+    const used: RecordedCall[] = [];
     for (const call of this.#byDestination.get(destination)?.calls ?? []) {
       if (found.length >= most) break;
-      if (this.#unused.has(call)) found.push(call);
+      (this.#unused.has(call) ? found : used).push(call);
     }
-    return found;
+    return this.#of === 'mock' ? [...found, ...used].slice(0, most) : found;
   }
 }
 

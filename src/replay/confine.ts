@@ -67,10 +67,11 @@ export interface Confinement {
   stop(): Promise<void>;
 }
 
-const rulesFor = (datagrams: readonly string[]): string => `*nat
+const rulesFor = (datagrams: readonly string[], own: readonly string[]): string => `*nat
 -N KOALA-FAULT
 -A OUTPUT -m mark --mark ${OUR_MARK} -j RETURN
 -A OUTPUT -j KOALA-FAULT
+${own.join('\n')}
 -A OUTPUT -p tcp -j REDIRECT --to-ports ${OUTBOUND_PORT}
 -A OUTPUT -p udp --dport 53 -j REDIRECT --to-ports ${DNS_PORT}
 ${datagrams.join('\n')}
@@ -82,28 +83,37 @@ COMMIT`;
 
 /**
  * Runs as the first process of the pid namespace, with the command in "$@". Descriptor 3: what it has to tell. Descriptor 4:
- * a line lets the command begin, its end (also: our death) ends everything. The shell's own word on how the command ended is noise.
+ * a line lets the command begin, its end (also: our death) ends everything. What its group is interrupted by is for the command (dash
+ * would end by it, with all the rest). The shell's own word on how the command ended is noise.
  */
-const initFor = (datagrams: readonly Address[]): string => `
+const initFor = ({ datagrams, own = () => [], noting = [] }: Pick<ConfineOptions, 'datagrams' | 'own' | 'noting'>): string => `
 unset KOALA_INIT
 fail() { echo "fail $1" >&3; exit 1; }
 said=$(ip link set lo up 2>&1 && ip route add local 0.0.0.0/0 dev lo 2>&1) || fail "ip: $said"
 said=$(iptables-restore -w 2>&1 <<'RULES'
-${rulesFor(datagramRules('OUTPUT', 'v4', datagrams, DEAF_PORT))}
+${rulesFor(datagramRules('OUTPUT', 'v4', datagrams, DEAF_PORT), own('v4'))}
 RULES
 ) || fail "iptables: $said"
 six=no
 if [ -d /proc/sys/net/ipv6 ] && ip -6 route add local ::/0 dev lo 2>/dev/null; then
   if ip6tables-restore -w 2>/dev/null <<'RULES'
-${rulesFor(datagramRules('OUTPUT', 'v6', datagrams, DEAF_PORT))}
+${rulesFor(datagramRules('OUTPUT', 'v6', datagrams, DEAF_PORT), own('v6'))}
 RULES
   then six=yes; else ip -6 route del local ::/0 dev lo; fi
 fi
+${noting.length === 0 ? '' : `for restore in iptables-restore ip6tables-restore; do
+  $restore -w --noflush 2>/dev/null <<'RULES'
+*filter
+${noting.join('\n')}
+COMMIT
+RULES
+done`}
 echo '10240 60999' >/proc/sys/net/ipv4/ip_local_port_range 2>/dev/null
 echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse 2>/dev/null
 said=$(mount -t tmpfs -o mode=755 koala-bpf ${SCRATCH} 2>&1) || fail "mount: $said"
 echo "ready $six" >&3
 read -r go <&4 || exit 0
+trap : INT
 exec 5>&2 2>/dev/null
 (exec "$@" 3>&- 4<&- 2>&5 5>&-)
 echo "exit $?" >&3
@@ -111,15 +121,31 @@ read -r go <&4
 exit 0
 `;
 
-/**
- * Makes the namespace and leaves `command` waiting in it, `launch` (see launch.ts) being what it begins with; `datagrams`: where what is
- * sent is taken. Needs root (or a user namespace in which we are root).
- */
-export async function confine(command: readonly string[], datagrams: readonly Address[], launch?: string): Promise<Confinement> {
+export interface OwnConfinement extends Confinement {
+  /** Hands the command a signal: SIGINT as a terminal does, to its process group, another to its first process. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface ConfineOptions {
+  /** Where what is sent by UDP is taken. */
+  readonly datagrams: readonly Address[];
+  /** What the command begins with (see launch.ts). */
+  readonly launch?: string | undefined;
+  /** Lines of nat's OUTPUT chain before the one that redirects all TCP, by family. */
+  own?(family: 'v4' | 'v6'): readonly string[];
+  /** Lines of filter's, which the kernel may lack the means for. */
+  readonly noting?: readonly string[];
+  /** The command has our stdin, and, unless that is for data, our stdout. */
+  readonly stdio?: { readonly stdoutToStderr: boolean };
+}
+
+/** Makes the namespace and leaves `command` waiting in it. Needs root (or a user namespace in which we are root). */
+export async function confine(command: readonly string[], options: ConfineOptions): Promise<OwnConfinement> {
+  const { launch, stdio } = options;
   const { argv, env } = asInvoker(launch === undefined ? command : [...LAUNCH, ...command]);
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'unshare', '--net', '--pid', '--mount', '--fork', '--kill-child',
     '--mount-proc', '--', 'sh', '-c', 'eval "$KOALA_INIT"', 'koala-bpf', ...argv], {
-    stdio: ['ignore', process.stderr, process.stderr, 'pipe', 'pipe', ...(launch === undefined ? [] : ['ignore', 'pipe'] as const)], env: { ...env, KOALA_INIT: initFor(datagrams) }, detached: true,
+    stdio: [stdio === undefined ? 'ignore' : 'inherit', stdio?.stdoutToStderr === false ? process.stdout : process.stderr, process.stderr, 'pipe', 'pipe', ...(launch === undefined ? [] : ['ignore', 'pipe'] as const)], env: { ...env, KOALA_INIT: initFor(options) }, detached: true,
   });
   const control = child.stdio[4] as Writable;
   const launching = (child.stdio as readonly unknown[])[LAUNCH_FD] as Writable | undefined;
@@ -156,7 +182,7 @@ export async function confine(command: readonly string[], datagrams: readonly Ad
   }
 }
 
-class Namespace implements Confinement {
+class Namespace implements OwnConfinement {
   readonly pid: number;
   readonly ipv6: boolean;
   readonly ended: Promise<Ended>;
@@ -185,16 +211,27 @@ class Namespace implements Confinement {
     return tcpSockets(this.pid).some(({ state, local }) => state === LISTEN && local.port === port);
   }
 
+  kill(name: NodeJS.Signals): void {
+    // Its first process of all, and `unshare`, go on.
+    if (name === 'SIGINT') signal(-this.pid, name);
+    else for (const pid of this.#commands()) signal(pid, name);
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
+  }
+
+  #commands(): number[] {
+    const [init] = childrenOf(this.pid);
+    return init === undefined ? [] : childrenOf(init);
   }
 
   async #stop(): Promise<void> {
     const [init] = childrenOf(this.pid);
     const over = Promise.race([this.ended, this.#gone]);
     for (const name of ['SIGTERM', 'SIGKILL'] as const) {
-      const started = init === undefined ? [] : childrenOf(init);
+      const started = this.#commands();
       for (const pid of started) signal(pid, name);
       if (started.length > 0) await Promise.race([over, sleep(GRACE_MS, undefined, { ref: false })]);
     }

@@ -6,13 +6,12 @@
  */
 import type { Clocks, Pair } from '../compare/index.ts';
 import { canonicalDestination } from './destination.ts';
+import { Answers, SILENCE, type Answer } from './answers.ts';
 import { AnySession } from './any-session.ts';
-import { type Found, type Judge, type RecordedCall } from './calls.ts';
+import type { Judge, RecordedCall } from './calls.ts';
 import { inPlay, type CallOwner, type OwnedInPlay } from './call-owner.ts';
 import { DriftProof } from './drift-proof.ts';
-import { endingOf, type Ending } from './ending.ts';
-import { invented } from './invented.ts';
-import { missAnswer } from './misses.ts';
+import { likeOf, nearestOf } from './likeness.ts';
 import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
@@ -22,7 +21,7 @@ import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
 import { liveStatements, type LiveStatements } from './statements/statements.ts';
 import type { Protocol, ProtocolName } from '../protocols/protocol.ts';
-import type { OutboundTalk, Session } from '../sessions/session.ts';
+import type { Session } from '../sessions/session.ts';
 
 /** What `src/protocols` knows; given, so that deciding stays apart from it. */
 export interface Knowledge {
@@ -31,16 +30,7 @@ export interface Knowledge {
   recognise(client: Uint8Array, serverPort: number): ProtocolName | undefined;
 }
 
-export interface Answer {
-  readonly bytes: Uint8Array;
-  /** What happens to the connection after them. */
-  readonly then: Ending;
-  /** It is an error of ours: nothing recorded answers the request. */
-  readonly missed?: true;
-  /** The recorded call whose answer it is, for who keeps its pace. */
-  readonly talk?: OutboundTalk;
-}
-
+export type { Answer } from './answers.ts';
 export type { CallOwner } from './call-owner.ts';
 
 export interface Request {
@@ -55,7 +45,6 @@ export interface Request {
   readonly settings?: string;
 }
 
-const SILENCE: Answer = { bytes: new Uint8Array(0), then: 'keep' };
 /** So many calls, the last ones, whose session was proven: this service's ties can be relied on. */
 const TRUSTED_AFTER = 64;
 
@@ -67,6 +56,7 @@ export class Engine {
   readonly #wallMs: () => number;
   readonly #state = new ProcessState();
   readonly #proof = new DriftProof();
+  readonly #answers: Answers;
   readonly #setups: SetupBook;
   readonly #any: AnySession;
   /** In the order in which they began. */
@@ -84,6 +74,7 @@ export class Engine {
     this.#knowledge = knowledge;
     this.#now = now;
     this.#wallMs = wallMs;
+    this.#answers = new Answers((name) => knowledge.protocol(name));
     this.#any = new AnySession(judge);
     this.#setups = new SetupBook(world.prologues.map((prologue) => {
       const name = world.protocols[canonicalDestination(prologue.destination)] ?? 'unknown';
@@ -106,6 +97,13 @@ export class Engine {
   learnBackground(session: Session, starts = true): void {
     this.learn(session);
     this.#any.learnBackground(session, starts);
+  }
+
+  /** Every call that was recorded, for whoever makes it and however often: in play from now on. See `World.repeats`. */
+  beginMock(session: Session): Play {
+    const play = new Play(session, this.#judge, this.#now(), 'mock');
+    this.#plays.push(play);
+    return play;
   }
 
   begin(session: Session): Play {
@@ -203,17 +201,38 @@ export class Engine {
       const equal = play.book.equal(destination, bytes);
       if (equal !== undefined) return this.#use(request, play, equal, 'equal', askedAt);
     }
+    const again = this.#again(request, plays, askedAt);
+    if (again !== undefined) return again;
     const background = owner?.certainty === 'proven' ? undefined : this.#any.takeBackground(destination, bytes);
     if (background !== undefined) {
       this.#noteIdle(request, true, true);
-      return this.#answerOf(background);
+      return this.#answers.recorded(background);
     }
     for (const play of plays) {
       const drift = play.book.drift(destination, bytes, this.#clocksOf(play, askedAt));
       if (drift !== undefined) return this.#use(request, play, drift.call, 'drift', askedAt, undefined, drift.made);
     }
-    if (request.setup) return this.#invented(request);
-    return this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
+    if (request.setup) return this.#answers.agreed(request);
+    return this.#driftAgain(request, plays, askedAt) ?? this.#unequal(request, owner === undefined ? plays : [owner.play], askedAt);
+  }
+
+  #again(request: Request, plays: readonly Play[], askedAt: number): Answer | undefined {
+    const { repeats = 'none' } = this.#world;
+    const [play] = plays;
+    const call = repeats === 'none' ? undefined : play?.book.again(request.destination, request.bytes, repeats);
+    if (play === undefined || call === undefined) return undefined;
+    this.#note(request, play, Buffer.compare(call.request, request.bytes) === 0 ? 'exact' : 'equal', askedAt, { recorded: call.index, repeated: true });
+    return this.#answers.recorded(call);
+  }
+
+  #driftAgain(request: Request, plays: readonly Play[], askedAt: number): Answer | undefined {
+    const { repeats = 'none' } = this.#world;
+    const [play] = plays;
+    const drift = repeats === 'none' ? undefined : play?.book.driftAgain(request.destination, request.bytes, repeats, this.#clocksOf(play, askedAt));
+    if (play === undefined || drift === undefined) return undefined;
+    play.book.use(drift.call, drift.made);
+    this.#note(request, play, 'drift', askedAt, { recorded: drift.call.index, repeated: true });
+    return this.#answers.recorded(drift.call);
   }
 
   /** The error with which this login was refused when recorded, as often as it was; undefined: its client is let in. */
@@ -221,7 +240,8 @@ export class Engine {
     const owner = inPlay(request.owner);
     if (owner === 'elsewhere' || owner?.play.late === true) return undefined;
     for (const play of this.#candidates(owner)) {
-      const login = play.book.exact(request.destination, request.bytes);
+      // Of a mock, logins that never went through: each time.
+      const login = play.book.exact(request.destination, request.bytes) ?? (this.#world.repeats === undefined ? undefined : play.book.again(request.destination, request.bytes, 'last'));
       if (login !== undefined && isRefusal(request.protocol, login.response)) return this.#use(request, play, login, 'exact', this.#now());
     }
     return undefined;
@@ -241,7 +261,7 @@ export class Engine {
     if (own !== undefined && owner !== undefined) return this.#use(request, play, own, exact === undefined ? 'equal' : 'exact', askedAt);
     if (owner?.certainty !== 'proven' && this.#any.resembles(destination, bytes)) return this.#askIdle(request);
     this.#note(request, play, 'none', askedAt);
-    return this.#idleAnswer(request) ?? this.#miss(request);
+    return this.#idleAnswer(request) ?? this.#answers.miss(request);
   }
 
   /** No recorded call of `plays` is this one: what another session kept, one like it where that is asked for, else a miss. */
@@ -250,41 +270,28 @@ export class Engine {
     // A call made once more than recorded must not take another call's answer, however alike the two are.
     const repeats = plays.find(({ book }) => book.repeats(destination, bytes));
     const play = repeats ?? (plays.length > 1 ? nearestOf(plays, destination, bytes)?.play : undefined) ?? plays[0];
-    if (play === undefined) return this.#miss(request);
-    if (repeats !== undefined) {
-      this.#note(request, play, 'none', askedAt, { repeated: true });
-      return this.#miss(request);
-    }
+    if (play === undefined) return this.#answers.miss(request);
+    if (repeats !== undefined) return this.#missed(request, play, askedAt, { repeated: true });
     const kept = this.#state.answerFor(play.session, { destination, request: bytes, protocol }, askedAt, play.calls.filter(({ how }) => how === 'state'));
     if (kept !== undefined) {
       this.#state.answered(play.session.id, kept.call, askedAt);
       this.#note(request, play, 'state', askedAt, { kept: { session: kept.session, agoMs: kept.agoMs } });
-      return this.#answerOf(kept.call);
+      return this.#answers.recorded(kept.call);
     }
-    const like = this.#like(request, plays);
+    const like = likeOf(request, plays, this.#world);
     if (like !== undefined) return this.#use(request, like.play, like.call, like.how, askedAt, like.score);
-    this.#note(request, play, 'none', askedAt);
-    return this.#miss(request);
+    return this.#missed(request, play, askedAt);
   }
 
-  /** The recorded call that may answer although it is another one, where the user asked for that. */
-  #like({ destination, bytes }: Request, plays: readonly Play[]): (FoundIn & { readonly how: How }) | undefined {
-    const { match, onMiss, threshold } = this.#world;
-    if (match === 'chunk') {
-      for (const play of plays) {
-        const last = play.calls.findLast((call) => call.destination === destination && call.recorded !== undefined)?.recorded;
-        const found = play.book.chunk(destination, bytes, last);
-        if (found !== undefined) return { play, ...found, how: 'chunk' };
-      }
-    }
-    const nearest = match === 'sim' || onMiss === 'nearest' ? nearestOf(plays, destination, bytes) : undefined;
-    if (nearest !== undefined && match === 'sim' && nearest.score >= threshold) return { ...nearest, how: 'similar' };
-    return nearest !== undefined && onMiss === 'nearest' ? { ...nearest, how: 'nearest' } : undefined;
+  #missed(request: Request, play: Play, askedAt: number, more: Pick<LiveCall, 'repeated'> = {}): Answer {
+    const call = this.#note(request, play, 'none', askedAt, more);
+    return { ...this.#answers.miss(request), call };
   }
 
   /** When the session began, by the service's clock: as recorded, and now. */
   #clocksOf({ session, beganAt }: Play, nowMs: number): Clocks {
-    return { recordedMs: session.startedAtUs / 1000, liveMs: this.#wallMs() - (nowMs - beganAt) };
+    const sinceMs = this.#world.repeats === undefined ? nowMs - beganAt : 0;
+    return { recordedMs: session.startedAtUs / 1000, liveMs: this.#wallMs() - sinceMs };
   }
 
   /** The sessions that may answer, in the order in which they are asked. */
@@ -299,9 +306,9 @@ export class Engine {
     if (ambiguous && how !== 'exact') this.#evenAmbiguous = true;
     play.book.use(call, made);
     if (how === 'exact' || how === 'equal' || how === 'drift') this.#state.answered(play.session.id, call, askedAt);
-    const unproven = made.length === 0 ? [] : this.#proof.unproven(made, play, call, this.#wallMs(), askedAt - play.beganAt);
+    const unproven = made.length === 0 || this.#world.repeats !== undefined ? [] : this.#proof.unproven(made, play, call, this.#wallMs(), askedAt - play.beganAt);
     this.#note(request, play, how, askedAt, { recorded: call.index, ...(unproven.length === 0 ? {} : { unproven }), ...(score === undefined ? {} : { score }), ...(ambiguous ? { ambiguous: true as const } : {}) });
-    return this.#answerOf(call);
+    return this.#answers.recorded(call);
   }
 
   /** It can't be told whose call it is, and another session in play has another answer to it. */
@@ -315,43 +322,33 @@ export class Engine {
     });
   }
 
-  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept' | 'unproven'> = {}): void {
+  #note(request: Request, play: Play, how: How, askedAt: number, more: Pick<LiveCall, 'recorded' | 'score' | 'repeated' | 'ambiguous' | 'kept' | 'unproven'> = {}): LiveCall {
     const { destination, protocol, bytes, owner, settings } = request;
     const alone = this.#plays.length <= 1;
     const certainty = owner?.certainty ?? 'unknown';
     if (owner?.certainty === 'proven') this.#provenInARow += 1;
     else if (!alone) this.#provenInARow = 0;
-    play.add({
+    const call: LiveCall = {
       destination, protocol, request: bytes, how, beganMs: askedAt - play.beganAt, endedMs: this.#now() - play.beganAt,
       ...(alone && owner === undefined ? {} : { certainty }), ...(settings === undefined ? {} : { settings }), ...more,
-    });
-  }
-
-  /** The recorded answer, and the connection's end where that was a part of it. */
-  #answerOf(call: RecordedCall): Answer {
-    return { bytes: call.response, then: endingOf(call, (name) => this.#knowledge.protocol(name)), talk: call.talk };
+    };
+    play.add(call);
+    return call;
   }
 
   #setupAnswer(destination: string, bytes: Uint8Array): Uint8Array | undefined {
     return this.#setups.answer(destination, bytes, this.protocolOf(destination));
   }
 
-  /** A set-up request of a connection whose set-up was not recorded: agreed to. */
-  #invented(request: Request): Answer {
-    const agreed = invented(request.protocol, request.bytes);
-    return agreed === undefined ? this.#miss(request) : { bytes: agreed, then: 'keep' };
-  }
-
   #askIdle(request: Request): Answer {
-    const answer = this.#idleAnswer(request) ?? (request.setup ? this.#invented(request) : this.#miss(request));
+    const answer = this.#idleAnswer(request) ?? (request.setup ? this.#answers.agreed(request) : this.#answers.miss(request));
     this.#noteIdle(request, answer.missed !== true && answer !== SILENCE);
     return answer;
   }
 
   #noteIdle(request: Request, answered: boolean, during = false): void {
-    const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
     const odd = !answered && !request.setup && this.#hasBegun && request.owner === undefined && !this.#any.resembles(request.destination, request.bytes);
-    this.#any.note({ destination: request.destination, summary: summary ?? `${request.bytes.length} bytes`, answered, ...(odd ? { odd } : {}), ...(during ? { during } : {}) });
+    this.#any.note({ destination: request.destination, summary: this.#answers.summaryOf(request), answered, ...(odd ? { odd } : {}), ...(during ? { during } : {}) });
   }
 
   #idleAnswer({ destination, bytes }: Request): Answer | undefined {
@@ -359,24 +356,6 @@ export class Engine {
     if (setup !== undefined) return { bytes: setup, then: 'keep' };
     const call = this.#any.find(destination, bytes);
     if (call !== undefined) this.#state.answered('', call, this.#now());
-    return call === undefined ? undefined : this.#answerOf(call);
+    return call === undefined ? undefined : this.#answers.recorded(call);
   }
-
-  #miss(request: Request): Answer {
-    if (request.oneway) return SILENCE;
-    const summary = this.#knowledge.protocol(request.protocol)?.summarise(request.bytes, new Uint8Array(0)).text;
-    const bytes = missAnswer(request.protocol, `no recorded answer at ${request.destination} for ${summary ?? `${request.bytes.length} bytes`}`);
-    return bytes === undefined ? { bytes: new Uint8Array(0), then: 'reset', missed: true } : { bytes, then: 'keep', missed: true };
-  }
-}
-
-type FoundIn = Found & { readonly play: Play };
-
-function nearestOf(plays: readonly Play[], destination: string, bytes: Uint8Array): FoundIn | undefined {
-  let best: FoundIn | undefined;
-  for (const play of plays) {
-    const found = play.book.nearest(destination, bytes);
-    if (found !== undefined && (best === undefined || found.score > best.score)) best = { play, ...found };
-  }
-  return best;
 }

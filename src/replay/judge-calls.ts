@@ -36,7 +36,7 @@ export function summaryOf(request: Uint8Array, response: Uint8Array, protocol: P
   return protocolNamed(protocol).summarise(request, response, fields).text;
 }
 
-const summaryOfTalk = (talk: OutboundTalk): string => (neverConnected(talk) ? `connect (${talk.end?.kind ?? 'failed'})`
+export const summaryOfTalk = (talk: OutboundTalk): string => (neverConnected(talk) ? `connect (${talk.end?.kind ?? 'failed'})`
   : summaryOf(bytesOf(talk.request), bytesOf(talk.response), talk.connection.protocol));
 
 /** What `compareTalk` found beyond what it lists. */
@@ -81,9 +81,9 @@ export function judgeCalls(session: Session, played: Pick<Played, 'calls' | 'cac
   return { calls, ignored: noise.length, noise };
 }
 
-const isLikeness = (how: How): boolean => how === 'chunk' || how === 'similar' || how === 'nearest';
+export const isLikeness = (how: How): boolean => how === 'chunk' || how === 'similar' || how === 'nearest';
 
-interface ComparedCall {
+export interface ComparedCall {
   readonly differences: readonly Difference[];
   readonly more: number;
   readonly noise: readonly Noise[];
@@ -91,7 +91,7 @@ interface ComparedCall {
 }
 
 /** Paths begin with `at`. What differs in a call that was found by drift is drift, and noise. */
-function compareCall(session: Session, talk: OutboundTalk, call: LiveCall, at: string, options: JudgeOptions): ComparedCall {
+export function compareCall(session: Session, talk: OutboundTalk, call: LiveCall, at: string, options: JudgeOptions): ComparedCall {
   const compared = compareAsked(talk, call, at, options);
   const settings = settingsDifferences(session, talk, call, options);
   if (settings.length === 0) return compared;
@@ -138,7 +138,7 @@ function driftOf({ recorded, live }: Difference): string {
 }
 
 /** Why this recorded call, or none, in words. */
-function reasonOf({ how, kept, repeated }: LiveCall, paired: { score?: number } | undefined): string {
+export function reasonOf({ how, kept, repeated }: LiveCall, paired: { score?: number } | undefined): string {
   const score = paired?.score;
   switch (how) {
     case 'exact': return 'the same bytes';
@@ -249,7 +249,7 @@ function connectionsOnlySetUp(session: Session): ReadonlySet<string> {
 /** Goodbyes (PostgreSQL Terminate, MySQL COM_QUIT, Redis QUIT): a pool that keeps its connection says none. */
 export const isFarewell = (talk: OutboundTalk): boolean => isFarewellRequest(bytesOf(talk.request));
 
-function isFarewellRequest(bytes: Uint8Array): boolean {
+export function isFarewellRequest(bytes: Uint8Array): boolean {
   const request = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 32)).toString('latin1');
   return request === 'X\0\0\0\x04' || request === '\x01\0\0\0\x01' || /^(\*1\r\n\$4\r\n)?quit\r\n$/i.test(request);
 }

@@ -12,26 +12,26 @@ const MAX_SEARCHED_BYTES = 1 << 20;
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, MAX_SEARCHED_BYTES)).toString('latin1');
 
 export class MadeValues {
-  readonly #request: Uint8Array;
+  readonly #requests: readonly Uint8Array[];
   readonly #calls: readonly RecordedCall[];
   /** Values of the request and of answers, to the index of the first call that could know them. Made when first asked for. */
   #givenBefore: Map<string, number> | undefined;
   readonly #liveOf = new Map<string, string>();
   readonly #recordedOf = new Map<string, string>();
 
-  /** `request`: the one that came in. `calls` in recorded order. */
-  constructor(request: Uint8Array, calls: readonly RecordedCall[]) {
-    this.#request = request;
+  /** `requests`: what came in. `calls` in recorded order. */
+  constructor(requests: readonly Uint8Array[], calls: readonly RecordedCall[]) {
+    this.#requests = requests;
     this.#calls = calls;
   }
 
-  /** Whether each pair is a value made by the service when it made call `index`, and none contradicts what is known. */
-  allows(pairs: readonly Pair[], index: number): boolean {
+  /** Whether each pair is a value made by the service when it made call `index`, and none contradicts what is known. `again`: it is made once more, with others. */
+  allows(pairs: readonly Pair[], index: number, again = false): boolean {
     return pairs.every(({ kind, recorded, live }) => {
       if (kind === 'time') return true;
       // A value just made stands in no recorded answer, early or late.
       if ((this.#given().get(plain(recorded)) ?? Infinity) <= index || this.#given().has(plain(live))) return false;
-      return (this.#liveOf.get(recorded) ?? live) === live && (this.#recordedOf.get(live) ?? recorded) === recorded;
+      return again || ((this.#liveOf.get(recorded) ?? live) === live && (this.#recordedOf.get(live) ?? recorded) === recorded);
     });
   }
 
@@ -68,8 +68,7 @@ export class MadeValues {
     if (this.#givenBefore !== undefined) return this.#givenBefore;
     const given = new Map<string, number>();
     const add = (text: string, from: number): void => { for (const token of tokensOf(text).map(plain)) if (!given.has(token)) given.set(token, from); };
-    add(decoded(latin1(this.#request)), 0);
-    add(latin1(this.#request), 0);
+    for (const request of this.#requests) for (const text of [decoded(latin1(request)), latin1(request)]) add(text, 0);
     for (const { index, response } of this.#calls) add(latin1(response), index + 1);
     this.#givenBefore = given;
     return given;

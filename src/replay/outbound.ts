@@ -1,16 +1,15 @@
 /** One connection that the SUT opened: its set-up is played, its requests are cut, and the engine's answers written. */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Address } from '../bytes/address.ts';
-import { connectMarked, resetOnClose } from '../kernel/namespace.ts';
-import { OUR_MARK } from './confine.ts';
+import { CONTINUE, expectsContinue, withoutContinue } from './continue.ts';
 import { RequestCutter, type Cut } from './cutter.ts';
 import { isBypassedOperation } from './bypass.ts';
 import type { Answer, CallOwner, Engine } from './engine.ts';
 import { withRecordedHost } from './host-header.ts';
+import { resetNow } from './live-socket.ts';
 import { paced } from './pace.ts';
-import { join, RealCalls } from './passthrough.ts';
-import type { World } from './played.ts';
+import { RealCalls } from './passthrough.ts';
+import type { LiveCall, World } from './played.ts';
 import { loginIn } from './refused-logins.ts';
 import { Replies } from './replies.ts';
 import { settingsOf, type Settings } from './settings.ts';
@@ -25,7 +24,6 @@ const REQUEST_QUIET_MS = 20;
 const RESET_AFTER_MS = 30;
 /** Enough of a stranger's first bytes to recognise its protocol by. */
 const RECOGNISE_BYTES = 4_096;
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 
 export interface OutboundOptions {
   readonly engine: Engine;
@@ -35,6 +33,8 @@ export interface OutboundOptions {
   readonly serverPort: number;
   /** Whose call the bytes at this position of the client's stream are, where that can be told. */
   ownerAt?(position: number): CallOwner | undefined;
+  /** Told of a call that nothing recorded answers, and that the real server was asked: whether that answered. */
+  passedOn?(call: LiveCall, answered: boolean): void;
   /** The way to the real server, for what is let through; undefined (said why) when there is none. */
   real(): Promise<Socket | undefined>;
   readonly world: Pick<World, 'onMiss' | 'bypassed' | 'pace' | 'answerMs' | 'quietMs'> & Partial<Pick<World, 'moved' | 'hosts'>>;
@@ -222,7 +222,7 @@ export class OutboundConnection {
     });
     const told = said.tell(answer.bytes, answer.missed === true);
     if (answer.missed === true && this.#options.world.onMiss === 'passthrough') {
-      this.#passOn(request, { bytes: told, then: answer.then });
+      this.#passOn(request, { bytes: told, then: answer.then }, answer.call);
       return;
     }
     const bytes = this.#continued ? withoutContinue(told) : told;
@@ -240,12 +240,13 @@ export class OutboundConnection {
   }
 
   /** Asks the real server; `otherwise` is the answer where none is to be had. */
-  #passOn(request: Uint8Array, otherwise: Pick<Answer, 'bytes' | 'then'>): void {
+  #passOn(request: Uint8Array, otherwise: Pick<Answer, 'bytes' | 'then'>, call?: LiveCall): void {
     const { destination, note } = this.#options;
     this.#continued = false;
     if (this.#setup?.login !== undefined) note(`${destination}: its login can't be passed on, so its calls can't; --bypass ${destination} passes on whole connections`);
     const asked = this.#setup?.login !== undefined ? Promise.resolve(undefined) : this.#real().ask(request);
     this.#replies.add((answer) => {
+      if (call !== undefined) this.#options.passedOn?.(call, answer !== undefined);
       this.#say(answer?.bytes ?? otherwise.bytes);
       if (answer?.ended === true || (answer === undefined && otherwise.then === 'fin')) this.#socket.end();
       if (answer === undefined && otherwise.then === 'reset') this.#reset();
@@ -290,47 +291,4 @@ export class OutboundConnection {
     this.#realCalls?.close();
     clearTimeout(this.#timer);
   }
-}
-
-/** The descriptor of a socket that is open; −1 when it is not. */
-export function descriptorOf(socket: Socket): number {
-  return (socket as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd ?? -1;
-}
-
-export function resetNow(socket: Socket): void {
-  const fd = descriptorOf(socket);
-  if (fd >= 0) resetOnClose(fd);
-  socket.destroy();
-}
-
-function headText(bytes: Uint8Array): string | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 64 << 10)).toString('latin1');
-  const end = text.indexOf('\r\n\r\n');
-  return end < 0 ? undefined : text.slice(0, end + 4);
-}
-
-function expectsContinue(bytes: Uint8Array): boolean {
-  return /\r\nexpect:[ \t]*100-continue/i.test(headText(bytes) ?? '');
-}
-
-function withoutContinue(bytes: Uint8Array): Uint8Array {
-  const head = headText(bytes);
-  return head !== undefined && /^HTTP\/1\.[01] 100 /.test(head) ? bytes.subarray(head.length) : bytes;
-}
-
-/**
- * A call to a loopback address that was never recorded may be the SUT talking to itself: where something in the namespace
- * listens there, the two are joined. False when nothing does.
- */
-export function joinOwnListener(client: Socket, address: Address): boolean {
-  if (!/^127\.|^::1$/.test(address.host)) return false;
-  let fd: number;
-  try {
-    fd = connectMarked(address, OUR_MARK);
-  } catch {
-    return false;
-  }
-  const server = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  join(client, server);
-  return true;
 }

@@ -1,5 +1,5 @@
 /** One session while it is played: the recorded calls that are left, the live ones so far, its clock. */
-import { CallBook, type Judge } from './calls.ts';
+import { CallBook, type BookOf, type Judge } from './calls.ts';
 import type { LiveCall } from './played.ts';
 import type { Session } from '../sessions/session.ts';
 
@@ -16,9 +16,12 @@ export class Play {
   /** Told after each call. */
   onCall: (() => void) | undefined;
 
-  constructor(session: Session, judge: Judge, now: number) {
+  /** Index of the recorded call that answered the latest one, by destination. */
+  readonly #latest = new Map<string, number>();
+
+  constructor(session: Session, judge: Judge, now: number, of?: BookOf) {
     this.session = session;
-    this.book = new CallBook(session, judge);
+    this.book = new CallBook(session, judge, of);
     this.beganAt = now;
   }
 
@@ -27,8 +30,14 @@ export class Play {
     return unusedOf(this.book);
   }
 
+  /** The recorded call that the latest answer from this destination was of. */
+  latest(destination: string): number | undefined {
+    return this.#latest.get(destination);
+  }
+
   add(call: LiveCall): void {
     this.calls.push(call);
+    if (call.recorded !== undefined) this.#latest.set(call.destination, call.recorded);
     this.onCall?.();
   }
 }

@@ -13,6 +13,10 @@ export type MatchStep = (typeof MATCH_STEPS)[number];
 export const ON_MISS = ['fail', 'nearest', 'passthrough'] as const;
 export type OnMiss = (typeof ON_MISS)[number];
 
+/** What a mock gives a call that is made more often than it was recorded: its last answer again, its answers from the first on, or none. */
+export const REPEATS = ['last', 'cycle', 'none'] as const;
+export type Repeats = (typeof REPEATS)[number];
+
 /** What holds for a whole run, derived from all its sessions. Can be sent to a worker. */
 export interface World {
   /** Protocol by recorded destination ("IP:PORT"). */
@@ -27,6 +31,8 @@ export interface World {
   /** Least similarity (0..1) that `sim` accepts, and from which a call without an answer is paired in the report. */
   readonly threshold: number;
   readonly onMiss: OnMiss;
+  /** Set: all recorded calls are played at once, for whoever makes them (a mock), and not session by session. */
+  readonly repeats?: Repeats;
   /** What goes to the real world. */
   readonly bypassed: Bypassed;
   readonly moved: Moved;
@@ -58,7 +64,7 @@ export interface LiveCall {
   readonly how: How;
   /** Index into the session's `outbound` of the call whose answer it got. */
   readonly recorded?: number;
-  /** It was made before, and once more than recorded. */
+  /** It was made before, and once more than recorded. With `recorded`: a mock gave it one of its answers again. */
   readonly repeated?: true;
   /** `drift`: values, as recorded, that look made by the service, and are not proven to be: that they differ is told. */
   readonly unproven?: readonly string[];

@@ -111,6 +111,8 @@ function unusedOf(found: RecordedCall | Queue | undefined, isUsed: (call: Record
   return found === undefined || isUsed(found) ? [] : [found];
 }
 
+const listed = (found: RecordedCall | Queue | undefined): readonly RecordedCall[] => (found instanceof Queue ? found.all : found === undefined ? [] : [found]);
+
 /** The calls of one destination. */
 export class RequestIndex {
   readonly calls: readonly RecordedCall[];
@@ -150,6 +152,20 @@ export class RequestIndex {
   /** Whether there is such a call, used or not. */
   has(request: Uint8Array): boolean {
     return this.#find('exact', exactKey(request)) !== undefined || this.#equalTo(request, () => false) !== undefined;
+  }
+
+  /** All that have these bytes, used or not; where none has, all that are equal to it; `text`: whose canonical text is this one. In recorded order. */
+  every(request: Uint8Array, text?: string): readonly RecordedCall[] {
+    const exact = text === undefined ? listed(this.#find('exact', exactKey(request))) : [];
+    if (exact.length > 0) return exact;
+    const { model, masked } = this.asked(request);
+    const wanted = shortened(text ?? canonicalText(model));
+    return listed(this.#find('masked', masked.key)).filter((call) => shortened(canonicalText(this.modelOfCall(call))) === wanted);
+  }
+
+  /** All that are equal to it but for values that a service makes itself, used or not, in recorded order. */
+  everyMasked(request: Uint8Array): readonly RecordedCall[] {
+    return listed(this.#find('masked', this.asked(request).masked.key));
   }
 
   /** A live request, read as the recorded ones of its destination are. */

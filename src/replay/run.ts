@@ -1,26 +1,21 @@
 /** One run of the SUT: confine it, wait until it listens, have sessions played, judge them, undo everything. */
 import { availableParallelism } from 'node:os';
-import type { Worker } from 'node:worker_threads';
 import { parseAddress, type Address } from '../bytes/address.ts';
-import { EnvironmentError } from '../errors.ts';
 import type { Probes } from '../kernel/probes.ts';
-import { startThread } from '../kernel/thread.ts';
 import type { Session } from '../sessions/session.ts';
 import { sweep } from './clean.ts';
 import { RecordedClock, unreached } from './clock.ts';
 import { confine, type Confinement } from './confine.ts';
 import { Conductor } from './conductor.ts';
-import { CoveredSockets } from './covered-sockets.ts';
 import { launchText } from './launch.ts';
-import { Inbox } from './inbox.ts';
 import { Pack } from './pack.ts';
 import { packedSession, type PackedSession } from './packed-session.ts';
-import { dialReal } from './passthrough.ts';
 import type { Background } from './background.ts';
 import type { Loaded, ReplayOptions, RunFacts } from './options.ts';
 import { ofNoSession } from './plain.ts';
 import { socketPath, whyNot } from './playable.ts';
 import type { IdleCall, Played, World } from './played.ts';
+import { PlayerThread, playedPaths, Playhouse, WORKER_MS } from './playhouse.ts';
 import { Presence } from './presence.ts';
 import { FEW, ProbesAhead } from './probes.ts';
 import { datagramDestinations } from './sent-datagrams.ts';
@@ -31,15 +26,13 @@ import { packedTask } from './task.ts';
 import { trackerSource } from './tracker.ts';
 import { verdictOfTwo } from './second-run.ts';
 import { judge, sessionSummary, unplayed } from './verdict.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
+import type { WorkerStart } from './worker.ts';
 import { worldOf } from './world.ts';
 
 /** So many sessions' calls can be asked for while the SUT starts. */
 const MAX_LEARNT = 1_000;
 /** Different calls between sessions that are told of, each once: something may ask all the time. */
 const MAX_NOTED_IDLE = 100;
-/** Beyond the worker's own bounds: it is stuck. */
-const WORKER_MS = 30_000;
 
 function sutOf(session: Session, options: ReplayOptions): Address | undefined {
   return options.sut ?? parseAddress(session.inbound.connection.local);
@@ -48,9 +41,7 @@ function sutOf(session: Session, options: ReplayOptions): Address | undefined {
 type RunOptions = ReplayOptions & Required<Pick<JudgeOptions, 'settings'>>;
 
 interface RunParts {
-  readonly confinement: Confinement;
-  readonly worker: Worker;
-  readonly inbox: Inbox<FromWorker>;
+  readonly house: Playhouse;
   readonly world: World;
   /** Absent: whose call it is can't be told. */
   readonly probes: Probes | undefined;
@@ -60,14 +51,11 @@ interface RunParts {
 
 export class Run {
   readonly #options: RunOptions;
-  readonly #confinement: Confinement;
-  readonly #worker: Worker;
+  readonly #house: Playhouse;
   readonly #world: World;
-  readonly #sockets: CoveredSockets;
   readonly #probes: Probes | undefined;
   readonly #concurrency: number;
   readonly #clock: RecordedClock | undefined;
-  readonly #inbox: Inbox<FromWorker>;
   readonly #presence: Presence;
   readonly #notedIdle = new Set<string>();
   #serialised = 0;
@@ -77,24 +65,12 @@ export class Run {
 
   private constructor(options: RunOptions, parts: RunParts) {
     this.#options = options;
-    this.#sockets = new CoveredSockets(parts.confinement.pid, parts.world.bypassed.sockets ?? [], (text) => { options.note(text); });
-    this.#confinement = parts.confinement;
-    this.#worker = parts.worker;
+    this.#house = parts.house;
     this.#world = parts.world;
     this.#probes = parts.probes;
     this.#concurrency = parts.concurrency;
     this.#clock = parts.clock;
-    this.#inbox = parts.inbox;
-    this.#inbox.onMessage = (message) => {
-      if (message.kind === 'note') options.note(message.text);
-      if (message.kind === 'executed') parts.probes?.executed(message.tgid);
-      if (message.kind === 'forked') parts.probes?.forked(message.parent, message.tgid);
-      if (message.kind === 'dial') void dialReal(message).then((dialled) => { this.#tell(dialled); });
-      if (message.kind === 'failed') this.#inbox.fail(new EnvironmentError(message.text));
-      return message.kind !== 'note' && message.kind !== 'dial' && message.kind !== 'failed' && message.kind !== 'executed' && message.kind !== 'forked';
-    };
-    this.#presence = new Presence(parts.confinement);
-    void parts.confinement.ended.then(() => { this.#tell({ kind: 'ended' }); });
+    this.#presence = new Presence(parts.house.confinement);
   }
 
   get facts(): RunFacts {
@@ -111,56 +87,59 @@ export class Run {
     // Each takes a while: the probes, the thread, the namespace, and meanwhile here what the sessions have in common.
     const ahead = options.probes ?? new ProbesAhead();
     if (isTracked) ahead.begin();
-    const worker = startThread('./worker', import.meta.url, undefined);
-    const inbox = new Inbox<FromWorker>(worker, options.signal);
+    const thread = new PlayerThread(options.signal);
     const datagrams = datagramDestinations(sessions);
-    const confining = running === undefined ? confine(clock?.wrapped(options.command) ?? options.command, datagrams, options.launch === undefined ? undefined : launchText(options.launch)) : undefined;
+    const confining = running === undefined ? confine(clock?.wrapped(options.command) ?? options.command, { datagrams, launch: options.launch === undefined ? undefined : launchText(options.launch) }) : undefined;
     confining?.catch(() => { /* who awaits it is told */ });
     let confinement: Confinement | undefined;
     let probes: Probes | undefined;
-    let paths: readonly string[];
+    let start: WorkerStart;
+    const pack = new Pack();
     let run: Run;
     try {
       const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
       const idle = sessions[0] === undefined ? [] : [{ ...ofNoSession(sessions[0], background.ambient), ...(background.firstUs === undefined ? {} : { startedAtUs: background.firstUs }) }];
       const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
-      paths = Object.keys(world.protocols).flatMap((destination) => socketPath(destination) ?? []).filter((path) => world.bypassed.sockets?.includes(path) !== true);
+      const paths = playedPaths(world);
       // All in a few buffers: handing over one for each call is slow.
-      const pack = new Pack();
       const callsOf = (session: Session): PackedSession => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);
       const learn = [...starts, ...sessions.slice(0, MAX_LEARNT)].map(callsOf);
       confinement = await confining
         ?? takeRunning(running as Running, { servesOthers: options.servesOthers === true, sockets: { played: paths, bypassed: world.bypassed.sockets ?? [] }, datagrams, note: (text) => { options.note(text); } });
       probes = isTracked ? await ahead.take(options.note) : undefined;
-      if (!confinement.ipv6) options.note('this host has no IPv6 firewall: the service can reach nothing over IPv6');
       const concurrency = probes === undefined ? 1 : wanted;
-      const start: WorkerStart = {
+      start = {
         pid: confinement.pid, ipv6: confinement.ipv6, ...(running === undefined ? {} : { running }), sockets: paths, world, learn, concurrency,
         ...(clock === undefined ? {} : { clock: clock.file }),
         ...(idle[0] === undefined ? {} : { background: callsOf(idle[0]) }),
         ...(probes === undefined ? {} : { tracker: trackerSource(probes) }),
       };
-      worker.postMessage(start, pack.buffers);
-      run = new Run(options, { confinement, worker, inbox, world, probes, concurrency, clock });
+      const house = new Playhouse(confinement, thread, world, {
+        note: options.note.bind(options),
+        hear: (message) => {
+          if (message.kind === 'executed') probes?.executed(message.tgid);
+          if (message.kind === 'forked') probes?.forked(message.parent, message.tgid);
+          return message.kind === 'executed' || message.kind === 'forked';
+        },
+      });
+      run = new Run(options, { house, world, probes, concurrency, clock });
     } catch (error) {
       confinement ??= await confining?.catch(() => undefined);
       await confinement?.stop();
-      await worker.terminate();
+      await thread.end();
       probes?.close();
       clock?.close();
       throw error;
     }
     try {
-      const up = await run.#inbox.take('up', WORKER_MS);
-      if (up === undefined) throw new EnvironmentError('The replayer did not get ready');
-      if (running === undefined) await run.#sockets.cover(paths);
+      const listening = await run.#house.ready(start, pack.buffers);
       // With their descendants, from before the service's first instruction.
       for (const tgid of processesOf(running ?? { pid: confinement.pid })) probes?.watch(tgid);
       // Where a service listens that runs already says which of its connections are its clients'.
       if (running !== undefined) probes?.findExisting();
       probes?.expect(options.command);
       options.beforeStart?.(confinement.pid);
-      confinement.start(up.listening);
+      confinement.start(listening);
       const first = sessions[0];
       const sut = first === undefined ? undefined : sutOf(first, options);
       if (sut !== undefined) await run.#presence.untilListening(sut, options, () => run.#idleSoFar());
@@ -186,10 +165,10 @@ export class Run {
       place: (session) => this.#place(session),
       send: (tasks) => {
         const pack = new Pack();
-        this.#tell({ kind: 'play', tasks: tasks.map((task) => packedTask(task, pack)) }, pack.buffers);
+        this.#house.tell({ kind: 'play', tasks: tasks.map((task) => packedTask(task, pack)) }, pack.buffers);
       },
       receive: async () => {
-        const message = await this.#inbox.take('played', this.#options.answerMs + WORKER_MS);
+        const message = await this.#house.inbox.take('played', this.#options.answerMs + WORKER_MS);
         for (const call of message?.idle ?? []) this.#noteIdle(call);
         this.#serialised = message?.serialised ?? this.#serialised;
         return message;
@@ -210,9 +189,9 @@ export class Run {
   async #place(session: Session): Promise<Address | Replayed> {
     const reason = whyNot(session, this.#options.allowIncomplete);
     if (reason !== undefined) return unplayed(session, 'skipped', reason);
-    const unplayable = session.outbound.find(({ connection }) => this.#sockets.whyNot(socketPath(connection.remote) ?? '') !== undefined)?.connection.remote;
+    const unplayable = session.outbound.find(({ connection }) => this.#house.sockets.whyNot(socketPath(connection.remote) ?? '') !== undefined)?.connection.remote;
     if (unplayable !== undefined) {
-      return unplayed(session, 'skipped', `it calls ${unplayable}, which cannot be played here: ${this.#sockets.whyNot(socketPath(unplayable) ?? '') ?? ''}`);
+      return unplayed(session, 'skipped', `it calls ${unplayable}, which cannot be played here: ${this.#house.sockets.whyNot(socketPath(unplayable) ?? '') ?? ''}`);
     }
     const sut = sutOf(session, this.#options);
     if (sut === undefined) return unplayed(session, 'skipped', `its request came in at ${session.inbound.connection.local}; say --sut`);
@@ -230,9 +209,7 @@ export class Run {
   }
 
   async end(): Promise<void> {
-    this.#sockets.close();
-    await this.#confinement.stop();
-    await this.#worker.terminate();
+    await this.#house.close();
     this.#clock?.close();
     this.#probes?.close();
   }
@@ -246,13 +223,9 @@ export class Run {
     this.#options.note(text);
   }
 
-  #tell(message: ToWorker, moved: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, moved);
-  }
-
   /** What the SUT asked for while it started. */
   async #idleSoFar(): Promise<readonly IdleCall[]> {
-    this.#tell({ kind: 'idle' });
-    return (await this.#inbox.take('idle', 1_000))?.idle ?? [];
+    this.#house.tell({ kind: 'idle' });
+    return (await this.#house.inbox.take('idle', 1_000))?.idle ?? [];
   }
 }

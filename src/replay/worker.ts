@@ -20,10 +20,12 @@ import { DEAF_PORT, DNS_PORT, OUTBOUND_PORT, type Listening, type Ports } from '
 import { Engine, type CallOwner } from './engine.ts';
 import { FAULT_CHAIN } from './fault-rules.ts';
 import { playClient } from './inbound.ts';
+import { Mocking, type AskedCall, type MockEnd } from './mocking.ts';
 import { playedSocket } from './mounts.ts';
+import { descriptorOf, joinOwnListener, resetNow } from './live-socket.ts';
 import { Names } from './names.ts';
 import { chainOf, ourselves } from './owner.ts';
-import { descriptorOf, joinOwnListener, OutboundConnection, resetNow } from './outbound.ts';
+import { OutboundConnection } from './outbound.ts';
 import { Pack } from './pack.ts';
 import { unpackedSession, type PackedSession } from './packed-session.ts';
 import { join, RealWorld, type Dial, type Dialled } from './passthrough.ts';
@@ -48,6 +50,8 @@ export interface WorkerStart {
   readonly learn: readonly PackedSession[];
   /** The recorded calls of no session. */
   readonly background?: PackedSession;
+  /** Every recorded call; set: they are played at once, and no session is. */
+  readonly mock?: PackedSession;
   /** Sessions played at a time. */
   readonly concurrency: number;
   /** The file of the service's clock, where that is the recorded one. */
@@ -61,6 +65,8 @@ export type ToWorker =
   /** The service has ended: nobody will listen any more. */
   | { readonly kind: 'ended' }
   | { readonly kind: 'idle' }
+  /** The mock is over. */
+  | { readonly kind: 'finish' }
   | Dialled;
 
 export type FromWorker =
@@ -68,6 +74,8 @@ export type FromWorker =
   /** `oldest`: what ended before it is overlapped by nothing that is still to come. */
   | { readonly kind: 'played'; readonly results: readonly Result[]; readonly oldest: number; readonly serialised: number; readonly idle: readonly IdleCall[] }
   | { readonly kind: 'idle'; readonly idle: readonly IdleCall[] }
+  | { readonly kind: 'asked'; readonly calls: readonly AskedCall[] }
+  | { readonly kind: 'finished'; readonly end: MockEnd }
   | { readonly kind: 'note'; readonly text: string }
   /** The environment refused what it takes to go on. */
   | { readonly kind: 'failed'; readonly text: string }
@@ -82,7 +90,7 @@ const TELL_AFTER_MS = 2;
 const MAX_NOTES = 100;
 const BACKLOG = 4_096;
 
-const { pid, ipv6, running, sockets, world, learn, background: packedBackground, concurrency, clock, tracker: source } = await new Promise<WorkerStart>((resolve) => {
+const { pid, ipv6, running, sockets, world, learn, background: packedBackground, mock, concurrency, clock, tracker: source } = await new Promise<WorkerStart>((resolve) => {
   parentPort?.once('message', resolve);
 });
 const background = packedBackground === undefined ? undefined : unpackedSession(packedBackground);
@@ -143,6 +151,10 @@ const player = new Player({
   hasPending: () => [...connections].some(({ pendingBytes }) => pendingBytes > 0),
 });
 
+const mocking = mock === undefined ? undefined : new Mocking({
+  engine, session: unpackedSession(mock), passesOn: world.onMiss === 'passthrough', sockets: () => tcpSockets(pid), tell: (calls) => { toMain({ kind: 'asked', calls }); },
+});
+
 /** Whose call begins at `position` of the connection between these two, as the service sees them. */
 function ownerAt(local: string, remote: string, position: number): CallOwner | undefined {
   const owner = tracker?.ownerOf(local, remote, position);
@@ -162,19 +174,29 @@ function accepted(socket: Socket): void {
   }
   const { destination, real: elsewhere } = names.meant(address);
   const canBeItself = running === undefined || listensItself(running, pid, address.port);
-  if (engine.protocolOf(destination) === undefined && canBeItself && joinOwnListener(socket, address)) return;
+  // Who plays the client of a service in there means that, also where it was called by its like when recorded.
+  const mayBeItself = mocking !== undefined || engine.protocolOf(destination) === undefined;
+  if (mayBeItself && canBeItself && joinOwnListener(socket, address)) return;
   const { remoteAddress, remotePort } = socket;
   const local = formatAddress({ host: canonicalHost(remoteAddress ?? '') ?? '', port: remotePort ?? 0 });
   const remote = formatAddress(address);
+  if (mocking !== undefined && engine.protocolOf(destination) === undefined) {
+    if (world.onMiss === 'passthrough') {
+      void passOn(socket, elsewhere ?? address).then((answered) => { mocking.connected(destination, answered); });
+      return;
+    }
+    mocking.unknown(socket, destination);
+  }
   playOn(socket, destination, address.port, { real: elsewhere ?? address, ownerAt: (position) => ownerAt(local, remote, position) });
 }
 
-/** A connection that is let through whole. */
-async function passOn(socket: Socket, address: Address): Promise<void> {
+/** A connection that is let through whole; whether somebody was there. */
+async function passOn(socket: Socket, address: Address): Promise<boolean> {
   socket.on('error', () => { /* its end is told by its close */ });
   const server = await connectReal(address, formatAddress(address));
   if (server === undefined) resetNow(socket);
   else join(socket, server);
+  return server !== undefined;
 }
 
 const connectReal = ({ host, port }: Address, destination: string): Promise<Socket | undefined> =>
@@ -190,6 +212,7 @@ interface Place {
 function playOn(socket: Socket, destination: string, serverPort: number, place?: Place): void {
   const connection = new OutboundConnection(socket, {
     engine, destination, serverPort, note, world, real: () => (place === undefined ? Promise.resolve(undefined) : connectReal(place.real, destination)),
+    passedOn: (call, answered) => { mocking?.passedOn(call, answered); },
     ...(place === undefined ? {} : { ownerAt: (position) => place.ownerAt(position) }),
   });
   connections.add(connection);
@@ -264,6 +287,8 @@ parentPort?.on('message', (message: ToWorker) => {
   if (message.kind === 'play') player.take(message.tasks.map(unpackedTask));
   else if (message.kind === 'ended') hasEnded = true;
   else if (message.kind === 'dialled') real.dialled(message);
+  else if (message.kind === 'finish') void mocking?.end().then((end) => { toMain({ kind: 'finished', end }); });
   else toMain({ kind: 'idle', idle: engine.takeIdle() });
 });
+await mocking?.begin();
 toMain({ kind: 'up', listening: { v4, ...(v6 === undefined ? {} : { v6 }) } });

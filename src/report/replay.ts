@@ -10,7 +10,8 @@ const MARKS = { same: '✓', different: '✗', skipped: '–', error: '!' } as c
 const COLOURS = { same: 'green', different: 'red', skipped: 'yellow', error: 'red' } as const;
 const MAX_LINES = 60;
 
-function difference({ path, recorded, live, kind }: Difference, colours: Colours): string[] {
+/** Four blanks before its path. */
+export function differenceLines({ path, recorded, live, kind }: Difference, colours: Colours): string[] {
   return [
     `    ${oneLine(path)}  ${colours.dim(kind)}`,
     ...(recorded !== undefined && live !== undefined ? valueDiff(recorded, live, colours).map((line) => `      ${line}`) : [
@@ -20,7 +21,7 @@ function difference({ path, recorded, live, kind }: Difference, colours: Colours
   ];
 }
 
-function unlisted(more: number | undefined): string[] {
+export function unlisted(more: number | undefined): string[] {
   return more === undefined ? [] : [`    … and ${counted(more, 'more difference')}`];
 }
 
@@ -42,7 +43,7 @@ function call(one: ReplayedCall, colours: Colours, explain: boolean): string[] {
   return [
     `    ${colours.bold('call')} ${oneLine(one.summary)} to ${oneLine(one.destination)}: ${CALL_WORDS[one.verdict]}${likeness}`,
     ...(explain ? explanation(one) : isPlain(one) ? [] : explanation({ ...one, candidates: [] })).map((line) => colours.dim(`  ${line}`)),
-    ...[...one.differences.flatMap((each) => difference(each, colours)), ...unlisted(one.more)].map((line) => `  ${line}`),
+    ...[...one.differences.flatMap((each) => differenceLines(each, colours)), ...unlisted(one.more)].map((line) => `  ${line}`),
   ];
 }
 
@@ -63,7 +64,7 @@ export function sessionLines(replayed: Replayed, colours: Colours, { explain = f
   const made = calls.length === 0 ? '' : colours.dim(`  ${counted(calls.length, 'call')}`);
   const why = reason === undefined ? '' : `  (${oneLine(reason)})`;
   const lines = [
-    ...response.differences.flatMap((one) => difference(one, colours)), ...unlisted(response.more),
+    ...response.differences.flatMap((one) => differenceLines(one, colours)), ...unlisted(response.more),
     ...calls.filter((one) => explain || isWorthALine(one, verdict)).flatMap((one) => call(one, colours, explain)),
   ];
   const more = Math.max(0, lines.length - MAX_LINES);

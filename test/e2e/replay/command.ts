@@ -1,4 +1,4 @@
-/** `koala-bpf replay` as a process of its own. */
+/** `koala-bpf replay`, or `mock`, as a process of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,11 +21,16 @@ export interface RunningReplay {
 }
 
 /** Plays `sessions`, written as files, with these arguments after them. */
-export function startReplay(sessions: readonly Session[], args: readonly string[]): RunningReplay {
+export const startReplay = (sessions: readonly Session[], args: readonly string[]): RunningReplay => start('replay', sessions, args);
+
+/** Runs a command with `sessions`, written as files, in the place of what it calls. */
+export const startMock = (sessions: readonly Session[], args: readonly string[]): RunningReplay => start('mock', sessions, args);
+
+function start(command: 'mock' | 'replay', sessions: readonly Session[], args: readonly string[]): RunningReplay {
   const folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
   const file = join(folder, 'sessions.ndjson');
   writeFileSync(file, sessions.map((one) => `${JSON.stringify(sessionJson(one))}\n`).join(''));
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'replay', file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, command, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text: Buffer) => { stdout += text.toString(); });
