@@ -2,7 +2,7 @@
 # native part of koffi. Nothing of it is run on the host.
 
 # What tests and the recorder call. Their dependencies come along.
-readonly foreign_packages='bash coreutils sed grep findutils util-linux procps busybox-static python3 curl libbpf1 libstdc++6 libatomic1 iproute2 iptables'
+readonly foreign_packages='bash coreutils sed grep findutils util-linux procps busybox-static python3 curl libbpf1 libstdc++6 libatomic1 iproute2 iptables kmod'
 readonly foreign_suite=bookworm
 
 # npm_unpack NAME@VERSION FOLDER : the files of one npm package, no scripts run.

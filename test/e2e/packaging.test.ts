@@ -52,12 +52,14 @@ describe('the npm package', function () {
     assert.deepEqual(stray, []);
   });
 
-  it('ships the very object that was built from these sources', () => {
-    const built = readFileSync(path.join(root, 'build/bpf/x86_64/koala.bpf.o'));
-    const shipped = readFileSync(path.join(prefix, 'lib/node_modules/koala-bpf/dist/bpf/x86_64/koala.bpf.o'));
-    assert.ok(built.equals(shipped));
-    assert.equal(shipped.includes(root), false, 'the object names a folder of the machine that built it');
-  });
+  for (const arch of ['x86_64', 'arm64']) {
+    it(`ships the very object that was built from these sources for ${arch}`, () => {
+      const built = readFileSync(path.join(root, `build/bpf/${arch}/koala.bpf.o`));
+      const shipped = readFileSync(path.join(prefix, `lib/node_modules/koala-bpf/dist/bpf/${arch}/koala.bpf.o`));
+      assert.ok(built.equals(shipped));
+      assert.equal(shipped.includes(root), false, 'the object names a folder of the machine that built it');
+    });
+  }
 
   /** A PATH as sudo's secure_path makes it, without node and without compilers: a folder of links to what a shell needs. */
   function barePath(...tools: string[]): string {
