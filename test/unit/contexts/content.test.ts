@@ -30,6 +30,24 @@ describe('content', () => {
     assert.deepEqual(told(ended(scene).derive()), ['/users/mia-550e8400, /of/mia-550e8400 content likely, /carts/7f3a-99c1-4d20 content likely', '/users/tom-6ba7b810, /of/tom-6ba7b810 content likely']);
   });
 
+  it('takes no word of an answer that came after the call, also where its session is known by then', () => {
+    const scene = both('/users/mia-550e8400', '/users/tom-6ba7b810').write(11, 7, GET('/of/tom-6ba7b810')).write(12, 7, GET('/of/mia-550e8400')).read(12, 7, OK('{"cart":"7f3a-99c1-4d20"}'));
+    scene.write(12, 7, GET('/carts/7f3a-99c1-4d20')).read(12, 7, OK('u')).read(11, 7, OK('{"last":"7f3a-99c1-4d20"}'));
+    assert.deepEqual(told(ended(scene).derive())[0], '/users/mia-550e8400, /of/mia-550e8400 content likely, /carts/7f3a-99c1-4d20 content likely');
+  });
+
+  it('ties a call to the session that repeats in a later call what it was answered', () => {
+    const scene = both('/users/mia-550e8400', '/users/tom-6ba7b810').write(11, 7, GET('/next')).read(11, 7, OK('{"number":5512907}')).write(12, 7, GET('/use/5512907?by=mia-550e8400')).read(12, 7, OK('u'));
+    assert.deepEqual(told(ended(scene).derive()), ['/users/mia-550e8400, /next content likely, /use/5512907?by=mia-550e8400 content likely', '/users/tom-6ba7b810']);
+  });
+
+  it('ties nothing that speaks for two sessions alike, and names the other where one is far ahead', () => {
+    const move = (target: string): Findings => ended(both('/orders/481216?with=733305', '/orders/990017').write(11, 7, GET(target)).read(11, 7, OK('u'))).derive();
+    assert.deepEqual(strays(move('/move?from=481216&to=990017')), ['/move?from=481216&to=990017']);
+    const { sessions } = move('/move?from=481216&and=733305&to=990017');
+    assert.deepEqual(sessions.map(({ outbound }) => outbound.map(({ attribution, certainty, alternatives }) => [attribution, certainty, alternatives])), [[['content', 'likely', [sessions[1]!.id]]], []]);
+  });
+
   it('ties a call to the session whose response shows what it was answered', () => {
     const scene = both('/a', '/b').write(11, 7, GET('/next')).write(12, 7, GET('/next')).read(11, 7, OK('{"number":5512907}')).read(12, 7, OK('{"number":5512908}'));
     const found = ended(scene, 'yours is 5512908', 'yours is 5512907').derive();
@@ -58,6 +76,16 @@ describe('content', () => {
     assert.deepEqual(sessions.map(({ outbound }) => outbound.map((call) => [textOf(call.request), textOf(call.response)])), [
       [[redis('GET', 'u:aa481216'), '$1\r\n2\r\n']], [[redis('GET', 'u:bb990017'), '$1\r\n1\r\n'], [redis('INCR', 'n:bb990017'), ':3\r\n']],
     ]);
+  });
+
+  it('ties the commands of three sessions that one write carries, each with its own answer', () => {
+    const scene = new Scene().connect(11, 1);
+    const users = ['aa481216', 'bb990017', 'cc733305'];
+    users.forEach((user, at) => scene.accept(at + 1, 7).read(at + 1, 7, GET(`/u/${user}`)));
+    scene.wait(2_000).write(11, 7, [2, 0, 1].map((at) => redis('GET', `u:${users[at]}`)).join('')).read(11, 7, '$1\r\n2\r\n$1\r\n0\r\n').read(11, 7, '$1\r\n1\r\n');
+    users.forEach((_, at) => scene.write(at + 1, 7, OK('x')).close(at + 1));
+    assert.deepEqual(scene.close(11).derive().sessions.map(({ outbound, certificate }) => [...outbound.map((call) => [textOf(call.request), textOf(call.response)]), certificate.state]),
+      users.map((user, at) => [[redis('GET', `u:${user}`), `$1\r\n${at}\r\n`], 'complete']));
   });
 
   it('moves a call that a loop seemed to make for what it read last, where others are without a tie, and names that one', () => {

@@ -17,15 +17,15 @@ const PRICES = Array.from({ length: 2 * CROWD.length }, (_, at) => 111 + at);
 /** Of the crowd, those whose calls say whose they are. */
 const NAMED = 9;
 
-/** One loop (thread 7) asks for the user, then for two prices at a time, then answers. Alone, so many times. */
-function alone(times: number, pauseUs = 0): Scene {
-  const scene = new Scene().connect(USER, 7).connect(OTHER_USER, 7);
+/** One loop (thread 7) asks for the user, then for two prices at a time (or as `prices` says), then answers. Alone, so many times. */
+function alone(times: number, pauseUs = 0, prices: (at: number) => number = () => 2, scene = new Scene()): Scene {
+  scene.connect(USER, 7).connect(OTHER_USER, 7);
   for (const price of PRICES) scene.connect(price, 7);
   for (let at = 0; at < times; at += 1) {
     scene.accept(1_000 + at, 7).read(1_000 + at, 7, get(`/shop/a${at}`)).wait(pauseUs);
     scene.write(USER, 7, get('/user?of=0')).read(USER, 7, OK('u'));
-    for (const price of PRICES.slice(0, 2)) scene.write(price, 7, get('/price?of=0'));
-    for (const price of PRICES.slice(0, 2)) scene.read(price, 7, OK('p'));
+    for (const price of PRICES.slice(0, prices(at))) scene.write(price, 7, get('/price?of=0'));
+    for (const price of PRICES.slice(0, prices(at))) scene.read(price, 7, OK('p'));
     scene.write(1_000 + at, 7, OK('x')).close(1_000 + at, 7).wait(SECOND);
   }
   return scene;
@@ -94,6 +94,25 @@ describe('a pattern', () => {
       assert.match(supportWords('as-alone', { request: [], response: [], reasons: reasons! }, session), /likeliest by far: (99\.\d\d|100\.00) in 100$/);
     }
     for (const { call } of calls) if (call.attribution !== 'pattern') assert.equal(call.reasons?.probability, undefined);
+  });
+
+  it('leaves a call without a tie where it may be of either neighbour: alone such sessions made one call, or three, as often as two', () => {
+    const found = crowd(together(alone(12, 0, (at) => 1 + (at % 3))).derive());
+    rightly(found);
+    const tied = nameless(found).flatMap((told) => [...told.matchAll(/\/price\S* pattern likely/g)]);
+    assert.ok(tied.length < 6, `${tied.length} of 6`);
+  });
+
+  it('names the neighbour as an alternative where that made such a call, or did not, once in a while', () => {
+    const { sessions } = together(alone(24, 0, (at) => at === 0 ? 1 : at === 1 ? 3 : 2)).derive();
+    const guessed = sessions.flatMap(({ outbound }) => outbound).filter(({ attribution }) => attribution === 'pattern');
+    assert.ok(guessed.some(({ alternatives }) => alternatives?.length === 1));
+  });
+
+  it('says nothing of calls that the process makes by itself as well', () => {
+    const scene = new Scene().connect(98, 7).write(98, 7, get('/price?of=0')).read(98, 7, OK('p')).close(98, 7).wait(SECOND);
+    const found = crowd(together(alone(6, 0, () => 2, scene)).derive());
+    for (const told of nameless(found)) assert.doesNotMatch(told, /\/price\S* pattern/);
   });
 
   it('says nothing of an endpoint that ran alone less than four times', () => {
