@@ -76,20 +76,18 @@ __u64 python_task_of(__u64 who)
 	return program ? current_task(program, who) : 0;
 }
 
-/* PyContext_CopyCurrent returns, with what it has made. It is told of at once, for what was made in which is known here only. */
-SEC("uprobe")
-int python_copies(struct pt_regs *regs)
+/* A context may have been made at `address`, within the current one. It is told of at once, for what was made in which is known here only. */
+static __always_inline int makes(__u64 address)
 {
 	struct {
 		struct sample head;
 		struct goroutine_payload task;
 	} *record;
 	__u64 who = bpf_get_current_pid_tgid(), number;
-	struct go_object key = { .address = PT_REGS_RC(regs), .tgid = who >> 32 };
+	struct go_object key = { .address = address, .tgid = who >> 32 };
 	struct python_program *program = bpf_map_lookup_elem(&python_programs, &key.tgid);
 
-	ON_THREADS_STACK(regs);
-	if (!program || word_at(key.address + sizeof(__u64)) != program->context_type)
+	if (!program || word_at(address + sizeof(__u64)) != program->context_type)
 		return 0;
 	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	if (!record) {
@@ -112,4 +110,19 @@ int python_copies(struct pt_regs *regs)
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	bpf_map_update_elem(&python_tasks, &key, &number, BPF_ANY);
 	return 0;
+}
+
+/* In PyContext_CopyCurrent, where it has what it returns, by the register that this is in (src/kernel/python/made.ts). */
+SEC("uprobe")
+int python_makes_rax(struct pt_regs *regs)
+{
+	ON_THREADS_STACK(regs);
+	return makes(PT_REGS_RC(regs));
+}
+
+SEC("uprobe")
+int python_makes_rdi(struct pt_regs *regs)
+{
+	ON_THREADS_STACK(regs);
+	return makes(PT_REGS_PARM1(regs));
 }

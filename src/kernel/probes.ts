@@ -143,7 +143,7 @@ export class Probes {
       hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
     this.#python = new PythonPrograms(
       new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), (tgid) => { this.#go.mayTell(tgid); },
-      hasUprobes() ? (path, offset, tgid) => object.attachUprobe('python_copies', path, offset, tgid) : undefined);
+      hasUprobes() ? ({ offset, register }, path, tgid) => object.attachUprobe(`python_makes_${register}`, path, offset, tgid) : undefined);
   }
 
   get ringFd(): number {

@@ -199,6 +199,7 @@ export class Derivation {
   finish(orderly: boolean): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#late.ending = true;
     const unfinished = [...this.#weaver.open];
     this.#connections.finish();
     const { nowUs } = this.#weaver;

@@ -6,6 +6,7 @@
 import { Context } from '../contexts/context.ts';
 import type { Hindsight, Verdict } from '../contexts/hindsight.ts';
 import { fallenBecause } from '../contexts/reasons.ts';
+import { isOfTask } from '../contexts/task.ts';
 import { attributionOf } from '../contexts/tie.ts';
 import type { Attribution } from '../contexts/tie.ts';
 import type { LossLedger } from '../connections/loss.ts';
@@ -17,6 +18,8 @@ import type { Process } from './processes.ts';
 import type { Spoken } from './spoken.ts';
 
 const maxWaitUs = 2_000_000;
+/** Of a call made in a context of Python's, which the answer of its request tells of. */
+const maxAnswerUs = 60_000_000;
 const maxCalls = 16_384;
 const maxBytes = 64 << 20;
 /** What is tied may tell of what is not: so often the rest is looked at again. */
@@ -38,6 +41,11 @@ export class Late {
   readonly #options: LateOptions;
   /** Over, and not decided, the one that was over first in front. */
   readonly #over = new Set<Spoken>();
+  /** Likewise: those that wait for an answer. */
+  readonly #patient = new Set<Spoken>();
+  #nowUs = 0;
+  /** No more answers will come. */
+  ending = false;
   #bytes = 0;
 
   constructor(options: LateOptions) {
@@ -52,15 +60,21 @@ export class Late {
     } else if (call.doubt?.home.mayHaveMade(call) !== true) return this.#ambient(call);
     call.doubt.overAtUs = nowUs;
     for (const kind of call.doubt.home.hindsights) kind.see?.(call);
-    this.#over.add(call);
+    (isOfTask(call) ? this.#patient : this.#over).add(call);
     this.#bytes += sizeOf(call);
   }
 
   /** Time has come to `nowUs`: what waited too long is decided. */
   tick(nowUs: number): void {
-    while (this.#over.size > 0) {
-      const first = firstOf(this.#over);
-      if ((first.doubt?.overAtUs ?? 0) + maxWaitUs > nowUs && this.#over.size <= maxCalls && this.#bytes <= maxBytes) return;
+    this.#nowUs = nowUs;
+    this.#tick(this.#over, maxWaitUs);
+    this.#tick(this.#patient, maxAnswerUs);
+  }
+
+  #tick(waiting: ReadonlySet<Spoken>, maxUs: number): void {
+    while (waiting.size > 0) {
+      const first = firstOf(waiting);
+      if ((first.doubt?.overAtUs ?? 0) + maxUs > this.#nowUs && this.#over.size + this.#patient.size <= maxCalls && this.#bytes <= maxBytes) return;
       this.#decide([first]);
     }
   }
@@ -85,7 +99,14 @@ export class Late {
     const calls = [...concerning(session)];
     // What was sent last on a connection is not looked at before something shows that it was taken.
     for (const call of calls) if (!call.over) call.connection.egress.flush();
-    if (calls.length > 0) this.#decide(calls.filter((call) => call.doubt !== undefined));
+    if (calls.length > 0) this.#decide(calls.filter((call) => call.doubt !== undefined && !this.#mayBeTold(call, session)));
+  }
+
+  /** The answer of another session, which was open when `call` began, may tell whose it is. */
+  #mayBeTold(call: Spoken, session: OpenSession): boolean {
+    if (!this.#patient.has(call) || call.tie?.job === session || this.ending) return false;
+    for (const other of call.doubt?.home.unanswered ?? NONE) if (other !== session && other.wasOpenAt(call)) return true;
+    return false;
   }
 
   /** Takes out the calls of `session` whose tie does not hold: they may be anybody's. `early`: it has only just closed. */
@@ -112,7 +133,7 @@ export class Late {
 
   /** Nothing more will come. */
   finish(): void {
-    for (const call of [...this.#over]) this.#decide([call]);
+    for (const call of [...this.#over, ...this.#patient]) this.#decide([call]);
   }
 
   #decide(calls: readonly Spoken[]): void {
@@ -204,7 +225,7 @@ export class Late {
 
   /** It is decided. */
   #done(call: Spoken): void {
-    const ended = this.#over.delete(call); // also where only the recording did
+    const ended = this.#over.delete(call) || this.#patient.delete(call); // also where only the recording did
     if (ended) this.#bytes -= sizeOf(call);
     if (call.tie === undefined && (ended || call.over)) return this.#ambient(call);
     this.#forget(call);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ElfFile } from '../../src/kernel/elf.ts';
 import { loadedPython, readPythonFile } from '../../src/kernel/python/executable.ts';
-import { returnsOf } from '../../src/kernel/python/returns.ts';
+import { madeIn } from '../../src/kernel/python/made.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
 import { startRecorder } from './recorder.ts';
@@ -17,14 +17,14 @@ import { until } from './subject.ts';
 const PYTHON = '/usr/bin/python3';
 const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
 
-/** What stands in a process where PyContext_CopyCurrent returns, in hex. */
-function bytesAtReturns(pid: number): string {
+/** What stands in a process where PyContext_CopyCurrent has made a context, in hex. */
+function bytesWhereMade(pid: number): string {
   const loaded = loadedPython(pid);
   const python = loaded === undefined ? undefined : readPythonFile(loaded.path, loaded.path);
   if (loaded === undefined || python === undefined) return '';
   const memory = openSync(`/proc/${pid}/mem`, 'r');
   try {
-    return ElfFile.read(loaded.path, (elf) => python.copies.map((offset) => {
+    return ElfFile.read(loaded.path, (elf) => python.made.map(({ offset }) => {
       const byte = Buffer.alloc(1);
       const { address = 0, offset: from = 0 } = elf.segments.find((one) => one.type === 1 && offset >= one.offset && offset < one.offset + one.fileSize) ?? {};
       readSync(memory, byte, 0, 1, loaded.start - python.base + address + offset - from);
@@ -53,9 +53,9 @@ describe('contexts of Python programs', function () {
     const bystander = spawn(PYTHON, ['-c', 'import sys; print(1, flush=True); sys.stdin.read()'], { stdio: ['pipe', 'pipe', 'inherit'] });
     try {
       for (const { stdout } of [service, bystander]) await once(stdout, 'data');
-      const bytes = (): readonly string[] => [service, bystander].map(({ pid = 0 }) => bytesAtReturns(pid));
+      const bytes = (): readonly string[] => [service, bystander].map(({ pid = 0 }) => bytesWhereMade(pid));
       const [before] = bytes();
-      assert.match(before ?? '', /^(c3)+$/);
+      assert.match(before ?? '', /^(?!(cc)+$)\w+$/);
       for (const signal of ['SIGINT', 'SIGKILL'] as const) {
         const recorder = await startRecorder(join(dir, signal), ['--pid', String(service.pid)]);
         await until(() => /^(cc)+$/.test(bytes()[0] ?? ''), 'a breakpoint');
@@ -84,7 +84,7 @@ describe('contexts of Python programs', function () {
       service.stdin.write('go\n');
       const both = (): readonly number[] => [...said.matchAll(/^\d+$/gm)].map(([pid]) => Number(pid));
       await until(() => both().length === 2, 'two processes');
-      await until(() => both().every((pid) => /^(cc)+$/.test(bytesAtReturns(pid))), 'a breakpoint in each');
+      await until(() => both().every((pid) => /^(cc)+$/.test(bytesWhereMade(pid))), 'a breakpoint in each');
       await recorder.stop();
     } finally {
       service.stdin.end();
@@ -103,44 +103,60 @@ describe('contexts of Python programs', function () {
   });
 });
 
-/** `one` ends in two places of its own, and as `other`, which ends once; what `never` calls does not come back. */
+/**
+ * `one` asks twice whether it got something, the second time when it has it, or goes on as `other`, which hands what it got on; `plain` only
+ * returns; `never` does not; and what `jumps` does nobody knows.
+ */
 const ASSEMBLY = `
   .text
-  .globl one, other, never, jumps
+  .globl one, other, plain, never, jumps
 one:
   push %rbx
-  test %rdi, %rdi
-  je 2f
   call other
-  pop %rbx
-one_ends:
-  ret
-2: pop %rbx
+  test %rax, %rax
+  je 2f
   test %rsi, %rsi
   jne 3f
-  movabs $0xc3c3c3c3c3c3c3c3, %rax
-one_ends_too:
+  call plain
+  mov %rax, %rbx
+  test %rax, %rax
+one_has:
+  je 2f
+  mov $0xc3, %ecx
+2: pop %rbx
   ret
 3: jmp other
 other:
-  mov $0xc3, %eax
-other_ends:
-  rep ret
+  call plain
+  test %rax, %rax
+  jne 4f
+  lea 8(%rsp), %rdi
+  call never
+  ret
+4: mov %rax, %rdi
+  mov $1, %esi
+other_has:
+  call never
+  ret
+plain:
+  movabs $0xc3c3c3c3c3c3c3c3, %rax
+plain_has:
+  ret
 never:
   ud2
 jumps:
   jmp *%rax
 `;
 
-describe('where a function returns', () => {
+describe('where a function has what it returns', () => {
   let dir: string;
   let file: string;
   const addresses = new Map<string, number>();
-  const found = (name: string): readonly number[] | undefined => ElfFile.read(file, (elf) => returnsOf(elf, addresses.get(name) ?? 0));
-  const offsets = (...names: readonly string[]): readonly (number | undefined)[] => names.map((name) => ElfFile.read(file, (elf) => elf.offsetOf(addresses.get(name) ?? 0)));
+  const found = (name: string): unknown => ElfFile.read(file, (elf) => madeIn(elf, addresses.get(name) ?? 0));
+  const at = (name: string, register: string): object => ({ offset: ElfFile.read(file, (elf) => elf.offsetOf(addresses.get(name) ?? 0)), register });
 
   before(() => {
-    dir = mkdtempSync(join(tmpdir(), 'returns-'));
+    dir = mkdtempSync(join(tmpdir(), 'made-'));
     file = join(dir, 'one.so');
     writeFileSync(join(dir, 'one.s'), ASSEMBLY);
     execFileSync('gcc', ['-shared', '-nostdlib', '-o', file, join(dir, 'one.s')]);
@@ -151,9 +167,13 @@ describe('where a function returns', () => {
   });
   after(() => { rmSync(dir, { recursive: true, force: true }); });
 
-  it('is found in all branches, and where it goes on as another function, and not in what only looks like it', () => {
-    assert.deepEqual(found('one'), offsets('one_ends', 'one_ends_too', 'other_ends'));
-    assert.deepEqual(found('other'), offsets('other_ends'));
+  it('is where it asks whether there is something, or hands that on, the last time on each way, also as another function', () => {
+    assert.deepEqual(found('one'), [at('one_has', 'rax'), at('other_has', 'rdi')]);
+    assert.deepEqual(found('other'), [at('other_has', 'rdi')]);
+  });
+
+  it('is where it returns, for want of that, and not in what only looks like it', () => {
+    assert.deepEqual(found('plain'), [at('plain_has', 'rax')]);
   });
 
   it('is nowhere in one that does not return, or goes on where nobody knows', () => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { ElfFile, EM_X86_64 } from '../elf.ts';
 import { PYTHON_OFFSETS, type PythonOffsets } from './offsets.ts';
-import { returnsOf } from './returns.ts';
+import { madeIn, type Made } from './made.ts';
 
 /** Files that may hold an interpreter: the executable by its usual names, or a library, also within another program. Free-threaded ones (3.13t) are left. */
 const FILE = /\/(?:lib)?python3(?:\.\d+)?(?:\.so(?:\.1(?:\.0)?)?)?$/;
@@ -13,8 +13,8 @@ export interface PythonFile {
   /** Addresses before it is loaded. */
   readonly runtime: number;
   readonly contextType: number;
-  /** Offsets in the file at which PyContext_CopyCurrent returns. */
-  readonly copies: readonly number[];
+  /** Where PyContext_CopyCurrent has made a context. */
+  readonly made: readonly Made[];
   /** Of the file's first byte, likewise. */
   readonly base: number;
 }
@@ -28,8 +28,8 @@ export function readPythonFile(path: string, name: string): PythonFile | undefin
     const [runtime, contextType, copy] = ['_PyRuntime', 'PyContext_Type', 'PyContext_CopyCurrent'].map((symbol) => elf.exported(symbol));
     const { base } = elf;
     if (offsets === undefined || runtime === undefined || contextType === undefined || copy === undefined || base === undefined) return undefined;
-    const copies = returnsOf(elf, copy);
-    return copies.length === 0 ? undefined : { offsets, runtime, contextType, copies, base };
+    const made = madeIn(elf, copy);
+    return made.length === 0 ? undefined : { offsets, runtime, contextType, made, base };
   });
 }
 

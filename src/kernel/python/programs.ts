@@ -10,6 +10,7 @@ import {
 import { LoadError } from '../libbpf.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { loadedPython, readPythonFile, type Loaded, type PythonFile } from './executable.ts';
+import type { Made } from './made.ts';
 
 /** Files remembered. Past that all are read anew. */
 const MAX_FILES = 64;
@@ -17,8 +18,8 @@ const MAX_FILES = 64;
 const SWEEP_MS = 500;
 const MAX_LOOKS = 20;
 
-/** Has the kernel call where contexts have been made: at `offset` of the file, in one process. Returns what ends that. Throws LoadError. */
-export type PlaceIn = (path: string, offset: number, tgid: number) => () => void;
+/** Has the kernel look, in one process, where its file makes contexts. Returns what ends that. Throws LoadError. */
+export type PlaceIn = (made: Made, path: string, tgid: number) => () => void;
 
 export class PythonPrograms {
   readonly #programs: BpfMap;
@@ -72,7 +73,7 @@ export class PythonPrograms {
     const placed: (() => void)[] = [];
     this.#placed.set(tgid, placed);
     try {
-      for (const offset of file.copies) placed.push((this.#place as PlaceIn)(rooted(tgid, loaded.path), offset, tgid));
+      for (const made of file.made) placed.push((this.#place as PlaceIn)(made, rooted(tgid, loaded.path), tgid));
       this.#mayTell(tgid);
     } catch (error) {
       if (!(error instanceof LoadError)) throw error;

@@ -57,6 +57,22 @@ describe('a context of Python\'s', () => {
     assert.deepEqual(told(scene.derive()), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
   });
 
+  it('may take its time with the answer, while others come and go: its first call waits for it', () => {
+    const scene = two().read(1, 7, GET('/slow')).read(2, 7, GET('/beside')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(2, 2);
+    for (let second = 0; second < 10; second += 1) scene.wait(SECOND).read(2, 7, GET(`/${second}`)).answer(2, 2);
+    const found = scene.answer(1, 1).end(1, 2, 11, 12).derive();
+    assert.equal(told(found).find((line) => line.startsWith('/slow')), '/slow: /up1 runtime likely; complete');
+    assert.deepEqual(told(found).filter((line) => !line.endsWith('complete') || line.endsWith('incomplete')), ['/beside: ; incomplete']);
+  });
+
+  it('that never answers, though asked, does not keep its calls for ever', () => {
+    const scene = two().read(1, 7, GET('/slow')).read(2, 7, GET('/beside')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(2, 2);
+    for (let second = 0; second < 70; second += 1) scene.wait(SECOND).read(2, 7, GET(`/${second}`)).answer(2, 2);
+    const order: string[] = [];
+    scene.derive({ onSession: ({ inbound }) => order.push(path(textOf(inbound.request))), onAmbient: ({ request }) => order.push(`stray ${path(textOf(request))}`) });
+    assert.match(order[order.indexOf('stray /up1') - 1] ?? '', /^\/5\d$/, 'after a minute');
+  });
+
   it('that answers one request after the other makes each call for the one that it answers next', () => {
     const scene = two().read(1, 7, GET('/1')).read(2, 7, GET('/2')).call(11, 1, '/first').read(11, 7, OK('u')).answer(1, 1);
     scene.read(1, 7, GET('/3')).wait(2_000).call(11, 1, '/second').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
