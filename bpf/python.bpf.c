@@ -56,16 +56,60 @@ static __always_inline __u64 thread_state(const struct python_program *program, 
 	return 0;
 }
 
+/* Contexts that are met, and not seen made, are numbered by the time: here nobody holds the interpreter's lock. They are beyond those that are counted. */
+#define FIRST_MET (FIRST_TASK + (1ULL << 47))
+#define MET_MASK ((1ULL << 47) - 1)
+#define MET_SHIFT 4  /* ns >> 4: 26 days pass before the numbers begin anew */
+
+/* In a context (CPython 3.9 to 3.13), of 32 bits: it was entered, by Context.run. A thread's own is not, and stays for all that the thread does. */
+#define CONTEXT_ENTERED 40
+
+static __always_inline bool tell_task(__u64 who, __u64 number, __u64 parent, bool began)
+{
+	struct {
+		struct sample head;
+		struct goroutine_payload task;
+	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		return false;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->head.captured = sizeof(record->task);
+	record->head.kind = SAMPLE_GOROUTINE;
+	record->head.at_ns = bpf_ktime_get_ns();
+	record->head.context = number;
+	record->head.tgid = who >> 32;
+	record->head.tid = (__u32)who;
+	record->task.parent = parent;
+	record->task.role = GOROUTINE_TASK;
+	record->task.began = began;
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return true;
+}
+
+/* The number of the context in which the current thread runs; 0: it runs in none. Tells of it when it is met for the first time. */
 static __always_inline __u64 current_task(const struct python_program *program, __u64 who)
 {
 	struct go_object key = { .tgid = who >> 32 };
-	__u64 state = thread_state(program, (__u32)who), *number;
+	__u64 state = thread_state(program, (__u32)who), *known, number;
 
 	if (!state)
 		return 0;
 	key.address = word_at(state + program->context);
-	number = key.address ? bpf_map_lookup_elem(&python_tasks, &key) : 0;
-	return number ? *number : 0;
+	if (!key.address)
+		return 0;
+	known = bpf_map_lookup_elem(&python_tasks, &key);
+	if (known)
+		return *known;
+	if (word_at(key.address + sizeof(__u64)) != program->context_type || !(__u32)word_at(key.address + CONTEXT_ENTERED))
+		return 0;
+	number = FIRST_MET + (bpf_ktime_get_ns() >> MET_SHIFT & MET_MASK);
+	if (!tell_task(who, number, 0, false))
+		return 0;
+	bpf_map_update_elem(&python_tasks, &key, &number, BPF_ANY);
+	return number;
 }
 
 __u64 python_task_of(__u64 who)
@@ -79,36 +123,19 @@ __u64 python_task_of(__u64 who)
 /* A context may have been made at `address`, within the current one. It is told of at once, for what was made in which is known here only. */
 static __always_inline int makes(__u64 address)
 {
-	struct {
-		struct sample head;
-		struct goroutine_payload task;
-	} *record;
-	__u64 who = bpf_get_current_pid_tgid(), number;
+	__u64 who = bpf_get_current_pid_tgid(), number, parent;
 	struct go_object key = { .address = address, .tgid = who >> 32 };
 	struct python_program *program = bpf_map_lookup_elem(&python_programs, &key.tgid);
 
 	if (!program || word_at(address + sizeof(__u64)) != program->context_type)
 		return 0;
-	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, 0);
-		bpf_map_delete_elem(&python_tasks, &key);
-		return 0;
-	}
-	__builtin_memset(record, 0, sizeof(*record));
+	parent = current_task(program, who);
 	/* Who gets here holds the interpreter's lock: there is no other at it. */
 	number = FIRST_TASK + ++program->tasks;
-	record->head.captured = sizeof(record->task);
-	record->head.kind = SAMPLE_GOROUTINE;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.context = number;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
-	record->task.parent = current_task(program, who);
-	record->task.role = GOROUTINE_TASK;
-	record->task.began = 1;
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	bpf_map_update_elem(&python_tasks, &key, &number, BPF_ANY);
+	if (tell_task(who, number, parent, true))
+		bpf_map_update_elem(&python_tasks, &key, &number, BPF_ANY);
+	else
+		bpf_map_delete_elem(&python_tasks, &key);
 	return 0;
 }
 

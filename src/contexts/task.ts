@@ -33,8 +33,9 @@ export class Task<J extends Past> implements Hindsight<J> {
   readonly #made = new Map<number, Made>();
   #last = 0;
 
-  /** They are numbered in the order in which they are made. */
-  made({ context, parent, atUs }: GoroutineEvent): void {
+  /** They are numbered in the order in which they are made; of one that is only met its maker is not known. */
+  made({ context, parent, began, atUs }: GoroutineEvent): void {
+    if (!began) return;
     // The process runs another program, or the recorder was begun anew.
     if (context <= this.#last) this.#made.clear();
     this.#last = context;

@@ -18,6 +18,12 @@ class Loop extends Scene {
     });
   }
 
+  /** Context `number` is older than the recorder, and is met now. */
+  meet(number: number): this {
+    this.nowUs += 10;
+    return this.add({ kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid: 7, context: FIRST_TASK + number, snapshot: false, parent: 0, function: '', role: 'task', began: false });
+  }
+
   call(connection: number, context: number, target: string, tid = 7): this {
     return this.write(connection, tid, GET(target), { context: FIRST_TASK + context });
   }
@@ -84,6 +90,12 @@ describe('a context of Python\'s', () => {
     scene.read(1, 7, GET('/3')).wait(2_000).call(11, 3, '/left-over').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
     const found = scene.derive();
     assert.equal(found.sessions.find(({ inbound }) => path(textOf(inbound.request)) === '/3')?.outbound.length, 0);
+  });
+
+  it('that is older than the recorder counts as every other, and does not make those forgotten which are made then', () => {
+    const scene = new Loop().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).meet(9_001).make(3, 9_001).meet(9_002).make(4, 9_002).wait(2_000);
+    scene.call(12, 4, '/up2').call(11, 3, '/up1').read(11, 7, OK('u')).read(12, 7, OK('u')).answer(1, 9_001).answer(2, 9_002).end(1, 2, 11, 12);
+    assert.deepEqual(told(scene.derive()), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
   });
 
   it('that answers requests of several connections at a time tells nothing', () => {
