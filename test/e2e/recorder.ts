@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { AmbientJson, ConnectionJson, SessionJson } from './contract.ts';
 
-const KOALA = fileURLToPath(new URL('../../bin/koala-bpf', import.meta.url));
+export const KOALA = fileURLToPath(new URL('../../bin/koala-bpf', import.meta.url));
 
 export interface Ran {
   readonly exit: number | null;
