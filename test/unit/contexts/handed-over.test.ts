@@ -78,6 +78,13 @@ describe('handed over', () => {
     assert.deepEqual(shop.told().slice(-2), ['/anna: /of-anna handed-over likely', '/bert: ']);
   });
 
+  it('is not the call before one that has no answer yet: that thread woke somebody in the midst of other work', () => {
+    const shop = new Shop().rounds(20);
+    const [anna, bert] = [shop.asks(ANNA, '/anna'), shop.asks(BERT, '/bert')];
+    shop.connect(99, 31).calls(31, '/done').write(99, 31, GET('/begun')).wake(31, ANNA).read(99, 31, OK('u')).answers(ANNA, anna).answers(BERT, bert);
+    assert.deepEqual(shop.told().slice(-2), ['/anna: ', '/bert: ']);
+  });
+
   it('says nothing of a process where one call wakes the threads of two sessions more than now and then', () => {
     const now = (often: number): string[] => {
       const shop = new Shop();
@@ -102,15 +109,23 @@ describe('handed over', () => {
   });
 
   it('says nothing where who was woken goes on with a call over the connection that the other one used: it waited for that', () => {
-    const shop = new Shop();
-    // Bert calls as well, and waits for a connection; the call of Anna's is done, and its thread lets go of it.
-    shop.rounds(30, ({ by, connection }) => { shop.wake(by, BERT).calls(BERT, '/by-bert', connection); });
-    assert.doesNotMatch(shop.told().join(), /handed-over/);
+    const told = (same: boolean): string => {
+      const shop = new Shop();
+      for (let n = 0; n < 40; n += 1) {
+        const [anna, bert] = [shop.asks(ANNA, '/anna'), shop.asks(BERT, '/bert')];
+        // Bert calls as well, and waits for a connection; the call of Anna's is done, and its thread lets go of it.
+        shop.calls(31, '/of-anna', 50).wake(31, BERT).calls(BERT, '/by-bert', same ? 50 : 60).answers(ANNA, anna).answers(BERT, bert).pass(SECOND);
+      }
+      return shop.told().join();
+    };
+    assert.doesNotMatch(told(true), /handed-over/);
+    assert.match(told(false), /bert: \/of-anna handed-over likely, \/by-bert thread/, 'over another connection it goes on with what it waited for');
   });
 
   it('says nothing of what a thread does that takes requests itself', () => {
     const shop = new Shop();
     for (const tid of POOL) shop.answers(tid, shop.asks(tid, '/own'));
+    shop.pass(6 * SECOND);
     assert.doesNotMatch(shop.rounds(20).told().join(), /handed-over/);
   });
 
