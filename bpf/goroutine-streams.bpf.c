@@ -64,13 +64,6 @@ static __always_inline bool is_stream(__u32 id)
 	return id & 1 && id <= MAX_STREAM; /* those that clients open are odd */
 }
 
-static __always_inline __u64 word_at(__u64 address)
-{
-	__u64 word = 0;
-
-	return address && !bpf_probe_read_user(&word, sizeof(word), (void *)address) ? word : 0;
-}
-
 static __always_inline __u32 half_word_at(__u64 address)
 {
 	__u32 word = 0;
@@ -87,15 +80,6 @@ static __always_inline void tell_stream(__u8 kind, __u64 who, __u64 goid, __u64 
 	sample.position = other;
 	sample.length = stream;
 	emit_bare(&sample);
-}
-
-/* The id of the goroutine that began the one at `g`; 0: not known. */
-static __always_inline __u64 parent_of(__u64 who, __u64 g)
-{
-	__u32 tgid = who >> 32;
-	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
-
-	return program && program->parent ? word_at(g + program->parent) : 0;
 }
 
 /*
@@ -234,7 +218,7 @@ int go_handles(struct pt_regs *regs)
 		return 0;
 	id = half_word_at(stream + sizeof(__u64));
 	goid = goroutine_at(who, regs->GO_G);
-	parent = parent_of(who, regs->GO_G);
+	parent = goroutine_parent(who, regs->GO_G, goid);
 	if (goid && parent && is_stream(id))
 		tell_stream(SAMPLE_SERVES, who, goid, parent, id);
 	return 0;

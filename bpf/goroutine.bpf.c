@@ -18,12 +18,12 @@ struct goroutine {
 	__u32 pad0;
 };
 
-/* Goroutines that user space was told of. Deleted: by age; then they are told of again. */
+/* Goroutines that user space was told of. value: the id of the one that began it; 0: not known. Deleted: by age; then they are told of again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, struct goroutine);
-	__type(value, __u32);
+	__type(value, __u64);
 } goroutines SEC(".maps");
 
 /*
@@ -37,28 +37,51 @@ struct {
 	__type(value, __u64);
 } go_connections SEC(".maps");
 
-static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, bool began)
+static __always_inline __u64 id_at(const struct go_program *program, __u64 g)
+{
+	__u64 goid = g ? word_at(g + program->goid) : 0;
+
+	return goid < MAX_GOID ? goid : 0;
+}
+
+/*
+ * The id of the goroutine that began the one at `g`. Go keeps it since 1.21. Before, it is known only while that one begins it: it is
+ * what the thread runs whose own `runner` does the work for it (runtime.systemstack). 0: not known, or nobody's.
+ */
+static __always_inline __u64 parent_id(const struct go_program *program, __u64 g, __u64 runner)
+{
+	__u64 parent = 0, m;
+
+	if (program->parent) {
+		parent = word_at(g + program->parent);
+	} else if (program->current && runner) {
+		m = word_at(runner + program->m);
+		parent = m ? id_at(program, word_at(m + program->current)) : 0;
+	}
+	return parent < MAX_GOID ? parent : 0;
+}
+
+/* `began_by`: the g of the thread where it begins; 0: it is met later. */
+static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, __u64 began_by)
 {
 	struct {
 		struct sample head;
 		struct goroutine_payload goroutine;
 	} *record;
 	struct goroutine key = { .goid = goid, .tgid = who >> 32 };
-	__u64 parent = 0, function = 0;
+	__u64 parent, function = 0;
 	__u8 role = GOROUTINE_UNKNOWN;
-	__u32 one = 1;
 
 	if (!program->complete || bpf_map_lookup_elem(&goroutines, &key))
 		return;
-	if (program->parent && bpf_probe_read_user(&parent, sizeof(parent), (void *)(g + program->parent)))
-		parent = 0;
+	parent = parent_id(program, g, began_by);
 	if (program->function && !bpf_probe_read_user(&function, sizeof(function), (void *)(g + program->function))) {
 		role = GOROUTINE_OTHER;
 		for (__u32 i = 0; i < GO_ROLES; i++)
 			if (function && program->roles[i] == function)
 				role = i + 1;
 	}
-	if (began && role == GOROUTINE_READS_AHEAD)
+	if (began_by && role == GOROUTINE_READS_AHEAD)
 		return; /* one a request, and few are ever met */
 	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	if (!record) {
@@ -72,22 +95,21 @@ static __always_inline void tell_goroutine(const struct go_program *program, __u
 	record->head.context = goid;
 	record->head.tgid = who >> 32;
 	record->head.tid = (__u32)who;
-	record->goroutine.parent = parent < MAX_GOID ? parent : 0;
+	record->goroutine.parent = parent;
 	record->goroutine.function = function;
 	record->goroutine.role = role;
-	record->goroutine.began = began;
+	record->goroutine.began = began_by != 0;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	bpf_map_update_elem(&goroutines, &key, &one, BPF_ANY);
+	bpf_map_update_elem(&goroutines, &key, &parent, BPF_ANY);
 }
 
 /* The id of goroutine `g`, which is told of when it is new; 0: there is none. */
-static __always_inline __u64 meet(const struct go_program *program, __u64 who, __u64 g, bool began)
+static __always_inline __u64 meet(const struct go_program *program, __u64 who, __u64 g, __u64 began_by)
 {
-	__u64 goid = 0;
+	__u64 goid = id_at(program, g);
 
-	if (!g || bpf_probe_read_user(&goid, sizeof(goid), (void *)(g + program->goid)) || !goid || goid >= MAX_GOID)
-		return 0;
-	tell_goroutine(program, who, g, goid, began);
+	if (goid)
+		tell_goroutine(program, who, g, goid, began_by);
 	return goid;
 }
 
@@ -122,7 +144,7 @@ __u64 goroutine_of(__u64 who)
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
 
-	return program ? meet(program, who, current_g(program), false) : python_task_of(who);
+	return program ? meet(program, who, current_g(program), 0) : python_task_of(who);
 }
 
 __u64 goroutine_at(__u64 who, __u64 g)
@@ -130,17 +152,32 @@ __u64 goroutine_at(__u64 who, __u64 g)
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
 
-	return program ? meet(program, who, g, false) : 0;
+	return program ? meet(program, who, g, 0) : 0;
 }
 
-static __always_inline int begins(__u64 g)
+__u64 goroutine_parent(__u64 who, __u64 g, __u64 goid)
+{
+	struct goroutine key = { .goid = goid, .tgid = who >> 32 };
+	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &key.tgid);
+	__u64 *told;
+
+	if (!program)
+		return 0;
+	if (program->parent)
+		return parent_id(program, g, 0);
+	told = bpf_map_lookup_elem(&goroutines, &key);
+	return told ? *told : 0;
+}
+
+/* `runner`: the g of the thread, on which Go begins the other one. */
+static __always_inline int begins(__u64 g, __u64 runner)
 {
 	__u64 who = bpf_get_current_pid_tgid();
 	__u32 tgid = who >> 32;
 	const struct go_program *program = bpf_map_lookup_elem(&go_programs, &tgid);
 
 	if (program)
-		meet(program, who, g, true);
+		meet(program, who, g, runner);
 	return 0;
 }
 
@@ -152,7 +189,7 @@ SEC("uprobe")
 int go_begins(struct pt_regs *regs)
 {
 	ON_THREADS_STACK(regs);
-	return begins(regs->GO_SECOND);
+	return begins(regs->GO_SECOND, regs->GO_G);
 }
 
 /* runtime.newproc1 has made a goroutine, and that one only comes back with it: by runtime.newcoro, or where it isn't known how it is queued. */
@@ -160,7 +197,7 @@ SEC("uprobe")
 int go_makes(struct pt_regs *regs)
 {
 	ON_THREADS_STACK(regs);
-	return begins(regs->GO_RESULT);
+	return begins(regs->GO_RESULT, regs->GO_G);
 }
 
 /* net/http.(*persistConn).roundTrip: the goroutine that calls it has the connection until the answer is read. */
@@ -174,7 +211,7 @@ int go_round_trip(struct pt_regs *regs)
 	ON_THREADS_STACK(regs);
 	if (!program)
 		return 0;
-	goid = meet(program, who, regs->GO_G, false);
+	goid = meet(program, who, regs->GO_G, 0);
 	bpf_map_update_elem(&go_connections, &key, &goid, BPF_ANY);
 	return 0;
 }
@@ -199,7 +236,7 @@ int go_writes(struct pt_regs *regs)
 	if (!handed || !*handed)
 		return 0;
 	fill_sample_of(&sample, SAMPLE_ON_BEHALF, DIRECTION_NONE, 0, who);
-	sample.context = meet(program, who, regs->GO_G, false);
+	sample.context = meet(program, who, regs->GO_G, 0);
 	sample.position = *handed;
 	*handed = 0;
 	if (sample.context)

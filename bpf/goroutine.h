@@ -30,6 +30,8 @@ struct go_program {
 	__u32 parent;
 	__u32 function;
 	__u32 complete; /* all of this is known. Until then goroutines are known by their ids only, and not told of */
+	__u32 m; /* in runtime.g, and in that, which is a runtime.m, the goroutine that its thread runs; asked where there is no parent */
+	__u32 current;
 	__u64 roles[GO_ROLES]; /* addresses of the functions by which roles are known; 0: it holds none */
 };
 struct {
@@ -61,8 +63,19 @@ struct {
 
 #define ON_THREADS_STACK(context) bpf_tail_call(context, &nowhere, 0)
 
+/* 0 also where there is nothing. */
+static __always_inline __u64 word_at(__u64 address)
+{
+	__u64 word = 0;
+
+	return address && !bpf_probe_read_user(&word, sizeof(word), (void *)address) ? word : 0;
+}
+
 /* The id of the goroutine at `g` of a Go program; 0: there is none. Tells of it when it is new. */
 extern __u64 goroutine_at(__u64 who, __u64 g);
+
+/* The id of the goroutine that began the one at `g`, which is known by `goid`; 0: not known. */
+extern __u64 goroutine_parent(__u64 who, __u64 g, __u64 goid);
 
 /* The goroutine of the current thread, which is `who` and may be a Go program's; 0: not known. Tells of it when it is new. */
 extern __u64 goroutine_of(__u64 who);

@@ -61,13 +61,15 @@ export const OFFSET_SHARED_PAGES_AT = 24;
 export const OFFSET_SHARED_PAGES_FOR = 32;
 export const OFFSET_SHARED_PAGES_AGAINST = 40;
 
-export const SIZE_GO_PROGRAM = 56;
+export const SIZE_GO_PROGRAM = 64;
 export const OFFSET_GO_PROGRAM_G_AT = 0;
 export const OFFSET_GO_PROGRAM_GOID = 8;
 export const OFFSET_GO_PROGRAM_PARENT = 12;
 export const OFFSET_GO_PROGRAM_FUNCTION = 16;
 export const OFFSET_GO_PROGRAM_COMPLETE = 20;
-export const OFFSET_GO_PROGRAM_ROLES = 24;
+export const OFFSET_GO_PROGRAM_M = 24;
+export const OFFSET_GO_PROGRAM_CURRENT = 28;
+export const OFFSET_GO_PROGRAM_ROLES = 32;
 export const SIZE_GO_PROGRAM_ROLES = 32;
 
 export const SIZE_PYTHON_PROGRAM = 40;

@@ -1,6 +1,6 @@
 /** What is recorded of a Go program's goroutines, held against what the program says of itself (programs/goroutines). */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,19 +12,7 @@ import { goProgram, whyNotGo } from '../e2e/services/go.ts';
 import { built } from '../e2e/stacks/built.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
-
-const source = fileURLToPath(new URL('programs/goroutines', import.meta.url));
-const script = fileURLToPath(new URL('goroutines.mjs', import.meta.url));
-
-interface Found {
-  readonly events: number;
-  readonly wrong: number;
-  readonly calls: number;
-  readonly tied: number;
-  readonly right: number;
-  readonly proven: number;
-  readonly problems: readonly string[];
-}
+import { BUILD_MS, recordGoroutines, source } from './goroutines.ts';
 
 const PROGRAMS: Readonly<Record<string, { readonly tools: readonly string[]; readonly build: readonly string[] }>> = {
   'a static program': { tools: ['go'], build: ['env', 'CGO_ENABLED=0', 'go', 'build', '-o', 'program', '.'] },
@@ -32,9 +20,6 @@ const PROGRAMS: Readonly<Record<string, { readonly tools: readonly string[]; rea
   'a position-independent one, stripped': { tools: ['go'], build: ['go', 'build', '-buildmode=pie', '-ldflags', '-s -w', '-o', 'program', '.'] },
   'one that the C linker made': { tools: ['go', 'gcc'], build: ['env', 'CGO_ENABLED=1', 'go', 'build', '-ldflags', '-linkmode external', '-o', 'program', '.'] },
 };
-
-/** What `built` gives a build at most. */
-const BUILD_MS = 240_000;
 
 describe('goroutines', function () {
   this.timeout(120_000);
@@ -52,11 +37,10 @@ describe('goroutines', function () {
         console.log(`      skipped: ${made.why}`);
         this.skip();
       }
-      const ran = spawnSync(process.execPath, [script, join(made.dir, 'program')], { encoding: 'utf8', timeout: 100_000 });
-      const { events, wrong, calls, tied, right, proven, problems } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Found;
+      const { status, found: { events, wrong, calls, tied, right, proven, problems } } = recordGoroutines(join(made.dir, 'program'));
       assert.deepEqual({ problems, events, wrong, calls, tied, right }, { problems: [], events: 96, wrong: 0, calls: 288, tied: 288, right: 288 });
       assert.ok(proven >= 144, `${proven} of ${calls} are proven`);
-      assert.equal(ran.status, 0);
+      assert.equal(status, 0);
     });
   }
 });

@@ -1,4 +1,4 @@
-// Prints where runtime.g of a Go program holds its fields, from the program's DWARF: "VERSION ARCH FIELD OFFSET", a line each.
+// Prints where runtime.g and runtime.m of a Go program hold their fields, from the program's DWARF: "VERSION ARCH FIELD OFFSET", a line each.
 package main
 
 import (
@@ -9,7 +9,10 @@ import (
 	"os"
 )
 
-var wanted = map[string]bool{"goid": true, "parentGoid": true, "startpc": true}
+var wanted = map[string]map[string]bool{
+	"runtime.g": {"goid": true, "parentGoid": true, "startpc": true, "m": true},
+	"runtime.m": {"curg": true},
+}
 
 func main() {
 	file, err := elf.Open(os.Args[1])
@@ -21,23 +24,24 @@ func main() {
 		log.Fatal(err)
 	}
 	reader := data.Reader()
-	for {
+	for seen := 0; seen < len(wanted); {
 		entry, err := reader.Next()
 		if err != nil || entry == nil {
-			log.Fatalf("%s: its DWARF describes no runtime.g (%v)", os.Args[1], err)
+			log.Fatalf("%s: its DWARF does not describe both runtime.g and runtime.m (%v)", os.Args[1], err)
 		}
-		if entry.Tag != dwarf.TagStructType || entry.Val(dwarf.AttrName) != "runtime.g" {
+		name, _ := entry.Val(dwarf.AttrName).(string)
+		if entry.Tag != dwarf.TagStructType || wanted[name] == nil {
 			continue
 		}
+		seen++
 		found, err := data.Type(entry.Offset)
 		if err != nil {
 			log.Fatal(err)
 		}
 		for _, field := range found.(*dwarf.StructType).Field {
-			if wanted[field.Name] {
+			if wanted[name][field.Name] {
 				fmt.Println(os.Args[2], os.Args[3], field.Name, field.ByteOffset)
 			}
 		}
-		return
 	}
 }

@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import {
-  OFFSET_GO_PROGRAM_COMPLETE, OFFSET_GO_PROGRAM_FUNCTION, OFFSET_GO_PROGRAM_GOID, OFFSET_GO_PROGRAM_G_AT, OFFSET_GO_PROGRAM_PARENT, OFFSET_GO_PROGRAM_ROLES, SIZE_GO_PROGRAM,
+  OFFSET_GO_PROGRAM_COMPLETE, OFFSET_GO_PROGRAM_CURRENT, OFFSET_GO_PROGRAM_FUNCTION, OFFSET_GO_PROGRAM_GOID, OFFSET_GO_PROGRAM_G_AT, OFFSET_GO_PROGRAM_M, OFFSET_GO_PROGRAM_PARENT, OFFSET_GO_PROGRAM_ROLES, SIZE_GO_PROGRAM,
 } from '../layout.ts';
 import { EnvironmentError } from '../../errors.ts';
 import { AT_ENTRY, auxiliary } from '../auxiliary.ts';
@@ -173,6 +173,8 @@ function valueOf(go: GoExecutable, bias: number, functions: GoFunctions | undefi
   view.setUint32(OFFSET_GO_PROGRAM_GOID, go.offsets.goid, true);
   view.setUint32(OFFSET_GO_PROGRAM_PARENT, go.offsets.parent, true);
   view.setUint32(OFFSET_GO_PROGRAM_FUNCTION, go.offsets.function, true);
+  view.setUint32(OFFSET_GO_PROGRAM_M, go.offsets.m, true);
+  view.setUint32(OFFSET_GO_PROGRAM_CURRENT, go.offsets.current, true);
   view.setUint32(OFFSET_GO_PROGRAM_COMPLETE, Number(functions !== undefined), true);
   functions?.roles.forEach((address, index) => {
     if (address !== 0) view.setBigUint64(OFFSET_GO_PROGRAM_ROLES + index * 8, BigInt(address + bias), true);

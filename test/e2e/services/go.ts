@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { built, type Built } from '../stacks/built.ts';
+import { goBuild } from './go-releases.ts';
 import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts';
 import { httpUpstream, postgresql, redisServer, type Dependency, type HttpUpstream, type Postgresql, type Redis } from './dependency.ts';
 import { startFront } from './grpc.ts';
@@ -16,18 +17,19 @@ const PRICE = new RegExp(`price of ${RID.source}`);
 /** `stripped`: nothing but what the runtime needs itself is left in the program. */
 const LINKED = { plain: [], stripped: ['-ldflags', '-s -w'] } as const;
 
-const goBuilt = (how: keyof typeof LINKED = 'plain'): Built => built(
-  `go-service-${how}`, ['go'], [['go', 'build', ...LINKED[how], '-o', 'shop', '.']], fileURLToPath(new URL('go', import.meta.url)));
+/** `release`: by default the installed one. */
+const goBuilt = (how: keyof typeof LINKED = 'plain', release?: string): Built => built(
+  `go-service-${how}${release === undefined ? '' : `-${release}`}`, ['go'], goBuild({ program: 'shop', release, flags: LINKED[how] }), fileURLToPath(new URL('go', import.meta.url)));
 
 /** Builds it. */
-export function whyNotGo(how: keyof typeof LINKED = 'plain'): string | undefined {
-  const made = goBuilt(how);
+export function whyNotGo(how: keyof typeof LINKED = 'plain', release?: string): string | undefined {
+  const made = goBuilt(how, release);
   return 'why' in made ? made.why : undefined;
 }
 
 /** Path of it, built. */
-export function goProgram(how: keyof typeof LINKED): string {
-  const made = goBuilt(how);
+export function goProgram(how: keyof typeof LINKED, release?: string): string {
+  const made = goBuilt(how, release);
   if ('why' in made) throw new Error(made.why);
   return join(made.dir, 'shop');
 }
@@ -43,6 +45,8 @@ export interface GoOverHttp2 {
   readonly how?: keyof typeof LINKED;
   /** By gRPC: the one that is asked has so many goroutines serve the streams (NumStreamWorkers), and others where these are busy. */
   readonly workers?: number;
+  /** Both are built with this Go, not the installed one. */
+  readonly release?: string;
 }
 
 interface Shop {
@@ -52,8 +56,7 @@ interface Shop {
 }
 
 /** It listens at `port`; for gRPC at `grpcPort`, where that is given. */
-async function startShop(port: number, how: keyof typeof LINKED, env: Readonly<Record<string, string>>, grpcPort?: number): Promise<Shop> {
-  const command = goProgram(how);
+async function startShop(port: number, command: string, env: Readonly<Record<string, string>>, grpcPort?: number): Promise<Shop> {
   const dir = temporaryDir('go');
   const [upstream, redis, sql] = await Promise.all([httpUpstream(), redisServer(), postgresql()]);
   const daemon = await Daemon.start({
@@ -69,7 +72,7 @@ async function startShop(port: number, how: keyof typeof LINKED, env: Readonly<R
 
 export async function goService({ how = 'plain', leftOvers = false }: GoOptions = {}): Promise<Service> {
   const port = await freePort();
-  const { daemon, dir, dependencies } = await startShop(port, how, leftOvers ? { SHOP_REFRESH_ID: GO_REFRESH_RID } : {});
+  const { daemon, dir, dependencies } = await startShop(port, goProgram(how), leftOvers ? { SHOP_REFRESH_ID: GO_REFRESH_RID } : {});
   const called = (target: string): URLSearchParams => new URL(target, 'http://x').searchParams;
   return {
     port, keepAlive: true,
@@ -89,11 +92,11 @@ export async function goService({ how = 'plain', leftOvers = false }: GoOptions 
 }
 
 /** The same, asked by another Go service over one connection for all: by gRPC, or over net/http's HTTP/2. */
-export async function goOverHttp2({ by, how = 'plain', workers = 0 }: GoOverHttp2): Promise<Service> {
+export async function goOverHttp2({ by, how = 'plain', workers = 0, release }: GoOverHttp2): Promise<Service> {
   const [port, backPort, grpcPort] = await Promise.all([freePort(), freePort(), freePort()]);
-  const { daemon, dir, dependencies } = await startShop(backPort, how, { SHOP_GRPC_WORKERS: String(workers) }, grpcPort);
+  const { daemon, dir, dependencies } = await startShop(backPort, goProgram(how, release), { SHOP_GRPC_WORKERS: String(workers) }, grpcPort);
   const back = by === 'grpc' ? grpcPort : backPort;
-  const front = await startFront(dir, port, { back, by });
+  const front = await startFront(dir, port, { back, by, release });
   const names = { grpc: 'gRPC', http2: 'net/http\'s HTTP/2' } as const;
   const answers: Dependency = {
     kind: by, destinations: [`127.0.0.1:${back}`], stop: () => daemon.stop(),

@@ -4,13 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { built, type Built } from '../stacks/built.ts';
 import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts';
 import { countIds, type Dependency } from './dependency.ts';
+import { goBuild } from './go-releases.ts';
 import type { Service } from './service.ts';
 
-const program = (): Built => built('grpc-service', ['go'], [['go', 'build', '-o', 'shop', '.']], fileURLToPath(new URL('grpc', import.meta.url)));
+/** `release`: by default the installed one. */
+const program = (release?: string): Built => built(
+  `grpc-service${release === undefined ? '' : `-${release}`}`, ['go'], goBuild({ program: 'shop', release }), fileURLToPath(new URL('grpc', import.meta.url)));
 
 /** Builds it. */
-export function whyNotGrpc(): string | undefined {
-  const made = program();
+export function whyNotGrpc(release?: string): string | undefined {
+  const made = program(release);
   return 'why' in made ? made.why : undefined;
 }
 
@@ -18,11 +21,12 @@ export interface FrontOptions {
   /** Where the one that it calls listens, by what it is called. */
   readonly back: number;
   readonly by: 'grpc' | 'http2';
+  readonly release?: string | undefined;
 }
 
 /** Takes HTTP/1 at `port`. `whyNotGrpc` was asked. */
-export async function startFront(dir: string, port: number, { back, by }: FrontOptions): Promise<Daemon> {
-  const made = program();
+export async function startFront(dir: string, port: number, { back, by, release }: FrontOptions): Promise<Daemon> {
+  const made = program(release);
   if ('why' in made) throw new Error(made.why);
   return Daemon.start({
     name: 'front', command: join(made.dir, 'shop'), dir, args: ['front'], ready: () => accepts(port),

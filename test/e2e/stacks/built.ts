@@ -43,4 +43,4 @@ export function built(name: string, tools: readonly string[], commands: readonly
 }
 
 /** How npm, pip, go, Maven and cargo say that a registry was not reached or did not serve something. */
-const NOT_FETCHED = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|E40[34]|No matching distribution|Connection refused|Network is unreachable|dial tcp|no such host|Could not transfer artifact|Could not find artifact|ResolutionException|Temporary failure in name resolution|failed to get `|no matching package named|Could not resolve host/;
+const NOT_FETCHED = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|E40[34]|No matching distribution|Connection refused|Network is unreachable|dial tcp|no such host|Could not transfer artifact|Could not find artifact|ResolutionException|Temporary failure in name resolution|failed to get `|no matching package named|Could not resolve host|This module version is not available|toolchain not available/;

@@ -1,4 +1,4 @@
-// A Go service as it is usually written: net/http on both sides, errgroup, pgx and go-redis from pools smaller than the load. What it does
+// A Go service as it is usually written: net/http on both sides, errgroup, pgx, database/sql and go-redis from pools smaller than the load. What it does
 // for a request it does likewise where that comes over HTTP/2, or by gRPC.
 package main
 
@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 )
@@ -58,6 +59,9 @@ func main() {
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	pool, err := pgxpool.NewWithConfig(background, config)
 	must(err)
+	// As many again, by database/sql.
+	sql := stdlib.OpenDB(*config.ConnConfig)
+	sql.SetMaxOpenConns(connections)
 	cache := redis.NewClient(&redis.Options{
 		Addr: "127.0.0.1:" + os.Getenv("SHOP_REDIS_PORT"), PoolSize: connections, PoolTimeout: 30 * time.Second, DisableIndentity: true,
 	})
@@ -79,7 +83,7 @@ func main() {
 			return inner.Wait()
 		})
 		must(group.Wait())
-		_, err := pool.Exec(ctx, "insert into orders (rid, price) values ('"+rid+"', 1)")
+		_, err := sql.ExecContext(ctx, "insert into orders (rid, price) values ('"+rid+"', 1)")
 		must(err)
 		must(fetch(ctx, rid, "total", "total of "+rid+asked))
 	}
@@ -119,9 +123,5 @@ func main() {
 		}()
 		must(cache.Set(background, "refresh:"+id, 1, 0).Err())
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("SHOP_PORT"), Protocols: protocols}
-	must(server.ListenAndServe())
+	must(serveBoth("127.0.0.1:" + os.Getenv("SHOP_PORT")))
 }

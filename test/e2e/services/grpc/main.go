@@ -54,20 +54,16 @@ func turn() int {
 }
 
 // The same by net/http: the id comes in the body.
-func overHTTP2() {
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("SHOP_HTTP2_PORT"), Protocols: protocols}
-	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func answerHTTP2() {
+	must(serveHTTP2("127.0.0.1:"+os.Getenv("SHOP_HTTP2_PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked, err := io.ReadAll(r.Body)
 		must(err)
 		fmt.Fprint(w, answer(string(asked)))
-	})
-	must(server.ListenAndServe())
+	})))
 }
 
 func back() {
-	go overHTTP2()
+	go answerHTTP2()
 	server := grpc.NewServer()
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "shop.Prices", HandlerType: (*any)(nil),
@@ -79,11 +75,10 @@ func back() {
 }
 
 func front() {
-	connection, err := grpc.NewClient("passthrough:127.0.0.1:"+os.Getenv("SHOP_BACK_PORT"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	// NewClient came with gRPC-Go 1.63.
+	connection, err := grpc.Dial("127.0.0.1:"+os.Getenv("SHOP_BACK_PORT"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(err)
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	client := &http.Client{Transport: overHTTP2()}
 	ask := func(ctx context.Context, rid string) string {
 		if os.Getenv("SHOP_HTTP2_PORT") == "" {
 			said := new(wrapperspb.StringValue)

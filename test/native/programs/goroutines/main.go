@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -105,26 +104,21 @@ func main() {
 	}))
 	// Fewer connections than there are calls at a time: they are handed from goroutine to goroutine.
 	inside := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 3, MaxIdleConnsPerHost: 3}}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Protocols: protocols}
+	server, overHTTP2 := speaking()
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rid, base := r.URL.Path[1:], "http://"+upstream.Addr().String()
 		get(inside, base+"/own", rid)
 		// Goroutines of goroutines, of which the first says nothing itself.
 		together(1, func(int) { together(2, func(n int) { get(inside, base+"/child", rid) }) })
-		// One that is not queued to run, but switched to.
-		next, stop := iter.Pull(func(yield func(int) bool) {
-			get(inside, base+"/pulled", rid)
-			yield(1)
-		})
-		next()
-		stop()
+		pull(func() { get(inside, base+"/pulled", rid) })
 		io.WriteString(w, rid)
 	})
 	go server.Serve(front)
-	fmt.Printf("front=%s upstream=%s\n", front.Addr(), upstream.Addr())
+	asked := clients * requests
+	if overHTTP2 != nil {
+		asked += clients * streams
+	}
+	fmt.Printf("front=%s upstream=%s calls=%d\n", front.Addr(), upstream.Addr(), asked*(3+pulls))
 	bufio.NewReader(os.Stdin).ReadString('\n')
 	together(speakers, func(int) { speak(sink.Addr().String()) })
 	outside := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
@@ -136,7 +130,7 @@ func main() {
 		})
 	}
 	ask(outside, "rid", requests)
-	only := new(http.Protocols)
-	only.SetUnencryptedHTTP2(true)
-	ask(&http.Client{Transport: &http.Transport{Protocols: only}}, "stream", streams)
+	if overHTTP2 != nil {
+		ask(overHTTP2, "stream", streams)
+	}
 }
