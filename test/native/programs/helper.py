@@ -1,17 +1,37 @@
 """koala's helper protocol, written from docs/helpers.md."""
 import socket
+import threading
 
 _TO = ("127.127.127.127", 127)
-_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-_socket.setblocking(False)
+_own = threading.local()
+
+
+def _socket():
+    """One a thread: a flag that is an id may ask the kernel to keep a datagram for the next one."""
+    if not hasattr(_own, "socket"):
+        _own.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        _own.socket.setblocking(False)
+    return _own.socket
+
+
+def send(text, flags=0):
+    """What the call returns says nothing: it is read before it fails."""
+    try:
+        _socket().sendto(text, flags, _TO)
+    except OSError:
+        pass
 
 
 def tell(command, body=b"", flags=0):
-    """What the call returns says nothing: it is read before it fails."""
+    send(b"to-koala!" + command + b"\n" + body, flags)
+
+
+def answer(flags):
+    """What koala answered; None where nobody does."""
     try:
-        _socket.sendto(b"to-koala!" + command + b"\n" + body, flags, _TO)
+        return _socket().recv(65536, flags)
     except OSError:
-        pass
+        return None
 
 
 def work_for(thread):
