@@ -34,6 +34,14 @@ describe('trace marks', () => {
     }
   });
 
+  it('are not what vendors put into tracestate, beside traceparent or alone', () => {
+    for (const state of ['dd=s:1;o:rum;p:05e3ac9a4f6e3b90;t.dm:-4', 'es=s:1', 'rojo=05e3ac9a4f6e3b90,congo=t61rcWkgMzE', `x@nr=0-0-1-2-${P}-${T}-1-1.2-15`]) {
+      assert.deepEqual(http(`tracestate: ${state}`), { ids: [] }, state);
+      assert.deepEqual(http(`tracestate: ${state}`, `traceparent: 00-${T}-${S}-01`), { ids: [T], traceId: T, spanId: S }, state);
+      assert.deepEqual(http(`traceparent: 00-${'0'.repeat(32)}-${S}-01`, `tracestate: ${state}`).ids, [], state);
+    }
+  });
+
   it('are those of a message that is cut short anywhere, or none', () => {
     const whole = Buffer.from(`GET / HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${T}-${S}-01\r\n\r\n`);
     for (let length = 0; length <= whole.length; length += 1) {
