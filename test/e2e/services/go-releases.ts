@@ -39,7 +39,9 @@ interface GoBuild {
 
 /** The commands for `built`. */
 export function goBuild({ program, release, flags = [], env = [], alone }: GoBuild): string[][] {
-  const by = ['env', ...(release === undefined ? [] : [`GOTOOLCHAIN=go${release}`]), ...env, 'go'];
+  // Go 1.19 loses its own packages where it lies in a module cache, by its index of them.
+  const index = release !== undefined && minorOf(release) === 19 ? ['GODEBUG=goindex=0'] : [];
+  const by = ['env', ...(release === undefined ? [] : [`GOTOOLCHAIN=go${release}`, ...index]), ...env, 'go'];
   const build = [...by, 'build', ...flags, '-o', program, '.'];
   const dependencies = release === undefined ? undefined : dependenciesOf(release);
   if (dependencies === undefined) return [build];

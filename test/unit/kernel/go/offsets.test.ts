@@ -11,6 +11,7 @@ describe('offsets in runtime.g', () => {
         const offsets = offsetsFor(`go1.${minor}${patch}`);
         assert.ok(offsets !== undefined && offsets.goid >= 144 && offsets.goid <= 168, `1.${minor}${patch}: ${offsets?.goid}`);
         assert.equal(offsets.parent > 0, minor >= 21, `1.${minor}: parentGoid came with 1.21`);
+        assert.ok(offsets.parent > 0 || (offsets.m > 0 && offsets.current > 0), `1.${minor}: before, who begins a goroutine is known by what its thread runs`);
       }
     }
   });
@@ -24,7 +25,16 @@ describe('offsets in runtime.g', () => {
     }
   });
 
+  it('do not change within a release, so that the nearest patch will do for one that was not looked at', () => {
+    const byMinor = new Map<string, string>();
+    for (const [release, ...offsets] of GO_RELEASES) {
+      const minor = release.split('.').slice(0, 2).join('.');
+      assert.equal(String(offsets), byMinor.get(minor) ?? String(offsets), release);
+      byMinor.set(minor, String(offsets));
+    }
+  });
+
   it('are not known of a later Go, nor of what is no version', () => {
-    for (const version of ['go1.99.1', 'go1.14.2', 'go2.1', '', 'go1.x', 'devel +3ab4c5d']) assert.equal(offsetsFor(version), undefined, version);
+    for (const version of ['go1.99.1', 'go1.14.2', 'go1.17.13', 'go2.1', '', 'go1.x', 'devel +3ab4c5d']) assert.equal(offsetsFor(version), undefined, version);
   });
 });
