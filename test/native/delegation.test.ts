@@ -1,6 +1,5 @@
 /** Clients of koala's helper protocol, one in C and one in Python, that do the same: what is recorded of whom their threads say they work for. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,8 +8,8 @@ import { join } from 'node:path';
 import { bytesOf, type AmbientJson, type SessionJson } from '../e2e/contract.ts';
 import { exported } from '../e2e/recorder.ts';
 import { Clients } from '../e2e/services/client.ts';
-import { project } from './mover.ts';
-import { startRecorder, whyNoRecorder, patience } from './recorder.ts';
+import { compiled, project } from './compiled.ts';
+import { patience, startRecorder, whyNoRecorder } from './recorder.ts';
 import { python } from './subject.ts';
 import { startTold, type ToldProgram } from './told-program.ts';
 import { skipIf } from '../skip.ts';
@@ -23,12 +22,10 @@ const DATAGRAM_BYTES = 65_507;
 const KINDS = ['chain', 'cycle', 'name', 'unknown', 'garbage', 'words', 'exclude', 'flood'] as const;
 type Kind = (typeof KINDS)[number];
 
-const COMPILED = 'C';
-const CLIENTS: Readonly<Record<string, (folder: string) => readonly [string, ...string[]]>> = {
-  [COMPILED]: (folder) => {
-    const binary = join(folder, 'delegation');
-    execFileSync('cc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', binary, join(PROGRAMS, 'delegation.c')], { stdio: 'inherit' });
-    return [binary];
+const CLIENTS: Readonly<Record<string, () => readonly [string, ...string[]]>> = {
+  C: () => {
+    const source = join(PROGRAMS, 'delegation.c');
+    return [compiled('delegation', [source, join(PROGRAMS, 'koala.h')], [source], '-pthread')];
   },
   Python: () => [python, '-B', join(PROGRAMS, 'delegation.py')],
 };
@@ -55,7 +52,7 @@ for (const [language, built] of Object.entries(CLIENTS)) {
       // Slow enough that the teams are at work side by side.
       upstream = createServer((request, response) => setTimeout(() => response.end(`for ${request.headers['x-rid']}`), 5));
       await new Promise<void>((resolve) => { upstream.listen(0, '127.0.0.1', resolve); });
-      const [command, ...args] = built(folder);
+      const [command, ...args] = built();
       program = await startTold(command, [...args, String((upstream.address() as AddressInfo).port)], ({ port }) => typeof port === 'number');
       const port = program.lines.all.find((line) => typeof line['port'] === 'number')!['port'] as number;
       const recorder = await startRecorder(join(folder, 'rec'), ['--pid', String(program.pid)]);
