@@ -97,6 +97,10 @@ export class Recorder {
     return new Recorder(spawn(KOALA, args, { stdio: ['ignore', 'pipe', 'pipe'] }), dir);
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** The lines of that event so far. */
   told(event: string): Readonly<Record<string, unknown>>[] {
     return this.#lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line['event'] === event);
