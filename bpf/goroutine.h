@@ -63,12 +63,13 @@ struct {
 
 #define ON_THREADS_STACK(context) bpf_tail_call(context, &nowhere, 0)
 
-/* 0 also where there is nothing. */
+/* 0 where it can't be read: the kernel clears it then, and the verifier has one way less to follow. */
 static __always_inline __u64 word_at(__u64 address)
 {
 	__u64 word = 0;
 
-	return address && !bpf_probe_read_user(&word, sizeof(word), (void *)address) ? word : 0;
+	bpf_probe_read_user(&word, sizeof(word), (void *)address);
+	return word;
 }
 
 /* The id of the goroutine at `g` of a Go program; 0: there is none. Tells of it when it is new. */

@@ -24,15 +24,6 @@ struct {
 	__type(value, __u64);
 } python_tasks SEC(".maps");
 
-/* 0 where it can't be read: the kernel clears it then, and the verifier has one way less to follow. */
-static __always_inline __u64 word_at(__u64 address)
-{
-	__u64 word = 0;
-
-	bpf_probe_read_user(&word, sizeof(word), (void *)address);
-	return word;
-}
-
 /* The interpreter's state of the current thread; 0: it has none. */
 static __always_inline __u64 thread_state(const struct python_program *program, __u32 tid)
 {
