@@ -1,8 +1,9 @@
-// Joins rows ("VERSION ARCH FIELD OFFSET") into the table: `node table.mjs TABLE ROWS`. Rows of releases that are not in ROWS stay; ends with
-// 1, and writes nothing, where one of the table's is another now. Prints which patches of each release are not in it.
+// Joins rows ("VERSION ARCH FIELD OFFSET") into the table: `node table.mjs TABLE ROWS DOCS`. Rows of releases that are not in ROWS stay; ends
+// with 1, and writes nothing, where one of the table's is another now. Says, in the page DOCS too, which patches of each release are in it.
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const [table, rows] = process.argv.slice(2);
+const [table, rows, docs] = process.argv.slice(2);
+const HEAD = '| release | patches that were looked at | not |\n| --- | --- | --- |\n';
 const ROW = /^ {2}\['([^']+)', ([\d, ]+)\],$/gm;
 const all = new Map([...readFileSync(table, 'utf8').matchAll(ROW)].map(([, release, offsets]) => [release, offsets.split(', ').map(Number)]));
 const fresh = {};
@@ -33,8 +34,11 @@ for (const [release] of sorted) {
   const [, minor, patch = 0] = release.split('.').map(Number);
   patches.set(minor, [...patches.get(minor) ?? [], patch]);
 }
-for (const [minor, seen] of patches) {
+const looked = [...patches].map(([minor, seen]) => {
   const missing = Array.from({ length: Math.max(...seen) }, (_, patch) => patch).filter((patch) => !seen.includes(patch));
-  console.log(`1.${minor}: ${seen.length} looked at, to ${Math.max(...seen)}${missing.length > 0 ? `; not ${missing.join(', ')}` : ''}`);
-}
-console.log(`${sorted.length} releases, ${Object.keys(fresh).length - checked} of them new, ${checked} as they were`);
+  return `| 1.${minor} | ${seen.join(', ')} | ${missing.join(', ')} |`;
+});
+console.log([...looked, `${sorted.length} releases, ${Object.keys(fresh).length - checked} of them new, ${checked} as they were`].join('\n'));
+const page = readFileSync(docs, 'utf8');
+const [from, to] = [page.indexOf(HEAD) + HEAD.length, page.indexOf('\n<!-- offsets: end -->')];
+writeFileSync(docs, page.slice(0, from) + looked.join('\n') + page.slice(to));
