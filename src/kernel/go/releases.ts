@@ -2,6 +2,7 @@
 
 /** Offsets in runtime.g of goid, parentGoid (0: it has none) and startpc; of those without parent also that of m, and in runtime.m of curg. */
 export const GO_RELEASES: readonly (readonly [release: string, goid: number, parent: number, function_: number, m?: number, current?: number])[] = [
+  ['1.18.1', 152, 0, 312, 48, 192],
   ['1.18.10', 152, 0, 312, 48, 192],
   ['1.19.8', 152, 0, 312, 48, 192],
   ['1.20.14', 152, 0, 312, 48, 192],
@@ -31,8 +32,12 @@ export const GO_RELEASES: readonly (readonly [release: string, goid: number, par
   ['1.24.4', 160, 280, 304],
   ['1.25.12', 152, 272, 296],
   ['1.26.8', 152, 280, 304],
+  ['1.26.9', 152, 280, 304],
   ['1.26.10', 152, 280, 304],
   ['1.26.11', 152, 280, 304],
+  ['1.27.0', 152, 280, 304],
+  ['1.27.1', 152, 280, 304],
+  ['1.27.2', 152, 280, 304],
   ['1.27.3', 152, 280, 304],
   ['1.27.4', 152, 280, 304],
 ];
