@@ -21,7 +21,11 @@ export function traceTree(sessions: readonly Session[]): TraceNode[] {
   const sorted = [...sessions].sort((a, b) => a.startedAtUs - b.startedAtUs);
   const ends = new Map<string, { session: Session; call: OutboundTalk }[]>();
   const spans = new Map<string, { session: Session; call: OutboundTalk }[]>();
-  const put = (map: typeof ends, key: string, one: { session: Session; call: OutboundTalk }): void => void map.set(key, [...(map.get(key) ?? []), one]);
+  const put = (map: typeof ends, key: string, one: { session: Session; call: OutboundTalk }): void => {
+    const known = map.get(key);
+    if (known === undefined) map.set(key, [one]);
+    else known.push(one);
+  };
   for (const session of sorted) {
     for (const call of session.outbound) {
       put(ends, `${call.connection.local} ${call.connection.remote}`, { session, call });
@@ -32,7 +36,7 @@ export function traceTree(sessions: readonly Session[]): TraceNode[] {
   return sorted.map((session) => {
     const ids = traceOf(session);
     const { local, remote } = session.inbound.connection;
-    const byConnection = local.startsWith('unix:') ? undefined : asked(ends.get(`${remote} ${local}`), session);
+    const byConnection = local.startsWith('unix:') ? undefined : asked(ends.get(`${remote} ${local}`), session, ids?.spanId);
     if (byConnection !== undefined) return { session, ids, parent: { ...byConnection, by: 'connection' as const } };
     const bySpan = ids?.spanId === undefined ? undefined : spans.get(ids.spanId)?.filter((one) => one.session !== session);
     const [only] = bySpan ?? [];
@@ -40,14 +44,14 @@ export function traceTree(sessions: readonly Session[]): TraceNode[] {
   });
 }
 
-/** Of the calls on its connection, the last that began before it did, and had no answer yet. */
-function asked(calls: readonly { session: Session; call: OutboundTalk }[] | undefined, child: Session): { session: Session; call: OutboundTalk } | undefined {
+/** Of the calls on its connection that began before it did, and had no answer yet, the one with its span (HTTP/2 carries several at a time), else the last. */
+function asked(calls: readonly { session: Session; call: OutboundTalk }[] | undefined, child: Session, spanId: string | undefined): { session: Session; call: OutboundTalk } | undefined {
   const open = (calls ?? []).filter(({ session, call }) => {
     const beganUs = call.request[0]?.atUs ?? Infinity;
     const answeredUs = call.response[0]?.atUs ?? Infinity;
     return session !== child && beganUs <= child.startedAtUs && child.startedAtUs <= answeredUs;
   });
-  return open.at(-1);
+  return (spanId !== undefined && open.length > 1 ? open.find(({ call }) => marksOf(call).spanId === spanId) : undefined) ?? open.at(-1);
 }
 
 export interface TraceJson {

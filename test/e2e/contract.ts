@@ -23,6 +23,7 @@ export interface SessionJson {
   readonly format: 'koala-bpf/session@1';
   readonly id: string;
   readonly startedAt: string;
+  readonly durationMs: number;
   readonly process: { readonly tgid: number; readonly command: string };
   readonly inbound: TalkJson;
   readonly outbound: readonly OutboundJson[];

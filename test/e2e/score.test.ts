@@ -20,7 +20,7 @@ const ambient = (request: string, connection = '1'): AmbientJson => ({ ...talk(r
 
 function session(rid: string, outbound: OutboundJson[]): SessionJson {
   return {
-    format: 'koala-bpf/session@1', startedAt: '2026-01-01T00:00:00.000000Z', id: `session of ${rid}`, process: { tgid: 1, command: 'x' }, inbound: talk(`GET /${rid} HTTP/1.1`),
+    format: 'koala-bpf/session@1', startedAt: '2026-01-01T00:00:00.000000Z', durationMs: 0, id: `session of ${rid}`, process: { tgid: 1, command: 'x' }, inbound: talk(`GET /${rid} HTTP/1.1`),
     outbound, ties: { proven: 0, likely: 0, unknown: 0 }, prologues: [], certificate: { state: 'complete', lost: [], unseen: [] },
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { traceJson, traceLines, traceTree } from '../../../src/report/trace-tree.ts';
 import type { TraceNode } from '../../../src/report/trace-tree.ts';
+import type { Chunk, OutboundTalk, Session } from '../../../src/sessions/session.ts';
 import { besides, GET, OK, Scene, textOf } from '../sessions/scene.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -29,6 +30,19 @@ describe('a trace', () => {
   it('joins them by the span that the one names and the other carries, where the addresses differ on the way', () => {
     assert.deepEqual(told(traceTree(besides(twoServices(52_000, marked('/back', 'b')).derive().sessions))), ['/front', '/back of /front by span']);
     assert.deepEqual(told(traceTree(besides(twoServices(52_000, marked('/back', 'c')).derive().sessions))), ['/front', '/back']);
+  });
+
+  it('joins each of several calls that are open on one connection at a time by its span, as HTTP/2 carries them', () => {
+    const [front, , ...others] = besides(twoServices(41_000, marked('/back', 'b')).derive().sessions) as [Session, Session];
+    assert.equal(others.length, 0);
+    const [call] = front.outbound as [OutboundTalk];
+    const bytes = (text: string): Chunk[] => [{ atUs: call.request[0]?.atUs ?? 0, tid: 21, bytes: Buffer.from(text) }];
+    const both: Session = { ...front, outbound: ['b', 'c'].map((span) => ({ ...call, request: bytes(marked(`/${span}`, span)) })) };
+    const child = (span: string): Session => ({ ...front, id: span, startedAtUs: (call.request[0]?.atUs ?? 0) + 1, outbound: [], inbound: {
+      ...front.inbound, connection: { ...front.inbound.connection, local: call.connection.remote, remote: call.connection.local }, request: bytes(marked(`/of-${span}`, span)),
+    } });
+    const nodes = traceTree([both, child('b'), child('c')]);
+    assert.deepEqual(nodes.map(({ session, parent }) => [session.id, parent?.call === undefined ? undefined : both.outbound.indexOf(parent.call), parent?.by]), [[front.id, undefined, undefined], ['b', 0, 'connection'], ['c', 1, 'connection']]);
   });
 
   it('is drawn as a tree, and told as JSON with who was called by whose call', () => {

@@ -65,6 +65,13 @@ describe('a call without a tie', () => {
     assert.deepEqual(streamed(scene.pass(0.6 * SECOND)), { sessions: ['/1: ; incomplete'], ambient: ['/whose'], atEnd: ['/long: ; open', '/next: ; open'] });
   });
 
+  it('counts for no session that the same event begins, once it is found to be another\'s', () => {
+    // That it is a call, and that all of it was taken, shows by what its thread does next: it reads the third request.
+    const scene = new Scene().accept(1, 7).accept(2, 7).accept(3, 7).connect(11, 7).read(1, 7, marked('/1', 1)).read(2, 7, marked('/2', 2)).write(11, 7, marked('/up2', 2)).read(3, 7, marked('/3', 3))
+      .read(11, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x')).write(3, 7, OK('x')).close(1).close(2).close(3).close(11);
+    assert.deepEqual(streamed(next(scene).pass(SECOND).pass(SECOND)).sessions, ['/1: ; complete', '/2: /up2; complete', '/3: ; complete']);
+  });
+
   it('that was still open when the recording ended is told of, as every other', () => {
     const scene = new Scene().connect(11, 7).accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(11, 7, '\x01ask').read(11, 7, '\x02told').write(1, 7, OK('x')).write(2, 7, OK('x'));
     const found = scene.derive();
