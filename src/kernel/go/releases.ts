@@ -2,8 +2,14 @@
 
 /** Offsets in runtime.g of goid, parentGoid (0: it has none) and startpc; of those without parent also that of m, and in runtime.m of curg. */
 export const GO_RELEASES: readonly (readonly [release: string, goid: number, parent: number, function_: number, m?: number, current?: number])[] = [
+  ['1.18', 152, 0, 312, 48, 192],
   ['1.18.1', 152, 0, 312, 48, 192],
+  ['1.18.2', 152, 0, 312, 48, 192],
+  ['1.18.4', 152, 0, 312, 48, 192],
+  ['1.18.8', 152, 0, 312, 48, 192],
   ['1.18.10', 152, 0, 312, 48, 192],
+  ['1.19.2', 152, 0, 312, 48, 192],
+  ['1.19.4', 152, 0, 312, 48, 192],
   ['1.19.8', 152, 0, 312, 48, 192],
   ['1.20.14', 152, 0, 312, 48, 192],
   ['1.21.0', 152, 272, 296],
