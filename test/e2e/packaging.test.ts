@@ -117,7 +117,7 @@ describe('set-up', function () {
   it('names the sections it knows when asked for another', () => {
     const result = run('scripts/setup', ['nonsense']);
     assert.equal(result.status, 2);
-    assert.match(result.stderr, /^setup: no section nonsense: bench core demo test vm are known\n$/);
+    assert.match(result.stderr, /^setup: no section nonsense: arm64 bench core demo test vm are known\n$/);
   });
 
   it('leaves a checkout of the one who called sudo theirs', function () {
