@@ -24,6 +24,11 @@ export class Marks {
     return nowMs - this.#sinceMs >= (AFTER_MS[this.#made] ?? Infinity);
   }
 
+  /** The one that is due now is the last. */
+  get last(): boolean {
+    return this.#made === AFTER_MS.length - 1;
+  }
+
   /** It was made, as the last of so many events. */
   made(events: number): void {
     this.#events = events;

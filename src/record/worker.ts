@@ -129,7 +129,8 @@ function run(): void {
     const { events: written } = writer;
     look();
     if (ring.waiting > 0 || writer.events !== written) return;
-    const further = sent.take(connectionTable, writer.connectionOffset);
+    // By many system calls, in the midst of which the kernel runs no kprobe's program on that processor: so not when somebody has only paused.
+    const further = marks.last ? sent.take(connectionTable, writer.connectionOffset) : [];
     writer.mark(atNs, further);
     marks.made(writer.events);
   };

@@ -68,11 +68,11 @@ export function whyNoRecorder(): string | undefined {
 }
 
 /**
- * Whether the kernel may skip a program of this probe while other threads' runs of it are preempted (docs/limits.md): then what
- * many threads do at once is recorded, or declared where the kernel says that it skipped one.
+ * Whether the kernel may skip a program of this probe while other threads' runs of it, or somebody's system call on a map, are preempted
+ * (docs/limits.md): then what many threads do at once is recorded, or declared where the kernel says that it skipped one.
  */
 export function skipsPreempted(probe: string): boolean {
-  if (probe !== 'tracepoint' || Number(release().split('.')[0]) < 7) return false;
+  if (probe === 'fentry' || Number(release().split('.')[0]) < 7) return false;
   const chosen = '/sys/kernel/debug/sched/preempt';
   return existsSync(chosen) && /\((full|lazy)\)/.test(readFileSync(chosen, 'utf8'));
 }

@@ -286,7 +286,7 @@ function crowds(): Scenario[] {
     blocked('recv', 'v4'), blocked('recvmsg', 'v6'), blocked('read', 'mapped'), blocked('waitall', 'v4'),
     {
       title: 'several threads that write one socket under a lock make one stream',
-      address: 'v4', service: 'writers=8:write:2M', client: 'recv=read:*',
+      address: 'v4', crowd: true, service: 'writers=8:write:2M', client: 'recv=read:*',
     },
     {
       title: 'several threads that send files on one socket under a lock make one stream',
