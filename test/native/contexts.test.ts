@@ -75,7 +75,7 @@ describe('contexts of Python programs', function () {
   it('are known of what a service becomes while it is watched, and of workers that it forks', async function () {
     skipIf(this, await whyNotRecordable());
     const dir = mkdtempSync(join(tmpdir(), 'contexts-'));
-    const forks = 'import os, sys; os.fork(); print(os.getpid(), flush=True); sys.stdin.read()';
+    const forks = 'import os, sys; os.fork(); os.write(1, b"%d\\n" % os.getpid()); sys.stdin.read()';
     const service = spawn('sh', ['-c', 'read line; exec "$0" -c "$1"', PYTHON, forks], { stdio: ['pipe', 'pipe', 'inherit'] });
     let said = '';
     service.stdout.on('data', (text: Buffer) => { said += String(text); });
