@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { gzipSync } from 'node:zlib';
-import { GET, OK, Scene, textOf } from '../sessions/scene.ts';
+import { GET, OK, pathIn, Scene, strays, textOf } from '../sessions/scene.ts';
 import type { DerivationOptions } from '../../../src/sessions/derivation.ts';
 import type { Findings } from '../sessions/scene.ts';
 
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
-const told = ({ sessions }: Findings, of: (text: string) => string = path): string[] => sessions.map(({ inbound, outbound }) =>
-  [path(textOf(inbound.request)), ...outbound.map((call) => `${of(textOf(call.request))} ${call.attribution} ${call.certainty}`)].join(', '));
-const strays = ({ ambient }: Findings): string[] => ambient.map((talk) => path(textOf(talk.request)));
+const told = ({ sessions }: Findings, of: (text: string) => string = pathIn): string[] => sessions.map(({ inbound, outbound }) =>
+  [pathIn(textOf(inbound.request)), ...outbound.map((call) => `${of(textOf(call.request))} ${call.attribution} ${call.certainty}`)].join(', '));
 
 /** An event loop that has read both requests before it acts. */
 const both = (one: string, two: string): Scene => new Scene().connect(11, 1).connect(12, 1).accept(1, 7).accept(2, 7).read(1, 7, GET(one)).read(2, 7, GET(two)).wait(2_000);
@@ -137,8 +135,8 @@ describe('content', () => {
       ids.forEach((id, n) => scene.write(100 + n, 7, OK(`{"total":${below(2_000)}}`)).close(100 + n));
       for (let n = 0; n < 4; n += 1) scene.close(10 + n);
       for (const { inbound, outbound } of scene.derive().sessions) {
-        const id = path(textOf(inbound.request)).slice(1).split('?')[0];
-        assert.deepEqual(outbound.map((call) => path(textOf(call.request))), Array(outbound.length).fill(`/of/${id}?limit=1000`), `round ${round}`);
+        const id = pathIn(textOf(inbound.request)).slice(1).split('?')[0];
+        assert.deepEqual(outbound.map((call) => pathIn(textOf(call.request))), Array(outbound.length).fill(`/of/${id}?limit=1000`), `round ${round}`);
         tied += outbound.length;
       }
     }

@@ -1,14 +1,13 @@
 /** Calls of sessions that ran side by side, shared out by what such sessions did alone. */
 import assert from 'node:assert/strict';
 import { supportWords } from '../../../src/report/reason-words.ts';
-import { besides, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
+import { besides, OK, pathIn, Scene, SECOND, textOf } from '../sessions/scene.ts';
 import type { Findings } from '../sessions/scene.ts';
 
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
 const get = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`;
 /** The sessions of the crowd, and whose calls they are said to be. */
 const crowd = ({ sessions }: Findings): string[] => besides(sessions).filter(({ inbound }) => textOf(inbound.request).includes('/shop/c')).map(({ inbound, outbound }) =>
-  `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}`);
+  `${pathIn(textOf(inbound.request))}: ${outbound.map((call) => `${pathIn(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}`);
 
 const USER = 101;
 const OTHER_USER = 102;

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { FIRST_TASK } from '../../../src/events/event.ts';
-import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
-import type { Findings } from '../sessions/scene.ts';
-
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
-const told = ({ sessions }: Findings): string[] => besides(sessions).map(({ inbound, outbound, certificate }) =>
-  `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}; ${certificate.state}`);
-const strays = ({ ambient }: Findings): string[] => ambient.map((talk) => path(textOf(talk.request)));
+import { GET, OK, pathIn, Scene, SECOND, strays, textOf, told } from '../sessions/scene.ts';
 
 /** An event loop of Python's, on thread 7: what it reads it reads in no context that is known, as asyncio's transports do. */
 class Loop extends Scene {
@@ -75,7 +69,7 @@ describe('a context of Python\'s', () => {
     const scene = two().read(1, 7, GET('/slow')).read(2, 7, GET('/beside')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(2, 2);
     for (let second = 0; second < 70; second += 1) scene.wait(SECOND).read(2, 7, GET(`/${second}`)).answer(2, 2);
     const order: string[] = [];
-    scene.derive({ onSession: ({ inbound }) => order.push(path(textOf(inbound.request))), onAmbient: ({ request }) => order.push(`stray ${path(textOf(request))}`) });
+    scene.derive({ onSession: ({ inbound }) => order.push(pathIn(textOf(inbound.request))), onAmbient: ({ request }) => order.push(`stray ${pathIn(textOf(request))}`) });
     assert.match(order[order.indexOf('stray /up1') - 1] ?? '', /^\/5\d$/, 'after a minute');
   });
 
@@ -89,7 +83,7 @@ describe('a context of Python\'s', () => {
     const scene = two().read(1, 7, GET('/1')).make(3, 1).read(2, 7, GET('/2')).answer(1, 1);
     scene.read(1, 7, GET('/3')).wait(2_000).call(11, 3, '/left-over').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
     const found = scene.derive();
-    assert.equal(found.sessions.find(({ inbound }) => path(textOf(inbound.request)) === '/3')?.outbound.length, 0);
+    assert.equal(found.sessions.find(({ inbound }) => pathIn(textOf(inbound.request)) === '/3')?.outbound.length, 0);
   });
 
   it('that is older than the recorder counts as every other, and does not make those forgotten which are made then', () => {

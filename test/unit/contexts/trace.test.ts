@@ -1,15 +1,5 @@
 import assert from 'node:assert/strict';
-import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
-import type { Findings } from '../sessions/scene.ts';
-
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
-const told = ({ sessions }: Findings): string[] => besides(sessions).map(({ inbound, outbound, certificate }) =>
-  `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}; ${certificate.state}`);
-const strays = ({ ambient }: Findings): string[] => ambient.map((talk) => path(textOf(talk.request)));
-
-/** With a trace id that is all the same digit. */
-const marked = (target: string, digit: string | number, span = '1'): string =>
-  `GET ${target} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${String(digit).repeat(32)}-${span.repeat(16)}-01\r\n\r\n`;
+import { besides, GET, marked, OK, Scene, SECOND, strays, told } from '../sessions/scene.ts';
 
 /** An event loop that reads two requests before it acts: nothing but what they carry tells whose its calls are. */
 const both = (one: string, two: string): Scene => new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, one).read(2, 7, two);

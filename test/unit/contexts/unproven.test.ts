@@ -1,12 +1,11 @@
 /** What keeps a tie from being proven, one thing at a time, where all else is as it should be; and by what an event loop shows. */
 import assert from 'node:assert/strict';
-import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
+import { besides, GET, OK, pathIn, Scene, SECOND, textOf } from '../sessions/scene.ts';
 import * as frames from '../talks/frames.ts';
 import type { OpenEvent } from '../../../src/events/event.ts';
 
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
 const told = (scene: Scene): string[] => besides(scene.derive().sessions).map(({ inbound, outbound }) =>
-  `${path(textOf(inbound.request))}: ${outbound.map((call) => `${path(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}`);
+  `${pathIn(textOf(inbound.request))}: ${outbound.map((call) => `${pathIn(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}`);
 const close = (scene: Scene, ...connections: number[]): Scene => connections.reduce((one, connection) => one.close(connection), scene);
 const ADMIN: Partial<OpenEvent> = { local: { host: '10.0.0.1', port: 9_090 } };
 

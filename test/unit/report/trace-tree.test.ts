@@ -2,15 +2,14 @@ import assert from 'node:assert/strict';
 import { traceJson, traceLines, traceTree } from '../../../src/report/trace-tree.ts';
 import type { TraceNode } from '../../../src/report/trace-tree.ts';
 import type { Chunk, OutboundTalk, Session } from '../../../src/sessions/session.ts';
-import { besides, GET, OK, Scene, textOf } from '../sessions/scene.ts';
+import { besides, GET, OK, pathIn, Scene, textOf } from '../sessions/scene.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const plain = (text: string): string => text;
 const paint = { dim: plain, bold: plain, cyan: plain, green: plain, yellow: plain, red: plain };
 const marked = (target: string, span: string): string => `GET ${target} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${TRACE}-${span.repeat(16)}-01\r\n\r\n`;
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
 const told = (nodes: readonly TraceNode[]): string[] => nodes.map(({ session, parent }) =>
-  `${path(textOf(session.inbound.request))}${parent === undefined ? '' : ` of ${path(textOf(parent.session.inbound.request))} by ${parent.by}`}`);
+  `${pathIn(textOf(session.inbound.request))}${parent === undefined ? '' : ` of ${pathIn(textOf(parent.session.inbound.request))} by ${parent.by}`}`);
 
 /** Process 100 calls process 200 on a connection, of which both ends were seen. `port`: of the far end, as the other one has it. */
 function twoServices(port: number, inner: string): Scene {

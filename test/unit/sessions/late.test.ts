@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict';
 import { Derivation } from '../../../src/sessions/derivation.ts';
 import type { Session } from '../../../src/sessions/session.ts';
-import { GET, OK, Scene, SECOND, textOf } from './scene.ts';
+import { GET, marked, OK, pathIn, Scene, SECOND, textOf } from './scene.ts';
 
-const marked = (target: string, digit: string | number): string =>
-  `GET ${target} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${String(digit).repeat(32)}-${'a'.repeat(16)}-01\r\n\r\n`;
-const path = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
 const told = ({ inbound, outbound, certificate }: Session): string =>
-  `${path(textOf(inbound.request))}: ${outbound.map((call) => path(textOf(call.request))).join(' ')}; ${certificate.state}`;
+  `${pathIn(textOf(inbound.request))}: ${outbound.map((call) => pathIn(textOf(call.request))).join(' ')}; ${certificate.state}`;
 
 /** What was given out before the recording ended, in the order in which it was. */
 function streamed(scene: Scene): { sessions: string[]; ambient: string[]; atEnd: string[] } {
@@ -17,7 +14,7 @@ function streamed(scene: Scene): { sessions: string[]; ambient: string[]; atEnd:
   const derivation = new Derivation({
     recordingId: 'test',
     onSession: (session) => found[ended ? 'atEnd' : 'sessions'].push(told(session)),
-    onAmbient: (talk) => found[ended ? 'atEnd' : 'ambient'].push(path(textOf(talk.request))),
+    onAmbient: (talk) => found[ended ? 'atEnd' : 'ambient'].push(pathIn(textOf(talk.request))),
   });
   for (const event of scene.events) derivation.push(event);
   ended = true;

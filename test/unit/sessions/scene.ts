@@ -230,5 +230,16 @@ const WORKED = '/worked';
 /** Sessions but those of `workers`. */
 export const besides = (sessions: readonly Session[]): Session[] => sessions.filter((session) => !textOf(session.inbound.request).startsWith(GET(WORKED)));
 
+/** The target of a request, as far as it is a path. */
+export const pathIn = (text: string): string => /\/\S*/.exec(text)?.[0] ?? '';
+/** `/path: /call attribution certainty, …; state` of each session but those of `workers`. */
+export const told = ({ sessions }: Findings): string[] => besides(sessions).map(({ inbound, outbound, certificate }) =>
+  `${pathIn(textOf(inbound.request))}: ${outbound.map((call) => `${pathIn(textOf(call.request))} ${call.attribution} ${call.certainty}`).join(', ')}; ${certificate.state}`);
+/** The paths of talks of no session. */
+export const strays = ({ ambient }: Findings): string[] => ambient.map((talk) => pathIn(textOf(talk.request)));
+
+/** With a trace id that is all the same digit. */
+export const marked = (target: string, digit: string | number, span = '1'): string =>
+  `GET ${target} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-${String(digit).repeat(32)}-${span.repeat(16)}-01\r\n\r\n`;
 export const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 export const OK = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
