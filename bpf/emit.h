@@ -58,6 +58,30 @@ static __always_inline void emit_gap(const struct sample *like, __u64 position, 
 	emit_bare(&gap);
 }
 
+/* Tells of goroutine (or context of Python's) `number`; false: there was no room. */
+static __always_inline bool emit_goroutine(__u64 who, __u64 number, const struct goroutine_payload *payload)
+{
+	struct {
+		struct sample head;
+		struct goroutine_payload payload;
+	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		return false;
+	}
+	__builtin_memset(&record->head, 0, sizeof(record->head));
+	record->head.captured = sizeof(record->payload);
+	record->head.kind = SAMPLE_GOROUTINE;
+	record->head.at_ns = bpf_ktime_get_ns();
+	record->head.context = number;
+	record->head.tgid = who >> 32;
+	record->head.tid = (__u32)who;
+	record->payload = *payload;
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return true;
+}
+
 enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 
 /* One contiguous range into one sample of class C. A full ring needs no gap: the next position tells it. */

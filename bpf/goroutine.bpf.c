@@ -64,10 +64,7 @@ static __always_inline __u64 parent_id(const struct go_program *program, __u64 g
 /* `began_by`: the g of the thread where it begins; 0: it is met later. */
 static __always_inline void tell_goroutine(const struct go_program *program, __u64 who, __u64 g, __u64 goid, __u64 began_by)
 {
-	struct {
-		struct sample head;
-		struct goroutine_payload goroutine;
-	} *record;
+	struct goroutine_payload payload = {};
 	struct goroutine key = { .goid = goid, .tgid = who >> 32 };
 	__u64 parent, function = 0;
 	__u8 role = GOROUTINE_UNKNOWN;
@@ -83,23 +80,12 @@ static __always_inline void tell_goroutine(const struct go_program *program, __u
 	}
 	if (began_by && role == GOROUTINE_READS_AHEAD)
 		return; /* one a request, and few are ever met */
-	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, 0);
+	payload.parent = parent;
+	payload.function = function;
+	payload.role = role;
+	payload.began = began_by != 0;
+	if (!emit_goroutine(who, goid, &payload))
 		return; /* its next event tells of it */
-	}
-	__builtin_memset(record, 0, sizeof(*record));
-	record->head.captured = sizeof(record->goroutine);
-	record->head.kind = SAMPLE_GOROUTINE;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.context = goid;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
-	record->goroutine.parent = parent;
-	record->goroutine.function = function;
-	record->goroutine.role = role;
-	record->goroutine.began = began_by != 0;
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	bpf_map_update_elem(&goroutines, &key, &parent, BPF_ANY);
 }
 
@@ -118,10 +104,7 @@ static __always_inline __u64 current_g(const struct go_program *program)
 {
 	__u64 g = 0;
 #if defined(__TARGET_ARCH_x86)
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	/* The kernel's own copy: right for the current thread too, unless it sets its fsbase by instruction, which nobody's threads do. */
-	if (bpf_probe_read_user(&g, sizeof(g), (void *)(BPF_CORE_READ(task, thread.fsbase) + program->g_at)))
+	if (bpf_probe_read_user(&g, sizeof(g), (void *)(thread_pointer() + program->g_at)))
 		return 0;
 #else
 	const struct pt_regs *regs = CALL_REGISTERS(bpf_get_current_task_btf(), bpf_get_current_task());

@@ -50,34 +50,16 @@ static __always_inline __u64 thread_state(const struct python_program *program, 
 /* Contexts that are met, and not seen made, are numbered by the time: here nobody holds the interpreter's lock. They are beyond those that are counted. */
 #define FIRST_MET (FIRST_TASK + (1ULL << 47))
 #define MET_MASK ((1ULL << 47) - 1)
-#define MET_SHIFT 4  /* ns >> 4: 26 days pass before the numbers begin anew */
+#define MET_SHIFT 4 /* ns >> 4: 26 days pass before the numbers begin anew */
 
 /* In a context (CPython 3.9 to 3.13), of 32 bits: it was entered, by Context.run. A thread's own is not, and stays for all that the thread does. */
 #define CONTEXT_ENTERED 40
 
 static __always_inline bool tell_task(__u64 who, __u64 number, __u64 parent, bool began)
 {
-	struct {
-		struct sample head;
-		struct goroutine_payload task;
-	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	struct goroutine_payload payload = { .parent = parent, .role = GOROUTINE_TASK, .began = began };
 
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, 0);
-		return false;
-	}
-	__builtin_memset(record, 0, sizeof(*record));
-	record->head.captured = sizeof(record->task);
-	record->head.kind = SAMPLE_GOROUTINE;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.context = number;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
-	record->task.parent = parent;
-	record->task.role = GOROUTINE_TASK;
-	record->task.began = began;
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	return true;
+	return emit_goroutine(who, number, &payload);
 }
 
 /* The number of the context in which the current thread runs; 0: it runs in none. Tells of it when it is met for the first time. */
