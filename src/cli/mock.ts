@@ -1,8 +1,8 @@
 /** `koala-bpf mock`: a command, a test runner say, with recorded dependencies and nothing real behind it. */
-import { constants } from 'node:os';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EnvironmentError, EXIT, UserError } from '../errors.ts';
 import { ROOTLESS } from '../kernel/invoker.ts';
+import { signalNumber } from '../record/child.ts';
 import { refuseUnrunnable } from '../record/executable.ts';
 import { Mock } from '../replay/mock.ts';
 import { MockTally, type MockedCall, type MockSummary } from '../replay/mocked.ts';
@@ -53,8 +53,6 @@ export const builder = (yargs: Argv): Argv<Flags> =>
 
 /** The command's own status where that says something; else 1 where a call had no answer. */
 export const statusOf = (exitStatus: number, unanswered: number): number => (exitStatus !== 0 ? exitStatus : unanswered > 0 ? EXIT.different : EXIT.ok);
-
-const numberOf = (name: NodeJS.Signals): number => constants.signals[name];
 
 export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const cmd = (flags['--'] ?? []).map(String);
@@ -109,7 +107,7 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
       event: 'summary', ...(exitStatus === undefined ? {} : { exitStatus }), ...tally.counts, recorded, unused, leftOut, wallMs: Math.round(performance.now() - began),
     };
     const [first = 'SIGTERM'] = heard;
-    const status = exitStatus === undefined ? 128 + numberOf(first) : statusOf(exitStatus, summary.new);
+    const status = exitStatus === undefined ? 128 + signalNumber(first) : statusOf(exitStatus, summary.new);
     for (const line of mockLines(summary, noted.all, status, stderrColours())) say(line);
     print(summary);
     process.exitCode = status;

@@ -10,6 +10,7 @@ import type { Backend, ProbeName } from './backends.ts';
 import { appendHooks, sightOf, type AppendSight } from './append-sight.ts';
 import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
+import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
 import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
@@ -138,11 +139,12 @@ export class Probes {
     this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
     this.listeners = new BpfMap(object.mapFd('listeners'), 'listeners', SIZE_LISTENER_KEY, 4);
     this.#watchesAll = options.watchAll;
+    const bits = new ContextBits(new BpfMap(object.mapFd('go_bits'), 'go_bits', 4, 8));
     this.#go = new GoPrograms(
-      new BpfMap(object.mapFd('go_programs'), 'go_programs', 4, SIZE_GO_PROGRAM), new BpfMap(object.mapFd('go_bits'), 'go_bits', 4, 8),
+      new BpfMap(object.mapFd('go_programs'), 'go_programs', 4, SIZE_GO_PROGRAM), bits,
       hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
     this.#python = new PythonPrograms(
-      new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), (tgid) => { this.#go.mayTell(tgid); },
+      new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), bits,
       hasUprobes() ? ({ offset, register }, path, tgid) => object.attachUprobe(`python_makes_${register}`, path, offset, tgid) : undefined);
   }
 
@@ -154,7 +156,7 @@ export class Probes {
   watch(tgid: number): void {
     this.watched.set(u32(tgid), u32(1));
     this.#slots.set(u32(tgid & 0xffff), u32(tgid));
-    if (!this.#go.add(tgid)) this.#python.add(tgid);
+    this.#look(tgid);
   }
 
   /** This command is about to be run: the files that it names are read now, for later there is little time. */
@@ -167,7 +169,12 @@ export class Probes {
 
   /** A watched process has executed a file. Until this is called its goroutines, or Python's contexts, should it have any, are not known. */
   executed(tgid: number): void {
-    if (!this.#go.add(tgid)) this.#python.add(tgid, true);
+    this.#look(tgid, true);
+  }
+
+  /** What a watched process runs. `fresh`: it has only begun to. */
+  #look(tgid: number, fresh = false): void {
+    if (!this.#go.add(tgid)) this.#python.add(tgid, fresh);
   }
 
   /** A watched process has made another, which runs the same until it executes something. */
@@ -202,7 +209,7 @@ export class Probes {
 
   /** Finds listeners and connections that are older than the probes. Call when all targets are watched. */
   findExisting(): void {
-    if (this.#watchesAll) for (const { tgid } of allProcesses()) if (!this.#go.add(tgid)) this.#python.add(tgid);
+    if (this.#watchesAll) for (const { tgid } of allProcesses()) this.#look(tgid);
     for (const iterator of ITERATORS) this.#object.iterate(iterator);
   }
 

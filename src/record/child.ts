@@ -60,4 +60,4 @@ export function startHeld(command: readonly string[], stdoutToStderr: boolean): 
   };
 }
 
-const signalNumber = (signal: NodeJS.Signals | null): number => (signal === null ? 0 : constants.signals[signal]);
+export const signalNumber = (signal: NodeJS.Signals | null): number => (signal === null ? 0 : constants.signals[signal]);

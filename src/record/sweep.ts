@@ -4,8 +4,7 @@ import type { CloseEvent, MarkEvent } from '../events/event.ts';
 import * as layout from '../kernel/layout.ts';
 import type { BpfMap } from '../kernel/map.ts';
 
-function closeOf(value: Uint8Array, phase: CloseEvent['phase'], atUs: number, offset: number): CloseEvent {
-  const view = new DataView(value.buffer, value.byteOffset);
+function closeOf(view: DataView, phase: CloseEvent['phase'], atUs: number, offset: number): CloseEvent {
   const flags = view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true);
   const u64 = (at: number): number => Number(view.getBigUint64(at, true));
   return {
@@ -22,10 +21,20 @@ export function takeUnreported(unreported: BpfMap, atUs: number, offset: number)
   const found: CloseEvent[] = [];
   for (const key of [...unreported.keys()]) {
     const value = unreported.get(key);
-    if (value !== undefined) found.push(closeOf(value, 'done', atUs, offset));
+    if (value !== undefined) found.push(closeOf(new DataView(value.buffer, value.byteOffset), 'done', atUs, offset));
     unreported.delete(key);
   }
   return found;
+}
+
+/** What the table has of each open connection. */
+function* openConnections(connections: BpfMap): Generator<DataView> {
+  for (const key of connections.keys()) {
+    const value = connections.get(key);
+    if (value === undefined) continue;
+    const view = new DataView(value.buffer, value.byteOffset);
+    if ((view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true) & layout.CONNECTION_OPENED) !== 0) yield view;
+  }
 }
 
 /** Inode numbers of the unix sockets of a process' network namespace; empty when the process is gone. */
@@ -44,20 +53,14 @@ function unixInodes(tgid: number): Set<string> {
 export function standing(connections: BpfMap, atUs: number, offset: number): CloseEvent[] {
   const found: CloseEvent[] = [];
   const inodes = new Map<number, Set<string>>();
-  const isGone = (value: Uint8Array): boolean => {
-    const view = new DataView(value.buffer);
+  const isGone = (view: DataView): boolean => {
     if ((view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true) & layout.CONNECTION_UNIX) === 0) return false; // TCP's end is always told
     const tgid = view.getUint32(layout.OFFSET_CONNECTION_TGID, true);
     const known = inodes.get(tgid) ?? unixInodes(tgid);
     inodes.set(tgid, known);
     return !known.has(String(view.getBigUint64(layout.OFFSET_CONNECTION_INODE, true)));
   };
-  for (const key of connections.keys()) {
-    const value = connections.get(key);
-    if (value === undefined) continue;
-    const flags = new DataView(value.buffer).getUint32(layout.OFFSET_CONNECTION_FLAGS, true);
-    if ((flags & layout.CONNECTION_OPENED) !== 0) found.push(closeOf(value, isGone(value) ? 'done' : 'stands', atUs, offset));
-  }
+  for (const view of openConnections(connections)) found.push(closeOf(view, isGone(view) ? 'done' : 'stands', atUs, offset));
   return found;
 }
 
@@ -69,11 +72,7 @@ export class SentSoFar {
   take(connections: BpfMap, offset: number): MarkEvent['sent'] {
     const found: { connection: number; position: number }[] = [];
     const now = new Map<number, number>();
-    for (const key of connections.keys()) {
-      const value = connections.get(key);
-      if (value === undefined) continue;
-      const view = new DataView(value.buffer);
-      if ((view.getUint32(layout.OFFSET_CONNECTION_FLAGS, true) & layout.CONNECTION_OPENED) === 0) continue;
+    for (const view of openConnections(connections)) {
       const connection = Number(view.getBigUint64(layout.OFFSET_CONNECTION_ID, true)) + offset;
       const position = Number(view.getBigUint64(layout.OFFSET_CONNECTION_EGRESS_POSITION, true));
       if (now.get(connection) === undefined && position > (this.#told.get(connection) ?? Number(view.getBigUint64(layout.OFFSET_CONNECTION_EGRESS_FROM, true)))) found.push({ connection, position });

@@ -2,19 +2,17 @@
  * The Go programs among the watched processes: the kernel side is told where each keeps its goroutines, and probes are placed in
  * executables that have use for them. What can't be read or placed is left: then goroutines are not known, or not for whom one writes.
  */
-import { statSync } from 'node:fs';
 import {
   OFFSET_GO_PROGRAM_COMPLETE, OFFSET_GO_PROGRAM_CURRENT, OFFSET_GO_PROGRAM_FUNCTION, OFFSET_GO_PROGRAM_GOID, OFFSET_GO_PROGRAM_G_AT, OFFSET_GO_PROGRAM_M, OFFSET_GO_PROGRAM_PARENT, OFFSET_GO_PROGRAM_ROLES, SIZE_GO_PROGRAM,
 } from '../layout.ts';
 import { EnvironmentError } from '../../errors.ts';
+import type { ContextBits } from '../context-bits.ts';
+import { fileId } from '../file-id.ts';
 import { AT_ENTRY, auxiliary } from '../auxiliary.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { readGoExecutable, type GoExecutable } from './executable.ts';
 import type { GoFunctions, GoProbe } from './functions.ts';
 
-/** As bpf/goroutine.h has it: a bit for each process id, modulo so many words of 64. */
-const WORDS = 1_024;
-const WORD_BITS = 64;
 /** Executables remembered, most of them as no Go program. Past that all are looked at anew. */
 const MAX_EXECUTABLES = 4_096;
 /** How often probes are looked at that nobody may need any more. */
@@ -35,14 +33,14 @@ interface Known {
 
 export class GoPrograms {
   readonly #programs: BpfMap;
-  readonly #bits: BpfMap;
+  readonly #bits: ContextBits;
   readonly #place: Place | undefined;
   readonly #executables = new Map<string, Known>();
   readonly #runs = new Map<number, Known>();
   #sweeping: NodeJS.Timeout | undefined;
 
   /** `place`: absent where the kernel has no uprobes. */
-  constructor(programs: BpfMap, bits: BpfMap, place: Place | undefined) {
+  constructor(programs: BpfMap, bits: ContextBits, place: Place | undefined) {
     this.#programs = programs;
     this.#bits = bits;
     this.#place = place;
@@ -88,7 +86,7 @@ export class GoPrograms {
     const bias = biasOf(tgid, go);
     if (bias === undefined) return false;
     this.#programs.set(u32(tgid), valueOf(go, bias, known.functions));
-    this.mayTell(tgid);
+    this.#bits.set(tgid);
     known.functions ??= go.functions(path) ?? NO_FUNCTIONS;
     // Probes first: a goroutine that is told of only when it is met may have begun for something earlier.
     if (known.users.size === 0) known.placed = this.#probe(path, known.functions);
@@ -137,27 +135,8 @@ export class GoPrograms {
     return placed;
   }
 
-  /** Has the kernel side ask for what runs on the threads of a process. */
-  mayTell(tgid: number): void {
-    const key = u32(Math.floor(tgid / WORD_BITS) % WORDS);
-    const value = this.#bits.get(key) ?? new Uint8Array(8);
-    const view = new DataView(value.buffer);
-    view.setBigUint64(0, view.getBigUint64(0, true) | (1n << BigInt(tgid % WORD_BITS)), true);
-    this.#bits.set(key, value);
-  }
-
   #forgetUnused(): void {
     for (const [id, { users }] of this.#executables) if (users.size === 0) this.#executables.delete(id);
-  }
-}
-
-/** Device, inode, size and time of change: a file that was written over is another one. Undefined when the process is gone. */
-function fileId(path: string): string | undefined {
-  try {
-    const { dev, ino, size, mtimeMs } = statSync(path);
-    return `${dev} ${ino} ${size} ${mtimeMs}`;
-  } catch {
-    return undefined;
   }
 }
 

@@ -2,11 +2,13 @@
  * The Python programs among the watched processes: the kernel side is told where each interpreter keeps its threads and their contexts, and
  * is called where a context has been made. What can't be read or placed is left: then contexts are not known.
  */
-import { statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import {
   OFFSET_PYTHON_PROGRAM_CONTEXT, OFFSET_PYTHON_PROGRAM_CONTEXT_TYPE, OFFSET_PYTHON_PROGRAM_FIRST_THREAD, OFFSET_PYTHON_PROGRAM_INTERPRETER,
   OFFSET_PYTHON_PROGRAM_NEXT, OFFSET_PYTHON_PROGRAM_THREAD_ID, SIZE_PYTHON_PROGRAM,
 } from '../layout.ts';
+import type { ContextBits } from '../context-bits.ts';
+import { fileId } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { loadedPython, readPythonFile, type Loaded, type PythonFile } from './executable.ts';
@@ -23,7 +25,7 @@ export type PlaceIn = (made: Made, path: string, tgid: number) => () => void;
 
 export class PythonPrograms {
   readonly #programs: BpfMap;
-  readonly #mayTell: (tgid: number) => void;
+  readonly #bits: ContextBits;
   readonly #place: PlaceIn | undefined;
   readonly #files = new Map<string, PythonFile | undefined>();
   readonly #placed = new Map<number, (() => void)[]>();
@@ -31,10 +33,10 @@ export class PythonPrograms {
   readonly #awaited = new Map<number, number>();
   #sweeping: NodeJS.Timeout | undefined;
 
-  /** `mayTell`: has the kernel side ask for the contexts of a process. `place`: absent where the kernel has no uprobes. */
-  constructor(programs: BpfMap, mayTell: (tgid: number) => void, place: PlaceIn | undefined) {
+  /** `place`: absent where the kernel has no uprobes. */
+  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined) {
     this.#programs = programs;
-    this.#mayTell = mayTell;
+    this.#bits = bits;
     this.#place = place;
   }
 
@@ -42,8 +44,8 @@ export class PythonPrograms {
   add(tgid: number, fresh = false): void {
     if (this.#place === undefined || (this.#placed.has(tgid) && !fresh)) return;
     this.#remove(tgid);
-    this.#sweeping ??= setInterval(() => { this.#sweep(); }, SWEEP_MS).unref();
     if (!this.#look(tgid) && fresh) this.#awaited.set(tgid, 1);
+    if (this.#placed.size + this.#awaited.size > 0) this.#sweeping ??= setInterval(() => { this.#sweep(); }, SWEEP_MS).unref();
   }
 
   /** `parent` has made `tgid`, which runs the same. */
@@ -74,7 +76,7 @@ export class PythonPrograms {
     this.#placed.set(tgid, placed);
     try {
       for (const made of file.made) placed.push((this.#place as PlaceIn)(made, rooted(tgid, loaded.path), tgid));
-      this.#mayTell(tgid);
+      this.#bits.set(tgid);
     } catch (error) {
       if (!(error instanceof LoadError)) throw error;
       this.forget(tgid);
@@ -84,13 +86,8 @@ export class PythonPrograms {
 
   #read(tgid: number, { path }: Loaded): PythonFile | undefined {
     const seen = rooted(tgid, path);
-    let id: string;
-    try {
-      const { dev, ino, size, mtimeMs } = statSync(seen);
-      id = `${dev} ${ino} ${size} ${mtimeMs}`;
-    } catch {
-      return undefined;
-    }
+    const id = fileId(seen);
+    if (id === undefined) return undefined;
     if (this.#files.has(id)) return this.#files.get(id);
     if (this.#files.size >= MAX_FILES) this.#files.clear();
     const file = readPythonFile(seen, path);
@@ -102,7 +99,7 @@ export class PythonPrograms {
   #sweep(): void {
     for (const tgid of [...this.#placed.keys()]) if (this.#programs.get(u32(tgid)) === undefined) this.#remove(tgid);
     for (const [tgid, looks] of [...this.#awaited]) {
-      if (this.#look(tgid) || looks >= MAX_LOOKS) this.#awaited.delete(tgid);
+      if (this.#look(tgid) || looks >= MAX_LOOKS || !existsSync(`/proc/${tgid}`)) this.#awaited.delete(tgid);
       else this.#awaited.set(tgid, looks + 1);
     }
   }
