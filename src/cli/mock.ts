@@ -1,7 +1,6 @@
 /** `koala-bpf mock`: a command, a test runner say, with recorded dependencies and nothing real behind it. */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { EnvironmentError, EXIT, UserError } from '../errors.ts';
-import { ROOTLESS } from '../kernel/invoker.ts';
 import { signalNumber } from '../record/child.ts';
 import { refuseUnrunnable } from '../record/executable.ts';
 import { Mock } from '../replay/mock.ts';
@@ -11,9 +10,10 @@ import { mockLines, NotedCalls } from '../report/mock.ts';
 import { withJson, withQuiet } from './command.ts';
 import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say, stderrColours } from './output.ts';
-import { QUIET_MS, rerunRootless } from './replay.ts';
+import { QUIET_MS } from './replay.ts';
 import { chosenOf, sayBeingRecorded, withSessions, type SessionFlags } from './replay-choice.ts';
 import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './replay-world.ts';
+import { needsNamespace, rerunRootless } from './rootless.ts';
 import { endingSignals } from './signals.ts';
 
 interface Flags extends WorldFlags, SessionFlags {
@@ -87,8 +87,8 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
   const stop = new AbortController();
   const mock = new Mock(loaded, plains, { ...options, signal: stop.signal, onCall, note: (text) => { say(`koala-bpf: ${text}`); } });
   if (mock.size === 0) throw new EnvironmentError(nothingIn(flags.paths, mock.leftOut), 'record the service with its dependencies: koala-bpf attach');
-  if (process.getuid?.() !== 0 && process.env[ROOTLESS] === undefined) {
-    process.exitCode = rerunRootless();
+  if (needsNamespace()) {
+    process.exitCode = await rerunRootless();
     return;
   }
   sayBeingRecorded(flags.paths);

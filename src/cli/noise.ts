@@ -3,16 +3,16 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { NOISE_FORMAT, NoiseRules, parseNoise, type NoiseFile, type NoiseRule } from '../compare/index.ts';
 import { EXIT } from '../errors.ts';
-import { ROOTLESS } from '../kernel/invoker.ts';
 import { NoiseLearner } from '../replay/learn-noise.ts';
 import { load } from '../replay/load.ts';
 import { replay } from '../replay/replay.ts';
 import { withQuiet } from './command.ts';
 import { durationFlag, matching, quietMs } from './environment.ts';
 import { Lines, say } from './output.ts';
-import { QUIET_MS, rerunRootless } from './replay.ts';
+import { QUIET_MS } from './replay.ts';
 import { sayBeingRecorded } from './replay-choice.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
+import { needsNamespace, rerunRootless } from './rootless.ts';
 import { endingSignals } from './signals.ts';
 
 interface Flags extends TargetFlags {
@@ -53,8 +53,8 @@ export async function handler(flags: ArgumentsCamelCase<Flags>): Promise<void> {
     startupMs: durationFlag('startup-timeout', flags.startupTimeout), answerMs: durationFlag('answer-timeout', flags.answerTimeout),
     ...(concurrency === undefined ? {} : { concurrency }),
   };
-  if (process.getuid?.() !== 0 && options.running === undefined && process.env[ROOTLESS] === undefined) {
-    process.exitCode = rerunRootless();
+  if (options.running === undefined && needsNamespace()) {
+    process.exitCode = await rerunRootless();
     return;
   }
   sayBeingRecorded(flags.paths);

@@ -1,9 +1,7 @@
 /** `koala-bpf replay`: sessions against a build of the service, with nothing real behind it. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { EnvironmentError, EXIT, UserError } from '../errors.ts';
-import { ROOTLESS } from '../kernel/invoker.ts';
+import { EXIT, UserError } from '../errors.ts';
 import { NoiseRules, parseNoise } from '../compare/index.ts';
 import { withoutBypassed } from '../replay/bypass.ts';
 import { load } from '../replay/load.ts';
@@ -21,6 +19,7 @@ import { chosen, sayBeingRecorded, withChoice, type ChoiceFlags } from './replay
 import { recordTo, ReplayRecording, withRecord, type RecordFlags } from './replay-record.ts';
 import { targetOf, withTarget, type TargetFlags } from './replay-target.ts';
 import { recordedLaunch, withLaunch, type LaunchFlags } from './replay-launch.ts';
+import { needsNamespace, rerunRootless } from './rootless.ts';
 import { endingSignals } from './signals.ts';
 import { bypassedOf, movedOf, paceOf, withWorld, type WorldFlags } from './replay-world.ts';
 
@@ -77,20 +76,6 @@ export const builder = (yargs: Argv): Argv<Flags> =>
     .option('allow-incomplete', { type: 'boolean', default: false, describe: 'also play sessions that are not proven complete' })
     .example('$0 replay rec -- ./service --port 8080', 'every session against this build')
     .example('$0 replay rec --session 3fa9 --sut 127.0.0.1:9000 -- node server.js', 'one session, the service on another port') as unknown as Argv<Flags>;
-
-/**
- * Not root: the same again as root of a user namespace of our own, in which the kernel allows networks and firewalls to be
- * made. The service's files and rights stay the user's.
- */
-export function rerunRootless(): number {
-  const result = spawnSync('unshare', ['--user', '--map-root-user', '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
-    stdio: 'inherit', env: { ...process.env, [ROOTLESS]: `${process.getuid?.()}:${process.getgid?.()}` },
-  });
-  if (result.error !== undefined || result.status === null) {
-    throw new EnvironmentError(`Cannot confine the service as an ordinary user: ${result.error?.message ?? result.signal ?? ''}`, 'run it with sudo');
-  }
-  return result.status;
-}
 
 /** `--ignore` and `--noise`. */
 function noiseRules(paths: readonly string[], files: readonly string[]): NoiseRules {
@@ -150,8 +135,8 @@ async function replayAll(flags: ArgumentsCamelCase<Flags>, probes: ProbesAhead):
   const { loaded: wanted, startup } = chosen(flags.paths, flags, quiet, loadingAhead(probes, flags));
   const { all, warmUp } = withWarmUp(wanted, flags.paths, flags.warmUp ?? [], quiet);
   const loaded = all.map((one) => ({ ...one, session: withoutBypassed(one.session, bypassed) }));
-  if (process.getuid?.() !== 0 && options.running === undefined && process.env[ROOTLESS] === undefined) {
-    process.exitCode = rerunRootless();
+  if (options.running === undefined && needsNamespace()) {
+    process.exitCode = await rerunRootless();
     return;
   }
 

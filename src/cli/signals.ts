@@ -6,6 +6,9 @@ import type { Recorder } from '../record/recorder.ts';
 const IGNORES_HANGUP = process.env['KOALA_HANGUP'] === 'ignored';
 delete process.env['KOALA_HANGUP'];
 
+/** What a copy of this command is told of that, in its environment. */
+export const hangupIgnored = (): NodeJS.ProcessEnv => (IGNORES_HANGUP ? { KOALA_HANGUP: 'ignored' } : {});
+
 /** Those that end a run in good order. Who was started to survive the end of its terminal (`nohup`) does. */
 export function endingSignals(): readonly NodeJS.Signals[] {
   if (!IGNORES_HANGUP) return ['SIGINT', 'SIGTERM', 'SIGHUP'];

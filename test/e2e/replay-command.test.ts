@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess, spawnSync } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { sessionJson } from '../../src/sessions/json.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
+import { AS_NOBODY, cannotReplayAsNobody, hiddenFromOthers } from './replay/nobody.ts';
 import { cannotReplay, hostState, planned, PORT, processesWith, SERVICE } from './replay/stage.ts';
 import { skipIf } from '../skip.ts';
 
@@ -51,11 +52,6 @@ function good(id = 'aaaa', path = '/a'): Session {
 /** A session whose service waits for an answer that never comes. */
 function slow(id = 'bbbb'): Session {
   return planned([{ to: TO, send: 'hello', read: 1, timeoutMs: 60_000 }], [''], [call({ to: TO, request: 'hello' })], { id });
-}
-
-/** A reason to skip where the checkout lies below a folder that others may not enter. */
-function hiddenFromOthers(): boolean {
-  return spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', '--', 'test', '-r', SERVICE]).status !== 0;
 }
 
 describe('koala-bpf replay', function () {
@@ -223,10 +219,7 @@ describe('koala-bpf replay', function () {
   });
 
   it('runs the service as the user who called sudo, with that user\'s groups', async function () {
-    if (hiddenFromOthers()) {
-      console.log('      skipped: user nobody may not read this checkout');
-      this.skip();
-    }
+    skipIf(this, hiddenFromOthers());
     const asks = `id -u >&2; id -G >&2; echo HOME=$HOME SUDO=\${SUDO_UID-none} >&2; exec ${process.execPath} ${SERVICE} ${PORT}`;
     const { status, stderr } = await run([...files([good()]), '--', 'sh', '-c', asks], { SUDO_UID: '65534', SUDO_GID: '65534', SUDO_USER: 'nobody' });
     assert.equal(status, 0, stderr);
@@ -234,10 +227,7 @@ describe('koala-bpf replay', function () {
   });
 
   it('works as an ordinary user too: the service is that user, and reaches nothing real by a unix socket', async function () {
-    if (hiddenFromOthers()) {
-      console.log('      skipped: user nobody may not read this checkout');
-      this.skip();
-    }
+    skipIf(this, cannotReplayAsNobody());
     const [real, played] = [join(folder, 'real.sock'), join(folder, 'db', 'played.sock')];
     let connections = 0;
     const server = createServer((socket) => { connections += 1; socket.end('real'); });
@@ -248,12 +238,8 @@ describe('koala-bpf replay', function () {
       [call({ to: `unix:${played}`, protocol: 'http', request, response: ok('one') })], { id: 'bbbb' })]);
     for (const path of paths) chmodSync(path, 0o644);
     const asks = `id -u >&2; exec ${process.execPath} ${SERVICE} ${PORT}`;
-    const { status, stdout, stderr } = await start([...paths, '--', 'sh', '-c', asks], { HOME: folder }, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']).outcome;
+    const { status, stdout, stderr } = await start([...paths, '--', 'sh', '-c', asks], { HOME: folder }, AS_NOBODY).outcome;
     server.close();
-    if (/unshare failed|Operation not permitted|Permission denied/.test(stderr)) {
-      console.log(`      skipped: ordinary users may not make user namespaces, or may not read this checkout: ${stderr.trim().split('\n').at(-1) ?? ''}`);
-      this.skip();
-    }
     assert.equal(status, 0, stdout + stderr);
     assert.match(stderr, /^65534$/m);
     assert.equal(connections, 0);

@@ -11,6 +11,7 @@ import { exported, koala, koalaOk, Recorder, whyNotRecordable } from './recorder
 import { answering, type Answering } from './replay/answering.ts';
 import { allSaid, lessProven, withoutEvidence, type Said } from './replay/fixed-point.ts';
 import { until } from './replay/running.ts';
+import { AS_NOBODY, hiddenFromOthers } from './replay/nobody.ts';
 import { cannotReplay, planned, planRequest, PORT, processesWith, SERVICE, THREADS, type Step } from './replay/stage.ts';
 import { Clients } from './services/client.ts';
 import { accepts, freePort, removeDir, temporaryDir } from './services/daemon.ts';
@@ -248,12 +249,9 @@ describe('replay --record', function () {
   it('is refused with 3 to an ordinary user, before anything is played', function () {
     const file = sessionFile();
     chmodSync(folder, 0o755);
-    const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
-    if (spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), 'test', '-r', KOALA, '-a', '-r', file]).status !== 0) {
-      console.log('      skipped: the checkout lies below a folder that others may not enter');
-      this.skip();
-    }
-    const { status, stdout, stderr } = spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), KOALA, 'replay', file, '--record', join(folder, 'rec'), ...service],
+    skipIf(this, hiddenFromOthers());
+    const [become, ...nobody] = AS_NOBODY;
+    const { status, stdout, stderr } = spawnSync(become, [...nobody, KOALA, 'replay', file, '--record', join(folder, 'rec'), ...service],
       { encoding: 'utf8', timeout: 60_000 });
     assert.equal(status, 3, stderr);
     assert.equal(stdout, '');
@@ -263,10 +261,7 @@ describe('replay --record', function () {
   it('makes a folder that belongs to the user who called', async function () {
     const [file, dir] = [sessionFile(), join(folder, 'rec')];
     chmodSync(folder, 0o755);
-    if (spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', '--', 'test', '-r', SERVICE]).status !== 0) {
-      console.log('      skipped: the checkout lies below a folder that others may not enter');
-      this.skip();
-    }
+    skipIf(this, hiddenFromOthers());
     const environment = { ...process.env, SUDO_UID: '65534', SUDO_GID: '65534', SUDO_USER: 'nobody' };
     const { status, stderr } = spawnSync(KOALA, ['replay', file, '--record', dir, ...service], { encoding: 'utf8', timeout: 60_000, env: environment });
     assert.equal(status, 0, stderr);

@@ -1,6 +1,6 @@
 /** `koala-bpf replay`, or `mock`, as a process of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,8 +27,13 @@ export const startReplay = (sessions: readonly Session[], args: readonly string[
 /** Runs a command with `sessions`, written as files, in the place of what it calls. The compiled program: it starts sooner. */
 export const startMock = (sessions: readonly Session[], args: readonly string[]): RunningReplay => start([KOALA, 'mock'], sessions, args);
 
+/** The compiled program again, by the user that `as` becomes. */
+export const startAs = (as: readonly [string, ...string[]], command: 'replay' | 'mock', sessions: readonly Session[], args: readonly string[]): RunningReplay =>
+  start([...as, KOALA, command], sessions, args);
+
 function start([program, ...before]: readonly [string, ...string[]], sessions: readonly Session[], args: readonly string[]): RunningReplay {
   const folder = mkdtempSync(join(tmpdir(), 'koala-replay-'));
+  chmodSync(folder, 0o755);
   const file = join(folder, 'sessions.ndjson');
   writeFileSync(file, sessions.map((one) => `${JSON.stringify(sessionJson(one))}\n`).join(''));
   const child = spawn(program, [...before, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
