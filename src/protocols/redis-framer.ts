@@ -17,9 +17,9 @@ export const maxUnanswered = 1 << 18;
 const maxWordBytes = 24;
 
 const LF = 10, CR = 13;
-const STRING = 0x24, ARRAY = 0x2a, PUSH = 0x3e, MAP = 0x25, SET = 0x7e, ATTRIBUTE = 0x7c, BLOB_ERROR = 0x21, VERBATIM = 0x3d, INTEGER = 0x3a;
+const STRING = 0x24, ARRAY = 0x2a, PUSH = 0x3e, MAP = 0x25, SET = 0x7e, ATTRIBUTE = 0x7c, BLOB_ERROR = 0x21, VERBATIM = 0x3d, INTEGER = 0x3a, ERROR = 0x2d;
 /** Simple values, whole with their line: + - : _ # , ( */
-const SIMPLE = new Set([0x2b, 0x2d, INTEGER, 0x5f, 0x23, 0x2c, 0x28]);
+const SIMPLE = new Set([0x2b, ERROR, INTEGER, 0x5f, 0x23, 0x2c, 0x28]);
 
 /** What the oldest request on its way expects: one reply, or confirmations: a number of them, or of all channels, patterns, shards. */
 const ONE = 0, ALL_CHANNELS = -1, ALL_PATTERNS = -2, ALL_SHARDS = -3;
@@ -71,6 +71,7 @@ export class RedisFramer implements Framer {
   /** CLIENT REPLY OFF is in force; or SKIP for one command. */
   private muted = false;
   private skipping = false;
+  private asked = false;
 
   push(side: Side, bytes: Uint8Array, out: Frame[]): void {
     const stream = side === 'client' ? this.client : this.server;
@@ -221,6 +222,7 @@ export class RedisFramer implements Framer {
 
   private command(words: readonly string[], elements: number, out: Frame[]): void {
     const { client } = this;
+    this.asked = true;
     const name = words[0]!.toUpperCase();
     const word = name === 'CLIENT' ? (words[1] ?? '').toUpperCase() : '';
     let role: Frame['role'] = 'request';
@@ -277,7 +279,8 @@ export class RedisFramer implements Framer {
       this.unanswered.shift();
     } else if (stream.type === PUSH || (stream.type === ARRAY && MESSAGES.has(word) && this.channels + this.patterns + this.shards > 0)) role = 'push';
     else this.unanswered.shift();
-    out.push({ side: 'server', start: stream.start, end: stream.offset, role });
+    const frame: Frame = { side: 'server', start: stream.start, end: stream.offset, role };
+    out.push(!this.asked && stream.type === ERROR ? { ...frame, refuses: true } : frame);
     stream.start = stream.offset;
   }
 

@@ -15,7 +15,7 @@ import { likeOf, nearestOf } from './likeness.ts';
 import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
-import { isRefusal } from './refused-logins.ts';
+import { isRefusal, isTurnedAway } from './refused-logins.ts';
 import { SetupBook } from './setup-book.ts';
 import { setupOf, type Setup } from './setups.ts';
 import { Prepareds } from './statements/catalogue.ts';
@@ -235,14 +235,14 @@ export class Engine {
     return this.#answers.recorded(drift.call);
   }
 
-  /** The error with which this login was refused when recorded, as often as it was; undefined: its client is let in. */
+  /** The error with which this login (without bytes: whoever connects) was refused when recorded, as often as it was; undefined: its client is let in. */
   refusedLogin(request: Request): Answer | undefined {
     const owner = inPlay(request.owner);
     if (owner === 'elsewhere' || owner?.play.late === true) return undefined;
     for (const play of this.#candidates(owner)) {
       // Of a mock, logins that never went through: each time.
       const login = play.book.exact(request.destination, request.bytes) ?? (this.#world.repeats === undefined ? undefined : play.book.again(request.destination, request.bytes, 'last'));
-      if (login !== undefined && isRefusal(request.protocol, login.response)) return this.#use(request, play, login, 'exact', this.#now());
+      if (login !== undefined && (isTurnedAway(login.talk) || isRefusal(request.protocol, login.response))) return this.#use(request, play, login, 'exact', this.#now());
     }
     return undefined;
   }

@@ -12,7 +12,7 @@ import { canonicalDestination } from './destination.ts';
 import { isAgreed } from './played.ts';
 import { ofNoSession } from './plain.ts';
 import { socketPath } from './playable.ts';
-import { isRefusal, loginIn } from './refused-logins.ts';
+import { isRefusal, isTurnedAway, loginIn } from './refused-logins.ts';
 
 /** Why a recorded call can't be played: it can't be read, a part of it is missing, it was not answered yet, its socket has no path. */
 export type LeftOut = 'tls' | 'http2' | 'incomplete' | 'unanswered' | 'unix';
@@ -98,14 +98,11 @@ function withoutPassing(calls: readonly Call[], sessions: readonly Session[]): C
   return calls.filter(({ talk }) => {
     const { remote, protocol } = talk.connection;
     if (neverConnected(talk)) return parseAddress(remote) !== undefined && !reached.has(canonicalDestination(remote));
-    if (isTurnedAway(talk)) return !reached.has(canonicalDestination(remote)) && isRefusal(protocol, bytesOf(talk.response));
+    if (isTurnedAway(talk)) return !reached.has(canonicalDestination(remote));
     const key = isRefusal(protocol, bytesOf(talk.response)) ? loginKey(remote, bytesOf(talk.request)) : undefined;
     return key === undefined || !letIn.has(key);
   });
 }
-
-/** The server spoke, and nobody had asked it. */
-const isTurnedAway = ({ request, response }: OutboundTalk): boolean => request.length === 0 && response.length > 0;
 
 function loginKey(destination: string, request: Uint8Array): string | undefined {
   const login = loginIn('postgresql', request) ?? loginIn('mysql', request);

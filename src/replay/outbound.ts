@@ -72,7 +72,7 @@ export class OutboundConnection {
     const login = this.#setup?.login;
     if (login !== undefined) this.#login = new Uint8Array(0);
     const greeting = login?.greeting ?? this.#setup?.greeting;
-    if (greeting !== undefined && !this.#turnAway()) this.#say(greeting);
+    if (!this.#turnAway() && greeting !== undefined) this.#say(greeting);
     if (login?.invented === true) options.note(`${destination}: no login was recorded; one was invented`);
     socket.on('data', (bytes: Buffer) => { this.#heard(bytes); });
     socket.on('end', () => { this.#heardEnd(); });
@@ -143,7 +143,7 @@ export class OutboundConnection {
   /** In place of the greeting it gets the error that was recorded there; whose connection it is, nobody can tell before it speaks. */
   #turnAway(): boolean {
     const { engine, destination } = this.#options;
-    const refused = engine.refusedLogin({ destination, protocol: this.#setup?.protocol ?? 'unknown', bytes: new Uint8Array(0), oneway: false, setup: true });
+    const refused = engine.refusedLogin({ destination, protocol: this.#protocol ?? 'unknown', bytes: new Uint8Array(0), oneway: false, setup: true });
     if (refused === undefined) return false;
     this.#reply(refused.bytes, { ...refused, then: 'fin' });
     this.#closed = true;

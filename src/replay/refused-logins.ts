@@ -51,11 +51,16 @@ const mysql: Refusals = {
 
 const REFUSALS = new Map<ProtocolName, Refusals>([['postgresql', postgresql], ['mysql', mysql]]);
 
-/** The session with each refused login as one call: its first message, answered with the error. */
+/** The session with each refused login as one call: its first message, answered with the error; and without what was asked where nobody was let in. */
 export function withRefusedLogins(session: Session): Session {
   const connections = new Map<string, { readonly refusals: Refusals; readonly login: Uint8Array; readonly talks: OutboundTalk[] }>();
+  const told = new Map<OutboundTalk, PlainTalk>();
+  // Who is turned away may have asked by then, or not: that is chance, and nobody heard it.
+  const away = new Set<string>();
   for (const talk of session.outbound) {
     const { id, protocol } = talk.connection;
+    if (away.has(id)) told.set(talk, { ...talk, agreed: true });
+    else if (isTurnedAway(talk)) away.add(id);
     const refusals = REFUSALS.get(protocol);
     if (refusals === undefined) continue;
     const known = connections.get(id);
@@ -63,7 +68,6 @@ export function withRefusedLogins(session: Session): Session {
     if (known !== undefined) known.talks.push(talk);
     else if (login !== undefined) connections.set(id, { refusals, login, talks: [talk] });
   }
-  const told = new Map<OutboundTalk, PlainTalk>();
   for (const { refusals, login, talks } of connections.values()) {
     const [first, ...others] = talks;
     const last = talks.at(-1);
@@ -82,6 +86,9 @@ export function withRefusedLogins(session: Session): Session {
 
 /** What of a login's first message tells it from others; undefined: it is no such message. */
 export const loginIn = (protocol: ProtocolName, request: Uint8Array): Uint8Array | undefined => REFUSALS.get(protocol)?.login(request);
+
+/** The server spoke, and nobody had asked it: whoever connected was turned away. */
+export const isTurnedAway = ({ request, response }: OutboundTalk): boolean => request.length === 0 && response.length > 0;
 
 /** Whether a recorded answer refuses a login. */
 export const isRefusal = (protocol: ProtocolName, response: Uint8Array): boolean => REFUSALS.get(protocol)?.isError(response) === true;

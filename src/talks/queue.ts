@@ -128,6 +128,7 @@ export class TalkQueue<T extends OpenTalk> {
   closed(end: ConnectionEnd | undefined): void {
     // Who spoke before the end is who met it: the talk at hand, or, where there is none, the one that was over last.
     if (end !== undefined && this.#over !== undefined && this.talks.every((talk) => talk.empty || this.#isGoodbye(talk))) this.#over.end = end;
+    if (end?.by === 'remote') this.#onlyToldOff();
     for (const talk of [...this.talks]) {
       if (end !== undefined) talk.end = end;
       this.finish(talk, end !== undefined);
@@ -165,6 +166,12 @@ export class TalkQueue<T extends OpenTalk> {
   /** It asked nothing, on a connection where others did: an alert. */
   #isGoodbye(talk: T): boolean {
     return this.turns?.everAsked === true && !talk.inbound && !talk.called;
+  }
+
+  /** Where no framer can tell: the server spoke first, was asked nothing, and ended it. */
+  #onlyToldOff(): void {
+    const [talk] = this.talks;
+    if (this.#opened === 1 && talk !== undefined && !talk.framed && !talk.response.empty) this.refused(talk);
   }
 
   /** Nothing but set-up, and then it ended, while somebody was still at work who had opened it: it is what was called (a login that failed). */

@@ -139,6 +139,32 @@ describe('replay of faults and pace', function () {
     }
   });
 
+  it('turns a client of Redis, and of a server that it does not know, away as often as recorded, whether or not it asks by then, and answers the next', async () => {
+    const ping = '*1\r\n$4\r\nPING\r\n';
+    const servers = [
+      { name: 'redis', at: '10.0.0.9:6379', protocol: 'redis', error: '-ERR max number of clients reached\r\n', ask: ping, answer: '+PONG\r\n' },
+      { name: 'memcached', at: '10.0.0.10:11211', protocol: 'unknown', error: 'ERROR Too many open connections\r\n', ask: 'get a\r\n', answer: 'END\r\n' },
+    ];
+    const sessions = servers.flatMap(({ name, at, protocol, error, ask, answer }) => {
+      const on = (id: string, more: Parameters<typeof call>[0]): ReturnType<typeof call> => ({ ...call({ protocol, ...more }), connection: { id, local: '10.0.0.1:40001', remote: at, protocol } });
+      const full = on('full', { to: at, response: error, end: { kind: 'fin', by: 'remote' } });
+      const unheard = on('full', { to: at, request: ask, atMs: 1, end: { kind: 'reset', by: 'remote' } });
+      const answered = on('through', { to: at, request: ask, response: answer, atMs: 2 });
+      const asks = (read: number, send = ask): Step => ({ to: at, send, read });
+      return [
+        planned([asks(0, ''), asks(answer.length)], [error, answer], [full, answered], { id: `${name}-heard` }),
+        planned([asks(0), asks(answer.length)], [error, answer], [full, unheard, answered], { id: `${name}-unheard` }),
+        planned([asks(answer.length)], [answer], [answered], { id: `${name}-fine` }),
+      ];
+    });
+    for (const concurrency of ['1', '3']) {
+      const { status, stdout, stderr } = await startReplay(sessions, ['--json', '--concurrency', concurrency, '--', process.execPath, SERVICE, String(PORT)]).outcome;
+      const replayed = stdout.trim().split('\n').slice(0, -1).map((line) => JSON.parse(line) as Replayed);
+      assert.deepEqual([status, verdicts(replayed)], [0, sessions.map(() => 'same')], stdout + stderr);
+      assert.deepEqual(replayed.slice(0, 2).map(({ calls }) => calls.map(({ verdict, summary }) => `${verdict} ${summary}`)), [['same connect', 'same PING'], ['same connect', 'same PING']]);
+    }
+  });
+
   it('gives no answer to the attempts that got none, and answers the next', async () => {
     const silence = call({ to, end: { kind: 'timeout', by: 'remote', errno: 110 } });
     const gives: Step = { ...asks, timeoutMs: 400 };

@@ -201,6 +201,21 @@ describe('a session', () => {
     assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
   });
 
+  it('has what a server said first as a call without a request, where it is Redis\' error, or the server ended a connection that was asked nothing', () => {
+    const [redis, memcached] = ['-ERR max number of clients reached\r\n', 'ERROR Too many open connections\r\n'];
+    const scene = new Scene().accept(1, 7).read(1, 7, GET('/')).connect(2, 7, { remote: { host: '10.0.0.2', port: 7000 } }).read(2, 7, redis).close(2);
+    scene.connect(3, 7, { remote: { host: '10.0.0.3', port: 11_211 } }).read(3, 7, memcached).close(3, 7, 'done', { byRemote: true });
+    // Left by who connected, asked something, and an HTTP server's: none was turned away.
+    scene.connect(4, 7, { remote: { host: '10.0.0.4', port: 25 } }).read(4, 7, '220 hello\r\n').close(4);
+    scene.connect(5, 7, { remote: { host: '10.0.0.5', port: 25 } }).read(5, 7, '220 hello\r\n').write(5, 7, 'QUIT\r\n').read(5, 7, '221 bye\r\n').close(5, 7, 'done', { byRemote: true });
+    scene.connect(6, 7, { remote: { host: '10.0.0.6', port: 80 } }).read(6, 7, 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n').close(6, 7, 'done', { byRemote: true });
+    const found = scene.write(1, 7, OK('x')).close(1).derive();
+    assert.deepEqual(one(found).outbound.map(({ request, response, connection }) => [textOf(request), textOf(response), connection.protocol]), [
+      ['', redis, 'redis'], ['', memcached, 'unknown'], ['QUIT\r\n', '221 bye\r\n', 'unknown'],
+    ]);
+    assert.deepEqual([found.ambient, one(found).certificate.state], [[], 'complete']);
+  });
+
   it('has the last words on a connection whose close is not told, once its thread reads another request', () => {
     const packet = (sequence: number, body: string): string => `${String.fromCharCode(body.length)}\0\0${String.fromCharCode(sequence)}${body}`;
     const greeting = packet(0, `\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15${'\0'.repeat(10)}abcdefghijkl\0mysql_native_password\0`);
