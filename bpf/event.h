@@ -66,6 +66,9 @@ enum sample_flags {
 
 /* Numbers of Python's contexts begin here, where no goroutine's id gets to: those are counted up from 1. */
 #define FIRST_TASK (1ULL << 48)
+/* And those of Java's virtual threads, so many of them, here: the id that Thread.threadId() has, and this. */
+#define FIRST_VIRTUAL_THREAD (1ULL << 49)
+#define VIRTUAL_THREADS (1ULL << 48)
 
 struct sample {
 	__u32 captured; /* payload bytes that follow                       */
@@ -77,7 +80,7 @@ struct sample {
 	__u64 connection; /* our number, 0: none                           */
 	__u64 position;   /* stream position of the first byte, 64 bit      */
 	__u64 length;     /* bytes of the stream this sample accounts for   */
-	__u64 context;    /* goroutine id, or a Python context's number (FIRST_TASK and on); 0: none known */
+	__u64 context;    /* goroutine id, number of a Python context (FIRST_TASK and on) or of a virtual thread of Java's; 0: none known */
 	__u32 tgid;
 	__u32 tid;
 };

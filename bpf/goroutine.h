@@ -13,8 +13,8 @@
 #define GO_WORDS 1024   /* of 64 bits: 65536 process ids apart, two share a bit */
 
 /*
- * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program, or run Python. Set: user space. Never cleared: it
- * spares the others look-ups in `go_programs` and `python_programs`.
+ * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program, run Python, or virtual threads of Java's. Set: user
+ * space. Never cleared: it spares the others look-ups in `go_programs`, `python_programs` and `java_programs`.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -83,6 +83,9 @@ extern __u64 goroutine_of(__u64 who);
 
 /* The context in which the current thread, which is `who`, runs Python code; 0: not known. */
 extern __u64 python_task_of(__u64 who);
+
+/* The virtual thread of Java's that the current thread, which is `who`, carries; 0: not known. */
+extern __u64 virtual_thread_of(__u64 who);
 
 static __always_inline bool may_tell_contexts(__u32 tgid)
 {

@@ -3,7 +3,7 @@
 #include "claim.h"
 #include "path.h"
 #include "process.h"
-#include "python.h"
+#include "program.h"
 #include <bpf/bpf_tracing.h>
 
 #define MAX_CGROUP_DEPTH 16

@@ -90,7 +90,7 @@ __u64 python_task_of(__u64 who)
 	__u32 tgid = who >> 32;
 	const struct python_program *program = bpf_map_lookup_elem(&python_programs, &tgid);
 
-	return program ? current_task(program, who) : 0;
+	return program ? current_task(program, who) : virtual_thread_of(who);
 }
 
 /* A context may have been made at `address`, within the current one. It is told of at once, for what was made in which is known here only. */

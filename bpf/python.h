@@ -26,13 +26,4 @@ struct {
 	__type(value, struct python_program);
 } python_programs __weak SEC(".maps");
 
-/* The process runs something else from now on, or nothing any more. */
-static __always_inline void forget_program(__u32 tgid)
-{
-	if (!may_tell_contexts(tgid))
-		return;
-	bpf_map_delete_elem(&go_programs, &tgid);
-	bpf_map_delete_elem(&python_programs, &tgid);
-}
-
 #endif

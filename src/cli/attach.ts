@@ -18,7 +18,7 @@ import { durationFlag } from './environment.ts';
 import { instrumentOf, RUNTIMES } from './instrument.ts';
 import { ProgressLine, say } from './output.ts';
 import { recordedJson, recordedLines } from './recorded.ts';
-import { checkRights, recorderOptions, startRecorder, type RecorderFlags } from './recorder-options.ts';
+import { checkRights, recorderOptions, startRecorder, WHY_UNKNOWN, type RecorderFlags } from './recorder-options.ts';
 import { Signals } from './signals.ts';
 
 interface Flags extends RecorderFlags {
@@ -89,7 +89,10 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
   let recorder: Recorder | undefined;
   try {
     const launches = flags.keepEnvironment ? checkSize([...launchesOf(targets), ...(child === undefined ? [] : [launchOf(child.tgid, cmd)].filter((one) => one !== undefined))]) : [];
-    recorder = await startRecorder({ ...options, launches, onNoWakeups: (why) => say(`koala-bpf: who wakes whom can't be told: ${why}`) });
+    recorder = await startRecorder({
+      ...options, launches, onNoWakeups: (why) => say(`koala-bpf: who wakes whom can't be told: ${why}`),
+      onUnknownVirtualThreads: (tgid, why) => say(`koala-bpf: process ${tgid} has virtual threads, and which of them makes a call can't be told: ${WHY_UNKNOWN[why]}`),
+    });
     signals.started(recorder);
     await record(recorder, { flags, targets, dir, durationMs, child, cmd, signals });
   } catch (error) {

@@ -80,7 +80,8 @@ function hostChecks(): Check[] {
     check('process ids', first, first ? 'the host\'s' : 'a container\'s own', 'start the container with the host\'s pids (--pid=host, hostPID: true)', true),
     check('cgroup2', cgroups !== undefined, cgroups ?? 'not mounted',
       'mount -t cgroup2 none /sys/fs/cgroup/unified; without it --cgroup and --unit don\'t work, and what sendfile sends is a declared gap', false),
-    ...(process.arch === 'x64' ? [] : [check('python contexts', false, `not read on ${process.arch}`, 'calls of asyncio services are tied by other evidence', false)]),
+    ...(process.arch === 'x64' ? [] : [check('python contexts', false, `not read on ${process.arch}`, 'calls of asyncio services are tied by other evidence', false),
+      check('java virtual threads', false, `not read on ${process.arch}`, 'calls made on them are tied by other evidence', false)]),
     check('iptables', iptables.status === 0, iptables.status === 0 ? iptables.stdout.trim() : 'not installed', 'install iptables: replay needs it', false),
   ];
 }

@@ -2,6 +2,7 @@
 import { EnvironmentError, UserError } from '../errors.ts';
 import { PAGE_BYTES } from '../kernel/auxiliary.ts';
 import type { ProbeName } from '../kernel/backends.ts';
+import type { WhyUnknown } from '../kernel/java/virtual-threads.ts';
 import { invoker } from '../kernel/invoker.ts';
 import { LoadError } from '../kernel/libbpf.ts';
 import { seesFirstPidNamespace } from '../kernel/processes.ts';
@@ -22,6 +23,12 @@ export interface RecorderFlags {
   appends: boolean;
   wakeups?: 'on' | 'off' | 'auto';
 }
+
+/** Why it can't be told which virtual thread of a JVM's runs. */
+export const WHY_UNKNOWN: Readonly<Record<WhyUnknown, string>> = {
+  zgc: 'its garbage collector is ZGC without generations (-XX:+ZGenerational, or a later JDK, has them)',
+  unlike: 'its JVM is not built as those that are known',
+};
 
 /** A BPF ring buffer is a power of two of pages, and Node maps it whole. */
 const MAX_RING_BYTES = 1 << 30;

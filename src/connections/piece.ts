@@ -12,7 +12,7 @@ export interface Piece {
   tid: number;
   /** The thread that was in that call; 0: not known. */
   thread: number;
-  /** The id of the goroutine whose work it was, or the number of Python's context (FIRST_TASK and on); 0: none is known. */
+  /** The id of the goroutine whose work it was, or the number of Python's context or Java's virtual thread (FIRST_TASK and on); 0: none is known. */
   goroutine: number;
   /** Undefined: `length` bytes are missing for `cause`. */
   bytes: Uint8Array | undefined;

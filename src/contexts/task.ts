@@ -1,6 +1,7 @@
 /**
  * Python's contexts (contextvars): code runs in one, and the kernel side reads which (bpf/python.h). An asyncio task has one of its own, a copy
- * of its maker's, and takes it along whatever it waits for: so whose work a call is does not hang on what the thread read last.
+ * of its maker's, and takes it along whatever it waits for: so whose work a call is does not hang on what the thread read last. So it is
+ * with Java's virtual threads (bpf/java.h), of which it is not known which began which.
  *
  *   context 7   reads A …………………………………… answers A      reads B
  *   context 8   (made in 7)  call 1   call 2

@@ -138,6 +138,8 @@ export interface ListenEvent extends Base {
 
 /** Numbers of Python's contexts begin here, beyond all ids of goroutines. Twin of FIRST_TASK of bpf/event.h. */
 export const FIRST_TASK = 2 ** 48;
+/** And those of Java's virtual threads here: the id that Thread.threadId() has, and this. Twin of FIRST_VIRTUAL_THREAD of bpf/event.h. */
+export const FIRST_VIRTUAL_THREAD = 2 ** 49;
 
 /**
  * What a goroutine is for, by the function it began with; `unknown`: that could not be read; `task`: it is none, but a context of Python's,

@@ -12,8 +12,10 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
+import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_JAVA_PROGRAM, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
+import { JavaPrograms } from './java/programs.ts';
+import type { WhyUnknown } from './java/virtual-threads.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32 } from './map.ts';
 import { missedRuns } from './missed.ts';
@@ -38,6 +40,8 @@ export interface ProbeOptions {
   /** Paths inside the cgroup2 hierarchy, as /proc/PID/cgroup shows them after `0::`. */
   readonly cgroups: readonly string[];
   readonly executables: readonly string[];
+  /** A watched JVM has virtual threads, and which of them runs can't be told. */
+  readonly onUnknownVirtualThreads?: (tgid: number, why: WhyUnknown) => void;
 }
 
 /** Path of a kernel object of this machine's architecture, as packed or as built. */
@@ -86,6 +90,7 @@ export class Probes {
   readonly #followers: readonly Copies[];
   readonly #go: GoPrograms;
   readonly #python: PythonPrograms;
+  readonly #java: JavaPrograms;
   readonly #watchesAll: boolean;
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
@@ -146,6 +151,8 @@ export class Probes {
     this.#python = new PythonPrograms(
       new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), bits,
       hasUprobes() ? ({ offset, register }, path, tgid) => object.attachUprobe(`python_makes_${register}`, path, offset, tgid) : undefined);
+    this.#java = new JavaPrograms(
+      new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
   }
 
   get ringFd(): number {
@@ -167,14 +174,16 @@ export class Probes {
     }
   }
 
-  /** A watched process has executed a file. Until this is called its goroutines, or Python's contexts, should it have any, are not known. */
+  /** A watched process has executed a file. Until this is called its goroutines, Python's contexts or Java's virtual threads, should it have any, are not known. */
   executed(tgid: number): void {
     this.#look(tgid, true);
   }
 
   /** What a watched process runs. `fresh`: it has only begun to. */
   #look(tgid: number, fresh = false): void {
-    if (!this.#go.add(tgid)) this.#python.add(tgid, fresh);
+    if (this.#go.add(tgid)) return;
+    this.#python.add(tgid, fresh);
+    this.#java.add(tgid, fresh);
   }
 
   /** A watched process has made another, which runs the same until it executes something. */
@@ -201,6 +210,7 @@ export class Probes {
     this.watched.delete(u32(tgid));
     this.#go.forget(tgid);
     this.#python.forget(tgid);
+    this.#java.forget(tgid);
   }
 
   watchedProcesses(): number[] {
@@ -238,6 +248,7 @@ export class Probes {
     this.#helperAddress?.close();
     this.#go.close();
     this.#python.close();
+    this.#java.close();
     for (const one of [this.#wakes, ...this.#copies, this.#object]) one?.close();
   }
 }
@@ -326,5 +337,5 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
 
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['shared', SIZE_SHARED],
-  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

@@ -29,7 +29,7 @@ export function supportWords(kind: Support, call: Tied, { inbound }: Session): s
     case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
     case 'kind-ends': return 'many goroutines that begin with its function were seen, and none went on when its session was over';
     case 'opened-for-it': return 'its connection was opened for this session';
-    case 'in-its-context': return 'it was written in the context of Python\'s (contextvars: an asyncio task has one) in which this session\'s request was answered, or in one made within that';
+    case 'in-its-context': return 'it was written in the context of Python\'s (contextvars: an asyncio task has one), or on the virtual thread of Java\'s, in which this session\'s request was answered, or in one made within that';
     case 'asked-at-call': return 'the runtime itself was asked: where the call was made, it was made for this session\'s request';
     case 'asked-at-write': return 'the runtime itself was asked: where the call was written, this session\'s request was at work';
     case 'call-by-one-thread': return seen(call.response) ? `${wrote} wrote it and read its answer` : `${wrote} wrote it`;
@@ -101,7 +101,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';
-    case 'task-answers-none': return `it was written in a context of Python's that answered no request which was open then, nor did one in which that was made`;
+    case 'task-answers-none': return `it was written in a context of Python's, or on a virtual thread of Java's, that answered no request which was open then, nor did one in which that was made`;
     case 'goroutine-unknown': return `which goroutine ran on ${wrote} was not known`;
     case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;
     case 'kind-outlives': return `${wrote} is a pool's worker, as far as others tell that begin with its function`;

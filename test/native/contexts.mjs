@@ -1,6 +1,6 @@
 /**
- * Records programs/contexts.py and holds whose each call is said to be against what the program says of itself:
- * `node contexts.mjs PYTHON [PROBE]`. Prints {sessions, calls, tied, right, byContext, problems} as JSON; ends with 1 where that is not all
+ * Records programs/contexts.py, or another service that does the like (COMMAND, which is given the port that it calls), and holds whose each
+ * call is said to be against what the program says of itself: `node contexts.mjs PYTHON [PROBE [COMMAND…]]`. Prints {sessions, calls, tied, right, byContext, problems} as JSON; ends with 1 where that is not all
  * right, with 3 where the backend was refused. Plain JavaScript, for it also runs in emulated machines.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 const REQUESTS = 64;
 const CALLS = 5;
 
-const [python, probe = 'auto'] = process.argv.slice(2);
+const [python, probe = 'auto', ...command] = process.argv.slice(2);
 const koala = fileURLToPath(new URL('../../bin/koala-bpf', import.meta.url));
 const program = fileURLToPath(new URL('programs/contexts.py', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'contexts-'));
@@ -32,7 +32,7 @@ function begin(command, ...args) {
 async function record() {
   const upstream = begin(python, program, 'upstream');
   const upstreamPort = (await upstream.lines.next()).value;
-  const front = begin(python, program, 'front', upstreamPort);
+  const front = command.length > 0 ? begin(...command, upstreamPort) : begin(python, program, 'front', upstreamPort);
   const port = (await front.lines.next()).value;
   const recorder = begin(koala, 'attach', '--pid', String(front.child.pid), '--probe', probe, '--json', '--out', recording);
   if ((await recorder.lines.next()).value === undefined) {

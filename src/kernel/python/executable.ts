@@ -1,6 +1,6 @@
 /** What there is to know of a Python program: its release, and where its interpreter keeps which thread runs in which context. */
-import { readFileSync } from 'node:fs';
 import { ElfFile, EM_X86_64 } from '../elf.ts';
+import { loadedFiles, type Loaded } from '../loaded.ts';
 import { PYTHON_OFFSETS, type PythonOffsets } from './offsets.ts';
 import { madeIn, type Made } from './made.ts';
 
@@ -42,32 +42,9 @@ function minorOf(elf: ElfFile, name: string): number | undefined {
   return version[3] === 3 ? version[2] : undefined;
 }
 
-export interface Loaded {
-  /** As the process sees it. */
-  readonly path: string;
-  /** Where the file's first byte is. */
-  readonly start: number;
-}
-
 /** The file with the interpreter that a process has loaded; undefined where it has none, or none yet. */
 export function loadedPython(tgid: number): Loaded | undefined {
-  let maps: string;
-  try {
-    maps = readFileSync(`/proc/${tgid}/maps`, 'latin1');
-  } catch {
-    return undefined;
-  }
-  let found: Loaded | undefined;
-  for (const line of maps.split('\n')) {
-    // address perms offset dev inode path
-    const at = line.indexOf('/');
-    if (at < 0) continue;
-    const path = line.slice(at);
-    if (!FILE.test(path)) continue;
-    const [range = '', , offset = ''] = line.split(' ', 3);
-    if (Number.parseInt(offset, 16) !== 0) continue;
-    // The executable may be a launcher only: a library comes after it, and has it all.
-    if (found === undefined || path.includes('/lib')) found = { path, start: Number.parseInt(range, 16) };
-  }
-  return found;
+  const files = loadedFiles(tgid, FILE);
+  // The executable may be a launcher only: a library comes after it, and has it all.
+  return files.findLast(({ path }) => path.includes('/lib')) ?? files[0];
 }

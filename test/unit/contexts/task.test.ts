@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { FIRST_TASK } from '../../../src/events/event.ts';
+import { FIRST_TASK, FIRST_VIRTUAL_THREAD } from '../../../src/events/event.ts';
 import { GET, OK, pathIn, Scene, SECOND, strays, textOf, told } from '../sessions/scene.ts';
 
 /** An event loop of Python's, on thread 7: what it reads it reads in no context that is known, as asyncio's transports do. */
@@ -117,5 +117,23 @@ describe('a context of Python\'s', () => {
     scene.write(11, 21, GET('/up1'), { context: FIRST_TASK + 2 }).read(11, 21, OK('u'));
     for (const n of [1, 2]) scene.write(n, 20 + n, OK('x'), { context: FIRST_TASK + n }).close(n);
     assert.match(told(scene.end(11, 12).derive())[0] ?? '', /^\/1: \/up1 thread/);
+  });
+});
+
+describe('a virtual thread of Java\'s', () => {
+  /** Two carriers, threads 7 and 8, and two connections of a pool. */
+  const scene = (): Scene => new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 8);
+  const on = (id: number): { context: number } => ({ context: FIRST_VIRTUAL_THREAD + id });
+
+  it('makes the calls of the session that it answers, whichever threads carry it, also before others go on there', () => {
+    const found = scene().read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(11, 7, GET('/up2'), on(31)).write(12, 8, GET('/up1'), on(30))
+      .read(11, 8, OK('u')).read(12, 7, OK('u')).write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12).derive();
+    assert.deepEqual(told(found), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
+  });
+
+  it('that answers nobody tells nothing: which one began it is not known', () => {
+    const found = scene().read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).write(11, 7, GET('/up'), on(32)).read(11, 8, OK('u'))
+      .write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12).derive();
+    assert.deepEqual(strays(found), ['/up']);
   });
 });

@@ -17,7 +17,8 @@ interface Hand {
 
   static Hand of(String name) throws Exception {
     switch (name) {
-      case "servlet": return call -> {
+      case "servlet":
+      case "virtual-own": return call -> {
         FutureTask<String> now = new FutureTask<>(call);
         now.run();
         return now;
@@ -35,7 +36,7 @@ interface Hand {
 
   /** A virtual thread for each task; null where `name` asks for none. Compiled by a JDK that does not have them yet. */
   static ExecutorService virtualThreads(String name) throws ReflectiveOperationException {
-    return name.equals("virtual") ? (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null) : null;
+    return name.startsWith("virtual") ? (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null) : null;
   }
 
   /** All of them side by side; what each of them returned, in their order. */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which virtual thread of Java's the current thread carries. Each thread of a JVM has a JavaThread. Since JDK 24 it holds the id of the
+ * virtual thread; before, only the object of that, which has the id. Where these lie, the JVM says itself, to user space.
+ */
+#ifndef KOALA_JAVA_H
+#define KOALA_JAVA_H
+
+#include "goroutine.h"
+
+/* key: tgid. Inserted: user space, once a JVM has begun with virtual threads. Deleted: exec, exit. Offsets in bytes. */
+struct java_program {
+	__u64 collecting;  /* address of a byte: not 0 while objects are moved with all threads stopped */
+	__u64 collections; /* address of a word of 32 bits: such times so far                           */
+	__u64 stale;       /* ZGC: address of the bits that only a pointer to what may be moved has now; 0: pointers are plain */
+	__u64 coloured;    /* and of the number of bits, the lowest, that are not of the address         */
+	__u64 class;       /* VirtualThread, as an object says it: the word of 64 bits at class_at, from class_shift on, as far as class_mask goes */
+	__u64 class_mask;
+	__u32 class_at;
+	__u32 class_shift;
+	__s32 thread;    /* from the thread's pthread_self(): pointer to its JavaThread */
+	__u32 os_thread; /* in that: pointer to what the JVM keeps of the kernel's thread */
+	__u32 self;      /* in that: its pthread_self() */
+	__u32 mounted;   /* in the JavaThread: pointer to the pointer to the object that it carries, or is */
+	__u32 own;       /* there, since JDK 24: likewise, to that which it is; else 0             */
+	__u32 id;        /* there, since JDK 24; else in the object                                */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct java_program);
+} java_programs __weak SEC(".maps");
+
+#endif

@@ -1,0 +1,190 @@
+/**
+ * Where a JVM keeps which virtual thread is mounted on which of its threads (bpf/java.h). HotSpot tells debuggers all of it but two: where
+ * a thread of the C library's has its JavaThread, and where a Thread object has its id. These are looked for in threads that are known,
+ * and must lie alike in all of them.
+ */
+import { Classes, known, type ClassWord, type Headers } from './classes.ts';
+import { flagsOf } from './flags.ts';
+import { Unreadable, type ProcessMemory } from './memory.ts';
+import type { VmStructs } from './vm-structs.ts';
+
+/** Looked at, and so many at least must be alike: a JVM has some ten of its own. */
+const MAX_THREADS = 64;
+const MIN_THREADS = 3;
+/** Of what the C library keeps of a thread, from its pthread_self() on. */
+const SELF_BYTES = 2_048;
+/** Of a Thread object: where its longs are. */
+const OBJECT_BYTES = 64;
+const WORD_BYTES = 8;
+/** Beyond ids of threads. Twin of VIRTUAL_THREADS of bpf/event.h. */
+const BEYOND_IDS = 1n << 48n;
+
+/** As struct java_program of bpf/java.h has it; addresses and offsets in bytes. */
+export interface VirtualThreads {
+  readonly thread: number;
+  readonly osThread: number;
+  readonly self: number;
+  readonly mounted: number;
+  readonly id: number;
+  readonly carried: ByThread | ByObject;
+}
+
+/** Since JDK 24. */
+export interface ByThread {
+  readonly own: number;
+}
+
+export interface ByObject {
+  readonly collecting: number;
+  readonly collections: number;
+  /** 0, both: pointers are plain. */
+  readonly stale: number;
+  readonly coloured: number;
+  readonly class: bigint;
+  readonly classWord: ClassWord;
+}
+
+/** 'unlike': not all is as it is known, or threads came and went meanwhile. 'zgc': it moves objects at any time, and does not say which. */
+export type WhyUnknown = 'unlike' | 'zgc';
+/** 'unused': it has begun none so far. */
+export type WhyNoVirtualThreads = WhyUnknown | 'unused';
+
+/** It is of a release that knows of virtual threads. */
+export function mayRunVirtual(structs: VmStructs): boolean {
+  return structs.offset('JavaThread._vthread') !== undefined;
+}
+
+export function virtualThreadsOf(memory: ProcessMemory, structs: VmStructs): VirtualThreads | WhyNoVirtualThreads {
+  try {
+    const classes = new Classes(memory, structs);
+    const virtual = virtualIn(classes);
+    const state = structs.offset('InstanceKlass._init_state');
+    if (virtual === undefined || memory.byte(virtual + known(state)) !== structs.constant('InstanceKlass::fully_initialized')) return 'unused';
+    return byThread(memory, structs) ?? byObject(memory, structs, classes, virtual);
+  } catch (error) {
+    if (error instanceof Unreadable) return 'unlike';
+    throw error;
+  }
+}
+
+/** java.lang.VirtualThread; undefined: it is not loaded yet. */
+function virtualIn(classes: Classes): number | undefined {
+  const { thread } = classes;
+  const between = thread === 0 ? undefined : classes.derived(thread, 'java/lang/BaseVirtualThread');
+  return between === undefined ? undefined : classes.derived(between, 'java/lang/VirtualThread');
+}
+
+/** What all releases have alike; undefined: it does not lie alike in all threads. */
+function threadsIn(memory: ProcessMemory, structs: VmStructs): { readonly all: readonly number[]; readonly offsets: Omit<VirtualThreads, 'id' | 'carried'> } | undefined {
+  const offsets = {
+    osThread: known(structs.offset('JavaThread._osthread', 'Thread._osthread')),
+    self: known(structs.offset('OSThread._pthread_id')),
+    mounted: known(structs.offset('JavaThread._vthread')),
+  };
+  const all = threadsOf(memory, structs);
+  const thread = threadIn(memory, all.map((at) => ({ at, self: memory.pointer(memory.pointer(at + offsets.osThread) + offsets.self) })));
+  return thread === undefined ? undefined : { all, offsets: { ...offsets, thread } };
+}
+
+/** Undefined: this release's threads do not hold the id. */
+function byThread(memory: ProcessMemory, structs: VmStructs): VirtualThreads | 'unlike' | undefined {
+  const id = structs.offset('JavaThread._monitor_owner_id');
+  if (id === undefined) return undefined;
+  const threads = threadsIn(memory, structs);
+  if (threads === undefined) return 'unlike';
+  const ids = new Set(threads.all.map((at) => memory.long(at + id)).filter(isId));
+  return ids.size === threads.all.length ? { ...threads.offsets, id, carried: { own: known(structs.offset('JavaThread._threadObj')) } } : 'unlike';
+}
+
+const FLAGS = new Set(['UseZGC', 'ZGenerational', 'UseCompressedClassPointers', 'UseCompactObjectHeaders']);
+
+function byObject(memory: ProcessMemory, structs: VmStructs, classes: Classes, virtual: number): VirtualThreads | WhyNoVirtualThreads {
+  const flags = flagsOf(memory, structs, FLAGS);
+  if (flags === undefined) return 'unlike';
+  const zgc = flags.get('UseZGC') === true;
+  const colours = zgc && flags.get('ZGenerational') !== false ? coloursOf(memory, structs) : undefined;
+  if (zgc && colours === undefined) return 'zgc';
+  const compact = flags.get('UseCompactObjectHeaders') === true;
+  const headers: Headers = { compact, compressed: compact || flags.get('UseCompressedClassPointers') === true };
+  const threads = threadsIn(memory, structs);
+  const own = known(structs.offset('JavaThread._threadObj'));
+  const id = idIn(memory, threads?.all.flatMap((at) => {
+    const object = objectAt(memory, memory.pointer(at + own), colours);
+    return object === undefined ? [] : [{ at, object }];
+  }) ?? [], (object) => classes.isDerived(classes.classOf(object, headers), classes.thread));
+  if (threads === undefined || id === undefined) return 'unlike';
+  const heap = memory.pointer(known(structs.address('Universe._collectedHeap')));
+  return {
+    ...threads.offsets, id,
+    carried: {
+      collecting: heap + known(structs.offset('CollectedHeap._is_stw_gc_active', 'CollectedHeap._is_gc_active')),
+      collections: heap + known(structs.offset('CollectedHeap._total_collections')),
+      stale: colours?.stale ?? 0, coloured: colours?.coloured ?? 0,
+      class: classes.said(virtual, headers), classWord: classes.word(headers),
+    },
+  };
+}
+
+/** Of generational ZGC (JEP 439): the addresses of which bits no pointer has that is true now, and of how many bits are no address. */
+interface Colours {
+  readonly stale: number;
+  readonly coloured: number;
+}
+
+function coloursOf(memory: ProcessMemory, structs: VmStructs): Colours | undefined {
+  const all = structs.address('ZGlobalsForVMStructs._instance_p');
+  const [stale, coloured] = [structs.offset('ZGlobalsForVMStructs._ZPointerLoadBadMask'), structs.offset('ZGlobalsForVMStructs._ZPointerLoadShift')];
+  const at = all === undefined ? 0 : memory.pointer(all);
+  return at === 0 || stale === undefined || coloured === undefined ? undefined : { stale: memory.pointer(at + stale), coloured: memory.pointer(at + coloured) };
+}
+
+/** Undefined: it may be moved. */
+function objectAt(memory: ProcessMemory, slot: number, colours: Colours | undefined): number | undefined {
+  const pointer = memory.long(slot);
+  if (colours === undefined) return Number(pointer);
+  return (pointer & memory.long(colours.stale)) === 0n ? Number(pointer >> memory.long(colours.coloured)) : undefined;
+}
+
+function threadsOf(memory: ProcessMemory, structs: VmStructs): readonly number[] {
+  const list = memory.pointer(known(structs.address('ThreadsSMRSupport._java_thread_list')));
+  const count = Math.min(memory.int(list + known(structs.offset('ThreadsList._length'))), MAX_THREADS);
+  const threads = memory.bytes(count * WORD_BYTES, memory.pointer(list + known(structs.offset('ThreadsList._threads'))));
+  return Array.from({ length: count }, (_, index) => Number(threads.readBigUInt64LE(index * WORD_BYTES)));
+}
+
+/** From each thread's pthread_self() to what points to its JavaThread: what HotSpot gave to pthread_setspecific, or to pthread_create. */
+function threadIn(memory: ProcessMemory, threads: readonly { readonly at: number; readonly self: number }[]): number | undefined {
+  if (threads.length < MIN_THREADS) return undefined;
+  let common: readonly number[] | undefined;
+  for (const { at, self } of threads) {
+    const words = memory.upTo(SELF_BYTES, self);
+    const holds = (from: number): boolean => from + WORD_BYTES <= words.length && words.readBigUInt64LE(from) === BigInt(at);
+    common = (common ?? Array.from({ length: SELF_BYTES / WORD_BYTES }, (_, index) => index * WORD_BYTES)).filter(holds);
+  }
+  return common?.[0];
+}
+
+/** Where Thread objects have their id: after `eetop`, which points to their JavaThread. No two have the same. */
+function idIn(memory: ProcessMemory, threads: readonly { readonly at: number; readonly object: number }[], isThread: (object: number) => boolean): number | undefined {
+  const ids = new Set<bigint>();
+  const offsets = new Set<number>();
+  for (const { at, object } of threads) {
+    if (!isThread(object)) return undefined;
+    const words = memory.bytes(OBJECT_BYTES, object);
+    const offset = words.indexOf(bytesOf(at)) + WORD_BYTES;
+    const id = offset < WORD_BYTES || offset >= OBJECT_BYTES ? 0n : words.readBigUInt64LE(offset);
+    if (!isId(id) || ids.has(id)) return undefined;
+    ids.add(id);
+    offsets.add(offset);
+  }
+  const [offset] = offsets;
+  return threads.length < MIN_THREADS || offsets.size !== 1 ? undefined : offset;
+}
+
+const isId = (value: bigint): boolean => value > 0n && value < BEYOND_IDS;
+
+function bytesOf(address: number): Buffer {
+  const bytes = Buffer.alloc(WORD_BYTES);
+  bytes.writeBigUInt64LE(BigInt(address));
+  return bytes;
+}

@@ -1,0 +1,135 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.net.HttpURLConnection;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.URL;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Requests that are at work at a time on virtual threads, each of which makes its calls itself: java VirtualThreads [litter] UPSTREAM.
+ *
+ * Serves requests, each by five calls: three through a pool of four connections, two by HttpURLConnection. A virtual thread serves a
+ * connection. Prints its port; when its standard input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends.
+ * `litter`: it makes so much garbage meanwhile that objects are moved all the time. java VirtualThreads idle: does nothing.
+ *
+ * Nothing in a call says whose it is: numbers of calls are handed out by a counter. Compiled by a JDK that may not have virtual threads yet.
+ */
+final class VirtualThreads {
+  private static final int POOL = 4;
+  private static final AtomicInteger numbers = new AtomicInteger(1000);
+  private static final Map<Integer, String> whose = new ConcurrentHashMap<>();
+  private static final BlockingQueue<Connection> pool = new LinkedBlockingQueue<>();
+  private static final Object[] litter = new Object[1024];
+  private static int port;
+
+  private static final class Connection {
+    final Socket socket;
+    final BufferedReader reader;
+    final OutputStream writer;
+
+    Connection(Socket socket) throws IOException {
+      this.socket = socket;
+      reader = new BufferedReader(new InputStreamReader(socket.getInputStream()));
+      writer = socket.getOutputStream();
+    }
+
+    /** The first line of a request or an answer; null at the end. */
+    String head() throws IOException {
+      String first = reader.readLine();
+      int length = 0;
+      for (String line = first; line != null && !line.isEmpty(); line = reader.readLine()) {
+        if (line.toLowerCase().startsWith("content-length:")) length = Integer.parseInt(line.substring(15).trim());
+      }
+      for (int read = 0; read < length; read += 1) reader.read();
+      return first;
+    }
+
+    void write(String text) throws IOException {
+      writer.write(text.getBytes());
+    }
+  }
+
+  private static int numberFor(String name) {
+    int number = numbers.getAndIncrement();
+    whose.put(number, name);
+    return number;
+  }
+
+  private static void call(String name) throws Exception {
+    Connection connection = pool.take();
+    connection.write("GET /" + numberFor(name) + " HTTP/1.1\r\nHost: upstream\r\n\r\n");
+    connection.head();
+    pool.put(connection);
+  }
+
+  private static void callByUrl(String name) throws IOException {
+    HttpURLConnection connection = (HttpURLConnection) new URL("http://127.0.0.1:" + port + "/" + numberFor(name)).openConnection();
+    connection.getInputStream().readAllBytes();
+  }
+
+  private static void serve(Socket socket) {
+    try (socket) {
+      Connection connection = new Connection(socket);
+      for (String line = connection.head(); line != null; line = connection.head()) {
+        String name = line.split(" ")[1].substring(1);
+        call(name);
+        call(name);
+        callByUrl(name);
+        Thread.sleep(2);
+        call(name);
+        callByUrl(name);
+        connection.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+      }
+    } catch (Exception error) {
+      error.printStackTrace();
+    }
+  }
+
+  private static void litter() {
+    for (int at = 0; ; at = (at + 1) % litter.length) litter[at] = new byte[8_192 + at];
+  }
+
+  public static void main(String[] args) throws Exception {
+    if (args[0].equals("idle")) {
+      System.out.println("idle");
+      System.in.readAllBytes();
+      return;
+    }
+    port = Integer.parseInt(args[args.length - 1]);
+    for (int n = 0; n < POOL; n += 1) pool.put(new Connection(new Socket("127.0.0.1", port)));
+    ServerSocket server = new ServerSocket(0, 64, InetAddress.getByName("127.0.0.1"));
+    ExecutorService virtual = (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
+    virtual.submit(() -> System.out.println(server.getLocalPort())).get();
+    if (args.length > 1) daemon(VirtualThreads::litter);
+    daemon(() -> {
+      while (true) {
+        try {
+          Socket socket = server.accept();
+          virtual.submit(() -> serve(socket));
+        } catch (IOException error) {
+          return;
+        }
+      }
+    });
+    System.in.readAllBytes();
+    whose.forEach((number, name) -> System.out.println(number + " " + name));
+    System.out.flush();
+    Runtime.getRuntime().halt(0);
+  }
+
+  private static void daemon(Runnable work) {
+    Thread thread = new Thread(work);
+    thread.setDaemon(true);
+    thread.start();
+  }
+}

@@ -1,0 +1,102 @@
+/** Whose calls those of a Java program are, by the virtual threads that the kernel side reads, held against what the program says (programs/java). */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { loadedFiles } from '../../src/kernel/loaded.ts';
+import { ProcessMemory } from '../../src/kernel/java/memory.ts';
+import { mayRunVirtual, virtualThreadsOf } from '../../src/kernel/java/virtual-threads.ts';
+import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
+import { whyNotRecordable } from '../e2e/recorder.ts';
+import { javaOf } from '../e2e/services/jdk.ts';
+import { built } from '../e2e/stacks/built.ts';
+import { skipIf } from '../skip.ts';
+import { until } from './subject.ts';
+
+const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
+const compiled = built('virtual-threads', ['javac'], [['javac', 'VirtualThreads.java']], fileURLToPath(new URL('programs/java', import.meta.url)));
+/** Small, so that it is collected often. */
+const HEAP = '-Xmx64m';
+
+/** What runs the program on that release, with these options; undefined, and the test skipped, where it can't be had. */
+function commandOf(context: Mocha.Context, release: 21 | 25, ...options: readonly string[]): readonly string[] {
+  const had = javaOf(release);
+  skipIf(context, 'why' in had ? had.why : 'why' in compiled ? compiled.why : undefined);
+  return 'why' in had || 'why' in compiled ? [] : [had.java, HEAP, ...options, '-cp', compiled.dir, 'VirtualThreads'];
+}
+
+function found(command: readonly string[]): unknown {
+  const ran = spawnSync(process.execPath, [script, '/usr/bin/python3', 'auto', ...command], { encoding: 'utf8', timeout: 100_000 });
+  const { byContext, ...rest } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as { readonly byContext: number };
+  return { ...rest, most: byContext >= 160 };
+}
+
+/** What is read of a JVM's own structures. */
+function sightOf({ pid = 0 }: ChildProcess): ReturnType<typeof virtualThreadsOf> | 'too-old' | undefined {
+  const [loaded] = loadedFiles(pid, /libjvm\.so$/);
+  const exported = loaded === undefined ? undefined : exportsOf(pid, loaded);
+  if (exported === undefined) return undefined;
+  return ProcessMemory.read(pid, (memory) => {
+    const structs = new VmStructs(memory, exported);
+    return mayRunVirtual(structs) ? virtualThreadsOf(memory, structs) : 'too-old';
+  });
+}
+
+describe('virtual threads of Java programs', function () {
+  this.timeout(240_000);
+
+  const ALL = { sessions: 64, calls: 320, tied: 320, right: 320, problems: [], most: true };
+  for (const [release, options] of [[21, ['-XX:+UseG1GC', '-XX:-UseCompressedClassPointers']], [25, ['-XX:+UseZGC']]] as const) {
+    it(`tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, while objects are moved (JDK ${release}, ${options.join(' ')})`, async function () {
+      skipIf(this, await whyNotRecordable());
+      assert.deepEqual(found([...commandOf(this, release, ...options), 'litter']), ALL);
+    });
+  }
+
+  describe('are looked for in a JVM', () => {
+    let upstream: Server;
+    const children: ChildProcess[] = [];
+    const begin = ([command = '', ...args]: readonly string[]): ChildProcess => {
+      const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+      children.push(child);
+      return child;
+    };
+
+    before(async () => {
+      upstream = createServer(() => undefined).listen(0, '127.0.0.1');
+      await once(upstream, 'listening');
+    });
+    afterEach(() => { for (const child of children.splice(0)) child.kill('SIGKILL'); });
+    after(() => { upstream.close(); });
+
+    const port = (): string => String((upstream.address() as AddressInfo).port);
+    const seen = async (java: ChildProcess): Promise<ReturnType<typeof sightOf>> => {
+      await once(java.stdout!, 'data');
+      let sight: ReturnType<typeof sightOf>;
+      await until(() => { sight = sightOf(java); return sight !== undefined && sight !== 'unlike'; }, 'a JVM');
+      return sight;
+    };
+
+    it('that has begun one, by the objects of its own threads, or, since JDK 24, by what each of these says', async function () {
+      const [older, newer] = [await seen(begin([...commandOf(this, 21), port()])), await seen(begin([...commandOf(this, 25), port()]))];
+      assert.deepEqual(Object.keys((older as { readonly carried: object }).carried).includes('collecting'), true, String(older));
+      assert.deepEqual(Object.keys((newer as { readonly carried: object }).carried), ['own'], String(newer));
+    });
+
+    it('that moves objects at any time only where it says which, which ZGC does not before it has generations', async function () {
+      const [plain, generational] = [['-XX:+UseZGC'], ['-XX:+UseZGC', '-XX:+ZGenerational']].map((options) => begin([...commandOf(this, 21, ...options), port()]));
+      assert.equal(await seen(plain!), 'zgc');
+      assert.notEqual((await seen(generational!) as { readonly carried: { readonly stale: number } }).carried.stale, 0);
+    });
+
+    it('in none that has begun none, or that has none', async function () {
+      assert.equal(await seen(begin([...commandOf(this, 21), 'idle'])), 'unused');
+      const java = begin(['java', ...commandOf(this, 21).slice(1), 'idle']);
+      const sight = await seen(java);
+      const { stderr } = spawnSync('java', ['-version'], { encoding: 'utf8' });
+      assert.equal(sight, /version "1[78]\b/.test(stderr) ? 'too-old' : 'unused', stderr);
+    });
+  });
+});
