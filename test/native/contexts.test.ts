@@ -10,6 +10,7 @@ import { ElfFile } from '../../src/kernel/elf.ts';
 import { loadedPython, readPythonFile } from '../../src/kernel/python/executable.ts';
 import { madeIn } from '../../src/kernel/python/made.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
+import { asyncioBuild } from '../e2e/services/loops.ts';
 import { skipIf } from '../skip.ts';
 import { startRecorder } from './recorder.ts';
 import { until } from './subject.ts';
@@ -38,12 +39,23 @@ function bytesWhereMade(pid: number): string {
 describe('contexts of Python programs', function () {
   this.timeout(120_000);
 
-  it('tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, through a pool, gather, wait_for and to_thread', async function () {
-    skipIf(this, await whyNotRecordable());
-    const ran = spawnSync(process.execPath, [script, PYTHON], { encoding: 'utf8', timeout: 100_000 });
+  /** By what the program says of itself: all of them, and most by their context. */
+  function allAreRight(python: string, loop: 'asyncio' | 'uvloop'): void {
+    const ran = spawnSync(process.execPath, [script, python], { encoding: 'utf8', timeout: 100_000, env: { ...process.env, LOOP: loop } });
     const { byContext, ...found } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as { readonly byContext: number };
     assert.deepEqual(found, { sessions: 64, calls: 320, tied: 320, right: 320, problems: [] });
     assert.ok(byContext >= 160, `${byContext} by context`);
+  }
+
+  it('tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, through a pool, gather, wait_for and to_thread', async function () {
+    skipIf(this, await whyNotRecordable());
+    allAreRight(PYTHON, 'asyncio');
+  });
+
+  it('tell it on uvloop too, which writes in the context of who asks it to (since 0.23)', async function () {
+    const made = asyncioBuild();
+    skipIf(this, await whyNotRecordable() ?? ('why' in made ? made.why : undefined));
+    if ('dir' in made) allAreRight(join(made.dir, 'venv/bin/python'), 'uvloop');
   });
 
   it('are asked for by a breakpoint in that process alone, which is gone when the recorder has ended, or is killed', async function () {

@@ -1,4 +1,4 @@
-"""Requests that are at work at a time in one event loop: contexts.py ROLE…
+"""Requests that are at work at a time in one event loop, asyncio's own or what LOOP=uvloop names: contexts.py ROLE…
 
   upstream        answers each request alike; prints its port
   front UPSTREAM  serves requests, each by five calls through a pool of four connections; prints its port; when its standard
@@ -9,6 +9,7 @@ Nothing in a call says whose it is, nor in an answer: numbers of calls are hande
 """
 import asyncio
 import itertools
+import os
 import sys
 import urllib.request
 
@@ -101,4 +102,10 @@ async def clients(port):
 
 
 role, *ports = sys.argv[1:]
-asyncio.run({"upstream": upstream, "front": front, "clients": clients}[role](*map(int, ports)))
+if os.environ.get("LOOP") == "uvloop":
+    import uvloop
+
+    run = uvloop.run
+else:
+    run = asyncio.run
+run({"upstream": upstream, "front": front, "clients": clients}[role](*map(int, ports)))
