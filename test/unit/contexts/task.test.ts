@@ -136,4 +136,20 @@ describe('a virtual thread of Java\'s', () => {
       .write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12).derive();
     assert.deepEqual(strays(found), ['/up']);
   });
+
+  /** Virtual thread 32 makes two calls, of which the first names `first`, while requests 1 and 2 are at work. */
+  const child = (first: string): Scene => scene().read(1, 7, GET('/1?id=abc-1234567')).read(2, 7, GET('/2?id=xyz-7654321')).wait(2_000)
+    .write(11, 7, GET(`/${first}`), on(32)).read(11, 8, OK('u')).wait(2_000).write(11, 8, GET('/and'), on(32)).read(11, 7, OK('u'));
+  const ended = (some: Scene): Scene => some.wait(2_000).write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12);
+
+  it('that answers nobody makes all its calls for the session that one of them names', () => {
+    const found = ended(child('abc-1234567')).derive({ reasons: true });
+    assert.deepEqual([told(found), strays(found)], [['/1?id=abc-1234567: /abc-1234567 content likely, /and runtime likely; complete', '/2?id=xyz-7654321: ; complete'], []]);
+    assert.ok(found.sessions[0]!.outbound[1]!.reasons?.for.includes('same-virtual-thread'));
+  });
+
+  it('that makes calls for several is a worker: of one that names nobody nothing is known', () => {
+    const worker = child('abc-1234567').wait(2_000).write(12, 8, GET('/xyz-7654321'), on(32)).read(12, 7, OK('u'));
+    assert.deepEqual(strays(ended(worker).derive()), ['/and']);
+  });
 });
