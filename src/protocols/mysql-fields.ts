@@ -1,5 +1,13 @@
 /** What stands in MySQL's packets: numbers, the byte by which an answer begins, and what its flags say (MySQL Internals, "Protocol Basics"). */
 
+/** Commands, by their first byte. */
+export const COM = {
+  quit: 1, initDb: 2, query: 3, fieldList: 4, statistics: 9, processInfo: 10, changeUser: 17, binlogDump: 18, tableDump: 19,
+  prepare: 22, execute: 23, longData: 24, closeStatement: 25, fetch: 28, binlogDumpGtid: 30, resetConnection: 31, bulkExecute: 250,
+} as const;
+/** A packet of this length goes on in the next one. */
+export const FULL = 0xffffff;
+
 /** First bytes of answers. */
 export const OK = 0x00, ERR = 0xff, EOF = 0xfe, INFILE = 0xfb;
 /** MariaDB's progress report looks like an error with this number. */

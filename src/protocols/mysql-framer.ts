@@ -2,13 +2,10 @@
  * MySQL and MariaDB framing (MySQL Internals, "Client/Server Protocol"; MariaDB documentation, "Clients & Servers protocol").
  * A talk is a command and its answer, all result sets of it included. Where the server waits for the client within a talk
  * (authentication, LOCAL INFILE), it is cut there: each turn is a talk of its own.
- *
- * Whether EOF packets follow column definitions (CLIENT_DEPRECATE_EOF says no) is seen from the packets themselves where
- * that can be: a packet of 5 bytes that begins with 0xfe is an EOF and can't be a row. It can't be for the answer to
- * COM_STMT_PREPARE, which may end just there: then the capabilities of the login decide, or earlier result sets.
  */
 import { Fifo } from './fifo.ts';
-import { EOF, ERR, INFILE, int16, int24, int32, isProgress, lenenc, OK, statusOf } from './mysql-fields.ts';
+import { MysqlAnswer, type AnswerStep } from './mysql-answer.ts';
+import { COM, ERR, FULL, int24, int32, isProgress, OK } from './mysql-fields.ts';
 import { Packets } from './packets.ts';
 import type { Shape } from './packets.ts';
 import type { Frame, Framer, Side, Turns } from './protocol.ts';
@@ -17,28 +14,17 @@ import { TlsTurns } from './tls-turns.ts';
 
 /** Of a statement, as much is looked at to tell a SET from a query; a longer one is a query. */
 export const maxLookBytes = 1024;
-/** A packet of this length goes on in the next one. */
-const FULL = 0xffffff;
 export const maxUnanswered = 1 << 16;
 
-export const COM = {
-  quit: 1, initDb: 2, query: 3, fieldList: 4, statistics: 9, processInfo: 10, changeUser: 17, binlogDump: 18, tableDump: 19,
-  prepare: 22, execute: 23, longData: 24, closeStatement: 25, fetch: 28, binlogDumpGtid: 30, resetConnection: 31, bulkExecute: 250,
-} as const;
 const SINGLE = new Set([2, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 21, 26, 27, 29, 31]);
 
 const CLIENT_COMPRESS = 1 << 5, CLIENT_SSL = 1 << 11, CLIENT_DEPRECATE_EOF = 1 << 24, CLIENT_ZSTD = 1 << 26;
-const MORE_RESULTS = 8, CURSOR_EXISTS = 64;
 const AUTH_MORE = 0x01;
 /** AuthMoreData of caching_sha2_password that needs no reply: the OK follows. */
 const FAST_AUTH_OK = 3;
 
 /** What a request on its way waits for, beside the commands by their number. */
 const AUTH = 1000, INFILE_RESULT = 1001;
-
-/** Where the answer to a command is. */
-const In = { first: 0, columns: 1, afterColumns: 2, rows: 3, parameters: 4, preparedColumns: 5, afterParameters: 6, afterPreparedColumns: 7, fields: 8 } as const;
-type In = (typeof In)[keyof typeof In];
 
 export class MysqlFramer implements Framer {
   sure = true;
@@ -60,13 +46,9 @@ export class MysqlFramer implements Framer {
   private uploading = false;
   private serverCapabilities = 0;
   private clientCapabilities = 0;
-  /** Whether column definitions end without an EOF; undefined: not known yet (a connection older than the recorder). */
-  private deprecatesEof: boolean | undefined;
   /** The packet before was full: the next one goes on with it. */
   private readonly continued = { client: false, server: false };
-  private in: In = In.first;
-  private columns = 0;
-  private preparedColumns = 0;
+  private readonly answer = new MysqlAnswer();
 
   push(side: Side, bytes: Uint8Array, out: Frame[]): void {
     if (!this.sure) return;
@@ -147,7 +129,7 @@ export class MysqlFramer implements Framer {
         return;
       }
       this.loginSent = true;
-      this.deprecatesEof = (this.clientCapabilities & this.serverCapabilities & CLIENT_DEPRECATE_EOF) !== 0;
+      this.answer.deprecatesEof = (this.clientCapabilities & this.serverCapabilities & CLIENT_DEPRECATE_EOF) !== 0;
     }
     this.ends = { role: 'request', waits: AUTH, setup: true };
   }
@@ -212,8 +194,14 @@ export class MysqlFramer implements Framer {
     if (first === ERR && isProgress(bytes, body)) return;
     if (waits === AUTH) this.loginAnswer(bytes, body, length, first);
     else if (first === ERR) this.serverEnds = 'response';
-    else if (waits === INFILE_RESULT) this.okOrMore(bytes, body, to);
-    else this.answer(waits, bytes, body, to, length, first);
+    else this.answered(waits === INFILE_RESULT ? this.answer.ok(bytes, body, to) : this.answer.packet(waits, bytes, body, to, length, first));
+  }
+
+  private answered(step: AnswerStep): void {
+    if (typeof step === 'object') return this.lose(step.lost);
+    if (step === 'goes on') return;
+    this.serverEnds = 'response';
+    if (step === 'asks for a file') this.uploading = true;
   }
 
   /** The greeting; or an error: too many connections, a shutdown, an idle connection. */
@@ -241,123 +229,13 @@ export class MysqlFramer implements Framer {
     if (first === OK && (both & (CLIENT_COMPRESS | CLIENT_ZSTD)) !== 0) this.turnsInto = 'compressed protocol';
   }
 
-  private answer(waits: number, bytes: Uint8Array, body: number, to: number, length: number, first: number): void {
-    switch (waits) {
-      case COM.query: case COM.execute: case COM.processInfo: case COM.bulkExecute:
-        this.resultSet(bytes, body, to, length, first);
-        return;
-      case COM.prepare:
-        this.prepared(bytes, body, length, first);
-        return;
-      case COM.fetch:
-        if (first === EOF && length < FULL) this.okOrMore(bytes, body, to);
-        return;
-      case COM.fieldList:
-        if (first === EOF && length < FULL) this.serverEnds = 'response';
-        return;
-      default:
-        this.serverEnds = 'response';
-    }
-  }
-
-  private resultSet(bytes: Uint8Array, body: number, to: number, length: number, first: number): void {
-    switch (this.in) {
-      case In.first:
-        if (first === OK) {
-          this.okOrMore(bytes, body, to);
-        } else if (first === INFILE) {
-          this.serverEnds = 'response';
-          this.uploading = true;
-        } else {
-          this.columnCount(bytes, body, length);
-        }
-        return;
-      case In.columns:
-        if (--this.columns === 0) this.in = In.afterColumns;
-        return;
-      case In.afterColumns:
-        this.in = In.rows;
-        if (first === EOF && length === 5) {
-          this.deprecatesEof = false;
-          // With a cursor open there are no rows here: they come by COM_STMT_FETCH.
-          if ((int16(bytes, body + 3) & CURSOR_EXISTS) !== 0) this.okOrMore(bytes, body, to);
-          return;
-        }
-        this.deprecatesEof ??= true;
-        if (first === EOF && length < FULL) this.okOrMore(bytes, body, to);
-        return;
-      default:
-        if (first === EOF && length < FULL) this.okOrMore(bytes, body, to);
-    }
-  }
-
-  /** The packet before the column definitions; MariaDB may add a byte: 0, none follow, for the client has cached them. */
-  private columnCount(bytes: Uint8Array, body: number, length: number): void {
-    const count = lenenc(bytes, body);
-    if (count === undefined || count.value === 0 || length > count.size + 1) {
-      this.lose('no MySQL result set');
-      return;
-    }
-    this.columns = count.value;
-    const follow = length === count.size || bytes[body + count.size] !== 0;
-    this.in = follow ? In.columns : this.deprecatesEof === true ? In.rows : In.afterColumns;
-  }
-
-  private prepared(bytes: Uint8Array, body: number, length: number, first: number): void {
-    switch (this.in) {
-      case In.first: {
-        if (first !== OK || length < 12) {
-          this.lose('no MySQL answer to a PREPARE');
-          return;
-        }
-        this.preparedColumns = int16(bytes, body + 5);
-        const parameters = int16(bytes, body + 7);
-        if (parameters + this.preparedColumns > 0 && this.deprecatesEof === undefined) {
-          this.lose('joined in mid-life: not known whether definitions end in an EOF');
-          return;
-        }
-        this.columns = parameters;
-        if (parameters > 0) this.in = In.parameters;
-        else this.preparedColumnsNext();
-        return;
-      }
-      case In.parameters:
-        if (--this.columns > 0) return;
-        if (this.deprecatesEof === true) this.preparedColumnsNext();
-        else this.in = In.afterParameters;
-        return;
-      case In.afterParameters:
-        this.preparedColumnsNext();
-        return;
-      case In.preparedColumns:
-        if (--this.columns > 0) return;
-        if (this.deprecatesEof === true) this.serverEnds = 'response';
-        else this.in = In.afterPreparedColumns;
-        return;
-      default:
-        this.serverEnds = 'response';
-    }
-  }
-
-  private preparedColumnsNext(): void {
-    this.columns = this.preparedColumns;
-    if (this.columns > 0) this.in = In.preparedColumns;
-    else this.serverEnds = 'response';
-  }
-
-  /** An OK or EOF packet: the answer's end, unless it says that another result follows. */
-  private okOrMore(bytes: Uint8Array, body: number, to: number): void {
-    if ((statusOf(bytes, body, to) & MORE_RESULTS) !== 0) this.in = In.first;
-    else this.serverEnds = 'response';
-  }
-
   private serverDone(): void {
     if (this.serverEnds === 'no' || this.continued.server) return;
     const role = this.serverEnds;
     this.serverEnds = 'no';
     if (role === 'response') {
       this.unanswered.shift();
-      this.in = In.first;
+      this.answer.begin();
     }
     const frame: Frame = { side: 'server', start: this.responseStart, end: this.server.offset, role };
     this.out.push(role === 'push' && !this.loggedIn && !this.loggingIn ? { ...frame, refuses: true } : frame);

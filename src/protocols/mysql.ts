@@ -1,6 +1,7 @@
 /** MySQL and MariaDB as the rest sees them. Framing is in `mysql-framer.ts`, packets in `mysql-packets.ts`. */
 import { looseText, oneLine } from './one-line.ts';
-import { COM, MysqlFramer } from './mysql-framer.ts';
+import { COM } from './mysql-fields.ts';
+import { MysqlFramer } from './mysql-framer.ts';
 import { readError, readPackets } from './mysql-packets.ts';
 import type { Protocol, Recognition, Summary } from './protocol.ts';
 

@@ -2,7 +2,7 @@
  * MySQL's prepared statements (COM_STMT_*). The plain form of an execution: COM_STMT_PREPARE with the text, long data, then the
  * command, all with statement id 0 and the parameters' types always there; its answer: that of the preparation, then the command's.
  */
-import { COM } from '../../protocols/mysql-framer.ts';
+import { COM } from '../../protocols/mysql-fields.ts';
 import { mysqlPacket, readPackets, type Packet } from '../../protocols/mysql-packets.ts';
 import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Said } from './statements.ts';
