@@ -31,7 +31,8 @@ export function heritageOf<J extends Job>({ role, kind }: Goroutine, by: Context
 /** It makes a call. One that has made one before, while what it was begun for is over, is a pool's worker. */
 export function works<J extends Job>({ heritage, goroutine }: Context<J>): void {
   if (heritage === undefined) return;
-  const { job, from, acted } = heritage;
-  if (acted && (job.gone || from.reading !== job) && goroutine?.kind !== undefined) goroutine.kind.outlives = true;
+  const { job, from, acted, over } = heritage;
+  // Where the recorder was away, nobody is known to be at it any more.
+  if (acted && (job.gone || (from.reading !== job && !over)) && goroutine?.kind !== undefined) goroutine.kind.outlives = true;
   heritage.acted = true;
 }

@@ -126,8 +126,7 @@ export class RuntimeNotes {
   }
 
   #inOrder(tgid: number, number: number, next: number): void {
-    const expected = this.#speakers.get(tgid);
-    if (number !== expected && expected !== undefined) {
+    if (number !== this.#speakers.get(tgid)) {
       for (const [inode, socket] of this.#sockets) if (socket.tgid === tgid) this.#sockets.delete(inode);
     }
     this.#speakers.set(tgid, next);

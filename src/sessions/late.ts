@@ -119,7 +119,7 @@ export class Late {
       const fallenFor = session.mayMiss(call) ? [session, ...others] : others;
       for (const one of fallenFor) one.fallen += 1;
       call.connection.sessions -= 1;
-      call.candidates = candidateIds([session, ...others]);
+      call.candidates = candidateIds(call, [session, ...others]);
       if (this.#options.reasons) call.whyNot = fallenBecause(call.tie);
       const overAtUs = call.doubt?.overAtUs ?? 0;
       call.doubt = new InDoubt(process, 0, session);

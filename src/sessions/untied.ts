@@ -35,7 +35,7 @@ export class Untied {
     process.untied.add(talk);
     talk.doubt = new InDoubt(process, this.#moment.seq);
     process.undecided += 1;
-    talk.candidates = candidateIds(process.sessions);
+    talk.candidates = candidateIds(talk, process.sessions);
     this.loose.add(talk);
   }
 
@@ -75,6 +75,7 @@ export class Untied {
     if (talk.tie !== undefined) {
       talk.tie.job.drop(talk);
       talk.tie = undefined;
+      talk.candidates = candidateIds(talk, process.sessions);
       process.contested.add(talk);
       talk.doubt = new InDoubt(process, this.#moment.seq);
     }

@@ -147,7 +147,6 @@ export class Weaver implements TalkSink<Spoken>, Moment {
 
   alongside(talk: Spoken, first: Spoken): void {
     talk.beganSeq = first.beganSeq;
-    talk.lastAtUs = first.lastAtUs;
     talk.idle = first.idle;
     talk.excluded = first.excluded;
     talk.wroteBy(first.writerTid);

@@ -98,6 +98,12 @@ describe('a delegation', () => {
     assert.deepEqual(told(scene.derive().sessions), ['/1: ', '/2: /up13 thread proven']);
   });
 
+  it('that has ended leaves its thread what it works for itself', () => {
+    const scene = new Scene().workers().accept(1, 91).accept(2, 92).read(1, 91, GET('/1')).read(2, 92, GET('/2'));
+    call(work(call(work(scene, 92, 91), 11, 92), 92, 0), 12, 92);
+    assert.deepEqual(told(answer(answer(scene, 2, 92), 1, 91).derive().sessions), ['/1: /up11 delegation proven', '/2: /up12 thread proven']);
+  });
+
   it('that was forgotten does not make the other thread an event loop', () => {
     const scene = new Scene().workers().accept(1, 91).accept(2, 92).connect(12, 92).read(1, 91, GET('/1')).read(2, 92, GET('/2')).write(12, 92, GET('/up12'));
     work(scene, 31, 91).read(12, 31, OK('u'));

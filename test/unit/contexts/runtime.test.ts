@@ -95,6 +95,24 @@ describe('evidence asked from the runtime', () => {
     assert.deepEqual(ambient.map((talk) => path(talk.request)), ['/of-the-lost-word']);
   });
 
+  it('says nothing of what comes after a word that was lost, also where the call before it waits for its answer on the same connection', () => {
+    const [one, two] = ['*2\r\n$3\r\nGET\r\n$2\r\n/a\r\n', '*2\r\n$3\r\nGET\r\n$2\r\n/b\r\n'];
+    const found = (isLost: boolean): string[] => {
+      const scene = both().say(11, 1).write(11, 7, one) as Asked;
+      if (isLost) scene.unheard();
+      scene.say(12, 2).write(12, 7, GET('/up2')).write(11, 7, two).read(11, 7, '$1\r\nx\r\n').read(11, 7, '$1\r\ny\r\n').read(12, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+      return told(scene.pass(10 * SECOND).derive().sessions);
+    };
+    assert.deepEqual(found(false), ['/1: /a runtime proven, /b runtime proven', '/2: /up2 runtime proven']);
+    assert.deepEqual(found(true), ['/1: /a runtime proven', '/2: /up2 runtime proven']);
+  });
+
+  it('says nothing of a socket that gets the number of one that was closed', () => {
+    const scene = both().say(11, 1).write(11, 7, GET('/up1')).read(11, 7, OK('u')).close(11, 7).connect(13, 7, { socketInode: 11 }).write(13, 7, GET('/unsaid')).read(13, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+    const { sessions, ambient } = scene.pass(10 * SECOND).derive();
+    assert.deepEqual([told(sessions), ambient.map((talk) => path(talk.request))], [['/1: /up1 runtime proven', '/2: '], ['/unsaid']]);
+  });
+
   it('ties nothing more once the service says no more', () => {
     const scene = both();
     scene.say(11, 1).write(11, 7, GET('/up1')).read(11, 7, OK('u')).write(11, 7, GET('/unsaid'));
@@ -178,6 +196,26 @@ describe('notes of the runtime', () => {
     assert.equal(notes.at(3, 40, 100)?.at, 10);
     assert.equal(notes.at(3, 40, 120), undefined);
     assert.equal(notes.at(3, 10, 120)?.at, 10);
+  });
+
+  it('of one process hold where a word of another is lost, and of a socket that both speak of, only what was said last', () => {
+    const notes = new RuntimeNotes();
+    notes.take(5, word(0, 3, 0), 0);
+    notes.take(6, word(0, 4, 0), 0);
+    notes.take(6, word(2, 7, 0), 0);
+    assert.deepEqual([notes.at(3, 10)?.at, notes.at(4, 10)], [0, undefined]);
+    notes.take(6, word(3, 3, 50), 50);
+    assert.deepEqual([notes.at(3, 10), notes.at(3, 60)?.at], [undefined, 50]);
+  });
+
+  it('are those of the processes that live, however many have been', () => {
+    const notes = new RuntimeNotes();
+    notes.take(5, word(0, 3, 0), 0);
+    for (let tgid = 10; tgid < 5_000; tgid += 1) {
+      notes.take(tgid, { beat: 1 }, 0);
+      notes.exit(tgid);
+    }
+    assert.equal(notes.speaks(5), true);
   });
 
   it('are bounded, whatever a service says', () => {

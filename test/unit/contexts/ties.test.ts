@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Session } from '../../../src/sessions/session.ts';
-import { besides, GET, OK, Scene, textOf } from '../sessions/scene.ts';
+import { besides, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
 
 const told = (sessions: readonly Session[]): string[] => besides(sessions).map((session) => {
   const calls = session.outbound.map((call) => `${/\/\S*/.exec(textOf(call.request))?.[0]} ${call.attribution} ${call.certainty}`);
@@ -185,6 +185,39 @@ describe('ties', () => {
     assert.deepEqual(scene((one) => one.write(10, 9, GET('/stray')).read(10, 9, OK('u'))), ['/1: /up1 thread likely, /up2 continuation likely']);
     assert.deepEqual(scene((one) => one.write(10, 9, GET('/stray'))), ['/1: /up1 thread likely']);
     assert.deepEqual(scene((one) => one.write(1, 7, OK('x').slice(0, 20))), ['/1: /up1 thread likely']);
+  });
+
+  /** Thread 7 begins a call for /1, and `others` (of /2, /3 …, one each) go on with it before it is answered. */
+  const continued = (...others: readonly number[]): Session[] => {
+    const scene = new Scene().accept(1).accept(2).accept(3).connect(11, 7).read(1, 7, GET('/1')).read(2, 8, GET('/2')).read(3, 9, GET('/3')).write(11, 7, GET('/up').slice(0, 9));
+    others.forEach((tid, at) => scene.write(11, tid, GET('/up').slice(9 + at, at === others.length - 1 ? undefined : 10 + at)));
+    scene.read(11, 7, OK('u')).write(1, 7, OK('x')).write(2, 8, OK('x')).write(3, 9, OK('x'));
+    for (const connection of [1, 2, 3, 11]) scene.close(connection);
+    return scene.derive().sessions;
+  };
+
+  it('name every session whose thread went on with the call before it was answered, once each: it may be theirs, and their certificates say so', () => {
+    const found = (...others: readonly number[]): unknown[] => {
+      const sessions = continued(...others);
+      const [call] = sessions[0]!.outbound;
+      return [call!.certainty, call!.alternatives?.map((id) => sessions.findIndex((session) => session.id === id)), sessions.map(({ ties, outbound }) => [outbound.length, ties.unknown])];
+    };
+    assert.deepEqual(found(7), ['likely', undefined, [[1, 0], [0, 0], [0, 0]]]);
+    assert.deepEqual(found(8), ['likely', [1], [[1, 1], [0, 1], [0, 1]]]);
+    assert.deepEqual(found(8, 8), found(8));
+    assert.deepEqual(found(8, 9), ['likely', [1, 2], [[1, 2], [0, 2], [0, 2]]]);
+  });
+
+  it('do not name a session that is over when the loop that had read its request last goes on with the call', () => {
+    const told = (isOver: boolean): unknown[] => {
+      const scene = new Scene().accept(1, 7).accept(2, 7).accept(3, 8).connect(11, 8).read(1, 7, GET('/1')).read(2, 7, GET('/2')).write(1, 7, OK('x'));
+      if (isOver) scene.write(2, 7, OK('x')).close(1, 7).close(2, 7).pass(10 * SECOND);
+      scene.read(3, 8, GET('/3')).write(11, 8, GET('/up').slice(0, 9)).write(11, 7, GET('/up').slice(9)).read(11, 8, OK('u')).write(3, 8, OK('x'));
+      for (const connection of isOver ? [3, 11] : [1, 2, 3, 11]) scene.close(connection);
+      const { sessions } = scene.derive();
+      return [sessions[2]!.outbound[0]!.alternatives?.length, sessions[2]!.ties.unknown];
+    };
+    assert.deepEqual([told(false), told(true)], [[1, 1], [undefined, 0]]);
   });
 
   it('are not made for a thread that has read nothing', () => {

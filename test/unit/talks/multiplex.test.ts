@@ -229,6 +229,49 @@ describe('calls over HTTP/2', () => {
     assert.deepEqual(sessions.map(({ ties }) => ties.unknown), [2, 2]);
   });
 
+  /** A loop takes up /one and calls for it, takes up /two and then writes two calls at once. `looked`: what the write holds is seen when it begins; meanwhile another thread takes up /three. */
+  const behind = (looked: boolean, waitUs = 0): Scene => {
+    const both = GET(3, '/p') + GET(5, '/q');
+    const scene = new Scene().connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS).write(9, 7, ACK).accept(1, 7).accept(2, 7).accept(3, 8).read(1, 7, GET1('/one')).write(9, 7, GET(1, '/a')).read(2, 7, GET1('/two'));
+    if (!looked) scene.intent(9, 7, both.length).read(3, 8, GET1('/three'));
+    scene.write(9, 7, both).read(9, 7, OK(1, 'a')).write(1, 7, OK1('1')).write(2, 7, OK1('2'));
+    if (looked) scene.read(3, 8, GET1('/three'));
+    return scene.write(3, 8, OK1('3')).close(1).close(2).close(3).pass(waitUs).read(9, 7, OK(3, 'p') + OK(5, 'q')).close(9);
+  };
+
+  it('in one write are of nobody who is known where the first seemed to be that of the request taken up last: each may be another\'s', () => {
+    for (const looked of [true, false]) {
+      const { sessions, ambient, connections } = behind(looked).derive();
+      assert.deepEqual(sessions.map(({ outbound }) => outbound.map(lineOf)), [['GET /a → 200'], [], []]);
+      // Nor of a request that was read when the write had begun.
+      const [one, two] = sessions.map(({ id }) => id);
+      assert.deepEqual(ambient.map((talk) => [lineOf(talk), talk.candidates]).sort(), [['GET /p → 200', [one, two]], ['GET /q → 200', [one, two]]]);
+      assert.deepEqual(sessions.map(({ ties, certificate }) => [ties.unknown, certificate.state]), [[2, 'incomplete'], [2, 'incomplete'], [0, 'complete']]);
+      assert.equal(connections.get('9')?.sessions, 1);
+    }
+  });
+
+  it('in one write are told of also where the sessions that may have made them are given out before they are answered', () => {
+    const told = ({ ambient }: ReturnType<Scene['derive']>): string[] => ambient.map(lineOf).sort();
+    for (const looked of [true, false]) assert.deepEqual(told(behind(looked, 10_000_000).derive()), ['GET /p → 200', 'GET /q → 200']);
+  });
+
+  it('in one write count for no session where who writes them is excluded', () => {
+    const scene = new Scene().workers().connect(9, 91).write(9, 91, START).read(9, 91, SETTINGS).accept(1, 91).read(1, 91, GET1('/one')).helper(91, 'exclude').write(9, 91, GET(1, '/p') + GET(3, '/q'));
+    const { sessions, ambient } = scene.read(9, 91, OK(1, 'p') + OK(3, 'q')).helper(91, 'include').write(1, 91, OK1('1')).close(9).close(1).derive({ reasons: true });
+    const one = sessions.find(({ inbound }) => textOf(inbound.request).includes('/one'));
+    assert.deepEqual([one?.outbound.length, one?.certificate.state, ambient.map((talk) => [lineOf(talk), talk.whyNot])], [0, 'complete', [['GET /p → 200', ['excluded']], ['GET /q → 200', ['excluded']]]]);
+  });
+
+  it('in one write are both what the process does by itself where no request waits: the like of either is nobody\'s later', () => {
+    const told = (idle: string): number[] => {
+      const scene = new Scene().connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS).write(9, 7, GET(1, '/metrics') + GET(3, idle)).read(9, 7, OK(1, 'm') + OK(3, 'i')).accept(1, 7).accept(2, 7);
+      scene.read(1, 7, GET1('/one')).read(2, 7, GET1('/two')).write(1, 7, OK1('1')).wait(2_000).write(9, 7, GET(5, '/heartbeat')).read(9, 7, OK(5, 'h')).write(2, 7, OK1('2')).close(9).close(1).close(2);
+      return scene.derive().sessions.map(({ outbound }) => outbound.length);
+    };
+    assert.deepEqual([told('/something'), told('/heartbeat')], [[0, 1], [0, 0]]);
+  });
+
   it('of one session in one write are both its own', () => {
     const scene = new Scene().connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS).accept(1).read(1, 7, GET1('/one')).write(9, 7, GET(1, '/p') + GET(3, '/q')).read(9, 7, OK(1, 'p') + OK(3, 'q')).write(1, 7, OK1('1')).close(9).close(1);
     assert.deepEqual(scene.derive().sessions[0]?.outbound.map(lineOf), ['GET /p → 200', 'GET /q → 200']);
