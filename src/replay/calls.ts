@@ -7,6 +7,7 @@ import { canonicalText, differingScalars, driftBetween, type Clocks, type Json, 
 import type { Chunk } from '../connections/account.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
+import { bestOf, MAX_COMPARED, type Scored } from './best.ts';
 import { chunkScores } from './chunks.ts';
 import { canonicalDestination } from './destination.ts';
 import { MadeValues } from './made-values.ts';
@@ -32,10 +33,7 @@ export interface RecordedCall {
   readonly talk: OutboundTalk;
 }
 
-export interface Found {
-  readonly call: RecordedCall;
-  readonly score: number;
-}
+export type Found = Scored<RecordedCall>;
 
 export interface Drifted {
   readonly call: RecordedCall;
@@ -45,8 +43,6 @@ export interface Drifted {
 
 /** So many calls that could be the same but for drift are looked at. */
 const MAX_DRIFT_CANDIDATES = 64;
-/** So many unused calls are looked at for the nearest one, in recorded order. */
-const MAX_COMPARED = 1_000;
 
 /** The bytes of chunks in order; holes are left out. */
 export function bytesOf(chunks: readonly Chunk[]): Uint8Array {
@@ -180,12 +176,7 @@ export class CallBook {
 
   /** The unused call of this destination that is most like `request`; the earliest among equals. */
   nearest(destination: string, request: Uint8Array): Found | undefined {
-    let best: Found | undefined;
-    for (const call of this.#candidatesAt(destination, MAX_COMPARED)) {
-      const score = this.#judge.similarity(call.request, request);
-      if (best === undefined || score > best.score) best = { call, score };
-    }
-    return best;
+    return bestOf(this.#candidatesAt(destination, MAX_COMPARED), (call) => this.#judge.similarity(call.request, request));
   }
 
   /** koala's `chunk`: the unused call in which most pieces of `request` stand, those after call `after` first. */

@@ -1,4 +1,5 @@
 /** koala's `chunk` strategy: a live request in pieces, looked for in each recorded one in order. It knows no protocol. */
+import { bestOf } from './best.ts';
 import type { Found, RecordedCall } from './calls.ts';
 
 const CHUNK_BYTES = 16;
@@ -34,8 +35,7 @@ const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.
  */
 export function chunkScores(calls: readonly RecordedCall[], request: Uint8Array, fresh: boolean): Found | undefined {
   const pieces = piecesOf(bufferOf(request));
-  let best: Found | undefined;
-  for (const call of calls) {
+  const best = bestOf(calls, (call) => {
     const recorded = bufferOf(call.request);
     let at = 0;
     let hits = 0;
@@ -45,8 +45,7 @@ export function chunkScores(calls: readonly RecordedCall[], request: Uint8Array,
       at = found + piece.length;
       hits += index === 0 && fresh ? pieces.length : 1;
     });
-    const score = pieces.length === 0 ? 0 : hits / pieces.length;
-    if (best === undefined || score > best.score) best = { call, score };
-  }
+    return pieces.length === 0 ? 0 : hits / pieces.length;
+  });
   return best !== undefined && best.score >= (fresh ? FRESH_THRESHOLD : LATER_THRESHOLD) ? best : undefined;
 }

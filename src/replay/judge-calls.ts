@@ -4,6 +4,7 @@ import type { Difference } from '../compare/index.ts';
 import { protocolNamed } from '../protocols/index.ts';
 import type { Fields, Frame, Framer, ProtocolName } from '../protocols/protocol.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
+import { MAX_COMPARED } from './best.ts';
 import { bytesOf, neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import type { KeptElsewhere } from './process-state.ts';
@@ -14,8 +15,6 @@ import { isOnlyNegotiation } from './setups.ts';
 const NOTHING = new Uint8Array(0);
 /** So many recorded calls are named for one that was not found among them. */
 const MAX_CANDIDATES = 3;
-/** Of these, and of those that a call without an answer is paired with, so many are looked at. */
-const MAX_COMPARED = 1_000;
 const PERCENT = 100;
 
 export type JudgeOptions = Pick<World, 'threshold'> & CompareOptions & {

@@ -1,4 +1,5 @@
 /** Recorded calls that are like a live one, in any of the sessions in play. */
+import { bestOf } from './best.ts';
 import type { Found } from './calls.ts';
 import type { Play } from './play.ts';
 import type { How, World } from './played.ts';
@@ -21,10 +22,9 @@ export function likeOf(
 }
 
 export function nearestOf(plays: readonly Play[], destination: string, bytes: Uint8Array): FoundIn | undefined {
-  let best: FoundIn | undefined;
-  for (const play of plays) {
-    const found = play.book.nearest(destination, bytes);
-    if (found !== undefined && (best === undefined || found.score > best.score)) best = { play, ...found };
-  }
-  return best;
+  const found = plays.flatMap((play): FoundIn[] => {
+    const nearest = play.book.nearest(destination, bytes);
+    return nearest === undefined ? [] : [{ play, ...nearest }];
+  });
+  return bestOf(found, ({ score }) => score)?.call;
 }

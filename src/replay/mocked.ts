@@ -1,6 +1,7 @@
 /** What a mock tells of each call, and at the end: the contract that scripts read (`mock --json`), documented in docs/mock.md. Pure. */
 import { similarity } from '../compare/index.ts';
 import type { OutboundTalk, Session } from '../sessions/session.ts';
+import { bestOf, MAX_COMPARED, type Scored } from './best.ts';
 import { bytesOf, neverConnected } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import { compareCall, isFarewellRequest, isLikeness, reasonOf, summaryOf, summaryOfTalk, type JudgeOptions } from './judge-calls.ts';
@@ -61,8 +62,6 @@ export interface MockSummary {
   readonly wallMs: number;
 }
 
-/** So many recorded calls are looked at for the nearest one. */
-const MAX_COMPARED = 1_000;
 const NOTHING = new Uint8Array(0);
 
 export class MockJudge {
@@ -114,12 +113,7 @@ export class MockJudge {
     const indexes = (this.#at.get(call.destination) ?? []).filter((index) => !neverConnected(this.#talk(index) as OutboundTalk));
     if (indexes.length === 0) return { because: isConnect ? 'nothing was recorded there, and nothing was said' : 'nothing was recorded there', differences: [] };
     if (call.repeated === true) return { because: 'made once more than recorded', differences: [] };
-    let best: { index: number; score: number } | undefined;
-    for (const index of indexes.slice(0, MAX_COMPARED)) {
-      const score = similarity(bytesOf((this.#talk(index) as OutboundTalk).request), call.request);
-      if (best === undefined || score > best.score) best = { index, score };
-    }
-    const { index, score } = best as { index: number; score: number };
+    const { call: index, score } = bestOf(indexes.slice(0, MAX_COMPARED), (at) => similarity(bytesOf((this.#talk(at) as OutboundTalk).request), call.request)) as Scored<number>;
     const { differences, more } = compareCall(this.#of(index), this.#talk(index) as OutboundTalk, { ...call, recorded: index }, '', this.#options);
     return { because: 'no recorded call is the same', nearest: this.#named(index), score, differences, ...(more > 0 ? { more } : {}) };
   }
