@@ -49,7 +49,7 @@ export class Discipline<J extends Job> {
     }
     if (!fresh || this.loop || this.#evidence >= ENOUGH) return;
     let busy = 0;
-    for (const reader of this.#readers.values()) if (reader !== context && reader.busy) busy += 1;
+    for (const reader of this.#readers.values()) if (reader.busy) busy += 1;
     this.#evidence -= Math.log(1 - busy / this.#readers.size);
   }
 

@@ -26,7 +26,7 @@ const maxBytes = 64 << 20;
 const maxRounds = 3;
 
 /** What a thread seemed to do, where it was not seen for sure. Who names a context, or hands work over in so many words, is believed more. */
-const GIVES_WAY = new Set<Attribution>(['thread', 'born', 'handed-over', 'continuation', 'elimination']);
+const GIVES_WAY = new Set<Attribution>(['thread', 'born', 'continuation', 'elimination']);
 
 const NONE: readonly never[] = [];
 

@@ -88,6 +88,15 @@ describe('born', () => {
     assert.deepEqual(told(later(scene, 91, 92).pass(3 * SECOND).derive().sessions), ['/1: ', '/users/mia-550e8400: /of/mia-550e8400 content likely']);
   });
 
+  it('lets what a pool\'s worker made count for each session that may have made it, also for one that is over before the one that started the worker', () => {
+    const scene = new Scene().workers().accept(1, 91).accept(2, 92).read(1, 91, GET('/1'));
+    start(scene, 91, 31).read(2, 92, GET('/2'));
+    answer(call(scene, 12, 31, '/of-2'), 2, 92);
+    answer(scene.accept(3, 92).read(3, 92, GET('/worked')), 3, 92).pass(SECOND / 20);
+    const { sessions, ambient } = later(answer(scene, 1, 91), 91, 92).pass(3 * SECOND).derive();
+    assert.deepEqual([besides(sessions).map(({ outbound, certificate }) => [outbound.length, certificate.state]), ambient.map((talk) => path(talk.request))], [[[0, 'incomplete'], [0, 'incomplete']], ['/of-2']]);
+  });
+
   it('is not proven of threads behind a listener one of whose sessions started one that lived on', () => {
     const scene = new Scene().workers();
     start(scene.accept(1, 91).read(1, 91, GET('/1')), 91, 31);

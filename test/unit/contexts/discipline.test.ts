@@ -94,6 +94,64 @@ describe('proven', () => {
   });
 });
 
+/** Two threads: so many times one of them takes up a request while the other one is at work, on a new connection or (`kept`) on one of its own. */
+const inTurns = (scene: Scene, times: number, kept = false): Scene => {
+  const at = [0, 0];
+  let next = 500;
+  const take = (who: 0 | 1): void => {
+    const tid = 21 + who;
+    if (!kept || at[who] === 0) scene.accept(at[who] = next += 1, tid);
+    scene.read(at[who]!, tid, GET(`/${who}`)).connect(next += 1, tid).write(next, tid, GET('/up')).read(next, tid, OK('u')).close(next, tid);
+  };
+  const answer = (who: 0 | 1): void => {
+    scene.write(at[who]!, 21 + who, OK('x'));
+    if (!kept) scene.close(at[who]!, 21 + who, 'local-fin').close(at[who]!, 21 + who);
+  };
+  take(0);
+  take(1);
+  for (let turn = 0; turn < times; turn += 1) {
+    const who = turn % 2 === 0 ? 0 : 1;
+    answer(who);
+    take(who);
+  }
+  answer(0);
+  answer(1);
+  return scene;
+};
+
+describe('one request at a time', () => {
+  const found = (scene: Scene): string => [...new Set(certainties(scene))].join();
+
+  it('is what two threads work at once they have kept to it 14 times, each of which two event loops would have with a chance of one in two', () => {
+    assert.deepEqual([found(inTurns(new Scene(), 13)), found(inTurns(new Scene(), 14))], ['likely', 'proven']);
+  });
+
+  it('is not what two threads are seen to work at that have a kept connection each: two event loops would do alike', () => {
+    assert.equal(found(inTurns(new Scene(), 60, true)), 'likely');
+  });
+
+  it('is what threads work at of which three have ended after one connection, and each time another one came', () => {
+    const ends = (count: number, connections = 1): Scene => {
+      const scene = new Scene();
+      for (let n = 1; n <= count; n += 1) {
+        for (let each = 0; each < connections; each += 1) serve(scene, 10 * n + each, 30 + n);
+        scene.process('thread-exit', 30 + n);
+      }
+      return scene;
+    };
+    assert.deepEqual([found(ends(3)), found(ends(4))], ['likely', 'proven']);
+    assert.equal(found(ends(8, 2)), 'likely', 'who has served two might have served both at once');
+    // Nor do those that are gone make it less telling what the others do.
+    assert.equal(found(inTurns(ends(8, 2), 14)), 'proven');
+  });
+
+  it('is not what threads work at that end in the midst of a request: nobody knows what they would have taken up', () => {
+    const scene = new Scene();
+    for (let n = 1; n <= 8; n += 1) scene.accept(n, 30 + n).read(n, 30 + n, GET(`/${n}`)).process('thread-exit', 30 + n);
+    assert.equal(found(serve(scene, 90, 91)), 'likely');
+  });
+});
+
 describe('a worker by unix sockets', () => {
   const UNIX: Partial<OpenEvent> = { family: 'unix', local: { host: 'unix:/run/app.sock', port: 0 }, remote: { host: 'unix:', port: 0 } };
 

@@ -42,6 +42,30 @@ describe('goroutines', () => {
     assert.deepEqual(late.close(1).close(11).told(), ['/a: /left goroutine likely', '/b: ']);
   });
 
+  it('are no more than likely where their beginning was not seen, or who began them may serve several requests, however many of their kind end', () => {
+    const met = new GoScene().ended('a1').serve(1, 21).dial(11, 21).gets(1, 21, '/a').answers(1, 21).gets(1, 21, '/b').begin(31, { parent: 21, runs: 'a1', met: true }).calls(11, 31, '/u').answers(1, 21);
+    assert.deepEqual(met.close(1).close(11).told(), ['/a: ', '/b: /u goroutine likely']);
+    const first = new GoScene().ended('a1').serve(1, 21).dial(11, 21).gets(1, 21, '/a').begin(31, { parent: 21, runs: 'a1', met: true }).calls(11, 31, '/u').answers(1, 21);
+    assert.deepEqual(first.close(1).close(11).told(), ['/a: /u goroutine proven'], 'that one has read nothing before');
+    const other = new GoScene().ended('a1').begin(21, { runs: 'cc' }).accept(1, 501, { context: 21 }).dial(11, 21).gets(1, 21, '/a').begin(31, { parent: 21, runs: 'a1' }).calls(11, 31, '/u').answers(1, 21);
+    assert.deepEqual(other.close(1).close(11).told(), ['/a: /u goroutine likely']);
+  });
+
+  it('prove nothing where events were lost, requests were pipelined, or another goroutine wrote the answer or read that of the call; nor of one that takes up another request before', () => {
+    const one = (more: (scene: GoScene) => GoScene): string[] => more(new GoScene().serve(1, 21).serve(2, 22).dial(11, 21)).close(1).close(2).close(11).told();
+    assert.deepEqual(one((scene) => scene.gets(1, 21, '/a').calls(11, 21, '/u').answers(1, 21)), ['/a: /u goroutine proven']);
+    assert.deepEqual(one((scene) => (scene.gets(1, 21, '/a').lost('ring-full', 1) as GoScene).calls(11, 21, '/u').answers(1, 21)), ['/a: /u goroutine likely']);
+    assert.deepEqual(one((scene) => scene.gets(1, 21, '/a').calls(11, 21, '/u').answers(1, 22)), ['/a: /u goroutine likely']);
+    assert.deepEqual(one((scene) => scene.gets(1, 21, '/a').asks(11, 21, '/u').isAnswered(11, 22).answers(1, 21)), ['/a: /u goroutine likely']);
+    assert.deepEqual(one((scene) => (scene.read(1, 501, GET('/a') + GET('/b'), { context: 21 }) as GoScene).calls(11, 21, '/u').answers(1, 21).calls(11, 21, '/v').answers(1, 21)), ['/a: /u goroutine likely', '/b: /v goroutine likely']);
+    assert.deepEqual(one((scene) => scene.gets(1, 21, '/a').calls(11, 21, '/u').gets(2, 21, '/b').answers(2, 21).answers(1, 21)), ['/a: /u goroutine likely', '/b: ']);
+  });
+
+  it('are nobody\'s where it is not known with which function they began: others of their kind can\'t be looked at', () => {
+    const scene = new GoScene().serve(1, 21).serve(2, 22).dial(11, 21).gets(1, 21, '/a').gets(2, 22, '/b').begin(31, { parent: 21, runs: '' }).calls(11, 31, '/u').answers(1, 21).answers(2, 22);
+    assert.deepEqual(scene.close(1).close(2).close(11).told(), ['/a: ', '/b: ']);
+  });
+
   it('of a connection write for who has it, and nobody\'s call is guessed where that is not told', () => {
     const scene = new GoScene().serve(1, 21).serve(2, 22).gets(1, 21, '/a').gets(2, 22, '/b').begin(50, { parent: 21 }).dial(11, 50);
     scene.begin(51, { parent: 50, role: 'reads-for', runs: 'aa' }).begin(52, { parent: 50, role: 'writes-for', runs: 'bb' });

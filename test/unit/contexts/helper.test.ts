@@ -43,6 +43,26 @@ describe('a virtual thread', () => {
     assert.deepEqual(told(scene.derive().sessions), [1, 2].map((n) => `/${n}: /up${n} helper likely, /more${n} helper likely`));
   });
 
+  it('that is at work stays at that, although its thread had read another request before it named it again', () => {
+    const scene = work(work(new Scene().accept(1, 7).accept(2, 8), 7, 5).read(1, 7, GET('/1')), 7, 0).accept(3, 7).read(3, 7, GET('/3'));
+    const { sessions } = answer(answer(work(call(work(scene, 7, 5), 11, 7), 7, 0), 3, 7), 1, 8).derive();
+    assert.deepEqual(told(sessions).map((line) => line.replace(/ (proven|likely)/g, '')), ['/1: /up11 virtual-thread', '/3: ']);
+  });
+
+  it('has the request that it was named for: its thread works for that no more by itself', () => {
+    const scene = work(work(new Scene().workers().accept(1, 91).read(1, 91, GET('/1')), 91, 5), 91, 0);
+    const { sessions, ambient } = answer(call(scene, 11, 91), 1, 91).derive();
+    assert.deepEqual([told(sessions), ambient.map((talk) => path(talk.request))], [['/1: '], ['/up11']]);
+  });
+
+  it('is none of another process, though a thread there has its name for a number', () => {
+    const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1'));
+    scene.tgid = 200;
+    call(work(scene, 31, 91), 11, 31);
+    scene.tgid = 100;
+    assert.deepEqual(told(answer(scene, 1, 91).derive().sessions), ['/1: ']);
+  });
+
   it('without a request has calls that are nobody\'s', () => {
     const scene = work(new Scene().workers().accept(1, 91).read(1, 91, GET('/1')), 31, 77);
     const { sessions, ambient } = answer(call(scene, 11, 31), 1, 91).derive({ reasons: true });
@@ -178,6 +198,12 @@ describe('a helper datagram', () => {
     const { sessions, ambient } = answer(call(scene, 12, 91), 1, 91).derive({ reasons: true });
     assert.deepEqual([told(sessions), besides(sessions)[0]!.certificate.state], [['/1: /up12 thread proven'], 'complete']);
     assert.deepEqual(ambient.map((talk) => [path(talk.request), talk.whyNot]), [['/up11', ['excluded']]]);
+  });
+
+  it('keeps out of its session the first call on a connection that it had opened before it was excluded', () => {
+    const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1')).connect(11, 91).helper(91, 'exclude').write(11, 91, GET('/up11')).read(11, 91, OK('u')).close(11, 91).helper(91, 'include');
+    const { sessions, ambient } = answer(scene, 1, 91).derive();
+    assert.deepEqual([told(sessions), besides(sessions)[0]!.certificate.state, ambient.map((talk) => path(talk.request))], [['/1: '], 'complete', ['/up11']]);
   });
 
   it('keeps a request that is read by an excluded thread from being a session', () => {

@@ -187,6 +187,23 @@ describe('ties', () => {
     assert.deepEqual(scene((one) => one.write(1, 7, OK('x').slice(0, 20))), ['/1: /up1 thread likely']);
   });
 
+  it('go by who writes on a connection first, where it was opened for a request that is over', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).connect(11, 7).read(2, 7, GET('/2')).write(1, 7, OK('x')).write(2, 7, OK('x')).close(1).close(2).pass(10 * SECOND);
+    const { sessions } = scene.accept(3, 7).read(3, 7, GET('/3')).write(11, 7, GET('/up')).read(11, 7, OK('u')).write(3, 7, OK('x')).close(3).close(11).derive();
+    assert.deepEqual([told(sessions), sessions.map(({ ties }) => ties.unknown)], [['/1: ', '/2: ', '/3: /up thread likely'], [0, 0, 0]]);
+  });
+
+  it('do not name a session that is over as what else a loop was at when it wrote first', () => {
+    const told = (isOver: boolean): unknown => {
+      const scene = new Scene().accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).connect(11, 7).read(2, 7, GET('/2'));
+      if (isOver) scene.write(2, 7, OK('x')).close(2, 7).pass(10 * SECOND);
+      scene.write(11, 7, GET('/up')).read(11, 7, OK('u')).write(1, 7, OK('x'));
+      for (const connection of isOver ? [1, 11] : [1, 2, 11]) scene.close(connection);
+      return scene.derive().sessions[0]!.outbound.map(({ alternatives }) => alternatives?.length);
+    };
+    assert.deepEqual([told(false), told(true)], [[1], [undefined]]);
+  });
+
   /** Thread 7 begins a call for /1, and `others` (of /2, /3 …, one each) go on with it before it is answered. */
   const continued = (...others: readonly number[]): Session[] => {
     const scene = new Scene().accept(1).accept(2).accept(3).connect(11, 7).read(1, 7, GET('/1')).read(2, 8, GET('/2')).read(3, 9, GET('/3')).write(11, 7, GET('/up').slice(0, 9));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { besides, GET, marked, OK, Scene, SECOND, strays, told } from '../sessions/scene.ts';
+import { besides, GET, marked, OK, pathIn, Scene, SECOND, strays, textOf, told } from '../sessions/scene.ts';
+import { GoScene } from './go-scene.ts';
 
 /** An event loop that reads two requests before it acts: nothing but what they carry tells whose its calls are. */
 const both = (one: string, two: string): Scene => new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, one).read(2, 7, two);
@@ -53,6 +54,45 @@ describe('a trace id', () => {
     const found = scene.derive();
     assert.deepEqual(told(found), ['/1: /up thread likely; complete', '/2: /up thread proven; complete']);
     assert.deepEqual(besides(found.sessions)[0]!.outbound[0]!.alternatives, [besides(found.sessions)[1]!.id]);
+  });
+
+  /** Sessions /1 and /2, and `/up2`, which carries the id of the latter and is thought to be the former's: whose it is in the end, and who else it may be of. */
+  const whose = (scene: Scene): string => {
+    const { sessions } = scene.derive();
+    const found = besides(sessions).flatMap(({ inbound, outbound }) => outbound.filter((call) => textOf(call.request).includes('/up2')).map(({ attribution, certainty, alternatives = [] }) =>
+      [pathIn(textOf(inbound.request)), attribution, certainty, ...alternatives.map((id) => `or ${pathIn(textOf(sessions.find((one) => one.id === id)!.inbound.request))}`)].join(' ')));
+    assert.equal(found.length, 1);
+    return found[0]!;
+  };
+  const up2 = (scene: Scene, tid: number): Scene => scene.connect(12, tid).write(12, tid, marked('/up2', 2)).read(12, tid, OK('u')).close(12, tid);
+  const end = (scene: Scene, ...tids: number[]): Scene => {
+    tids.forEach((tid, at) => scene.write(1 + at, tid, OK('x')).close(1 + at, tid));
+    return scene.pass(10 * SECOND);
+  };
+  /** Two threads have read a request each. */
+  const two = (scene: Scene = new Scene()): Scene => scene.accept(1, 91).accept(2, 92).read(1, 91, marked('/1', 1)).read(2, 92, marked('/2', 2));
+
+  it('is stronger than who started the thread that made the call', () => {
+    assert.equal(whose(end(up2(two(new Scene().workers()).process('thread', 91, { childTid: 31 }), 31).process('thread-exit', 31), 91, 92)), '/2 trace likely or /1');
+  });
+
+  it('is stronger than which answer an event loop read before', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).read(2, 7, marked('/2', 2)).read(1, 7, marked('/1', 1)).write(2, 7, OK('x')).write(11, 7, GET('/first')).read(11, 7, OK('u')).write(11, 7, GET('/second')).read(11, 7, OK('u'));
+    assert.equal(whose(up2(scene, 7).write(1, 7, OK('x')).close(1).close(2).close(11).pass(10 * SECOND)), '/2 trace likely or /1');
+  });
+
+  it('is not stronger than what the service itself said of its thread, nor than its goroutine: that session is named, and no such call is proven', () => {
+    const works = (scene: Scene, tid: number, name: number): Scene => scene.helper(tid, 'set-delegated-from-thread-id', { flags: name });
+    assert.equal(whose(end(up2(works(two(), 31, 91), 31), 91, 92)), '/1 delegation likely or /2');
+    assert.equal(whose(end(up2(works(two(new Scene().workers()), 31, 91), 31), 91, 92)), '/1 delegation likely or /2');
+    const late = works(new Scene().accept(2, 92).read(2, 92, marked('/2', 2)).accept(1, 91).read(1, 91, marked('/1', 1)), 91, 1_001);
+    assert.equal(whose(end(works(up2(late, 91), 91, 0), 91, 92)), '/1 helper likely or /2');
+    const virtual = works(new Scene().accept(2, 92).read(2, 92, marked('/2', 2)).accept(1, 91), 91, 1_001).read(1, 91, marked('/1', 1));
+    assert.equal(whose(up2(virtual.write(1, 91, OK('x')), 91).write(2, 92, OK('x')).close(1).close(2).pass(10 * SECOND)), '/1 virtual-thread likely or /2');
+    const go = new GoScene().serve(1, 10).serve(2, 20);
+    go.read(1, go.thread(), marked('/1', 1), { context: 10 }).read(2, go.thread(), marked('/2', 2), { context: 20 });
+    go.begin(30, { parent: 10 }).dial(12, 30).write(12, go.thread(), marked('/up2', 2), { context: 30 }).read(12, go.thread(), OK('u'), { context: 30 });
+    assert.equal(whose(go.answers(1, 10).answers(2, 20).close(1).close(2).close(12).pass(10 * SECOND)), '/1 goroutine likely or /2');
   });
 
   it('that the service gave itself is of the session whose other call carries it', () => {
