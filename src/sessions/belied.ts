@@ -23,10 +23,11 @@ export function isContested(call: Spoken, { context, evidence, job, birth }: Tie
 }
 
 /** Why a loop's wake, which says that it is this session's, is not believed; undefined: it is. */
-export function whyBelied(call: Spoken, { context, evidence, job }: Tie<OpenSession>): WhyNot | undefined {
+export function whyBelied(call: Spoken, { context, evidence, inLoop, job }: Tie<OpenSession>): WhyNot | undefined {
   if (!context.loops || !RULES_OF_THUMB.has(evidence)) return undefined;
   // Where threads take up whatever task comes next, the first one need not be that of the request which was read.
   if (evidence === thread && job.crowded && job.process.moves) return 'tasks-shared';
-  // Those that ran alone did otherwise: it was queued in another's wake, or a timer's.
-  return job.process.hindsights.some((kind) => kind.belies?.(call, job, evidence === thread) === true) ? 'unlike-alone' : undefined;
+  // Those that ran alone did otherwise: it was queued in another's wake, or a timer's. Of one that holds several connections and was not seen
+  // to work for two at once, `evidence` is what its thread read last, whatever it has done since: what it would be of a loop tells which act it is.
+  return job.process.hindsights.some((kind) => kind.belies?.(call, job, inLoop === thread) === true) ? 'unlike-alone' : undefined;
 }
