@@ -41,6 +41,14 @@ describe('born', () => {
     assert.equal(besides(sessions)[0]!.certificate.state, 'complete');
   });
 
+  it('is no more than likely where another thread of that program wrote a part of the call', () => {
+    const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1')).process('fork', 91, { childTgid: 300, childTid: 300 });
+    scene.tgid = 300;
+    scene.process('exec', 300, { command: 'curl' }).connect(11, 300).write(11, 300, GET('/up11').slice(0, 9)).write(11, 301, GET('/up11').slice(9)).read(11, 300, OK('u')).close(11, 300).process('exit', 300);
+    scene.tgid = 100;
+    assert.deepEqual(told(later(answer(scene, 1, 91), 91).derive().sessions), ['/1: /up11 born likely']);
+  });
+
   it('is no more than likely where nobody knows that its thread serves one request at a time', () => {
     const scene = new Scene().accept(1, 91).read(1, 91, GET('/1')).process('fork', 91, { childTgid: 300, childTid: 300 });
     scene.tgid = 300;

@@ -67,6 +67,22 @@ describe('content', () => {
     assert.deepEqual(strays(ended(few).derive()), ['/list?limit=100', '/about/page']);
   });
 
+  it('ties nothing by what two sessions have, however many rare words that is, nor by names, nor twice by a word that the answer only repeats', () => {
+    const alike = both('/orders/481216?cart=c0ffee77a1', '/orders/481216?cart=c0ffee77a1').write(11, 7, GET('/stock?order=481216&cart=c0ffee77a1')).read(11, 7, OK('u'));
+    assert.deepEqual(strays(ended(alike).derive()), ['/stock?order=481216&cart=c0ffee77a1']);
+    const names = both('/apples/green/ripened', '/bananas/yellow/overdue').write(11, 7, GET('/list?fruit=apples&colour=green&state=ripened')).read(11, 7, OK('u'));
+    assert.deepEqual(strays(ended(names).derive()), ['/list?fruit=apples&colour=green&state=ripened']);
+    const echoed = both('/a/742', '/b/519').write(11, 7, GET('/x/742')).read(11, 7, OK('742'));
+    assert.deepEqual(strays(ended(echoed, '742').derive()), ['/x/742']);
+  });
+
+  it('ties a call to the session that has its id in another call only, but no call by a number that such calls may all have', () => {
+    const scene = both('/users/mia-550e8400', '/users/tom-6ba7b810').write(11, 7, GET('/of/mia-550e8400?cart=c0ffee7719021&limit=8234')).read(11, 7, OK('u'));
+    scene.write(12, 7, GET('/carts/c0ffee7719021')).read(12, 7, OK('u')).write(12, 7, GET('/more?limit=8234')).read(12, 7, OK('u'));
+    const found = ended(scene).derive();
+    assert.deepEqual([told(found)[0], strays(found)], ['/users/mia-550e8400, /of/mia-550e8400?cart=c0ffee7719021&limit=8234 content likely, /carts/c0ffee7719021 content likely', ['/more?limit=8234']]);
+  });
+
   it('ties each command by itself where one write carries those of several sessions, and each gets its own answer', () => {
     const scene = both('/u/aa481216', '/u/bb990017').write(11, 7, redis('GET', 'u:bb990017') + redis('GET', 'u:aa481216') + redis('INCR', 'n:bb990017'));
     scene.read(11, 7, '$1\r\n1\r\n$1\r\n2\r\n:3\r\n');

@@ -16,9 +16,9 @@ describe('goroutines', () => {
   it('work for what the one that began them worked for then, through one that never said a word', () => {
     const scene = new GoScene().ended().serve(1, 21).serve(2, 22).dial(11, 21).dial(12, 22).gets(1, 21, '/a').gets(2, 22, '/b');
     scene.begin(31, { parent: 21 }).begin(32, { parent: 31 }).begin(41, { parent: 22 });
-    scene.calls(11, 32, '/ua').calls(12, 41, '/ub').answers(1, 21).answers(2, 22);
+    scene.calls(11, 32, '/ua').calls(12, 41, '/ub').calls(11, 32, '/uc').answers(1, 21).answers(2, 22);
     for (const connection of [1, 2, 11, 12]) scene.close(connection);
-    assert.deepEqual(scene.told(), ['/a: /ua goroutine proven', '/b: /ub goroutine proven']);
+    assert.deepEqual(scene.told(), ['/a: /ua goroutine proven, /uc goroutine proven', '/b: /ub goroutine proven']);
   });
 
   it('are no more than likely while few of their kind were seen to end with their session', () => {
@@ -49,6 +49,8 @@ describe('goroutines', () => {
     assert.deepEqual(first.close(1).close(11).told(), ['/a: /u goroutine proven'], 'that one has read nothing before');
     const other = new GoScene().ended('a1').begin(21, { runs: 'cc' }).accept(1, 501, { context: 21 }).dial(11, 21).gets(1, 21, '/a').begin(31, { parent: 21, runs: 'a1' }).calls(11, 31, '/u').answers(1, 21);
     assert.deepEqual(other.close(1).close(11).told(), ['/a: /u goroutine likely']);
+    const own = new GoScene().ended('a1').serve(1, 21).dial(11, 21).gets(1, 21, '/a').begin(31, { parent: 21, runs: 'a1' }).accept(2, 501, { context: 31 }) as GoScene;
+    assert.deepEqual(own.gets(2, 31, '/b').calls(11, 31, '/u').answers(2, 31).answers(1, 21).close(1).close(2).close(11).told(), ['/a: ', '/b: /u goroutine likely'], 'it takes requests itself');
   });
 
   it('prove nothing where events were lost, requests were pipelined, or another goroutine wrote the answer or read that of the call; nor of one that takes up another request before', () => {

@@ -108,6 +108,24 @@ describe('handed over', () => {
     assert.equal(short.told().at(-1), '/anna/39: /of-anna/39 handed-over likely');
   });
 
+  it('holds it against both kinds where one call woke who waited long and who waited shortly, but less against the former, and is not said of that call', () => {
+    /** Of so many rounds each one woke the other one, too, who waited but shortly; `short`: so did all others. */
+    const told = (every: number, short = false): string[] => {
+      const shop = new Shop();
+      for (let n = 0; n < 80; n += 1) {
+        const [anna, bert] = [shop.asks(ANNA, `/anna/${n}`), shop.asks(BERT, `/bert/${n}`)];
+        shop.calls(31, `/of-anna/${n}`).calls(32, `/of-bert/${n}`).wake(31, ANNA);
+        if (n % every === 0) shop.wake(31, BERT, 100);
+        shop.wake(32, BERT, short ? 100 : 5_000).answers(ANNA, anna).answers(BERT, bert).pass(SECOND);
+      }
+      return shop.told();
+    };
+    const seldom = told(10);
+    assert.deepEqual([seldom.at(-2), seldom.at(140)], ['/anna/79: /of-anna/79 handed-over likely', '/anna/70: ']);
+    assert.doesNotMatch(told(2).at(-2)!, /handed-over/);
+    assert.deepEqual([told(100, true).at(-1), told(10, true).at(-1)], ['/bert/79: /of-bert/79 handed-over likely', '/bert/79: ']);
+  });
+
   it('says nothing where who was woken goes on with a call over the connection that the other one used: it waited for that', () => {
     const told = (same: boolean): string => {
       const shop = new Shop();

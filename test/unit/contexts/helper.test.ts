@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Session, Unseen } from '../../../src/sessions/session.ts';
 import { maxVirtualThreads } from '../../../src/contexts/virtual-threads.ts';
 import { besides, bytesOf, GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
+import * as frames from '../talks/frames.ts';
 
 const path = (chunks: Parameters<typeof textOf>[0]): string => /\/\S*/.exec(textOf(chunks))?.[0] ?? '';
 const told = (sessions: readonly Session[]): string[] => besides(sessions).map((session) =>
@@ -41,6 +42,11 @@ describe('a virtual thread', () => {
     for (const n of [2, 1]) work(scene.read(10 + n, 7, OK('u')), 7, 100 + n).write(10 + n, 7, GET(`/more${n}`)).read(10 + n, 7, OK('u')).close(10 + n, 7);
     for (const n of [1, 2]) answer(work(scene, 7, 100 + n), n, 7);
     assert.deepEqual(told(scene.derive().sessions), [1, 2].map((n) => `/${n}: /up${n} helper likely, /more${n} helper likely`));
+  });
+
+  it('proves nothing of a request that came over HTTP/2: others may have come with it', () => {
+    const scene = call(work(new Scene().accept(1, 7), 7, 5).read(1, 7, frames.PREFACE + frames.SETTINGS + frames.GET(1, '/1')), 11, 7).write(1, 7, frames.SETTINGS + frames.OK(1, 'x')).close(1, 7);
+    assert.deepEqual(scene.derive().sessions.map(({ outbound }) => outbound.map(({ attribution, certainty }) => [attribution, certainty])), [[['virtual-thread', 'likely']]]);
   });
 
   it('that is at work stays at that, although its thread had read another request before it named it again', () => {

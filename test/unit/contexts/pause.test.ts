@@ -29,7 +29,7 @@ describe('while the recorder was away', () => {
   it('what a goroutine was begun for may be over, and it may work for something else', () => {
     const scene = new GoScene().ended().serve(1, 10).dial(11, 10).gets(1, 10, '/one').begin(20, { parent: 10 }).calls(11, 20, '/before');
     scene.pause(SECOND);
-    assert.deepEqual(scene.calls(11, 20, '/then').answers(1, 10).close(1).close(11).told(), ['/one: /before goroutine likely']);
+    assert.deepEqual((scene.calls(11, 20, '/then').begin(30, { parent: 20 }).calls(11, 30, '/of-the-one-that-it-began') as GoScene).answers(1, 10).close(1).close(11).told(), ['/one: /before goroutine likely']);
   });
 
   it('no request\'s thread stays at it for sure: its session is given out as soon as its answer is', () => {
