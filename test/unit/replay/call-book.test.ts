@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { equalByProtocol, similarity } from '../../../src/compare/index.ts';
 import { CallBook, type BookOf } from '../../../src/replay/calls.ts';
+import { likeOf, nearestOf } from '../../../src/replay/likeness.ts';
+import type { Play } from '../../../src/replay/play.ts';
 import { bytes, call, get, ok, session } from './build.ts';
 
 const at = '10.0.0.5:80';
@@ -74,6 +76,19 @@ describe('a recorded call that was used', () => {
     assert.equal(made.resembles(at, live), true);
     made.use(made.calls[0]!);
     assert.equal(made.resembles(at, live), false);
+  });
+});
+
+describe('the nearest recorded call', () => {
+  it('is the first among equals, in one session and in several, and similar from the threshold on', () => {
+    const plays = [asking('/far/away'), asking(get('/stock/1'), get('/stock/3')), asking(get('/stock/1'))].map((one) => ({ book: one, latest: () => undefined }) as unknown as Play);
+    const near = (threshold: number): unknown => {
+      const found = likeOf({ destination: at, bytes: bytes(get('/stock/2')) }, plays, { match: 'sim', onMiss: 'fail', threshold });
+      return found && [plays.indexOf(found.play), found.call.index, found.how];
+    };
+    const score = nearestOf(plays, at, bytes(get('/stock/2')))!.score;
+    assert.ok(score > 0 && score < 1);
+    assert.deepEqual([near(score), near(score + 1e-9)], [[1, 0, 'similar'], undefined]);
   });
 });
 

@@ -30,6 +30,14 @@ describe('what a mock plays', () => {
     assert.deepEqual(leftOut, { incomplete: 1, unanswered: 2, tls: 1, http2: 1, unix: 1 });
   });
 
+  it('leaves out what asks twice and is answered once, and a server that turned clients away which it took in another time', () => {
+    const twice = http('/a', { request: get('/a') + get('/b') });
+    const full = (to: string): OutboundTalk => call({ to, protocol: 'mysql', response: '\x17\0\0\x00\xff\x10\x04Too many connections', end: { kind: 'fin', by: 'remote' } });
+    const asked = call({ to: '10.0.0.8:3306', protocol: 'mysql', request: '\x01\0\0\0\x0e', response: '\x07\0\0\x01\0\0\0\x02\0\0\0' });
+    const { session: all, leftOut } = mockCalls([one([twice, full('10.0.0.8:3306'), asked, full('10.0.0.9:3306')])], [], NOTHING_BYPASSED);
+    assert.deepEqual([all.outbound.map(({ connection, request }) => [connection.remote, request.length]), leftOut], [[['10.0.0.8:3306', 1], ['10.0.0.9:3306', 0]], { unanswered: 1 }]);
+  });
+
   it('leaves out what goes to the real world, and what a client of the recorded service asked it', () => {
     const client = ambient(http('/asked', { to: '127.0.0.1:8080' }));
     const { session: all } = mockCalls([one([http('/1'), http('/2', { to: '10.0.0.6:80' })])], [client], { ...NOTHING_BYPASSED, addresses: [{ host: '10.0.0.6' }] });

@@ -90,6 +90,23 @@ describe('a mock', () => {
     assert.deepEqual([elsewhere?.verdict, elsewhere?.because, elsewhere?.nearest], ['new', 'nothing was recorded there', undefined]);
   });
 
+  it('names no failed connect as the nearest, and none for what was only made once more than recorded; a goodbye is no call', () => {
+    const failed = session({ id: 'bbbb', request: get('/'), response: ok('x'), calls: [call({ to: '10.0.0.9:9', end: { kind: 'refused', by: 'remote' } })] });
+    const mock = new Asking([of('aaaa', [get('/price'), '1']), failed], 'none');
+    const [, again] = [mock.ask(get('/price')), mock.ask(get('/price'))];
+    assert.deepEqual([again.told?.verdict, again.told?.because, again.told?.nearest], ['new', 'made once more than recorded', undefined]);
+    const elsewhere = mock.ask(get('/x'), '10.0.0.9:9').told;
+    assert.deepEqual([elsewhere?.because, elsewhere?.nearest], ['nothing was recorded there', undefined]);
+    assert.equal(mock.ask('QUIT\r\n').told, undefined);
+  });
+
+  it('calls an answer that was found by likeness different, also where no difference is left to be named', () => {
+    const mock = mockCalls([of('aaaa', [get('/price/7'), '7'])], [], NOTHING_BYPASSED);
+    const judge = new MockJudge(mock, { threshold: 0.7, ignore: () => 'a rule' });
+    const asked: LiveCall = { destination: API, protocol: 'http', request: bytes(get('/price/8')), how: 'similar', recorded: 0, score: 0.9, beganMs: 1, endedMs: 2 };
+    assert.deepEqual([judge.judge({ call: asked })?.verdict, judge.judge({ call: { ...asked, how: 'equal' } })?.verdict], ['different', 'same']);
+  });
+
   it('answers by likeness only where asked to, again and again, and calls it different', () => {
     const mock = new Asking([of('aaaa', [get('/price/7'), '7'])], 'last', { match: 'sim' });
     for (const path of ['/price/8', '/price/9']) {
