@@ -48,6 +48,12 @@ describe('ties', () => {
     assert.deepEqual(sessions.map((session) => [session.ties.unknown, session.certificate.state]), [[2, 'incomplete'], [2, 'incomplete']]);
   });
 
+  it('are not made where a loop read one request and then another in two parts before it acted', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2').slice(0, 9)).read(2, 7, GET('/2').slice(9)).write(11, 7, GET('/whose')).read(11, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
+    for (const connection of [1, 2, 11]) scene.close(connection);
+    assert.deepEqual(told(scene.derive().sessions), ['/1: ', '/2: ']);
+  });
+
   it('are not made where a loop read several answers before it acted', () => {
     const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/1')).write(11, 7, GET('/up1')).read(2, 7, GET('/2')).write(12, 7, GET('/up2'));
     scene.read(11, 7, OK('u')).read(12, 7, OK('u')).write(11, 7, GET('/whose')).read(11, 7, OK('u')).write(1, 7, OK('x')).write(2, 7, OK('x'));
