@@ -20,11 +20,12 @@ async function eventsOf(dir: string): Promise<object[]> {
   return [...openRecording(dir).events()];
 }
 
-let wrong = 0;
+/** What is said of each that is wrong: said again at the end, which is what a log that is cut keeps. */
+const wrong: string[] = [];
 function say(probe: string, scenario: string, { verdict, problems, ms }: Omit<Verdict, 'ms'> & Partial<Verdict>, more = ''): void {
-  if (verdict === 'wrong') wrong++;
-  console.log(`${verdict}${ms === undefined ? '' : ` (${ms} ms)`}: ${scenario}${more}`);
-  for (const problem of problems) console.log(`    ${problem}`);
+  const said = [`${verdict}${ms === undefined ? '' : ` (${ms} ms)`}: ${scenario}${more}`, ...problems.map((problem) => `    ${problem}`)];
+  console.log(said.join('\n'));
+  if (verdict === 'wrong') wrong.push(said.join('\n'));
   if (results !== undefined) appendFileSync(results, `${JSON.stringify({ kernel: release(), probe, scenario, verdict, problems, ms })}\n`);
 }
 
@@ -55,7 +56,8 @@ const scenarios = allScenarios();
 const batch = await runBatch(scenarios, false);
 for (const [number, scenario] of scenarios.entries()) say(batch.probe, scenario.title, batch.verdicts[number] ?? { verdict: 'wrong', problems: ['not run'], ms: 0 });
 await helperAndWakes();
+for (const again of wrong) console.log(again);
 if (batch.code !== 0) console.log(`koala-bpf attach ended with ${batch.code}`);
-console.log(`${scenarios.length + 2} scenarios, ${wrong} wrong, ${JSON.stringify(batch.summary)}`);
+console.log(`${scenarios.length + 2} scenarios, ${wrong.length} wrong, ${JSON.stringify(batch.summary)}`);
 if (process.env['KOALA_TEST_KEEP'] === undefined) batch.remove();
-process.exitCode = wrong > 0 || batch.code !== 0 || scenarios.length === 0 ? 1 : 0;
+process.exitCode = wrong.length > 0 || batch.code !== 0 || scenarios.length === 0 ? 1 : 0;

@@ -22,9 +22,9 @@ export interface Started {
   readonly ended: Promise<Run>;
 }
 
-export function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Started {
+export function start(args: readonly string[], env: Readonly<Record<string, string>> = {}, command = script): Started {
   const tmp = mkdtempSync(join(tmpdir(), 'koala-vm-test.'));
-  const child = spawn(script, args, { env: { ...process.env, ...env, TMPDIR: tmp }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { env: { ...process.env, ...env, TMPDIR: tmp }, stdio: ['ignore', 'pipe', 'pipe'] });
   const out: Buffer[] = [];
   const errors: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

@@ -1,6 +1,6 @@
 /** The harness itself: what goes in comes out, whatever way a machine ends. Light commands on one kernel. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -76,6 +76,24 @@ describe('scripts/vm', function () {
     assert.match(run.stderr, /6\.1: Kernel panic - not syncing: sysrq triggered crash/);
     assert.match(run.stderr, /\| .*sysrq_handle_crash/);
     assert.deepEqual(run.left, []);
+  });
+
+  it('boots a test once more, and says so, when the guest ran a breakpoint that nobody had set', async () => {
+    const copy = join(folder, 'project');
+    cpSync(join(project, 'scripts'), join(copy, 'scripts'), { recursive: true });
+    mkdirSync(join(copy, 'test/vm'), { recursive: true });
+    const died = 'echo "<2>Oops: int3: 0000 [#1] PREEMPT SMP NOPTI" >/dev/kmsg; echo c >/proc/sysrq-trigger; sleep 1000';
+    const test = `#!/bin/bash\necho "attempt $KOALA_VM_ATTEMPT"\n[ "$KOALA_VM_ATTEMPT" = "$LAST" ] || { ${died}; }\n`;
+    for (const [name, last, status] of [['second', '2', 0], ['never', '3', 76]] as const) {
+      writeFileSync(join(copy, `test/vm/${name}.guest`), test.replace('$LAST', last), { mode: 0o755 });
+      const run = await start(['test', series, name], {}, join(copy, 'scripts/vm')).ended;
+      assert.equal(run.status, status, run.stderr);
+      assert.equal(run.stdout.toString(), 'attempt 1\nattempt 2\n');
+      assert.match(run.stderr, new RegExp(`vm: 6\\.1: the emulator ran a breakpoint .*\\n(.*\\n)*vm: ${name} on 6\\.1: once more`));
+      assert.deepEqual(run.left, []);
+    }
+    const results = readFileSync(join(copy, 'build/vm-results/results.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { result: string });
+    assert.deepEqual(results.map(({ result }) => result), ['pass', 'fail']);
   });
 
   it('runs two machines of one kernel at once', async () => {
