@@ -60,6 +60,16 @@ static __always_inline void enter_receive(const struct sock *sk, const struct ms
 	pieces_of(&call->pieces, &call->address, &call->left, message);
 }
 
+/*
+ * `length` bytes that end at `end` need not lie side by side. The kernel leaves an urgent byte out of what is read. It stops before
+ * it, so that this is seen as a jump before a read; but where the next urgent byte arrives in the midst of a read (tcp_check_urg),
+ * it steps over the one before and reads on. That next one is still to come then.
+ */
+static __always_inline bool is_torn(const struct sock *sk, const struct connection *connection, __u64 end, __u64 length)
+{
+	return (__s64)(end - connection->ingress_position) > (__s64)length && BPF_CORE_READ(TCP(sk), urg_data);
+}
+
 /* Under the socket lock. `copied`: bytes of this call so far. Also reached by splice and zero copy, without an entry. */
 static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 {
@@ -91,7 +101,12 @@ static __always_inline void cleanup_receive(const struct sock *sk, __s32 copied)
 		return; /* a peek */
 	if (call) {
 		call->head.at_ns = bpf_ktime_get_ns();
-		emit_received(call, connection, end, fresh);
+		if (is_torn(sk, connection, end, fresh)) {
+			call->head.connection = connection->id;
+			emit_gap(&call->head, end - fresh, fresh, CAUSE_UNKNOWN);
+			call->pieces.kind = PIECES_NONE; /* nor is it known where in them the rest goes on */
+		} else
+			emit_received(call, connection, end, fresh);
 		call->done = copied;
 	} else {
 		struct sample head;
