@@ -37,6 +37,8 @@ export interface Around<J extends Past> {
 export interface Hindsight<J extends Past> extends Ground {
   /** It is stronger than ties that are not proven: what contradicts it gives way. */
   readonly refutes: boolean;
+  /** It knows who made a call, also where that one was started for a session and lives on: what was started may work for anybody. */
+  readonly knows?: true;
   /** It builds on what the other kinds found: asked when they find no more. */
   readonly atLast?: true;
   /** `candidates`: sessions of its process that were open when `call` began. `byItself`: the process makes such calls also while no request waits. */

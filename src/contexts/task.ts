@@ -31,6 +31,7 @@ interface Made {
 export class Task<J extends Past> implements Hindsight<J> {
   readonly attribution = 'runtime';
   readonly refutes = true;
+  readonly knows = true;
   readonly #made = new Map<number, Made>();
   #last = 0;
 

@@ -13,6 +13,7 @@ import type { WhyNot } from './reasons.ts';
 export class Trace<J extends Past> implements Hindsight<J> {
   readonly attribution = 'trace';
   readonly refutes = true;
+  readonly knows = true;
 
   proves(): boolean {
     return false;

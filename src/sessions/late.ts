@@ -182,7 +182,7 @@ export class Late {
     for (const kind of home.hindsights) {
       if ((call.tie !== undefined && !kind.refutes) || (kind.atLast === true && !atLast)) continue;
       const verdict = kind.find(call, candidates, byItself, home);
-      if (verdict === undefined || (doubt.outlived && verdict.job === doubt.fellFrom)) {
+      if (verdict === undefined || (doubt.outlived && kind.knows !== true && verdict.job === doubt.fellFrom)) {
         candidates = kind.narrow?.(call, candidates) ?? candidates;
         continue;
       }

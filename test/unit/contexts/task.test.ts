@@ -57,6 +57,13 @@ describe('a context of Python\'s', () => {
     assert.deepEqual(told(scene.derive()), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
   });
 
+  it('is believed of a pool\'s worker too, that was started for the session and lives on', () => {
+    const scene = new Loop().accept(1, 7).make(1).read(1, 7, GET('/1')).make(2, 1).process('fork', 7, { childTgid: 100, childTid: 31 }).connect(11, 31);
+    scene.call(11, 2, '/first', 31).read(11, 31, OK('u')).answer(1, 1);
+    const found = scene.read(1, 7, GET('/2')).make(3, 1).call(11, 3, '/second', 31).read(11, 31, OK('u')).answer(1, 1).wait(5 * SECOND).end(1, 11).derive();
+    assert.deepEqual(told(found), ['/1: /first runtime likely; complete', '/2: /second runtime likely; complete']);
+  });
+
   it('may take its time with the answer, while others come and go: its first call waits for it', () => {
     const scene = two().read(1, 7, GET('/slow')).read(2, 7, GET('/beside')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(2, 2);
     for (let second = 0; second < 10; second += 1) scene.wait(SECOND).read(2, 7, GET(`/${second}`)).answer(2, 2);
