@@ -2,6 +2,7 @@
 import { looseText, oneLine } from './one-line.ts';
 import { COM } from './mysql-fields.ts';
 import { MysqlFramer } from './mysql-framer.ts';
+import { MysqlMemory } from './mysql-memory.ts';
 import { readError, readPackets } from './mysql-packets.ts';
 import type { Protocol, Recognition, Summary } from './protocol.ts';
 
@@ -92,4 +93,4 @@ function summarise(request: Uint8Array, response: Uint8Array): Summary {
   return packets === 0 ? { text } : { text, status: 'OK' };
 }
 
-export const mysql: Protocol = { name: 'mysql', recognise, framer: () => new MysqlFramer(), summarise };
+export const mysql: Protocol = { name: 'mysql', recognise, framer: () => new MysqlFramer(), memory: () => new MysqlMemory(), summarise };

@@ -2,6 +2,7 @@
 import { oneLine } from './one-line.ts';
 import { CANCEL, GSS, maxStartupBytes, PostgresqlFramer, SSL } from './postgresql-framer.ts';
 import { errorFields, Fields, readMessages } from './postgresql-messages.ts';
+import { PostgresqlMemory } from './postgresql-memory.ts';
 import type { Protocol, Recognition, Summary } from './protocol.ts';
 
 const PORT = 5432;
@@ -114,4 +115,4 @@ function summarise(request: Uint8Array, response: Uint8Array): Summary {
   return status === undefined ? { text } : { text, status };
 }
 
-export const postgresql: Protocol = { name: 'postgresql', recognise, framer: () => new PostgresqlFramer(), summarise };
+export const postgresql: Protocol = { name: 'postgresql', recognise, framer: () => new PostgresqlFramer(), memory: () => new PostgresqlMemory(), summarise };

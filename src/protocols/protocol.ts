@@ -3,6 +3,7 @@
  * One protocol, one file. Everything works without any (`unknown`): then the turn of direction cuts, and bytes are bytes.
  */
 import type { Field } from './hpack-tables.ts';
+import type { Memory } from './memory.ts';
 import type { Splitter } from './splitter.ts';
 
 export type ProtocolName = 'http' | 'http2' | 'tls' | 'redis' | 'postgresql' | 'mysql' | 'fastcgi' | 'unknown' | (string & {});
@@ -84,6 +85,8 @@ export interface Protocol {
   framer(): Framer;
   /** Where it is opaque, but tells from outside who asks. */
   turns?(): Turns;
+  /** Where later requests may refer to what earlier ones made. Without: each means what it says (HTTP), or nobody knows. */
+  memory?(): Memory;
   /** Of a protocol that carries several calls at a time, instead of a framer. `client`: the first bytes of that side. */
   splitter?(client: Uint8Array): Splitter;
   /** From the whole bytes of one talk (may be truncated or have holes cut out), and its header fields where these don't tell them. */

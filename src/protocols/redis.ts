@@ -2,6 +2,7 @@
 import { latin1Text } from './ascii.ts';
 import { looseText, oneLine } from './one-line.ts';
 import type { Protocol, Recognition, Summary } from './protocol.ts';
+import { RedisMemory } from './redis-memory.ts';
 import { RedisFramer } from './redis-framer.ts';
 import { readCommands, readReplies } from './redis-value.ts';
 
@@ -66,4 +67,4 @@ function summarise(request: Uint8Array, response: Uint8Array): Summary {
   return reply?.type === 'simple' ? { text, status: oneLine(reply.text) } : { text };
 }
 
-export const redis: Protocol = { name: 'redis', recognise, framer: () => new RedisFramer(), summarise };
+export const redis: Protocol = { name: 'redis', recognise, framer: () => new RedisFramer(), memory: () => new RedisMemory(), summarise };

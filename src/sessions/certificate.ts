@@ -85,7 +85,7 @@ function lateOf(session: OpenSession, talks: readonly Spoken[]): Unseen[] {
   const late = talks.filter((talk) => {
     if (talk === session.talk) return session.late || talk.connection.guessed || (talk.joined && !talk.framed);
     if (talk.connection.whole) return false;
-    return !STATELESS.has(talk.protocol?.name ?? 'unknown') || (talk.joined && !talk.framed);
+    return !(talk.standsAlone || STATELESS.has(talk.protocol?.name ?? 'unknown')) || (talk.joined && !talk.framed);
   });
   return oneOf('seen-late', late, (talk) => (talk.inbound ? talk.connection.local : talk.connection.remote));
 }

@@ -39,6 +39,8 @@ export class OpenTalk {
   framed = false;
   /** The first talk of a connection that the recorder met in mid-stream: its beginning is presumed. */
   joined = false;
+  /** Of a connection that is older than the recorder: its protocol says that its request refers to nothing that was not seen. */
+  standsAlone = false;
   /** Framing has said where its request ends. */
   requestFramed = false;
   /** The talk before it on its connection lacks bytes in such a way that where this one begins is presumed. */

@@ -4,10 +4,14 @@
  */
 import type { Connection } from '../connections/connection.ts';
 import type { ConnectionEnd } from '../connections/sink.ts';
+import type { Memory } from '../protocols/memory.ts';
 import type { Turns } from '../protocols/protocol.ts';
 import type { OpenTalk } from './open-talk.ts';
 import type { Opening, TalkSink } from './sink.ts';
 import type { Unsettled } from './unsettled.ts';
+
+/** Of an answer: what tells the number of a statement that was prepared. */
+const REMEMBERED_BYTES = 64;
 
 export class TalkQueue<T extends OpenTalk> {
   /** Not over. */
@@ -25,6 +29,8 @@ export class TalkQueue<T extends OpenTalk> {
   #doubt = false;
   #calls = 0;
   #opened = 0;
+  /** Of a connection that is older than the recorder, where its protocol has one. */
+  #memory: Memory | undefined;
 
   constructor(connection: Connection, sink: TalkSink<T>, unsettled: Unsettled<T>) {
     this.#connection = connection;
@@ -112,6 +118,7 @@ export class TalkQueue<T extends OpenTalk> {
       if (at < 0) return;
       this.talks.splice(at, 1);
     }
+    if (!this.#connection.whole) this.#remember(talk);
     this.#over = talk;
     this.#doubt = talk.request.holed || (talk.response.holed && !talk.requestFramed);
     if (talk.request.holed || talk.response.holed) for (const behind of this.talks) behind.doubtful = true;
@@ -161,6 +168,14 @@ export class TalkQueue<T extends OpenTalk> {
         talk.response.own(copy);
       }
     }
+  }
+
+  /** What it refers to may be from before the recorder. */
+  #remember(talk: T): void {
+    if (talk.unasked || !talk.framed) return;
+    this.#memory ??= talk.protocol?.memory?.();
+    const { request, response } = talk;
+    talk.standsAlone = this.#memory?.hear(request.head(request.kept), response.head(REMEMBERED_BYTES)) === true && !request.holed;
   }
 
   /** It asked nothing, on a connection where others did: an alert. */

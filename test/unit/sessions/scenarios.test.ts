@@ -300,11 +300,13 @@ describe('a certificate', () => {
     assert.equal(one(scene.write(1, 7, OK('x')).close(1).derive()).certificate.state, 'complete');
   });
 
-  it('is incomplete where a stateful connection was there before the recorder, not where HTTP was', () => {
+  it('is incomplete where a call refers to what a connection was told before the recorder, or nobody knows, not where it stands alone', () => {
     const through = (request: string, answer: string): string[] => unseen(one(new Scene().open(2, 0, 'seen', { egressFrom: 900, ingressFrom: 70 }).accept(1).read(1, 7, GET('/'))
       .write(2, 7, request).read(2, 7, answer).write(1, 7, OK('x')).close(1).close(2).derive()));
     assert.deepEqual(through('\x01who\n', '\x02me\n'), ['seen-late 1']);
     assert.deepEqual(through(GET('/up'), OK('u')), []);
+    assert.deepEqual(through('*2\r\n$3\r\nGET\r\n$1\r\nk\r\n', '$-1\r\n'), [], 'it has state, but this refers to none');
+    assert.deepEqual(through('*1\r\n$4\r\nEXEC\r\n', '*0\r\n'), ['seen-late 1']);
   });
 
   it('is open for what was not finished when the recording ended, and complete for what was', () => {
