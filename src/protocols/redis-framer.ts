@@ -29,7 +29,7 @@ const UNSUBSCRIBING = new Map([['UNSUBSCRIBE', ALL_CHANNELS], ['PUNSUBSCRIBE', A
 const CONFIRMING = new Set(['subscribe', 'psubscribe', 'ssubscribe', 'unsubscribe', 'punsubscribe', 'sunsubscribe']);
 const MESSAGES = new Set(['message', 'pmessage', 'smessage']);
 const SETUP = new Set(['HELLO', 'AUTH', 'SELECT', 'READONLY', 'COMMAND']);
-const CLIENT_SETUP = new Set(['SETNAME', 'SETINFO', 'GETNAME', 'ID', 'TRACKING', 'NO-EVICT', 'NO-TOUCH', 'REPLY']);
+const CLIENT_SETUP = new Set(['SETNAME', 'SETINFO', 'GETNAME', 'ID', 'TRACKING', 'NO-EVICT', 'NO-TOUCH', 'REPLY', 'MAINT_NOTIFICATIONS']);
 
 /** Whether a command only sets its connection up. Both words in upper case. */
 export const isSetup = (command: string, second: string): boolean => SETUP.has(command) || (command === 'CLIENT' && CLIENT_SETUP.has(second));

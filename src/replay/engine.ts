@@ -12,6 +12,7 @@ import type { Judge, RecordedCall } from './calls.ts';
 import { inPlay, type CallOwner, type OwnedInPlay } from './call-owner.ts';
 import { DriftProof } from './drift-proof.ts';
 import { likeOf, nearestOf } from './likeness.ts';
+import { inventedOpening } from './opening.ts';
 import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
@@ -174,6 +175,15 @@ export class Engine {
   /** The prepared statements of a new live connection, where its protocol has any. */
   statementsFor(destination: string, protocol: ProtocolName): LiveStatements | undefined {
     return liveStatements(protocol, new Prepareds(this.#world.prepared[destination] ?? [], this.#judge, this.#world.threshold));
+  }
+
+  /** What a driver asks because its connection is new, and what was answered to it at this destination; else an answer that is made up. */
+  inquire(destination: string, protocol: ProtocolName, bytes: Uint8Array): { readonly bytes: Uint8Array; readonly invented?: true } | undefined {
+    const recorded = this.#world.inquiries[destination] ?? [];
+    const pair = recorded.find(({ request }) => Buffer.compare(request, bytes) === 0) ?? recorded.find(({ request }) => this.#judge.equal(request, bytes, protocol));
+    if (pair !== undefined) return { bytes: pair.response };
+    const invented = inventedOpening(protocol, bytes);
+    return invented === undefined ? undefined : { bytes: invented, invented: true };
   }
 
   /** Whether `bytes` are exactly what some recorded request of the destination was, and none goes on from there. */

@@ -57,7 +57,8 @@ function admission({ client, server }: RecordedLogin): { from: number; to: numbe
   return undefined;
 }
 
-const INVENTED_PARAMETERS = {
+/** What a server says of itself whose login was not recorded. */
+export const INVENTED_PARAMETERS = {
   server_version: '15.0', server_encoding: 'UTF8', client_encoding: 'UTF8', DateStyle: 'ISO, MDY', IntervalStyle: 'postgres',
   TimeZone: 'Etc/UTC', integer_datetimes: 'on', standard_conforming_strings: 'on',
 };

@@ -129,9 +129,9 @@ export class Mock {
 
   #world(): World {
     const sessions = this.#loaded.map(({ session }) => session);
-    const { prepared } = backgroundOf(this.#loaded, this.#plains);
+    const background = backgroundOf(this.#loaded, this.#plains);
     // Where they set their connections up, and what names meant to them; what they called is what can be played of it.
-    return { ...worldOf([...sessions.map((session) => ({ ...session, outbound: [] })), this.#calls.session], this.#options, prepared), repeats: this.#options.repeats };
+    return { ...worldOf([...sessions.map((session) => ({ ...session, outbound: [] })), this.#calls.session], this.#options, background), repeats: this.#options.repeats };
   }
 
   #confine({ protocols, bypassed, moved, onMiss }: World): Promise<OwnConfinement> {

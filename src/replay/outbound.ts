@@ -8,13 +8,14 @@ import type { Answer, CallOwner, Engine } from './engine.ts';
 import { withRecordedHost } from './host-header.ts';
 import { resetNow } from './live-socket.ts';
 import { paced } from './pace.ts';
+import { hasOpening, inventedOpening, Opening } from './opening.ts';
 import { RealCalls } from './passthrough.ts';
 import type { LiveCall, World } from './played.ts';
 import { loginIn } from './refused-logins.ts';
 import { Replies } from './replies.ts';
 import { settingsOf, type Settings } from './settings.ts';
 import type { Setup } from './setups.ts';
-import type { LiveStatements } from './statements/statements.ts';
+import type { LiveStatements, Said } from './statements/statements.ts';
 
 /** A request that is longer than this and not whole yet is given up: nobody recorded that much. */
 const MAX_PENDING_BYTES = 256 << 20;
@@ -44,6 +45,15 @@ export interface OutboundOptions {
   note(text: string): void;
 }
 
+/** A request, in its plain form, that is asked of the engine. */
+interface Asked {
+  readonly plain: Uint8Array;
+  /** Where it begins in the client's stream. */
+  readonly from: number;
+  readonly oneway: boolean;
+  readonly setup: boolean;
+}
+
 export class OutboundConnection {
   readonly #socket: Socket;
   readonly #options: OutboundOptions;
@@ -52,6 +62,9 @@ export class OutboundConnection {
   #cutter: RequestCutter;
   #statements: LiveStatements | undefined;
   #settings: Settings | undefined;
+  /** Nothing but what drivers say of a new connection was said yet; and what of that may be a call's. */
+  #opening: Opening | undefined;
+  #held: Asked[] = [];
   /** The client's bytes of the login so far; undefined once it is in. */
   #login: Uint8Array | undefined;
   #first = Buffer.alloc(0);
@@ -96,6 +109,7 @@ export class OutboundConnection {
     const protocol = this.#protocol === undefined ? undefined : engine.knowledge.protocol(this.#protocol);
     this.#statements = this.#protocol === undefined ? undefined : engine.statementsFor(destination, this.#protocol);
     this.#settings = this.#protocol === undefined ? undefined : settingsOf(this.#protocol);
+    this.#opening = this.#protocol !== undefined && hasOpening(this.#protocol) && !this.#mayPassOn ? new Opening(this.#protocol) : undefined;
     return new RequestCutter(protocol?.framer(), base);
   }
 
@@ -199,7 +213,7 @@ export class OutboundConnection {
 
   #answer({ request, from, oneway, setup }: Cut): void {
     if (this.#closed) return;
-    const { engine, destination, world: { moved, hosts } } = this.#options;
+    const { destination, world: { moved, hosts } } = this.#options;
     const asked = this.#protocol === 'http' ? withRecordedHost(request, moved, hosts?.[destination]) : request;
     const said = this.#statements?.read(asked) ?? { plain: asked, tell: (bytes: Uint8Array) => bytes };
     if ('settled' in said) {
@@ -207,6 +221,7 @@ export class OutboundConnection {
       this.#replies.add(() => { this.#say(settled); });
       return;
     }
+    if (this.#opens(said, from, setup)) return;
     if (setup) {
       if (this.#mayPassOn) this.#real().setUp(request);
     } else if (isBypassedOperation(this.#options.world.bypassed, this.#protocol ?? 'unknown', request)) {
@@ -214,12 +229,7 @@ export class OutboundConnection {
       return;
     }
     if (setup) this.#settings?.hear(said.plain);
-    const owner = setup ? undefined : this.#options.ownerAt?.(from);
-    const settings = setup ? undefined : this.#settings?.text;
-    const answer = engine.ask({
-      destination, protocol: this.#protocol ?? 'unknown', bytes: said.plain, oneway, setup,
-      ...(owner === undefined ? {} : { owner }), ...(settings === undefined ? {} : { settings }),
-    });
+    const answer = this.#ask({ plain: said.plain, from, oneway, setup });
     const told = said.tell(answer.bytes, answer.missed === true);
     if (answer.missed === true && this.#options.world.onMiss === 'passthrough') {
       this.#passOn(request, { bytes: told, then: answer.then }, answer.call);
@@ -228,6 +238,38 @@ export class OutboundConnection {
     const bytes = this.#continued ? withoutContinue(told) : told;
     this.#continued = false;
     this.#reply(bytes, answer);
+  }
+
+  #ask({ plain, from, oneway, setup }: Asked): Answer {
+    const { engine, destination } = this.#options;
+    const owner = setup ? undefined : this.#options.ownerAt?.(from);
+    const settings = setup ? undefined : this.#settings?.text;
+    return engine.ask({
+      destination, protocol: this.#protocol ?? 'unknown', bytes: plain, oneway, setup,
+      ...(owner === undefined ? {} : { owner }), ...(settings === undefined ? {} : { settings }),
+    });
+  }
+
+  /** True where it was said because the connection is new, or may have been, and is answered. See `opening.ts`. */
+  #opens(said: Extract<Said, { plain: Uint8Array }>, from: number, setup: boolean): boolean {
+    const opening = this.#opening;
+    if (opening === undefined || (setup && this.#held.length === 0)) return false;
+    const { engine, destination, note } = this.#options;
+    const protocol = this.#protocol ?? 'unknown';
+    const step = setup ? 'over' : opening.hear(said.plain);
+    const answer = step === 'over' ? undefined : step === 'inquires' ? engine.inquire(destination, protocol, said.plain) : inventedOpening(protocol, said.plain);
+    if (answer === undefined) {
+      // A call's: so is what was held, which is asked for now, and was answered as any server does.
+      this.#opening = undefined;
+      for (const held of this.#held.splice(0)) this.#ask(held);
+      return false;
+    }
+    if (step === 'holds') this.#held.push({ plain: said.plain, from, oneway: false, setup: false });
+    if (step === 'ends') this.#held = [];
+    if (!(answer instanceof Uint8Array) && answer.invented === true) note(`${destination}: what drivers ask a new connection was not recorded; answers were invented`);
+    const told = said.tell(opening.told(answer instanceof Uint8Array ? answer : answer.bytes), false);
+    this.#replies.add(() => { this.#say(told); });
+    return true;
   }
 
   /** Says it at its pace, after what was asked for before, and then does with the connection what was recorded. */
@@ -283,6 +325,7 @@ export class OutboundConnection {
     clearTimeout(this.#timer);
     for (const cut of this.#cutter.end()) this.#answer(cut);
     if (this.#cutter.pendingBytes > 0 && this.#login === undefined) this.#answer(this.#cutter.take());
+    for (const held of this.#held.splice(0)) this.#ask(held);
     this.#replies.add(() => { this.#socket.end(); });
   }
 

@@ -7,9 +7,10 @@ import type { AmbientTalk, Chunk, OutboundTalk, Prologue, Session, Talk } from '
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import { isAgreed, type PlainTalk } from './played.ts';
+import { hasOpening, Opening } from './opening.ts';
 import { withRefusedLogins } from './refused-logins.ts';
 import { prologuePairs } from './setups.ts';
-import { recordedStatements, type Prepared, type RecordedStatements } from './statements/statements.ts';
+import { recordedStatements, type Pair, type Prepared, type RecordedStatements } from './statements/statements.ts';
 
 export interface Plain {
   readonly sessions: readonly Session[];
@@ -18,11 +19,13 @@ export interface Plain {
   readonly whole?: ReadonlySet<string>;
   /** By recorded destination. */
   readonly prepared: Readonly<Record<string, readonly Prepared[]>>;
+  /** What drivers asked their servers because a connection was new, in its plain form, and the answers; by recorded destination. */
+  readonly inquiries: Readonly<Record<string, readonly Pair[]>>;
 }
 
 export function plainForm(recorded: readonly Session[], ambient: readonly AmbientTalk[]): Plain {
   const sessions = recorded.map(withRefusedLogins);
-  const readers = new Map<string, { readonly destination: string; readonly statements: RecordedStatements }>();
+  const readers = new Map<string, { readonly destination: string; readonly statements: RecordedStatements; readonly opening: RecordedOpening | undefined }>();
   const prologues = new Map(sessions.flatMap(({ prologues: some }) => some.map((prologue) => [prologue.connection, prologue] as const)));
   const plain = new Map<Talk, Talk>();
   const talks = [...sessions.flatMap(({ outbound }) => outbound), ...ambient];
@@ -32,21 +35,53 @@ export function plainForm(recorded: readonly Session[], ambient: readonly Ambien
     if (reader === undefined) {
       const statements = recordedStatements(protocol);
       if (statements === undefined) continue;
-      reader = { destination: canonicalDestination(remote), statements };
+      reader = { destination: canonicalDestination(remote), statements, opening: prologues.has(id) && hasOpening(protocol) ? new RecordedOpening(protocol) : undefined };
       readers.set(id, reader);
       prime(statements, protocol, prologues.get(id));
     }
     const made = inPlainForm(talk, reader.statements);
     if (made !== talk) plain.set(talk, made);
+    if (isAgreed(made)) continue;
+    for (const own of reader.opening?.hear(talk, made) ?? []) plain.set(own, { ...own, agreed: true } as PlainTalk);
   }
   const prepared: Record<string, Prepared[]> = {};
-  for (const { destination, statements } of readers.values()) (prepared[destination] ??= []).push(...statements.prepared);
+  const inquiries: Record<string, Pair[]> = {};
+  for (const { destination, statements, opening } of readers.values()) {
+    (prepared[destination] ??= []).push(...statements.prepared);
+    if (opening !== undefined && opening.inquiries.length > 0) (inquiries[destination] ??= []).push(...opening.inquiries);
+  }
   const of = <T extends Talk>(talk: T): T => (plain.get(talk) as T | undefined) ?? talk;
   return {
     sessions: plain.size === 0 ? sessions : sessions.map((session) => ({ ...session, outbound: session.outbound.map(of) })),
     ambient: ambient.map(of),
     prepared: Object.fromEntries(Object.entries(prepared).map(([destination, all]) => [destination, distinct(all)])),
+    inquiries: Object.fromEntries(Object.entries(inquiries).map(([destination, all]) => [destination, all.slice(0, MAX_INQUIRIES)])),
   };
+}
+
+/** Of one destination; each connection asks much the same. */
+const MAX_INQUIRIES = 256;
+
+/** Follows one recorded connection from its login on. */
+class RecordedOpening {
+  readonly inquiries: Pair[] = [];
+  readonly #opening: Opening;
+  #held: Talk[] = [];
+
+  constructor(protocol: string) {
+    this.#opening = new Opening(protocol);
+  }
+
+  /** `plain`: the talk in its plain form. Which talks turn out to be the connection's own: no calls. */
+  hear(talk: Talk, plain: Talk): readonly Talk[] {
+    const request = bytesOf(plain.request);
+    const step = this.#opening.hear(request);
+    if (step === 'holds') this.#held.push(talk);
+    if (step === 'inquires') this.inquiries.push({ request, response: bytesOf(plain.response) });
+    const own = step === 'ends' ? [...this.#held, talk] : step === 'inquires' ? [talk] : [];
+    if (step === 'ends' || step === 'over') this.#held = [];
+    return own;
+  }
 }
 
 const beganUs = (talk: Talk): number => talk.request[0]?.atUs ?? talk.response[0]?.atUs ?? 0;

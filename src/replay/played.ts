@@ -5,7 +5,7 @@ import type { Moved } from './moved.ts';
 import type { Pace } from './pace.ts';
 import type { Certainty, OutboundTalk, Prologue, Talk } from '../sessions/session.ts';
 import type { KeptElsewhere } from './process-state.ts';
-import type { Prepared } from './statements/statements.ts';
+import type { Pair, Prepared } from './statements/statements.ts';
 
 /** The step after exact, equal and drift: `none`, koala's `chunk`, or `sim`, the most similar call from the threshold on. */
 export const MATCH_STEPS = ['none', 'chunk', 'sim'] as const;
@@ -25,6 +25,8 @@ export interface World {
   readonly prologues: readonly Prologue[];
   /** What is known of prepared statements, by recorded destination. */
   readonly prepared: Readonly<Record<string, readonly Prepared[]>>;
+  /** What drivers ask a new connection, in its plain form, and the answers; by recorded destination. */
+  readonly inquiries: Readonly<Record<string, readonly Pair[]>>;
   /** Host name (lower case) to addresses. */
   readonly names: Readonly<Record<string, readonly string[]>>;
   readonly match: MatchStep;

@@ -99,7 +99,7 @@ export class Run {
     try {
       const starts = (options.startup ?? []).flatMap(({ sessions: some }) => some);
       const idle = sessions[0] === undefined ? [] : [{ ...ofNoSession(sessions[0], background.ambient), ...(background.firstUs === undefined ? {} : { startedAtUs: background.firstUs }) }];
-      const world = worldOf([...sessions, ...starts, ...idle], options, background.prepared);
+      const world = worldOf([...sessions, ...starts, ...idle], options, background);
       const paths = playedPaths(world);
       // All in a few buffers: handing over one for each call is slow.
       const callsOf = (session: Session): PackedSession => packedSession({ ...session, inbound: { ...session.inbound, response: [] }, prologues: [], names: {} }, pack);

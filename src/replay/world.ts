@@ -18,7 +18,7 @@ const MAX_PROLOGUES = 16;
 export type WorldOptions = Pick<World, 'match' | 'threshold' | 'onMiss' | 'answerMs' | 'quietMs'> & Partial<Pick<World, 'bypassed' | 'moved' | 'pace'>>;
 
 /** `sessions`: all that will be played. */
-export function worldOf(sessions: readonly Session[], options: WorldOptions, prepared: Plain['prepared'] = {}): World {
+export function worldOf(sessions: readonly Session[], options: WorldOptions, { prepared = {}, inquiries = {} }: Partial<Pick<Plain, 'prepared' | 'inquiries'>> = {}): World {
   const protocols = new Map<string, ProtocolName>();
   const names = new Map<string, Set<string>>();
   const prologues = new Map<string, Prologue>();
@@ -64,7 +64,7 @@ export function worldOf(sessions: readonly Session[], options: WorldOptions, pre
   return {
     match, threshold, onMiss, answerMs, quietMs, bypassed, moved, pace,
     protocols: Object.fromEntries(protocols),
-    prologues: [...prologues.values()], prepared,
+    prologues: [...prologues.values()], prepared, inquiries,
     hosts: Object.fromEntries([...hosts].filter((one): one is [string, string] => one[1] !== undefined)),
     names: Object.fromEntries([...names].map(([host, addresses]) => [host, [...addresses]])),
   };
