@@ -9,7 +9,7 @@
  */
 import { Fields, postgresqlMessage as message, readMessages } from '../protocols/postgresql-messages.ts';
 import { sqlKind, type SqlKind } from '../protocols/sql-inquiry.ts';
-import { COM } from '../protocols/mysql-framer.ts';
+import { COM } from '../protocols/mysql-fields.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import { INVENTED_PARAMETERS } from './logins.ts';
 
