@@ -30,6 +30,8 @@ export interface Verdict<J extends Past> {
 export interface Around<J extends Past> {
   /** Its sessions that are not given out, in the order in which they began. */
   readonly held: Iterable<J>;
+  /** The one that has been open longest: what began before it is looked at by all kinds that do not build on others. */
+  readonly oldest: J | undefined;
   /** Its calls that are not tied. */
   withoutTie(): Iterable<OpenTalk>;
 }

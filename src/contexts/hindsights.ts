@@ -4,10 +4,11 @@ import type { HandedOver } from './handed-over.ts';
 import type { Task } from './task.ts';
 import type { Hindsight, Past } from './hindsight.ts';
 import { Pattern } from './pattern.ts';
+import type { Queue } from './queue.ts';
 import { Together } from './together.ts';
 import { Trace } from './trace.ts';
 
-/** `hide`: takes out of a text what content must not be judged by. `task`: is told which of Python's contexts was made in which; `handedOver`: who wakes whom. */
-export function hindsights<J extends Past>(hide: ((text: string) => string) | undefined, task: Task<J>, handedOver: HandedOver<J>): readonly Hindsight<J>[] {
-  return [task, new Trace<J>(), new Content<J>(hide), handedOver, new Together<J>(), new Pattern<J>()];
+/** `hide`: takes out of a text what content must not be judged by. `task`: is told which of Python's contexts was made in which; `handedOver`: who wakes whom; `queue`: who takes calls out. */
+export function hindsights<J extends Past>(hide: ((text: string) => string) | undefined, task: Task<J>, handedOver: HandedOver<J>, queue: Queue<J>): readonly Hindsight<J>[] {
+  return [task, new Trace<J>(), new Content<J>(hide), handedOver, new Together<J>(), queue, new Pattern<J>()];
 }

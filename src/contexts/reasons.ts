@@ -16,7 +16,7 @@ import { Together } from './together.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'same-virtual-thread' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'in-turn' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'same-virtual-thread' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'queue-may-write' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
@@ -25,7 +25,7 @@ export type Doubt =
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
-  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
+  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'turn-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
   | 'task-answers-none' | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
@@ -70,6 +70,7 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   if (attribution === 'elimination') found.push('only-unanswered', 'not-by-itself');
   if (attribution === 'trace') found.push('same-trace');
   if (attribution === 'pattern') found.push('as-alone');
+  if (attribution === 'queue') found.push('in-turn');
   if (attribution === 'content') found.push('rare-words');
   if (attribution === 'handed-over') found.push('woke-waiter');
   if (more.opened) found.push('opened-for-it');

@@ -6,7 +6,7 @@ import type { CallFacts, Evidence, Ground, JobFacts } from './evidence.ts';
 
 export type Attribution =
   | 'thread' | 'born' | 'goroutine' | 'virtual-thread' | 'helper' | 'delegation' | 'trace' | 'handed-over'
-  | 'continuation' | 'elimination' | 'content' | 'pattern' | 'runtime';
+  | 'continuation' | 'elimination' | 'content' | 'pattern' | 'queue' | 'runtime';
 export type Certainty = 'proven' | 'likely';
 
 export interface Tie<J extends Job> {

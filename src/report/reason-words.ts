@@ -21,6 +21,7 @@ export function supportWords(kind: Support, call: Tied, { inbound }: Session): s
     case 'another-program': return 'it is a process that became another program';
     case 'starts-end': return 'what sessions of this listener started was never seen to outlive them';
     case 'as-alone': return `sessions of its endpoint that ran alone make such calls, and of the ways to share these out in turn it is the likeliest by far${reckoned(call.reasons?.probability)}`;
+    case 'in-turn': return `threads that take no requests take what others put into a queue in turn, and of the ways to share such calls out, as sessions of its endpoint make them, it is the likeliest by far${reckoned(call.reasons?.probability)}`;
     case 'same-trace': return 'it carries a trace or request id that is this session\'s, and of no other one that was open when it began';
     case 'rare-words': return 'rare words of it stand in this session\'s request, response or calls, and in those of no other that was open when it began';
     case 'woke-waiter': return `when ${wrote} had read its answer, it woke the thread that had read this session's request, which had waited since before, and no other session's`;
@@ -71,6 +72,7 @@ function neverProven(attribution: OutboundTalk['attribution']): string {
   if (attribution === 'elimination') return 'work left over from another session, or a timer\'s, would look the same';
   if (attribution === 'helper') return 'which request the name was given for is a guess';
   if (attribution === 'pattern') return 'work need not have been taken up in the order in which it came up';
+  if (attribution === 'queue') return 'one who had waited longer may have been passed over';
   if (attribution === 'trace') return 'an application may keep an id too long, or hand it to the wrong work';
   if (attribution === 'handed-over') return 'a thread may wait for something else than what this one was given to do';
   if (attribution === 'runtime') return 'a context may do work for another request too (a batch, a queue)';
@@ -98,6 +100,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'woke-several': return `${wrote} woke threads of several requests when it had read the answer, or one that had waited for its connection`;
     case 'wakes-unsure': return 'threads of this process wake each other for other reasons too, or too few were seen to tell';
     case 'pattern-unsure': return 'what sessions of its endpoints do alone does not tell, for sure enough, whose it is';
+    case 'turn-unsure': return 'in which order sessions put such calls into a queue does not tell, for sure enough, whose it is, or this process\' queue does not keep to the turn';
     case 'tasks-shared': return `${wrote} had read a request, but threads of its process take up each other's tasks, and other sessions were at work`;
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';

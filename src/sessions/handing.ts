@@ -15,6 +15,7 @@ export class Handing {
   /** `own` begins `call`. */
   calls(own: Context<OpenSession>, call: Spoken): void {
     const { awaited } = own;
+    if (own.requests === 0) this.#processes.of(own.tgid).queue.begins(call, own);
     own.done = own.awaited = undefined;
     if (awaited?.connection === call.connection) this.#processes.of(own.tgid).handedOver.waitedForConnection(awaited);
   }

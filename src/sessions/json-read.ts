@@ -19,7 +19,7 @@ const DIRECTIONS = ['ingress', 'egress'] as const;
 const ENDS = ['fin', 'reset', 'refused', 'timeout', 'unreachable', 'failed', 'exit'] as const;
 const ATTRIBUTIONS = [
   'thread', 'born', 'goroutine', 'virtual-thread', 'helper', 'delegation', 'trace', 'handed-over', 'continuation', 'elimination',
-  'content', 'pattern', 'runtime',
+  'content', 'pattern', 'queue', 'runtime',
 ] as const;
 const TOLD = ['read-storage', 'call-function', 'return-function'] as const;
 const RFC3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;

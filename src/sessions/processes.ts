@@ -6,6 +6,7 @@ import { Discipline } from '../contexts/discipline.ts';
 import { HandedOver } from '../contexts/handed-over.ts';
 import type { Around, Hindsight } from '../contexts/hindsight.ts';
 import { hindsights } from '../contexts/hindsights.ts';
+import { Queue } from '../contexts/queue.ts';
 import { Task } from '../contexts/task.ts';
 import type { ProcessEvent, UdpEvent } from '../events/event.ts';
 import { Background } from './background.ts';
@@ -68,9 +69,10 @@ export class Process implements Around<OpenSession> {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
-  /** Two of its hindsights. */
+  /** Three of its hindsights. */
   readonly task = new Task<OpenSession>();
   readonly handedOver = new HandedOver<OpenSession>();
+  readonly queue = new Queue<OpenSession>(this.handedOver);
 
   readonly #disciplines: Disciplines;
   readonly #hide: ((text: string) => string) | undefined;
@@ -96,7 +98,7 @@ export class Process implements Around<OpenSession> {
 
   /** What is known when whole talks are looked at. */
   get hindsights(): readonly Hindsight<OpenSession>[] {
-    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.handedOver));
+    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.handedOver, this.queue));
   }
 
   /** `session` is given out. */
@@ -113,6 +115,17 @@ export class Process implements Around<OpenSession> {
   *withoutTie(): Generator<Spoken> {
     yield* this.untied;
     for (const call of this.contested) if (call.tie === undefined) yield call;
+  }
+
+  /** `session` begins. */
+  begins(session: OpenSession): void {
+    const before = this.held.last;
+    if (before?.crowded === false && before.answered) this.queue.ranAlone(before);
+    this.sessions.add(session);
+    this.held.add(session);
+    session.crowded = this.unanswered.size > 0;
+    if (session.crowded) this.crowd();
+    this.unanswered.add(session);
   }
 
   /** A session begins: whoever waits for an answer is not alone any more. */

@@ -117,11 +117,7 @@ export class Weaver implements TalkSink<Spoken>, Moment {
     talk.session = session;
     connection.sessions += 1;
     connection.work = session;
-    process.sessions.add(session);
-    process.held.add(session);
-    session.crowded = process.unanswered.size > 0;
-    if (session.crowded) process.crowd();
-    process.unanswered.add(session);
+    process.begins(session);
     this.open.add(session);
     return talk;
   }
