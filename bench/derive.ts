@@ -1,11 +1,11 @@
 /**
  * How many talks a second are derived on one core, and whether memory stays flat. Synthetic traffic: threads that serve
- * keep-alive HTTP, alone (`plain`) or with a call to an HTTP upstream and one to Redis each (`calls`), or an event loop with
- * 64 requests on their way (`loop`). Only the derivation is timed, not the making of the events,
+ * keep-alive HTTP, alone (`plain`) or with a call to an HTTP upstream and one to Redis each (`calls`), an event loop with
+ * 64 requests on their way (`loop`), or threads that put two calls each into the queue of a pool of four, and nothing tells whose they are (`pool`). Only the derivation is timed, not the making of the events,
  * in CPU time of the whole process (with its garbage collection), so that a busy machine doesn't show. It looks ahead as the index
  * does when a recording is read (src/store/outlook.ts); `--live`: as who derives while it is recorded, and can't.
  *
- *   node --expose-gc --import tsx bench/derive.ts [--sessions N] [--shape plain|calls|loop] [--live] [--json]
+ *   node --expose-gc --import tsx bench/derive.ts [--sessions N] [--shape plain|calls|loop|pool] [--live] [--json]
  */
 import { Derivation } from '../src/sessions/derivation.ts';
 import type { DataEvent, Direction, Event, OpenEvent } from '../src/events/event.ts';
@@ -92,6 +92,24 @@ const loop: Shape = (traffic, round, out) => {
   return 2 * THREADS;
 };
 
+/** Sixteen at a time; the first rounds one by one, so that it is known what such requests put in. */
+const pool: Shape = (traffic, round, out) => {
+  const alone = 40, clients = 16, workers = 4;
+  if (round === 0) for (let at = 0; at < clients; at += 1) out.push(traffic.open(1 + at, 10 + at, true));
+  if (round === 0) for (let at = 0; at < workers; at += 1) out.push(traffic.open(20_001 + 2 * at, 100 + at, false));
+  const serve = (requests: number): void => {
+    for (let at = 0; at < requests; at += 1) out.push(traffic.data(1 + at, 'ingress', 10 + at, REQUEST));
+    for (let call = 0; call < 2 * requests; call += workers) {
+      const taken = Array.from({ length: Math.min(workers, 2 * requests - call) }, (_, at) => at);
+      for (const at of taken) out.push(traffic.data(20_001 + 2 * at, 'egress', 100 + at, REQUEST));
+      for (const at of taken) out.push(traffic.data(20_001 + 2 * at, 'ingress', 100 + at, RESPONSE));
+    }
+    for (let at = 0; at < requests; at += 1) out.push(traffic.data(1 + at, 'egress', 10 + at, RESPONSE));
+  };
+  serve(round < alone ? 1 : clients);
+  return round < alone ? 3 : 3 * clients;
+};
+
 interface Result {
   shape: string;
   talksPerSecond: number;
@@ -138,7 +156,7 @@ function run(name: string, shape: Shape, wanted: number): Result {
 
 const wanted = Number(process.argv[process.argv.indexOf('--sessions') + 1]) || 300_000;
 const only = process.argv.includes('--shape') ? process.argv[process.argv.indexOf('--shape') + 1] : undefined;
-const results = Object.entries({ plain, calls, loop }).filter(([name]) => only === undefined || name === only).map(([name, shape]) => run(name, shape, wanted));
+const results = Object.entries({ plain, calls, loop, pool }).filter(([name]) => only === undefined || name === only).map(([name, shape]) => run(name, shape, wanted));
 if (process.argv.includes('--json')) for (const result of results) console.log(JSON.stringify({ bench: 'derive', ...result }));
 else {
   console.log('shape    talks/s     events/s    sessions   complete   heap MiB (each tenth)');

@@ -16,6 +16,7 @@ import type { WhyNot } from './reasons.ts';
 import { Routines } from './routine.ts';
 import type { Chore, Routine } from './routine.ts';
 import { endpointsOf, shapeOf } from './shape.ts';
+import type { Endpoints } from './shape.ts';
 import { answeredAtUs, askedAtUs, respondedAtUs } from './template.ts';
 import { turns } from './turns.ts';
 import type { Errand, Served, Turn } from './turns.ts';
@@ -66,7 +67,9 @@ export class Queue<J extends Past> implements Hindsight<J> {
   /** Who began a call, of those that were begun by threads that had read no request. */
   #makers: WeakMap<OpenTalk, Context<Job>> | undefined;
   readonly #routines = new Map<string, Routines>();
-  readonly #endpoints = new WeakMap<J, string>();
+  /** The same of whatever numbers a request has: `/orders/7` is one of few requests, and does what `/orders/12` does. */
+  readonly #wider = new Map<string, Routines>();
+  readonly #endpoints = new WeakMap<J, Endpoints>();
   /** What sessions did that ran alone, and have been learnt from: the shapes. */
   readonly #alone = new WeakMap<J, readonly string[]>();
   /** Calls that were over, and not tied for sure, the one that was over first in front; and which those were. */
@@ -105,10 +108,9 @@ export class Queue<J extends Past> implements Hindsight<J> {
       .filter(({ beganUs, answeredUs }) => beganUs >= fromUs && answeredUs <= untilUs).sort((a, b) => a.beganUs - b.beganUs);
     this.#recent = [];
     this.#alone.set(job, own.map(({ shape }) => shape).sort());
-    const endpoint = this.#endpointOf(job);
-    let routines = this.#routines.get(endpoint);
-    if (routines === undefined && this.#routines.size < maxEndpoints) this.#routines.set(endpoint, (routines = new Routines()));
-    routines?.learn(own);
+    const { narrow, wide } = this.#endpointsOf(job);
+    routinesOf(this.#routines, narrow)?.learn(own);
+    routinesOf(this.#wider, wide)?.learn(own);
   }
 
   find(call: OpenTalk, candidates: readonly J[], byItself: boolean, around: Around<J>): Verdict<J> | undefined {
@@ -143,9 +145,14 @@ export class Queue<J extends Past> implements Hindsight<J> {
     return this.#isTaken(call) && candidates.every((job) => this.#routineOf(job) !== undefined) ? 'turn-unsure' : undefined;
   }
 
+  /** As far as was tried. */
+  get #keepsToTurn(): boolean {
+    return this.#told >= ENOUGH_TRIED && this.#belied * ONE_IN <= this.#told;
+  }
+
   /** What is said of calls like `call` is right, as far as was tried. */
   #holds(call: OpenTalk): boolean {
-    if (this.#told < ENOUGH_TRIED || this.#belied * ONE_IN > this.#told) return false;
+    if (!this.#keepsToTurn) return false;
     const alike = this.#alike.get(shapeOf(call));
     return alike !== undefined && alike.told >= ENOUGH_ALIKE && alike.belied * ONE_ALIKE_IN <= alike.told;
   }
@@ -157,19 +164,19 @@ export class Queue<J extends Past> implements Hindsight<J> {
 
   /** `call` is among what was done while `only` ran alone, which is just what its like do. */
   #isAllThatOne(call: OpenTalk, only: J): boolean {
-    const shapes = this.#routineOf(only)?.shapes;
+    const { shapes } = this.#routineOf(only) ?? this.#wider.get(this.#endpointsOf(only).wide)?.usual ?? {};
     const own = this.#alone.get(only);
     return shapes !== undefined && own !== undefined && answeredAtUs(call) <= respondedAtUs(only.talk) && own.length === shapes.length && own.every((shape, at) => shape === shapes[at]);
   }
 
-  #endpointOf(job: J): string {
-    let endpoint = this.#endpoints.get(job);
-    if (endpoint === undefined) this.#endpoints.set(job, (endpoint = endpointsOf(job.talk).narrow));
-    return endpoint;
+  #endpointsOf(job: J): Endpoints {
+    let endpoints = this.#endpoints.get(job);
+    if (endpoints === undefined) this.#endpoints.set(job, (endpoints = endpointsOf(job.talk)));
+    return endpoints;
   }
 
   #routineOf(job: J): Routine | undefined {
-    return this.#routines.get(this.#endpointOf(job))?.usual;
+    return this.#routines.get(this.#endpointsOf(job).narrow)?.usual;
   }
 
   /** Shares out the next calls that began before the oldest session did that is not over. False: there are none. */
@@ -188,7 +195,7 @@ export class Queue<J extends Past> implements Hindsight<J> {
     const untilUs = ahead >= 0 && ahead + maxAhead <= from + window.length ? until : window.length < all.length - from ? (window[window.length - maxAhead] as Taken<J>).beganUs : until;
     const fresh = window.filter(({ call, beganUs }) => beganUs < untilUs && !this.#found.has(call));
     this.#try(then, window, fresh);
-    const placed = place(then, window, (job) => this.#routineOf(job));
+    const placed = this.#keepsToTurn ? place(then, window, (job) => this.#routineOf(job)) : undefined;
     const isFresh = new Set(fresh);
     window.forEach((one, at) => {
       if (isFresh.has(one)) this.#found.set(one.call, placed?.[at] ?? 'nothing');
@@ -254,6 +261,13 @@ export class Queue<J extends Past> implements Hindsight<J> {
       });
     }
   }
+}
+
+/** Undefined: there are too many. */
+function routinesOf(all: Map<string, Routines>, endpoint: string): Routines | undefined {
+  let routines = all.get(endpoint);
+  if (routines === undefined && all.size < maxEndpoints) all.set(endpoint, (routines = new Routines()));
+  return routines;
 }
 
 interface Placed<J> extends Pick<Turn, 'probability'> {

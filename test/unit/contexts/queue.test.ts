@@ -20,10 +20,12 @@ interface How {
   readonly takesRequests?: true;
   /** In between a pooled thread calls with nobody waiting. */
   readonly timer?: true;
+  /** What is asked by those that run alone. */
+  readonly alone?: (at: number) => string;
 }
 
 /** Sessions of one endpoint: alone, then four at a time, 20 ms apart; each hands one call to four threads. The calls that are named have trace ids. */
-function shop({ order = () => [0, 1, 2, 3], named = (at) => at % 2 === 0, takesRequests, timer }: How = {}): Scene {
+function shop({ order = () => [0, 1, 2, 3], named = (at) => at % 2 === 0, takesRequests, timer, alone = (at) => `/shop/alone${at}` }: How = {}): Scene {
   const scene = new Scene();
   POOL.forEach((tid, at) => scene.connect(UPSTREAM + at, tid));
   const serves = (target: string, at: number, of?: number): void => {
@@ -34,7 +36,7 @@ function shop({ order = () => [0, 1, 2, 3], named = (at) => at % 2 === 0, takesR
   if (takesRequests) for (const [at, tid] of POOL.entries()) scene.accept(900 + at, tid).read(900 + at, tid, get('/own')).write(900 + at, tid, OK('x')).close(900 + at, tid).wait(SECOND);
   if (timer) serves('/price?of=0', 0);
   for (let at = 0; at < 6; at += 1) {
-    scene.wait(SECOND).accept(1_000 + at, 91).read(1_000 + at, 91, get(`/shop/alone${at}`)).wait(MS);
+    scene.wait(SECOND).accept(1_000 + at, 91).read(1_000 + at, 91, get(alone(at))).wait(MS);
     serves('/price?of=0', at);
     scene.write(1_000 + at, 91, OK('x')).close(1_000 + at, 91);
   }
@@ -80,6 +82,11 @@ describe('a queue', () => {
 
   it('gives a session that ran alone what its like do alone, once they are known', () => {
     const alone = besides(shop().derive().sessions).filter(({ inbound }) => textOf(inbound.request).includes('/alone'));
+    assert.deepEqual(alone.map(({ outbound }) => outbound.map(({ attribution, certainty }) => `${attribution} ${certainty}`).join()).slice(4), ['queue likely', 'queue likely']);
+  });
+
+  it('gives it that too where each asks for another thing by a short number, which nobody asked for before', () => {
+    const alone = besides(shop({ alone: (at) => `/item/${at}` }).derive().sessions).filter(({ inbound }) => textOf(inbound.request).includes('/item/'));
     assert.deepEqual(alone.map(({ outbound }) => outbound.map(({ attribution, certainty }) => `${attribution} ${certainty}`).join()).slice(4), ['queue likely', 'queue likely']);
   });
 
