@@ -10,7 +10,7 @@
  * A context works for the request that it answers next; what was made in it, for the one that it was at by then. Which that is comes out only with the answer.
  * Queues between tasks, and workers that live on, are not seen through: their contexts answer nobody.
  */
-import { FIRST_TASK } from '../events/event.ts';
+import { FIRST_TASK, FIRST_VIRTUAL_THREAD } from '../events/event.ts';
 import type { GoroutineEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Run } from '../talks/run.ts';
@@ -53,8 +53,9 @@ export class Task<J extends Past> implements Hindsight<J> {
     let task = taskOf(call.request);
     let atUs = call.begunAtUs;
     for (let depth = 0; task !== 0 && depth < maxDepth; depth += 1) {
-      const jobs = candidates.filter(({ talk }) => talk.begunAtUs <= atUs && taskOf(talk.response) === task);
-      if (jobs.length > 0) return servedBy(jobs, atUs);
+      const begun = candidates.filter(({ talk }) => talk.begunAtUs <= atUs);
+      const jobs = begun.filter(({ talk }) => isServedBy(task, talk));
+      if (jobs.length > 0) return servedBy(jobs, atUs, task < FIRST_VIRTUAL_THREAD ? NOBODY : begun);
       const made = this.#made.get(task);
       if (made === undefined) return undefined;
       task = made.parent;
@@ -75,10 +76,24 @@ function taskOf({ pieces: [first] }: Run): number {
   return first === undefined || first.goroutine < FIRST_TASK ? 0 : first.goroutine;
 }
 
-/** Of `jobs`, which one context answered in turn, the one that it was at. Requests of several connections at a time: then it is no task of theirs. */
-function servedBy<J extends Past>(jobs: readonly J[], atUs: number): Verdict<J> | undefined {
+const NOBODY: readonly never[] = [];
+
+/** A virtual thread reads what it answers, and at times nothing is said of what it does: one of the two is enough. */
+function isServedBy(task: number, { request, response }: OpenTalk): boolean {
+  const answered = taskOf(response);
+  return answered === task || (task >= FIRST_VIRTUAL_THREAD && answered === 0 && taskOf(request) === task);
+}
+
+/**
+ * Of `jobs`, which one context answered in turn, the one that it was at. Requests of several connections at a time: then it is no task of theirs.
+ * `begun`: of these none was begun since over the same connection, or what it did afterwards may be that one's.
+ */
+function servedBy<J extends Past>(jobs: readonly J[], atUs: number, begun: readonly J[]): Verdict<J> | undefined {
   const [first] = jobs;
   if (first === undefined || jobs.some(({ talk }) => talk.connection !== first.talk.connection)) return undefined;
-  const job = jobs.find(({ talk }) => (talk.response.pieces[0]?.atUs ?? 0) >= atUs) ?? jobs.at(-1);
-  return job === undefined ? undefined : { job, alternatives: [] };
+  const answering = jobs.find(({ talk }) => (talk.response.pieces[0]?.atUs ?? 0) >= atUs);
+  if (answering !== undefined) return { job: answering, alternatives: [] };
+  const last = jobs.at(-1) as J;
+  if (begun.some(({ talk }) => talk.connection === last.talk.connection && talk.begunAtUs > last.talk.begunAtUs)) return undefined;
+  return { job: last, alternatives: [] };
 }

@@ -138,6 +138,21 @@ describe('a virtual thread of Java\'s', () => {
     assert.deepEqual(told(found), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
   });
 
+  describe('at a moment when nothing can be read of it', () => {
+    /** One connection, whose two requests it serves; beside it another. What `seen` says of reading and answering the second. */
+    const served = (reads: object, answers: object): Scene => scene().read(1, 7, GET('/1'), on(30)).write(1, 7, OK('x'), on(30)).read(2, 7, GET('/beside'), on(31))
+      .read(1, 8, GET('/2'), reads).wait(2_000).write(11, 9, GET('/up2'), on(30)).read(11, 8, OK('u')).write(1, 8, OK('x'), answers).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12);
+    const CALLED = '/2: /up2 runtime likely; complete';
+
+    it('is known by what it read, or by what it answered', () => {
+      for (const some of [served(on(30), on(30)), served(on(30), {}), served({}, on(30))]) assert.ok(told(some.derive()).includes(CALLED));
+    });
+
+    it('is not taken to be at the request before, which is answered', () => {
+      assert.deepEqual(strays(served({}, {}).derive()), ['/up2']);
+    });
+  });
+
   it('that answers nobody tells nothing: which one began it is not known', () => {
     const found = scene().read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).write(11, 7, GET('/up'), on(32)).read(11, 8, OK('u'))
       .write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12).derive();
