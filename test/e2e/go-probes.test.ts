@@ -70,7 +70,7 @@ function programsOf(pid: number): number[] {
 
 const isLoaded = (program: number): boolean => spawnSync('bpftool', ['prog', 'show', 'id', String(program)]).status === 0;
 
-const KILLS = 20;
+const KILLS = 10;
 
 const probed = (pid: number): number => bytesAtProbes(pid).filter((byte) => byte === INT3).length;
 
