@@ -7,6 +7,7 @@
  *   slots   A     B        C        a slot knows from when and until when its calls can be, and how many it tends to make
  *   calls   1 2   3        4 5      run of A: 1 2, of B: 3, of C: 4 5; or A: 1, B: 2 3, … each at its cost
  */
+import { bestTwo, lnSum } from './likelihood.ts';
 
 export interface Slot {
   /** Its calls begin after this, Unix µs; where `gapUs` is given, about so much after. */
@@ -195,19 +196,7 @@ function valueAt({ low, values }: Layer, column: number): number {
   return values[column - low] ?? -Infinity;
 }
 
-/** ln(eᵃ + eᵇ). */
-function lnSum(a: number, b: number): number {
-  if (a === -Infinity) return b;
-  if (b === -Infinity) return a;
-  return a > b ? a + Math.log1p(Math.exp(b - a)) : b + Math.log1p(Math.exp(a - b));
-}
-
 function best(of: ReadonlyMap<number, number>): Placed | undefined {
-  let slot: number | undefined;
-  let second: number | undefined;
-  for (const [at, share] of of) {
-    if (slot === undefined || share > (of.get(slot) as number)) [slot, second] = [at, slot];
-    else if (second === undefined || share > (of.get(second) as number)) second = at;
-  }
+  const { first: slot, second } = bestTwo(of);
   return slot === undefined || (of.get(slot) as number) < 0.5 ? undefined : { slot, probability: Math.min(1, of.get(slot) as number), second };
 }

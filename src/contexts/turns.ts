@@ -10,6 +10,7 @@
  * What the rest costs was measured on three services with 4, 16 and 64 clients: of two sessions that were ready within 0.1 ms, a third to a half
  * were served out of turn; of those 1 ms apart 5 to 10 in 100, 10 ms apart less than 1.
  */
+import { bestTwo, lnSum } from './likelihood.ts';
 import type { Routine } from './routine.ts';
 
 /** A session, and what it does. */
@@ -248,12 +249,7 @@ function sum(columns: readonly Way[][]): (Turn | undefined)[] {
 }
 
 function likeliest(shares: ReadonlyMap<number, number>): Turn | undefined {
-  let first: number | undefined;
-  let second: number | undefined;
-  for (const [errand, share] of shares) {
-    if (first === undefined || share > (shares.get(first) as number)) [first, second] = [errand, first];
-    else if (second === undefined || share > (shares.get(second) as number)) second = errand;
-  }
+  const { first, second } = bestTwo(shares);
   if (first === undefined || first === NOBODY) return undefined;
   return { errand: first, probability: Math.min(1, shares.get(first) as number), second: second === NOBODY ? undefined : second };
 }
@@ -304,11 +300,4 @@ function mix(errand: number, made: number): number {
   let low = Math.imul(high ^ (high >>> 13), 0x27d4_eb2f) ^ Math.imul(made + 7, 0x1656_67b1);
   low = Math.imul(low ^ (low >>> 16), 0x9e37_79b1);
   return ((high >>> 0) % 4_096) * 2 ** 32 + (low >>> 0);
-}
-
-/** ln(eᵃ + eᵇ). */
-function lnSum(a: number, b: number): number {
-  if (a === -Infinity) return b;
-  if (b === -Infinity) return a;
-  return a > b ? a + Math.log1p(Math.exp(b - a)) : b + Math.log1p(Math.exp(a - b));
 }
