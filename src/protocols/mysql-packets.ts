@@ -1,4 +1,5 @@
 /** MySQL packets, out of the bytes of one talk and into them. */
+import { FULL } from './mysql-fields.ts';
 
 export interface Packet {
   readonly sequence: number;
@@ -6,9 +7,6 @@ export interface Packet {
   /** Bytes of the packet that are not there. */
   readonly missing: number;
 }
-
-/** A packet's body is split at this length. */
-const FULL = 0xffffff;
 
 /** Long ones are joined. The last may be cut off (`missing`); never throws. */
 export function* readPackets(bytes: Uint8Array): Generator<Packet> {
@@ -40,6 +38,9 @@ export function mysqlPacket(sequence: number, body: Uint8Array): Buffer {
     if (part.length < FULL) return Buffer.concat(parts);
   }
 }
+
+/** OK, with nothing to say but that the session commits by itself. */
+export const mysqlOk = (sequence: number): Buffer => mysqlPacket(sequence, Buffer.from([0, 0, 0, 2, 0, 0, 0]));
 
 /** An ERR packet: number, SQLSTATE where it has one, text. */
 export function readError(body: Uint8Array): { code: number; state: string | undefined; message: string } | undefined {

@@ -92,6 +92,21 @@ export function errorFields(body: Uint8Array): Map<string, string> {
   return fields;
 }
 
+/** Fields of a body, as they are written. */
+export function int16Bytes(value: number): Buffer {
+  const out = Buffer.alloc(2);
+  out.writeInt16BE(value);
+  return out;
+}
+
+export function int32Bytes(value: number): Buffer {
+  const out = Buffer.alloc(4);
+  out.writeInt32BE(value);
+  return out;
+}
+
+export const textBytes = (value: string): Buffer => Buffer.from(`${value}\0`);
+
 /** A message of either side: its type, its length, its body. */
 export function postgresqlMessage(type: string, body: Uint8Array): Buffer {
   const out = Buffer.alloc(5 + body.length);

@@ -1,4 +1,5 @@
 /** What a set-up request is answered with where no set-up of its destination was recorded (its connections were older than the recorder): it is agreed to. */
+import { mysqlOk } from '../protocols/mysql-packets.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
@@ -22,8 +23,7 @@ function redis(request: Uint8Array): Uint8Array {
 
 /** CommandComplete SET, ReadyForQuery. */
 const POSTGRESQL = text('C\0\0\0\bSET\0Z\0\0\0\x05I');
-/** OK. */
-const MYSQL = Uint8Array.from([7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]);
+const MYSQL = mysqlOk(1);
 
 /** The agreement; undefined for a protocol that knows none. */
 export function invented(protocol: ProtocolName, request: Uint8Array): Uint8Array | undefined {

@@ -3,7 +3,8 @@
  * is the recorded server's: its parameters, its greeting. Where no login was recorded (the connection was older than the
  * recorder) one is invented, and said to be.
  */
-import { mysqlPacket } from '../protocols/mysql-packets.ts';
+import { mysqlOk, mysqlPacket } from '../protocols/mysql-packets.ts';
+import { int32Bytes as int32, postgresqlMessage as message, textBytes as text } from '../protocols/postgresql-messages.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 
 export interface LoginStep {
@@ -34,8 +35,6 @@ const CANCEL_REQUEST = 80_877_102;
 const MAX_STARTUP_BYTES = 64 << 10;
 const NOTHING = new Uint8Array(0);
 
-const int32 = (value: number): Buffer => { const out = Buffer.alloc(4); out.writeInt32BE(value); return out; };
-const message = (type: string, payload: Uint8Array): Buffer => Buffer.concat([Buffer.from(type), int32(payload.length + 4), payload]);
 const AUTHENTICATION_OK = message('R', int32(0));
 
 /** Where in the server's bytes AuthenticationOk stands and where the first ReadyForQuery after it ends. */
@@ -64,7 +63,7 @@ export const INVENTED_PARAMETERS = {
 };
 
 function inventedAdmission(): Buffer {
-  const parameters = Object.entries(INVENTED_PARAMETERS).map(([name, value]) => message('S', Buffer.from(`${name}\0${value}\0`)));
+  const parameters = Object.entries(INVENTED_PARAMETERS).map(([name, value]) => message('S', Buffer.concat([text(name), text(value)])));
   return Buffer.concat([AUTHENTICATION_OK, ...parameters, message('K', Buffer.concat([int32(1), int32(1)])), message('Z', Buffer.from('I'))]);
 }
 
@@ -123,7 +122,7 @@ function mysql(recorded: RecordedLogin | undefined): Login {
       if (bytes.length < 4) return undefined;
       const consumed = 4 + (bytes[0] ?? 0) + ((bytes[1] ?? 0) << 8) + ((bytes[2] ?? 0) << 16);
       if (bytes.length < consumed) return undefined;
-      return { consumed, answer: Buffer.from([7, 0, 0, (bytes[3] ?? 0) + 1, 0, 0, 0, 2, 0, 0, 0]), done: true };
+      return { consumed, answer: mysqlOk((bytes[3] ?? 0) + 1), done: true };
     },
   };
 }

@@ -7,9 +7,10 @@
  *
  * Only the beginning of a connection is looked at, up to the first thing else. The same for a recorded connection and a live one. Pure.
  */
-import { Fields, postgresqlMessage as message, readMessages } from '../protocols/postgresql-messages.ts';
+import { Fields, int16Bytes as int16, int32Bytes as int32, postgresqlMessage as message, readMessages, textBytes as text } from '../protocols/postgresql-messages.ts';
 import { sqlKind, type SqlKind } from '../protocols/sql-inquiry.ts';
 import { COM } from '../protocols/mysql-fields.ts';
+import { mysqlOk } from '../protocols/mysql-packets.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 import { INVENTED_PARAMETERS } from './logins.ts';
 
@@ -84,15 +85,11 @@ export function inventedOpening(protocol: ProtocolName, request: Uint8Array): Ui
   if (statement === undefined) return undefined;
   const { sql, extended } = statement;
   const kind = sqlKind(protocol, sql);
-  if (protocol === 'mysql') return kind === 'inquiry' || kind === 'other' ? undefined : MYSQL_OK;
+  if (protocol === 'mysql') return kind === 'inquiry' || kind === 'other' ? undefined : mysqlOk(1);
   const parts = kind === 'inquiry' ? inquired(sql) : [message('C', text(sql.trim().split(/[\s;]+/)[0]?.toUpperCase() ?? ''))];
   return Buffer.concat([...(extended ? [message('1', NOTHING), message('2', NOTHING)] : []), ...parts, message('Z', Buffer.from('I'))]);
 }
 
-const MYSQL_OK = Uint8Array.from([7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]);
-const text = (value: string): Buffer => Buffer.from(`${value}\0`);
-const int16 = (value: number): Buffer => { const out = Buffer.alloc(2); out.writeInt16BE(value); return out; };
-const int32 = (value: number): Buffer => { const out = Buffer.alloc(4); out.writeInt32BE(value); return out; };
 /** Type text, of no fixed size. */
 const TEXT_TYPE = 25;
 

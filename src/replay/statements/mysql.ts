@@ -3,7 +3,7 @@
  * command, all with statement id 0 and the parameters' types always there; its answer: that of the preparation, then the command's.
  */
 import { COM } from '../../protocols/mysql-fields.ts';
-import { mysqlPacket, readPackets, type Packet } from '../../protocols/mysql-packets.ts';
+import { mysqlOk, mysqlPacket, readPackets, type Packet } from '../../protocols/mysql-packets.ts';
 import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Said } from './statements.ts';
 
@@ -12,7 +12,7 @@ const COM_STMT_RESET = 26, COM_PING = 14;
 const LAST = 0xffffffff;
 const BY_ID = new Set<number>([COM.execute, COM.fetch, COM.bulkExecute]);
 const NOTHING = new Uint8Array(0);
-const OK = Buffer.from([7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]);
+const OK = mysqlOk(1);
 
 interface Statement {
   readonly sql: string;

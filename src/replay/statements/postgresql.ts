@@ -3,7 +3,7 @@
  * statement and portal, no Describe, no result formats; its answer: 1, 2, T where the columns are known (with the formats of the
  * rows that follow), rows, completion.
  */
-import { Fields, postgresqlMessage as message, readMessages, type Message } from '../../protocols/postgresql-messages.ts';
+import { Fields, int16Bytes as int16, int32Bytes as int32, postgresqlMessage as message, readMessages, textBytes as text, type Message } from '../../protocols/postgresql-messages.ts';
 import { parametersIn } from '../../protocols/sql-parameters.ts';
 import type { Catalogue, LiveStatements, Pair, Prepared, RecordedStatements, Said } from './statements.ts';
 import { convertRow, formatsIn, withFormats } from './postgresql-rows.ts';
@@ -27,9 +27,6 @@ type Step =
 const EMPTY = new Uint8Array(0);
 /** A message's type and length. */
 const MESSAGE_HEAD = 5;
-const int16 = (value: number): Buffer => { const out = Buffer.alloc(2); out.writeInt16BE(value); return out; };
-const int32 = (value: number): Buffer => { const out = Buffer.alloc(4); out.writeInt32BE(value); return out; };
-const text = (value: string): Buffer => Buffer.from(`${value}\0`);
 const raw = (type: string, body: Uint8Array): Buffer => message(type, body);
 
 /** The statements of one connection by name, and what a request does with them. */
