@@ -12,7 +12,6 @@ import type { Judge, RecordedCall } from './calls.ts';
 import { inPlay, type CallOwner, type OwnedInPlay } from './call-owner.ts';
 import { DriftProof } from './drift-proof.ts';
 import { likeOf, nearestOf } from './likeness.ts';
-import { inventedOpening } from './opening.ts';
 import { Play } from './play.ts';
 import type { How, IdleCall, LiveCall, Played, World } from './played.ts';
 import { ProcessState } from './process-state.ts';
@@ -80,7 +79,7 @@ export class Engine {
     this.#setups = new SetupBook(world.prologues.map((prologue) => {
       const name = world.protocols[canonicalDestination(prologue.destination)] ?? 'unknown';
       return setupOf(prologue, name, knowledge.protocol(name));
-    }), judge);
+    }), judge, world.inquiries);
   }
 
   get knowledge(): Knowledge {
@@ -177,13 +176,9 @@ export class Engine {
     return liveStatements(protocol, new Prepareds(this.#world.prepared[destination] ?? [], this.#judge, this.#world.threshold));
   }
 
-  /** What a driver asks because its connection is new, and what was answered to it at this destination; else an answer that is made up. */
-  inquire(destination: string, protocol: ProtocolName, bytes: Uint8Array): { readonly bytes: Uint8Array; readonly invented?: true } | undefined {
-    const recorded = this.#world.inquiries[destination] ?? [];
-    const pair = recorded.find(({ request }) => Buffer.compare(request, bytes) === 0) ?? recorded.find(({ request }) => this.#judge.equal(request, bytes, protocol));
-    if (pair !== undefined) return { bytes: pair.response };
-    const invented = inventedOpening(protocol, bytes);
-    return invented === undefined ? undefined : { bytes: invented, invented: true };
+  /** The recorded answer to what a driver asks because its connection is new. */
+  inquire(destination: string, bytes: Uint8Array): Uint8Array | undefined {
+    return this.#setups.inquiry(destination, bytes, this.protocolOf(destination));
   }
 
   /** Whether `bytes` are exactly what some recorded request of the destination was, and none goes on from there. */

@@ -5,7 +5,8 @@
  *   BEGIN   select version()   show …   ROLLBACK      the connection's own, all four
  *   BEGIN   select * from items                       a session's: BEGIN is held until that shows
  *
- * Only the beginning of a connection is looked at, up to the first thing else. The same for a recorded connection and a live one. Pure.
+ * Only the beginning of a connection is looked at, up to the first thing else. The same for a recorded connection and a live one, of a
+ * protocol that has statements (`statements/statements.ts`). Pure.
  */
 import { Fields, int16Bytes as int16, int32Bytes as int32, postgresqlMessage as message, readMessages, textBytes as text } from '../protocols/postgresql-messages.ts';
 import { sqlKind, type SqlKind } from '../protocols/sql-inquiry.ts';
@@ -53,8 +54,6 @@ export class Opening {
     return Buffer.concat([answer.subarray(0, -1), Buffer.from(this.#held ? 'T' : 'I')]);
   }
 }
-
-export const hasOpening = (protocol: ProtocolName | undefined): boolean => protocol === 'postgresql' || protocol === 'mysql';
 
 const READY = 0x5a;
 

@@ -8,7 +8,7 @@ import type { Answer, CallOwner, Engine } from './engine.ts';
 import { withRecordedHost } from './host-header.ts';
 import { resetNow } from './live-socket.ts';
 import { paced } from './pace.ts';
-import { hasOpening, inventedOpening, Opening } from './opening.ts';
+import { inventedOpening, Opening } from './opening.ts';
 import { RealCalls } from './passthrough.ts';
 import type { LiveCall, World } from './played.ts';
 import { loginIn } from './refused-logins.ts';
@@ -109,7 +109,7 @@ export class OutboundConnection {
     const protocol = this.#protocol === undefined ? undefined : engine.knowledge.protocol(this.#protocol);
     this.#statements = this.#protocol === undefined ? undefined : engine.statementsFor(destination, this.#protocol);
     this.#settings = this.#protocol === undefined ? undefined : settingsOf(this.#protocol);
-    this.#opening = this.#protocol !== undefined && hasOpening(this.#protocol) && !this.#mayPassOn ? new Opening(this.#protocol) : undefined;
+    this.#opening = this.#protocol === undefined || this.#statements === undefined || this.#mayPassOn ? undefined : new Opening(this.#protocol);
     return new RequestCutter(protocol?.framer(), base);
   }
 
@@ -257,7 +257,8 @@ export class OutboundConnection {
     const { engine, destination, note } = this.#options;
     const protocol = this.#protocol ?? 'unknown';
     const step = setup ? 'over' : opening.hear(said.plain);
-    const answer = step === 'over' ? undefined : step === 'inquires' ? engine.inquire(destination, protocol, said.plain) : inventedOpening(protocol, said.plain);
+    const recorded = step === 'inquires' ? engine.inquire(destination, said.plain) : undefined;
+    const answer = step === 'over' ? undefined : recorded ?? inventedOpening(protocol, said.plain);
     if (answer === undefined) {
       // A call's: so is what was held, which is asked for now, and was answered as any server does.
       this.#opening = undefined;
@@ -266,8 +267,8 @@ export class OutboundConnection {
     }
     if (step === 'holds') this.#held.push({ plain: said.plain, from, oneway: false, setup: false });
     if (step === 'ends') this.#held = [];
-    if (!(answer instanceof Uint8Array) && answer.invented === true) note(`${destination}: what drivers ask a new connection was not recorded; answers were invented`);
-    const told = said.tell(opening.told(answer instanceof Uint8Array ? answer : answer.bytes), false);
+    if (step === 'inquires' && recorded === undefined) note(`${destination}: what drivers ask a new connection was not recorded; answers were invented`);
+    const told = said.tell(opening.told(answer), false);
     this.#replies.add(() => { this.#say(told); });
     return true;
   }

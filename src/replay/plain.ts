@@ -7,7 +7,7 @@ import type { AmbientTalk, Chunk, OutboundTalk, Prologue, Session, Talk } from '
 import { bytesOf } from './calls.ts';
 import { canonicalDestination } from './destination.ts';
 import { isAgreed, type PlainTalk } from './played.ts';
-import { hasOpening, Opening } from './opening.ts';
+import { Opening } from './opening.ts';
 import { withRefusedLogins } from './refused-logins.ts';
 import { prologuePairs } from './setups.ts';
 import { recordedStatements, type Pair, type Prepared, type RecordedStatements } from './statements/statements.ts';
@@ -35,7 +35,7 @@ export function plainForm(recorded: readonly Session[], ambient: readonly Ambien
     if (reader === undefined) {
       const statements = recordedStatements(protocol);
       if (statements === undefined) continue;
-      reader = { destination: canonicalDestination(remote), statements, opening: prologues.has(id) && hasOpening(protocol) ? new RecordedOpening(protocol) : undefined };
+      reader = { destination: canonicalDestination(remote), statements, opening: prologues.has(id) ? new RecordedOpening(protocol) : undefined };
       readers.set(id, reader);
       prime(statements, protocol, prologues.get(id));
     }
@@ -44,19 +44,21 @@ export function plainForm(recorded: readonly Session[], ambient: readonly Ambien
     if (isAgreed(made)) continue;
     for (const own of reader.opening?.hear(talk, made) ?? []) plain.set(own, { ...own, agreed: true } as PlainTalk);
   }
-  const prepared: Record<string, Prepared[]> = {};
-  const inquiries: Record<string, Pair[]> = {};
-  for (const { destination, statements, opening } of readers.values()) {
-    (prepared[destination] ??= []).push(...statements.prepared);
-    if (opening !== undefined && opening.inquiries.length > 0) (inquiries[destination] ??= []).push(...opening.inquiries);
-  }
+  const read = [...readers.values()];
   const of = <T extends Talk>(talk: T): T => (plain.get(talk) as T | undefined) ?? talk;
   return {
     sessions: plain.size === 0 ? sessions : sessions.map((session) => ({ ...session, outbound: session.outbound.map(of) })),
     ambient: ambient.map(of),
-    prepared: Object.fromEntries(Object.entries(prepared).map(([destination, all]) => [destination, distinct(all)])),
-    inquiries: Object.fromEntries(Object.entries(inquiries).map(([destination, all]) => [destination, all.slice(0, MAX_INQUIRIES)])),
+    prepared: byDestination(read.map(({ destination, statements }) => [destination, statements.prepared]), distinct),
+    inquiries: byDestination(read.map(({ destination, opening }) => [destination, opening?.inquiries ?? []]), (all) => all.slice(0, MAX_INQUIRIES)),
   };
+}
+
+/** All of each destination, as `among` leaves them. */
+export function byDestination<T>(some: readonly (readonly [string, Iterable<T>])[], among: (all: T[]) => T[] = (all) => all): Record<string, T[]> {
+  const gathered: Record<string, T[]> = {};
+  for (const [destination, one] of some) (gathered[destination] ??= []).push(...one);
+  return Object.fromEntries(Object.entries(gathered).map(([destination, all]) => [destination, among(all)]));
 }
 
 /** Of one destination; each connection asks much the same. */

@@ -1,21 +1,26 @@
-/** The recorded set-ups of all destinations, and what they answer on any number of connections; nothing is used up. */
+/** The recorded set-ups of all destinations, and what drivers asked new connections (`opening.ts`): what is answered on any number of connections; nothing is used up. */
 import type { Judge } from './calls.ts';
 import { loginOf } from './logins.ts';
-import type { Setup } from './setups.ts';
+import type { Setup, SetupPair } from './setups.ts';
 import type { ProtocolName } from '../protocols/protocol.ts';
 
 export class SetupBook {
   readonly #setups: readonly Setup[];
   readonly #at = new Map<string, Setup[]>();
+  /** All requests of these. */
+  readonly #pairs = new Map<string, SetupPair[]>();
+  readonly #inquiries: Readonly<Record<string, readonly SetupPair[]>>;
   readonly #judge: Judge;
 
-  constructor(setups: readonly Setup[], judge: Judge) {
+  constructor(setups: readonly Setup[], judge: Judge, inquiries: Readonly<Record<string, readonly SetupPair[]>> = {}) {
     this.#setups = setups;
     this.#judge = judge;
+    this.#inquiries = inquiries;
     for (const setup of setups) {
       const same = this.#at.get(setup.destination);
       if (same === undefined) this.#at.set(setup.destination, [setup]);
       else same.push(setup);
+      this.#pairs.set(setup.destination, [...this.#pairs.get(setup.destination) ?? [], ...setup.pairs]);
     }
   }
 
@@ -33,14 +38,17 @@ export class SetupBook {
 
   /** The recorded answer to a set-up request: of the same bytes, else of one that is equal to its protocol. */
   answer(destination: string, bytes: Uint8Array, protocol: ProtocolName | undefined): Uint8Array | undefined {
-    const setups = this.#at.get(destination) ?? [];
-    for (const same of [Buffer.compare, undefined]) {
-      for (const setup of setups) {
-        const pair = setup.pairs.find(({ request }) => (same === undefined
-          ? protocol !== undefined && this.#judge.equal(request, bytes, protocol) : same(request, bytes) === 0));
-        if (pair !== undefined) return pair.response;
-      }
-    }
-    return undefined;
+    return this.#answerIn(this.#pairs.get(destination) ?? [], bytes, protocol);
+  }
+
+  /** Likewise, to what a driver asks because its connection is new. */
+  inquiry(destination: string, bytes: Uint8Array, protocol: ProtocolName | undefined): Uint8Array | undefined {
+    return this.#answerIn(this.#inquiries[destination] ?? [], bytes, protocol);
+  }
+
+  #answerIn(pairs: readonly SetupPair[], bytes: Uint8Array, protocol: ProtocolName | undefined): Uint8Array | undefined {
+    const pair = pairs.find(({ request }) => Buffer.compare(request, bytes) === 0)
+      ?? (protocol === undefined ? undefined : pairs.find(({ request }) => this.#judge.equal(request, bytes, protocol)));
+    return pair?.response;
   }
 }
