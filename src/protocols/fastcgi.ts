@@ -35,4 +35,4 @@ function summarise(request: Uint8Array, response: Uint8Array): Summary {
   return status === undefined ? { text } : { text, status };
 }
 
-export const fastcgi: Protocol = { name: 'fastcgi', recognise, framer: () => new FastcgiFramer(), summarise };
+export const fastcgi: Protocol = { name: 'fastcgi', recognise, framer: () => new FastcgiFramer(), memory: 'none', summarise };

@@ -69,5 +69,6 @@ export const http: Protocol = {
     return byRequest === 'more' && server.length > 0 ? recogniseResponse(server) : byRequest;
   },
   framer: () => new HttpFramer(),
+  memory: 'none',
   summarise,
 };

@@ -77,5 +77,6 @@ export const http2: Protocol = {
   recognise,
   framer: () => unsureFramer('HTTP/2 is cut by its streams'),
   splitter: (client) => new Http2Splitter(startsWith(client, PREFACE)),
+  memory: 'none',
   summarise,
 };

@@ -85,8 +85,8 @@ export interface Protocol {
   framer(): Framer;
   /** Where it is opaque, but tells from outside who asks. */
   turns?(): Turns;
-  /** Where later requests may refer to what earlier ones made. Without: each means what it says (HTTP), or nobody knows. */
-  memory?(): Memory;
+  /** Where later requests may refer to what earlier ones made. 'none': each means what it says, as HTTP's do. Without: nobody knows. */
+  readonly memory?: 'none' | (() => Memory);
   /** Of a protocol that carries several calls at a time, instead of a framer. `client`: the first bytes of that side. */
   splitter?(client: Uint8Array): Splitter;
   /** From the whole bytes of one talk (may be truncated or have holes cut out), and its header fields where these don't tell them. */

@@ -8,8 +8,6 @@ import type { OpenSession } from './open-session.ts';
 import type { Certificate, LostBytes, Unseen } from './session.ts';
 import type { Spoken } from './spoken.ts';
 
-/** Protocols whose requests stand alone: what came before them on the connection changes nothing. */
-const STATELESS = new Set<string>(['http', 'fastcgi', 'http2']);
 const maxDetailChars = 200;
 
 /** `ended`: the recording ended before the session did. `prologues`: set-up talks of its connections. */
@@ -85,7 +83,7 @@ function lateOf(session: OpenSession, talks: readonly Spoken[]): Unseen[] {
   const late = talks.filter((talk) => {
     if (talk === session.talk) return session.late || talk.connection.guessed || (talk.joined && !talk.framed);
     if (talk.connection.whole) return false;
-    return !(talk.standsAlone || STATELESS.has(talk.protocol?.name ?? 'unknown')) || (talk.joined && !talk.framed);
+    return !(talk.standsAlone || talk.protocol?.memory === 'none') || (talk.joined && !talk.framed);
   });
   return oneOf('seen-late', late, (talk) => (talk.inbound ? talk.connection.local : talk.connection.remote));
 }

@@ -173,8 +173,8 @@ export class TalkQueue<T extends OpenTalk> {
   /** What it refers to may be from before the recorder. */
   #remember(talk: T): void {
     if (talk.unasked || !talk.framed) return;
-    this.#memory ??= talk.protocol?.memory?.();
-    const { request, response } = talk;
+    const { request, response, protocol } = talk;
+    if (typeof protocol?.memory === 'function') this.#memory ??= protocol.memory();
     talk.standsAlone = this.#memory?.hear(request.head(request.kept), response.head(REMEMBERED_BYTES)) === true && !request.holed;
   }
 
