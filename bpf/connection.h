@@ -126,7 +126,7 @@ static __always_inline void own(struct connection *connection, const struct sock
 	connection->inode = inode_of(sk);
 	connection->tgid = who >> 32;
 	connection->tid = (__u32)who;
-	connection->context = context_of(who);
+	connection->context = context_of(who, bpf_ktime_get_ns());
 }
 
 /*

@@ -24,7 +24,7 @@ static __always_inline void fill_sample_of(struct sample *sample, __u8 kind, __u
 	sample->connection = connection;
 	sample->position = 0;
 	sample->length = 0;
-	sample->context = context_of(who);
+	sample->context = context_of(who, sample->at_ns);
 	sample->tgid = who >> 32;
 	sample->tid = (__u32)who;
 }

@@ -31,6 +31,8 @@ enum sample_kind {
 	SAMPLE_FILE = 17,    /* appended to from now on: file `connection`; payload: struct file_payload               */
 	SAMPLE_WAKE = 18,    /* thread `tid` wakes thread `position` of its process, which has waited in a futex call for
 	                        `length` ns: since before `tid` last read from a connection                         */
+	SAMPLE_HEAP = 19,    /* what thread `tid` of a JVM, which carries `context`, has allocated so far, and works with; payload:
+	                        struct heap_payload                                                       */
 };
 
 enum direction {
@@ -171,6 +173,18 @@ struct goroutine_payload {
 	__u8 role;
 	__u8 began;     /* 1: it begins now; 0: it was met, and may have begun long ago              */
 	__u8 pad0[6];
+};
+
+#define HEAP_OBJECTS 6
+
+/* Addresses in the heap of a JVM. A thread allocates one object behind the other in a piece that is its own. */
+struct heap_payload {
+	__u64 start; /* of that piece                                                               */
+	__u64 top;   /* where it allocates next                                                     */
+	__u64 end;
+	__u64 objects[HEAP_OBJECTS]; /* on its stack, its oldest calls' first; none that it has allocated in this piece, none that has been moved */
+	__u32 collections; /* times that objects were moved so far */
+	__u32 pad0;
 };
 
 #define PATH_END 1024

@@ -13,8 +13,8 @@
 #define GO_WORDS 1024   /* of 64 bits: 65536 process ids apart, two share a bit */
 
 /*
- * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program, run Python, or virtual threads of Java's. Set: user
- * space. Never cleared: it spares the others look-ups in `go_programs`, `python_programs` and `java_programs`.
+ * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program, run Python, or a JVM. Set: user space.
+ * Never cleared: it spares the others look-ups in `go_programs`, `python_programs`, `java_programs` and `java_heaps`.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -87,6 +87,9 @@ extern __u64 python_task_of(__u64 who);
 /* The virtual thread of Java's that the current thread, which is `who`, carries; 0: not known. */
 extern __u64 virtual_thread_of(__u64 who);
 
+/* Tells what the current thread, which is `who`, has allocated, where it is one of a JVM. `context`: the virtual thread that it carries. */
+extern int tell_heap(__u64 who, __u64 context, __u64 at_ns);
+
 static __always_inline bool may_tell_contexts(__u32 tgid)
 {
 	__u32 word = tgid / 64 % GO_WORDS;
@@ -95,9 +98,16 @@ static __always_inline bool may_tell_contexts(__u32 tgid)
 	return bits && *bits >> tgid % 64 & 1;
 }
 
-static __always_inline __u64 context_of(__u64 who)
+/* `at_ns`: what it tells of itself meanwhile is of that time too. */
+static __always_inline __u64 context_of(__u64 who, __u64 at_ns)
 {
-	return may_tell_contexts(who >> 32) ? goroutine_of(who) : 0;
+	__u64 context;
+
+	if (!may_tell_contexts(who >> 32))
+		return 0;
+	context = goroutine_of(who);
+	tell_heap(who, context, at_ns);
+	return context;
 }
 
 #endif

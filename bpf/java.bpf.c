@@ -50,12 +50,10 @@ __u64 virtual_thread_of(__u64 who)
 {
 	__u32 tgid = who >> 32;
 	const struct java_program *program = bpf_map_lookup_elem(&java_programs, &tgid);
-	__u64 self = thread_pointer(), thread, id;
+	__u64 thread, id;
 
-	if (!program || !self)
-		return 0;
-	thread = word_at(self + program->thread);
-	if (!thread || word_at(word_at(thread + program->os_thread) + program->self) != self)
+	thread = program ? java_thread(program->thread, program->os_thread, program->self) : 0;
+	if (!thread)
 		return 0;
 	if (!program->own)
 		id = id_of_mounted(program, thread);

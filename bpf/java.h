@@ -7,6 +7,7 @@
 #define KOALA_JAVA_H
 
 #include "goroutine.h"
+#include "registers.h"
 
 /* key: tgid. Inserted: user space, once a JVM has begun with virtual threads. Deleted: exec, exit. Offsets in bytes. */
 struct java_program {
@@ -31,5 +32,37 @@ struct {
 	__type(key, __u32);
 	__type(value, struct java_program);
 } java_programs __weak SEC(".maps");
+
+/* Where a JVM keeps what its threads have allocated, and work with. key: tgid. Inserted: user space. Deleted: exec, exit. */
+struct java_heap {
+	__u64 collecting;
+	__u64 collections;
+	__u64 from; /* addresses that objects may have */
+	__u64 to;
+	__s32 thread; /* as above */
+	__u32 os_thread;
+	__u32 self;
+	__u32 own;        /* in a JavaThread: pointer to the pointer to its Thread object  */
+	__u32 stack_base; /* there: address behind its stack, which grows downwards        */
+	__u32 start;      /* there: of the piece that it allocates in                      */
+	__u32 top;
+	__u32 end;
+	__u32 depth; /* how far from there its oldest call of Java's was found, in the thread looked at last. Written: the kernel side */
+	__u32 pad0;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct java_heap);
+} java_heaps __weak SEC(".maps");
+
+/* The JavaThread of the current thread, by the offsets that a JVM has for that; 0: it has none. */
+static __always_inline __u64 java_thread(__s32 thread_at, __u32 os_thread_at, __u32 self_at)
+{
+	__u64 self = thread_pointer(), thread = self ? word_at(self + thread_at) : 0;
+
+	return thread && word_at(word_at(thread + os_thread_at) + self_at) == self ? thread : 0;
+}
 
 #endif

@@ -15,6 +15,7 @@ static __always_inline void forget_program(__u32 tgid)
 	bpf_map_delete_elem(&go_programs, &tgid);
 	bpf_map_delete_elem(&python_programs, &tgid);
 	bpf_map_delete_elem(&java_programs, &tgid);
+	bpf_map_delete_elem(&java_heaps, &tgid);
 }
 
 #endif

@@ -1,4 +1,5 @@
 /** The kinds of evidence that look back, strongest first, made anew for each process. */
+import type { Allocation } from './allocation.ts';
 import { Content } from './content.ts';
 import type { HandedOver } from './handed-over.ts';
 import type { Task } from './task.ts';
@@ -8,7 +9,7 @@ import type { Queue } from './queue.ts';
 import { Together } from './together.ts';
 import { Trace } from './trace.ts';
 
-/** `hide`: takes out of a text what content must not be judged by. `task`: is told which of Python's contexts was made in which; `handedOver`: who wakes whom; `queue`: who takes calls out. */
-export function hindsights<J extends Past>(hide: ((text: string) => string) | undefined, task: Task<J>, handedOver: HandedOver<J>, queue: Queue<J>): readonly Hindsight<J>[] {
-  return [task, new Trace<J>(), new Content<J>(hide), handedOver, new Together<J>(), queue, new Pattern<J>()];
+/** `hide`: takes out of a text what content must not be judged by. `task`: is told which of Python's contexts was made in which; `allocation`: what threads of a JVM have allocated; `handedOver`: who wakes whom; `queue`: who takes calls out. */
+export function hindsights<J extends Past>(hide: ((text: string) => string) | undefined, task: Task<J>, allocation: Allocation<J>, handedOver: HandedOver<J>, queue: Queue<J>): readonly Hindsight<J>[] {
+  return [task, allocation, new Trace<J>(), new Content<J>(hide), handedOver, new Together<J>(), queue, new Pattern<J>()];
 }

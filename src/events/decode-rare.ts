@@ -116,7 +116,7 @@ function numbers(bytes: Uint8Array): number[] {
 
 /** Field numbers of Event.what (recording.proto). */
 const FIRST_KIND = 6;
-const LAST_KIND = 25;
+const LAST_KIND = 26;
 
 /**
  * The Event message in [from, end) of `bytes`, of any kind and with its fields in any order. `baseUs`: Unix µs of the
@@ -195,6 +195,10 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       return { kind: 'on-behalf', ...base, whose: body.number(1), ...(body.number(2) > 0 && { stream: body.number(2) }) };
     case 24:
       return { kind: 'wake', ...base, woken: body.number(1), waitedUs: body.number(2) / 1000 };
+    case 26: {
+      const start = body.number(1);
+      return { kind: 'heap', ...base, start, top: start + body.number(2), end: start + body.number(3), objects: numbers(body.view(4)), collections: body.number(5) };
+    }
     case 25: {
       const positions = numbers(body.view(2));
       return { kind: 'mark', ...base, sent: numbers(body.view(1)).map((one, index) => ({ connection: one, position: positions[index] ?? 0 })) };

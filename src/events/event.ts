@@ -181,6 +181,19 @@ export interface WakeEvent extends Base {
   readonly waitedUs: number;
 }
 
+/** What thread `tid` of a JVM, which carries virtual thread `context`, has allocated so far, and what it works with. Addresses of the JVM's heap. */
+export interface HeapEvent extends Base {
+  readonly kind: 'heap';
+  /** Of the piece in which it alone allocates, one object behind the other, up to `top` so far. */
+  readonly start: number;
+  readonly top: number;
+  readonly end: number;
+  /** On its stack, its oldest calls' first: those that have not been moved, and that it has not allocated in this piece. Not all. */
+  readonly objects: readonly number[];
+  /** Times that objects were moved so far. Addresses of different times have nothing to do with each other. */
+  readonly collections: number;
+}
+
 export interface ProcessEvent extends Base {
   readonly kind: 'process';
   readonly what: 'fork' | 'exec' | 'exit' | 'thread' | 'thread-exit' | 'seen';
@@ -259,4 +272,4 @@ export interface MarkEvent extends Base {
 
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent | MarkEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HeapEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent | MarkEvent;

@@ -69,6 +69,14 @@ export const OFFSET_GOROUTINE_PAYLOAD_FUNCTION = 8;
 export const OFFSET_GOROUTINE_PAYLOAD_ROLE = 16;
 export const OFFSET_GOROUTINE_PAYLOAD_BEGAN = 17;
 
+export const SIZE_HEAP_PAYLOAD = 80;
+export const OFFSET_HEAP_PAYLOAD_START = 0;
+export const OFFSET_HEAP_PAYLOAD_TOP = 8;
+export const OFFSET_HEAP_PAYLOAD_END = 16;
+export const OFFSET_HEAP_PAYLOAD_OBJECTS = 24;
+export const SIZE_HEAP_PAYLOAD_OBJECTS = 48;
+export const OFFSET_HEAP_PAYLOAD_COLLECTIONS = 72;
+
 export const SIZE_UDP_PAYLOAD = 48;
 export const OFFSET_UDP_PAYLOAD_LOCAL = 0;
 export const SIZE_UDP_PAYLOAD_LOCAL = 16;
@@ -105,6 +113,7 @@ export const SAMPLE_SERVES = 15;
 export const SAMPLE_APPEND = 16;
 export const SAMPLE_FILE = 17;
 export const SAMPLE_WAKE = 18;
+export const SAMPLE_HEAP = 19;
 
 export const DIRECTION_NONE = 0;
 export const DIRECTION_INGRESS = 1;

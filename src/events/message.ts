@@ -73,6 +73,10 @@ function body(event: Event): [string, Fields] {
       return ['serves', { reader: event.reader, stream: event.stream }];
     case 'wake':
       return ['wake', { woken: event.woken, waitedNs: Math.round(event.waitedUs * 1000) }];
+    case 'heap': {
+      const { start, top, end, objects, collections } = event;
+      return ['heap', { start, allocated: top - start, size: end - start, objects, collections }];
+    }
     case 'helper':
       return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];
     case 'udp': {

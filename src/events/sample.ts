@@ -10,6 +10,9 @@ import * as layout from './layout.ts';
 import { causeName, directionName, familyName, goroutineRoleName, learntName, phaseName, roleName, whatName } from './names.ts';
 
 const TWO_32 = 4294967296;
+const WORD_BYTES = 8;
+/** Where the payload of SAMPLE_HEAP has its objects. */
+const OBJECTS = Array.from({ length: layout.SIZE_HEAP_PAYLOAD_OBJECTS / WORD_BYTES }, (_, index) => layout.OFFSET_HEAP_PAYLOAD_OBJECTS + index * WORD_BYTES);
 const utf8 = new TextDecoder();
 
 /** An unsigned 64-bit number as a double; exact below 2^53. */
@@ -120,6 +123,13 @@ export function sampleToEvent(
       return { ...base, kind: 'serves', reader: position, stream: length };
     case layout.SAMPLE_WAKE:
       return { ...base, kind: 'wake', woken: position, waitedUs: length / 1000 };
+    case layout.SAMPLE_HEAP: {
+      const at = (offset: number): number => readU64(view, payload + offset);
+      return {
+        ...base, kind: 'heap', start: at(layout.OFFSET_HEAP_PAYLOAD_START), top: at(layout.OFFSET_HEAP_PAYLOAD_TOP), end: at(layout.OFFSET_HEAP_PAYLOAD_END),
+        objects: OBJECTS.map(at).filter((object) => object !== 0), collections: view.getUint32(payload + layout.OFFSET_HEAP_PAYLOAD_COLLECTIONS, true),
+      };
+    }
     case layout.SAMPLE_HELPER:
       return {
         ...base, kind: 'helper', flags: length >>> 0, bytes: ring.slice(payload, payload + captured),

@@ -1,4 +1,4 @@
-/** Of which processes the kernel side asks what runs on their threads: goroutines, contexts of Python's, or virtual threads of Java's (bpf/goroutine.h, `go_bits`). */
+/** Of which processes the kernel side asks what runs on their threads: goroutines, contexts of Python's, or a JVM (bpf/goroutine.h, `go_bits`). */
 import { u32, type BpfMap } from './map.ts';
 
 /** A bit for each process id, modulo so many words of 64. */

@@ -97,6 +97,21 @@ export const OFFSET_JAVA_PROGRAM_MOUNTED = 68;
 export const OFFSET_JAVA_PROGRAM_OWN = 72;
 export const OFFSET_JAVA_PROGRAM_ID = 76;
 
+export const SIZE_JAVA_HEAP = 72;
+export const OFFSET_JAVA_HEAP_COLLECTING = 0;
+export const OFFSET_JAVA_HEAP_COLLECTIONS = 8;
+export const OFFSET_JAVA_HEAP_FROM = 16;
+export const OFFSET_JAVA_HEAP_TO = 24;
+export const OFFSET_JAVA_HEAP_THREAD = 32;
+export const OFFSET_JAVA_HEAP_OS_THREAD = 36;
+export const OFFSET_JAVA_HEAP_SELF = 40;
+export const OFFSET_JAVA_HEAP_OWN = 44;
+export const OFFSET_JAVA_HEAP_STACK_BASE = 48;
+export const OFFSET_JAVA_HEAP_START = 52;
+export const OFFSET_JAVA_HEAP_TOP = 56;
+export const OFFSET_JAVA_HEAP_END = 60;
+export const OFFSET_JAVA_HEAP_DEPTH = 64;
+
 export const SIZE_SIGNAL_ACTION = 32;
 export const OFFSET_SIGNAL_ACTION_TGID = 0;
 export const OFFSET_SIGNAL_ACTION_SIGNAL = 4;

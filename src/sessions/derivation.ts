@@ -143,8 +143,8 @@ export class Derivation {
       case 'process':
         this.#processes.event(event);
         if (event.what === 'seen') this.#nameOlder(event.tgid);
-        else if (event.what === 'thread' || event.what === 'fork') weaver.started(this.#starter(event), event.tgid, event.childTid, event.childTgid);
-        else if (event.what === 'exec') weaver.contexts.executed(event.tgid);
+        else if (event.what === 'thread' || event.what === 'fork') this.#started(event);
+        else if (event.what === 'exec') this.#executed(event.tgid);
         else if (event.what === 'exit') {
           weaver.contexts.exitProcess(event.tgid);
           this.#asked.exit(event.tgid);
@@ -160,6 +160,9 @@ export class Derivation {
         if (goroutine !== undefined) weaver.contexts.begun(goroutine, event.tgid, event.began);
         break;
       }
+      case 'heap':
+        this.#processes.of(event.tgid).allocation.told(event);
+        break;
       case 'on-behalf':
         weaver.contexts.goroutines.onBehalf(event);
         break;
@@ -258,6 +261,16 @@ export class Derivation {
   }
 
   /** Of a process, the goroutine that started it, where there are such. */
+  #started(event: ProcessEvent): void {
+    this.#weaver.started(this.#starter(event), event.tgid, event.childTid, event.childTgid);
+    if (event.what === 'thread') this.#processes.of(event.tgid).allocation.begun(event.childTid, event.atUs);
+  }
+
+  #executed(tgid: number): void {
+    this.#weaver.contexts.executed(tgid);
+    this.#processes.of(tgid).allocation.executed();
+  }
+
   #starter({ what, tgid, tid, context }: ProcessEvent): number {
     return what === 'fork' && context !== 0 && context < FIRST_TASK ? this.#weaver.contexts.goroutines.standing(tgid, context).number : tid;
   }

@@ -1,6 +1,7 @@
 /** What sessions share with the other sessions of their process. */
 import type { Connection } from '../connections/connection.ts';
 import { endpointText } from '../connections/endpoint.ts';
+import { Allocation } from '../contexts/allocation.ts';
 import type { Refusal } from '../contexts/helper-datagram.ts';
 import { Discipline } from '../contexts/discipline.ts';
 import { HandedOver } from '../contexts/handed-over.ts';
@@ -69,8 +70,9 @@ export class Process implements Around<OpenSession> {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
-  /** Three of its hindsights. */
+  /** Four of its hindsights. */
   readonly task = new Task<OpenSession>();
+  readonly allocation = new Allocation<OpenSession>();
   readonly handedOver = new HandedOver<OpenSession>();
   readonly queue = new Queue<OpenSession>(this.handedOver);
 
@@ -98,7 +100,7 @@ export class Process implements Around<OpenSession> {
 
   /** What is known when whole talks are looked at. */
   get hindsights(): readonly Hindsight<OpenSession>[] {
-    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.handedOver, this.queue));
+    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.allocation, this.handedOver, this.queue));
   }
 
   /** `session` is given out. */

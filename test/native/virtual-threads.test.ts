@@ -4,34 +4,14 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { loadedFiles } from '../../src/kernel/loaded.ts';
 import { ProcessMemory } from '../../src/kernel/java/memory.ts';
 import { mayRunVirtual, virtualThreadsOf } from '../../src/kernel/java/virtual-threads.ts';
 import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
-import { javaOf } from '../e2e/services/jdk.ts';
-import { built } from '../e2e/stacks/built.ts';
 import { skipIf } from '../skip.ts';
+import { ALL, commandOf, found } from './java-requests.ts';
 import { until } from './subject.ts';
-
-const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
-const compiled = built('virtual-threads', ['javac'], [['javac', 'VirtualThreads.java']], fileURLToPath(new URL('programs/java', import.meta.url)));
-/** Small, so that it is collected often. */
-const HEAP = '-Xmx64m';
-
-/** What runs the program on that release, with these options; undefined, and the test skipped, where it can't be had. */
-function commandOf(context: Mocha.Context, release: 21 | 25, ...options: readonly string[]): readonly string[] {
-  const had = javaOf(release);
-  skipIf(context, 'why' in had ? had.why : 'why' in compiled ? compiled.why : undefined);
-  return 'why' in had || 'why' in compiled ? [] : [had.java, HEAP, ...options, '-cp', compiled.dir, 'VirtualThreads'];
-}
-
-function found(command: readonly string[]): unknown {
-  const ran = spawnSync(process.execPath, [script, '/usr/bin/python3', 'auto', ...command], { encoding: 'utf8', timeout: 100_000 });
-  const { byContext, tied, right, ...rest } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Record<'byContext' | 'tied' | 'right', number>;
-  return { ...rest, wrong: tied - right, most: byContext >= 160, nearlyAll: right >= 304 };
-}
 
 /** What is read of a JVM's own structures. */
 function sightOf({ pid = 0 }: ChildProcess): ReturnType<typeof virtualThreadsOf> | 'too-old' | undefined {
@@ -44,15 +24,16 @@ function sightOf({ pid = 0 }: ChildProcess): ReturnType<typeof virtualThreadsOf>
   });
 }
 
+/** Small, so that it is collected often. */
+const HEAP = '-Xmx64m';
+
 describe('virtual threads of Java programs', function () {
   this.timeout(240_000);
 
-  // While the JVM moves objects nothing is read of what its threads do, so that a call may be told of by nothing. Of 320 mostly all are tied.
-  const ALL = { sessions: 64, calls: 320, wrong: 0, problems: [], most: true, nearlyAll: true };
   for (const [release, options] of [[21, ['-XX:+UseG1GC', '-XX:-UseCompressedClassPointers']], [25, ['-XX:+UseZGC']]] as const) {
     it(`tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, while objects are moved (JDK ${release}, ${options.join(' ')})`, async function () {
       skipIf(this, await whyNotRecordable());
-      assert.deepEqual(found([...commandOf(this, release, ...options), 'litter']), ALL);
+      assert.deepEqual(found([...commandOf(this, release, HEAP, ...options), 'litter']), ALL);
     });
   }
 

@@ -1,18 +1,15 @@
 /**
  * Where a JVM keeps which virtual thread is mounted on which of its threads (bpf/java.h). HotSpot tells debuggers all of it but two: where
- * a thread of the C library's has its JavaThread, and where a Thread object has its id. These are looked for in threads that are known,
- * and must lie alike in all of them.
+ * a thread of the C library's has its JavaThread (threads.ts), and where a Thread object has its id. These are looked for in threads that
+ * are known, and must lie alike in all of them.
  */
 import { Classes, known, type ClassWord, type Headers } from './classes.ts';
 import { flagsOf } from './flags.ts';
+import { collectionsOf, type Collections } from './heap.ts';
 import { Unreadable, type ProcessMemory } from './memory.ts';
+import { MIN_THREADS, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 
-/** Looked at, and so many at least must be alike: a JVM has some ten of its own. */
-const MAX_THREADS = 64;
-const MIN_THREADS = 3;
-/** Of what the C library keeps of a thread, from its pthread_self() on. */
-const SELF_BYTES = 2_048;
 /** Of a Thread object: where its longs are. */
 const OBJECT_BYTES = 64;
 const WORD_BYTES = 8;
@@ -20,10 +17,7 @@ const WORD_BYTES = 8;
 const BEYOND_IDS = 1n << 48n;
 
 /** As struct java_program of bpf/java.h has it; addresses and offsets in bytes. */
-export interface VirtualThreads {
-  readonly thread: number;
-  readonly osThread: number;
-  readonly self: number;
+export interface VirtualThreads extends ThreadOffsets {
   readonly mounted: number;
   readonly id: number;
   readonly carried: ByThread | ByObject;
@@ -34,9 +28,7 @@ export interface ByThread {
   readonly own: number;
 }
 
-export interface ByObject {
-  readonly collecting: number;
-  readonly collections: number;
+export interface ByObject extends Collections {
   /** 0, both: pointers are plain. */
   readonly stale: number;
   readonly coloured: number;
@@ -74,26 +66,15 @@ function virtualIn(classes: Classes): number | undefined {
   return between === undefined ? undefined : classes.derived(between, 'java/lang/VirtualThread');
 }
 
-/** What all releases have alike; undefined: it does not lie alike in all threads. */
-function threadsIn(memory: ProcessMemory, structs: VmStructs): { readonly all: readonly number[]; readonly offsets: Omit<VirtualThreads, 'id' | 'carried'> } | undefined {
-  const offsets = {
-    osThread: known(structs.offset('JavaThread._osthread', 'Thread._osthread')),
-    self: known(structs.offset('OSThread._pthread_id')),
-    mounted: known(structs.offset('JavaThread._vthread')),
-  };
-  const all = threadsOf(memory, structs);
-  const thread = threadIn(memory, all.map((at) => ({ at, self: memory.pointer(memory.pointer(at + offsets.osThread) + offsets.self) })));
-  return thread === undefined ? undefined : { all, offsets: { ...offsets, thread } };
-}
-
 /** Undefined: this release's threads do not hold the id. */
 function byThread(memory: ProcessMemory, structs: VmStructs): VirtualThreads | 'unlike' | undefined {
   const id = structs.offset('JavaThread._monitor_owner_id');
-  if (id === undefined) return undefined;
+  const mounted = structs.offset('JavaThread._vthread');
+  if (id === undefined || mounted === undefined) return undefined;
   const threads = threadsIn(memory, structs);
   if (threads === undefined) return 'unlike';
   const ids = new Set(threads.all.map((at) => memory.long(at + id)).filter(isId));
-  return ids.size === threads.all.length ? { ...threads.offsets, id, carried: { own: known(structs.offset('JavaThread._threadObj')) } } : 'unlike';
+  return ids.size === threads.all.length ? { ...threads.offsets, mounted, id, carried: { own: known(structs.offset('JavaThread._threadObj')) } } : 'unlike';
 }
 
 const FLAGS = new Set(['UseZGC', 'ZGenerational', 'UseCompressedClassPointers', 'UseCompactObjectHeaders']);
@@ -113,12 +94,10 @@ function byObject(memory: ProcessMemory, structs: VmStructs, classes: Classes, v
     return object === undefined ? [] : [{ at, object }];
   }) ?? [], (object) => classes.isDerived(classes.classOf(object, headers), classes.thread));
   if (threads === undefined || id === undefined) return 'unlike';
-  const heap = memory.pointer(known(structs.address('Universe._collectedHeap')));
   return {
-    ...threads.offsets, id,
+    ...threads.offsets, id, mounted: known(structs.offset('JavaThread._vthread')),
     carried: {
-      collecting: heap + known(structs.offset('CollectedHeap._is_stw_gc_active', 'CollectedHeap._is_gc_active')),
-      collections: heap + known(structs.offset('CollectedHeap._total_collections')),
+      ...collectionsOf(memory, structs),
       stale: colours?.stale ?? 0, coloured: colours?.coloured ?? 0,
       class: classes.said(virtual, headers), classWord: classes.word(headers),
     },
@@ -143,25 +122,6 @@ function objectAt(memory: ProcessMemory, slot: number, colours: Colours | undefi
   const pointer = memory.long(slot);
   if (colours === undefined) return Number(pointer);
   return (pointer & memory.long(colours.stale)) === 0n ? Number(pointer >> memory.long(colours.coloured)) : undefined;
-}
-
-function threadsOf(memory: ProcessMemory, structs: VmStructs): readonly number[] {
-  const list = memory.pointer(known(structs.address('ThreadsSMRSupport._java_thread_list')));
-  const count = Math.min(memory.int(list + known(structs.offset('ThreadsList._length'))), MAX_THREADS);
-  const threads = memory.bytes(count * WORD_BYTES, memory.pointer(list + known(structs.offset('ThreadsList._threads'))));
-  return Array.from({ length: count }, (_, index) => Number(threads.readBigUInt64LE(index * WORD_BYTES)));
-}
-
-/** From each thread's pthread_self() to what points to its JavaThread: what HotSpot gave to pthread_setspecific, or to pthread_create. */
-function threadIn(memory: ProcessMemory, threads: readonly { readonly at: number; readonly self: number }[]): number | undefined {
-  if (threads.length < MIN_THREADS) return undefined;
-  let common: readonly number[] | undefined;
-  for (const { at, self } of threads) {
-    const words = memory.upTo(SELF_BYTES, self);
-    const holds = (from: number): boolean => from + WORD_BYTES <= words.length && words.readBigUInt64LE(from) === BigInt(at);
-    common = (common ?? Array.from({ length: SELF_BYTES / WORD_BYTES }, (_, index) => index * WORD_BYTES)).filter(holds);
-  }
-  return common?.[0];
 }
 
 /** Where Thread objects have their id: after `eetop`, which points to their JavaThread. No two have the same. */

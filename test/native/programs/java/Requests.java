@@ -7,30 +7,40 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URL;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Requests that are at work at a time on virtual threads, each of which makes its calls itself: java VirtualThreads [litter] UPSTREAM.
+ * Requests that are at work at a time, each of which is served by five calls: java Requests [handed] [litter] UPSTREAM. Three of them go
+ * through a pool of four connections, two are HttpURLConnection's. A virtual thread serves a connection, and makes its calls itself; `handed`:
+ * a thread does, and hands them to an executor's four, three of them at once.
  *
- * Serves requests, each by five calls: three through a pool of four connections, two by HttpURLConnection. A virtual thread serves a
- * connection. Prints its port; when its standard input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends.
- * `litter`: it makes so much garbage meanwhile that objects are moved all the time. java VirtualThreads idle: does nothing.
+ * Prints its port; when its standard input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends.
+ * `litter`: it makes so much garbage meanwhile that objects are moved all the time. java Requests idle: does nothing.
  *
  * Nothing in a call says whose it is: numbers of calls are handed out by a counter. Compiled by a JDK that may not have virtual threads yet.
  */
-final class VirtualThreads {
+final class Requests {
   private static final int POOL = 4;
+  /** Tasks after which the four's loop is compiled: HotSpot does so after some 60,000 rounds of it. */
+  private static final int COMPILES = 600_000;
   private static final AtomicInteger numbers = new AtomicInteger(1000);
   private static final Map<Integer, String> whose = new ConcurrentHashMap<>();
   private static final BlockingQueue<Connection> pool = new LinkedBlockingQueue<>();
   private static final Object[] litter = new Object[1024];
   private static int port;
+  /** Null: each request's thread makes its calls itself. */
+  private static ExecutorService four;
 
   private static final class Connection {
     final Socket socket;
@@ -77,17 +87,31 @@ final class VirtualThreads {
     connection.getInputStream().readAllBytes();
   }
 
+  private static void work(String name) throws Exception {
+    call(name);
+    call(name);
+    callByUrl(name);
+    Thread.sleep(2);
+    call(name);
+    callByUrl(name);
+  }
+
+  private static void handOver(String name) throws Exception {
+    Callable<Void> pooled = () -> { call(name); return null; };
+    Callable<Void> byUrl = () -> { callByUrl(name); return null; };
+    for (Future<Void> done : List.of(four.submit(pooled), four.submit(byUrl), four.submit(pooled))) done.get();
+    Thread.sleep(2);
+    four.submit(byUrl).get();
+    four.submit(pooled).get();
+  }
+
   private static void serve(Socket socket) {
     try (socket) {
       Connection connection = new Connection(socket);
       for (String line = connection.head(); line != null; line = connection.head()) {
         String name = line.split(" ")[1].substring(1);
-        call(name);
-        call(name);
-        callByUrl(name);
-        Thread.sleep(2);
-        call(name);
-        callByUrl(name);
+        if (four == null) work(name);
+        else handOver(name);
         connection.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
       }
     } catch (Exception error) {
@@ -108,14 +132,20 @@ final class VirtualThreads {
     port = Integer.parseInt(args[args.length - 1]);
     for (int n = 0; n < POOL; n += 1) pool.put(new Connection(new Socket("127.0.0.1", port)));
     ServerSocket server = new ServerSocket(0, 64, InetAddress.getByName("127.0.0.1"));
-    ExecutorService virtual = (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
-    virtual.submit(() -> System.out.println(server.getLocalPort())).get();
-    if (args.length > 1) daemon(VirtualThreads::litter);
+    if (has(args, "handed")) {
+      ThreadPoolExecutor fixed = new ThreadPoolExecutor(4, 4, 1, TimeUnit.MINUTES, new LinkedBlockingQueue<>());
+      fixed.prestartAllCoreThreads();
+      four = fixed;
+      if (has(args, "compiled")) for (int n = 0; n < COMPILES; n += 1) fixed.submit(() -> { }).get();
+    }
+    ExecutorService servers = four != null ? Executors.newCachedThreadPool() : (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
+    servers.submit(() -> System.out.println(server.getLocalPort())).get();
+    if (has(args, "litter")) daemon(Requests::litter);
     daemon(() -> {
       while (true) {
         try {
           Socket socket = server.accept();
-          virtual.submit(() -> serve(socket));
+          servers.submit(() -> serve(socket));
         } catch (IOException error) {
           return;
         }
@@ -125,6 +155,10 @@ final class VirtualThreads {
     whose.forEach((number, name) -> System.out.println(number + " " + name));
     System.out.flush();
     Runtime.getRuntime().halt(0);
+  }
+
+  private static boolean has(String[] args, String word) {
+    return List.of(args).contains(word);
   }
 
   private static void daemon(Runnable work) {

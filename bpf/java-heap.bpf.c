@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What threads of a JVM have allocated, and which objects stand on their stacks. A task that one thread of an executor takes out of its
+ * queue was allocated by whoever put it in, and stands on the stack of who runs it, as the oldest of all that is new there: so it tells
+ * whose work that is (src/contexts/allocation.ts).
+ *
+ *   thread 7   allocates in its piece   | … | … | task |  …
+ *   thread 9   its stack, oldest first: Thread.run(thread 9)  Worker.run(worker)  FutureTask.run(task)  …
+ */
+#include "emit.h"
+#include "java.h"
+#include "registers.h"
+
+/*
+ * The thread's own object stands where its oldest call of Java's is, of Thread.run. Above that is what the JVM itself calls, which is alike in
+ * all threads, but for a multiple of SPREAD_BYTES (so that their stacks don't begin at like addresses). Else it is looked for, so far at a time.
+ */
+#define SPREAD_BYTES 128
+#define SPREADS 8
+#define STACK_BYTES 16384
+#define SEARCHED_BYTES 1024
+/* Looked through for what it works with. */
+#define RUN_WORDS 16
+#define RUNS 8
+
+/* key: tid. Deleted: by age. */
+struct java_stack {
+	__u64 thread;   /* its JavaThread: else this is of another that had the id     */
+	__u64 frame;    /* address at which its own object stands; 0: not known so far */
+	__u64 searched; /* bytes, for that                                             */
+	__u64 top;      /* what was told last */
+	__u64 first;
+	__u64 context;
+	__u64 objects[HEAP_OBJECTS]; /* found this time */
+	__u64 words[RUN_WORDS]; /* of its stack: programs have little room for variables */
+	__u32 count;
+	__u32 pad0;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct java_stack);
+} java_stacks SEC(".maps");
+
+/* It has not been moved since it was allocated: unlocked, of age 0 (markWord.hpp of OpenJDK). */
+static __always_inline bool is_new(__u64 object)
+{
+	__u64 mark = word_at(object);
+
+	return (mark & 3) == 1 && !(mark & 15 << 3);
+}
+
+/* Where `own`, the thread's object, stands on its stack, which begins at `base`; 0: not found so far. */
+static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack *stack, __u64 base, __u64 own)
+{
+	__u64 from;
+
+	if (stack->frame && word_at(stack->frame) == own)
+		return stack->frame;
+	stack->frame = 0;
+	from = base - heap->depth;
+	for (int i = 1 - SPREADS; heap->depth && i < SPREADS; i++)
+		if (word_at(from + i * SPREAD_BYTES) == own)
+			return stack->frame = from + i * SPREAD_BYTES;
+	from = base - stack->searched;
+	for (int i = 1; i <= SEARCHED_BYTES / 8; i++) {
+		if (word_at(from - i * 8) == own) {
+			stack->searched = 0;
+			heap->depth = base - (from - i * 8);
+			return stack->frame = from - i * 8;
+		}
+	}
+	stack->searched = stack->searched < STACK_BYTES ? stack->searched + SEARCHED_BYTES : 0;
+	return 0;
+}
+
+/* `object` stands on the stack of thread `tid`. A function of its own, of numbers: it is verified once, and not for each word of a stack. */
+int java_object(__u32 tid, __u64 object)
+{
+	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
+
+	if (!stack || !is_new(object))
+		return 0;
+	for (__u32 i = 0; i < HEAP_OBJECTS; i++)
+		if (stack->objects[i] == object)
+			return 0;
+	if (stack->count < HEAP_OBJECTS)
+		stack->objects[stack->count++] = object;
+	return 0;
+}
+
+/* Finds what stands on its stack below `frame`, and was not allocated in [start, end). */
+static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __u64 frame, const struct java_heap *heap, __u64 start, __u64 end)
+{
+	__u64 size = heap->to - heap->from;
+
+	for (__u32 run = 1; run <= RUNS; run++) {
+		if (bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)(frame - run * sizeof(stack->words))))
+			return;
+		for (int i = RUN_WORDS - 1; i >= 0; i--) {
+			__u64 word = stack->words[i];
+
+			if (!(word & 7) && word - heap->from < size && word - start >= end - start)
+				java_object(tid, word);
+		}
+	}
+}
+
+static __always_inline bool is_moving(const struct java_heap *heap, __u32 collections)
+{
+	return (__u8)word_at(heap->collecting) || (__u32)word_at(heap->collections) != collections;
+}
+
+/* One, of which nothing is known. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct java_stack);
+} unknown_stack SEC(".maps");
+
+static __always_inline struct java_stack *stack_of(__u32 tid, __u64 thread)
+{
+	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
+	__u32 zero = 0;
+
+	if (stack && stack->thread == thread)
+		return stack;
+	stack = bpf_map_lookup_elem(&unknown_stack, &zero);
+	if (!stack)
+		return 0;
+	bpf_map_update_elem(&java_stacks, &tid, stack, BPF_ANY);
+	stack = bpf_map_lookup_elem(&java_stacks, &tid);
+	if (stack)
+		stack->thread = thread;
+	return stack;
+}
+
+static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack *stack, __u64 start, __u64 end, __u32 collections)
+{
+	struct {
+		struct sample head;
+		struct heap_payload payload;
+	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count_loss(CAUSE_RING_FULL, 1, 0);
+		return;
+	}
+	__builtin_memset(&record->head, 0, sizeof(record->head));
+	record->head.captured = sizeof(record->payload);
+	record->head.kind = SAMPLE_HEAP;
+	record->head.at_ns = at_ns;
+	record->head.context = stack->context;
+	record->head.tgid = who >> 32;
+	record->head.tid = (__u32)who;
+	record->payload.start = start;
+	record->payload.top = stack->top;
+	record->payload.end = end;
+	record->payload.collections = collections;
+	record->payload.pad0 = 0;
+	__builtin_memcpy(record->payload.objects, stack->objects, sizeof(stack->objects));
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void forget_objects(struct java_stack *stack)
+{
+	stack->count = 0;
+	__builtin_memset(stack->objects, 0, sizeof(stack->objects));
+}
+
+int tell_heap(__u64 who, __u64 context, __u64 at_ns)
+{
+	__u32 tgid = who >> 32, collections;
+	struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
+	struct java_stack *stack;
+	__u64 thread, frame, start, top, end;
+
+	if (!heap)
+		return 0;
+	thread = java_thread(heap->thread, heap->os_thread, heap->self);
+	stack = thread ? stack_of((__u32)who, thread) : 0;
+	if (!stack)
+		return 0;
+	collections = (__u32)word_at(heap->collections);
+	start = word_at(thread + heap->start);
+	top = word_at(thread + heap->top);
+	end = word_at(thread + heap->end);
+	forget_objects(stack);
+	frame = frame_of(heap, stack, word_at(thread + heap->stack_base), word_at(word_at(thread + heap->own)));
+	if (frame)
+		find_objects(stack, (__u32)who, frame, heap, start, end);
+	if (is_moving(heap, collections)) {
+		/* Better nothing than what was so before. */
+		forget_objects(stack);
+		start = top = end = 0;
+	}
+	if (top == stack->top && stack->objects[0] == stack->first && context == stack->context)
+		return 0;
+	stack->top = top;
+	stack->first = stack->objects[0];
+	stack->context = context;
+	tell(who, at_ns, stack, start, end, collections);
+	return 0;
+}

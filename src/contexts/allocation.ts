@@ -1,0 +1,192 @@
+/**
+ * Who has allocated what a thread of a JVM works with (bpf/java-heap.bpf.c). A task that is handed to another thread, an executor's for
+ * instance, is an object: whoever handed it over has allocated it, in a piece of the heap in which nobody else does, one object behind
+ * the other. So its address says by which thread, and between which two of that one's events; and while it runs it stands on the stack
+ * of who took it, as the oldest object there that is new.
+ *
+ *   thread 7   reads A  …  allocates [100, 180)  …  calls      (allocated by 7 since it read A: for A)
+ *   thread 9   its stack: 160                        call      (160: for A)
+ *
+ * Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
+ */
+import type { HeapEvent } from '../events/event.ts';
+import type { OpenTalk } from '../talks/open-talk.ts';
+import type { Hindsight, Past, Verdict } from './hindsight.ts';
+import type { WhyNot } from './reasons.ts';
+
+/** Threads remembered, and of each so many of what it worked with. Past that the first is forgotten. */
+const maxThreads = 4_096;
+const maxStands = 64;
+/** Of all times. Past that those of the first time are forgotten. */
+const maxRanges = 262_144;
+/** Ranges are found by the granules of addresses that they have a part in. */
+const GRANULE = 65_536;
+/** Of a range that is larger nothing is remembered: pieces are smaller by far. */
+const maxGranules = 4_096;
+/** A task may be handed over by a thread that runs one itself. */
+const maxDepth = 4;
+
+/** Allocated by a thread between two of its events. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly by: Thread;
+  /** Undefined: of what it was at before nothing is known. */
+  readonly before: Stand | undefined;
+  readonly after: Stand;
+}
+
+/** What a thread worked with at one of its events, and from then on. */
+interface Stand {
+  readonly atUs: number;
+  readonly context: number;
+  readonly objects: readonly number[];
+  readonly collections: number;
+}
+
+interface Thread {
+  readonly tid: number;
+  /** 0: longer than it is known. */
+  readonly sinceUs: number;
+  readonly stands: Stand[];
+  last: HeapEvent;
+}
+
+/** No object was moved in it: no address was used twice. */
+interface Time {
+  readonly granules: Map<number, Range[]>;
+  ranges: number;
+}
+
+const FULL = maxStands + maxStands / 2;
+
+export class Allocation<J extends Past> implements Hindsight<J> {
+  readonly attribution = 'runtime';
+  readonly refutes = true;
+  readonly knows = true;
+  readonly #threads = new Map<number, Thread>();
+  /** Threads that were seen to begin, and when. */
+  readonly #begun = new Map<number, number>();
+  /** By how often objects had been moved. */
+  readonly #times = new Map<number, Time>();
+  #ranges = 0;
+  /** What the threads that began calls were at. */
+  readonly #stands = new WeakMap<OpenTalk, Stand>();
+
+  told(event: HeapEvent): void {
+    const { tid, atUs, context, objects, collections, start, top } = event;
+    const stand: Stand = { atUs, context, objects, collections };
+    let thread = this.#threads.get(tid);
+    if (thread === undefined) {
+      this.#threads.set(tid, (thread = { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [], last: event }));
+      if (this.#threads.size > maxThreads) for (const oldest of this.#threads.keys()) { this.#threads.delete(oldest); break; }
+    } else {
+      const { last } = thread;
+      const before = thread.stands.at(-1);
+      const since = { by: thread, before, after: stand };
+      const goesOn = last.collections === collections && last.end !== 0;
+      if (!goesOn) this.#add({ ...since, from: start, to: top }, collections);
+      else if (last.start === start) this.#add({ ...since, from: last.top, to: top }, collections);
+      else {
+        this.#add({ ...since, from: last.top, to: last.end }, collections);
+        this.#add({ ...since, from: start, to: top }, collections);
+      }
+      thread.last = event;
+    }
+    thread.stands.push(stand);
+    if (thread.stands.length > FULL) thread.stands.splice(0, FULL - maxStands);
+  }
+
+  /** Thread `tid` begins. */
+  begun(tid: number, atUs: number): void {
+    this.#threads.delete(tid);
+    this.#begun.set(tid, atUs);
+    if (this.#begun.size > maxThreads) for (const oldest of this.#begun.keys()) { this.#begun.delete(oldest); break; }
+  }
+
+  /** The process runs another program. */
+  executed(): void {
+    this.#threads.clear();
+    this.#times.clear();
+    this.#ranges = 0;
+  }
+
+  proves(): boolean {
+    return false;
+  }
+
+  see(call: OpenTalk): void {
+    const [first] = call.request.pieces;
+    const stand = first === undefined ? undefined : this.#threads.get(first.thread)?.stands.findLast(({ atUs }) => atUs <= first.atUs);
+    if (stand !== undefined) this.#stands.set(call, stand);
+  }
+
+  find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined {
+    const [first] = call.request.pieces;
+    const thread = this.#threads.get(first?.thread ?? 0);
+    // What a virtual thread does is not its carrier's task.
+    const job = thread === undefined || first?.goroutine !== 0 ? undefined : this.#jobOf(thread, this.#stands.get(call), candidates, maxDepth);
+    return job === undefined ? undefined : { job, alternatives: [] };
+  }
+
+  whyNot(): WhyNot | undefined {
+    return undefined;
+  }
+
+  /** Whose session's the task is that a thread was at. */
+  #jobOf(thread: Thread, stand: Stand | undefined, candidates: readonly J[], depth: number): J | undefined {
+    if (stand === undefined || depth === 0) return undefined;
+    for (const object of stand.objects) {
+      const range = this.#rangeOf(object, stand.collections);
+      // What it has allocated itself, and what was there before it: not its task.
+      if (range === undefined || range.by === thread || (range.before?.atUs ?? 0) < thread.sinceUs) continue;
+      return this.#jobOfAllocator(range, candidates, depth);
+    }
+    return undefined;
+  }
+
+  /** Whom the thread that has allocated it was at work for. */
+  #jobOfAllocator({ by, before, after }: Range, candidates: readonly J[], depth: number): J | undefined {
+    // Virtual threads take turns on a thread, and between two events there may have been any of them.
+    if (before === undefined || before.context !== 0 || after.context !== 0) return undefined;
+    const reading = candidates.filter((job) => isAt(job, by, after.atUs));
+    if (reading.length > 0) return reading.length === 1 ? reading[0] : undefined;
+    const then = this.#jobOf(by, before, candidates, depth - 1);
+    return then !== undefined && then === this.#jobOf(by, after, candidates, depth - 1) ? then : undefined;
+  }
+
+  #add(range: Range, collections: number): void {
+    const [first, last] = [Math.floor(range.from / GRANULE), Math.floor((range.to - 1) / GRANULE)];
+    if (range.to <= range.from || last - first >= maxGranules) return;
+    let time = this.#times.get(collections);
+    if (time === undefined) this.#times.set(collections, (time = { granules: new Map<number, Range[]>(), ranges: 0 }));
+    time.ranges += 1;
+    this.#ranges += 1;
+    if (this.#ranges > maxRanges) this.#forgetFirst();
+    for (let granule = first; granule <= last; granule += 1) {
+      const others = time.granules.get(granule);
+      if (others === undefined) time.granules.set(granule, [range]);
+      else others.push(range);
+    }
+  }
+
+  #forgetFirst(): void {
+    for (const [collections, { ranges }] of this.#times) {
+      this.#times.delete(collections);
+      this.#ranges -= ranges;
+      return;
+    }
+  }
+
+  #rangeOf(address: number, collections: number): Range | undefined {
+    return this.#times.get(collections)?.granules.get(Math.floor(address / GRANULE))?.find(({ from, to }) => from <= address && address < to);
+  }
+}
+
+/**
+ * What `thread` did up to `atUs`, where it is told of, and since it was told of before, was for this one: it had read its request by then,
+ * and had not answered. Whenever it reads or writes it is told of, but where it has allocated nothing since.
+ */
+function isAt({ talk: { request: { pieces: [first] }, response: { pieces: [answer] } } }: Past, { tid }: Thread, atUs: number): boolean {
+  return first !== undefined && first.goroutine === 0 && first.thread === tid && first.atUs < atUs && (answer === undefined || answer.atUs >= atUs);
+}

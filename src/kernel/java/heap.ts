@@ -1,0 +1,60 @@
+/** Where a JVM keeps what its threads have allocated, and what they work with (bpf/java.h): HotSpot tells debuggers. */
+import { known } from './classes.ts';
+import { flagsOf } from './flags.ts';
+import { Unreadable, type ProcessMemory } from './memory.ts';
+import { threadsIn, type ThreadOffsets } from './threads.ts';
+import type { VmStructs } from './vm-structs.ts';
+
+const WORD_BYTES = 8;
+/** They move objects only while all threads are stopped, and each thread allocates in a piece of its own. */
+const FLAGS = ['UseG1GC', 'UseParallelGC', 'UseSerialGC'];
+
+/** Addresses of what tells whether objects are moved, and how often they were. */
+export interface Collections {
+  readonly collecting: number;
+  readonly collections: number;
+}
+
+/** As struct java_heap of bpf/java.h has it; addresses and offsets in bytes. */
+export interface Heap extends ThreadOffsets, Collections {
+  readonly from: number;
+  readonly to: number;
+  readonly own: number;
+  readonly stackBase: number;
+  readonly start: number;
+  readonly top: number;
+  readonly end: number;
+}
+
+/** 'unlike': not all is as it is known, or threads came and went meanwhile. 'other': its collector moves objects at any time. */
+export function heapOf(memory: ProcessMemory, structs: VmStructs): Heap | 'unlike' | 'other' {
+  try {
+    const flags = flagsOf(memory, structs, new Set(FLAGS));
+    if (!FLAGS.some((flag) => flags?.get(flag) === true)) return 'other';
+    const threads = threadsIn(memory, structs);
+    if (threads === undefined) return 'unlike';
+    const buffer = known(structs.offset('Thread._tlab'));
+    const reserved = memory.pointer(known(structs.address('Universe._collectedHeap'))) + known(structs.offset('CollectedHeap._reserved'));
+    const from = memory.pointer(reserved + known(structs.offset('MemRegion._start')));
+    return {
+      ...threads.offsets, ...collectionsOf(memory, structs),
+      from, to: from + memory.pointer(reserved + known(structs.offset('MemRegion._word_size'))) * WORD_BYTES,
+      own: known(structs.offset('JavaThread._threadObj')),
+      stackBase: known(structs.offset('JavaThread._stack_base', 'Thread._stack_base')),
+      start: buffer + known(structs.offset('ThreadLocalAllocBuffer._start')),
+      top: buffer + known(structs.offset('ThreadLocalAllocBuffer._top')),
+      end: buffer + known(structs.offset('ThreadLocalAllocBuffer._end')),
+    };
+  } catch (error) {
+    if (error instanceof Unreadable) return 'unlike';
+    throw error;
+  }
+}
+
+export function collectionsOf(memory: ProcessMemory, structs: VmStructs): Collections {
+  const heap = memory.pointer(known(structs.address('Universe._collectedHeap')));
+  return {
+    collecting: heap + known(structs.offset('CollectedHeap._is_stw_gc_active', 'CollectedHeap._is_gc_active')),
+    collections: heap + known(structs.offset('CollectedHeap._total_collections')),
+  };
+}
