@@ -95,7 +95,7 @@ static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __
 {
 	__u64 size = heap->to - heap->from;
 
-	for (__u32 run = 1; run <= RUNS; run++) {
+	for (__u32 run = 1; run <= RUNS && stack->count < HEAP_OBJECTS; run++) {
 		if (bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)(frame - run * sizeof(stack->words))))
 			return;
 		for (int i = RUN_WORDS - 1; i >= 0; i--) {
