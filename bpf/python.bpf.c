@@ -55,14 +55,7 @@ static __always_inline __u64 thread_state(const struct python_program *program, 
 /* In a context (CPython 3.9 to 3.13), of 32 bits: it was entered, by Context.run. A thread's own is not, and stays for all that the thread does. */
 #define CONTEXT_ENTERED 40
 
-static __always_inline bool tell_task(__u64 who, __u64 number, __u64 parent, bool began)
-{
-	struct goroutine_payload payload = { .parent = parent, .role = GOROUTINE_TASK, .began = began };
-
-	return emit_goroutine(who, number, &payload);
-}
-
-/* The number of the context in which the current thread runs; 0: it runs in none. Tells of it when it is met for the first time. */
+/* The number of the context in which the current thread runs, or else of the work item that it is at; 0: there is none. Tells of a context when it is met for the first time. */
 static __always_inline __u64 current_task(const struct python_program *program, __u64 who)
 {
 	struct go_object key = { .tgid = who >> 32 };
@@ -71,13 +64,14 @@ static __always_inline __u64 current_task(const struct python_program *program, 
 	if (!state)
 		return 0;
 	key.address = word_at(state + program->context);
-	if (!key.address)
-		return 0;
+	/* Also where one that was made lay at that address before. */
+	if (!key.address || !(__u32)word_at(key.address + CONTEXT_ENTERED))
+		return work_item_of(who);
 	known = bpf_map_lookup_elem(&python_tasks, &key);
 	if (known)
 		return *known;
-	if (word_at(key.address + sizeof(__u64)) != program->context_type || !(__u32)word_at(key.address + CONTEXT_ENTERED))
-		return 0;
+	if (word_at(key.address + sizeof(__u64)) != program->context_type)
+		return work_item_of(who);
 	number = FIRST_MET + (bpf_ktime_get_ns() >> MET_SHIFT & MET_MASK);
 	if (!tell_task(who, number, 0, false))
 		return 0;

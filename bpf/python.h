@@ -7,7 +7,7 @@
 #ifndef KOALA_PYTHON_H
 #define KOALA_PYTHON_H
 
-#include "goroutine.h"
+#include "emit.h"
 
 /* key: tgid. Inserted: user space. Deleted: exec, exit. Offsets in bytes. */
 struct python_program {
@@ -25,5 +25,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct python_program);
 } python_programs __weak SEC(".maps");
+
+/* Tells of context `number`, which was made within `parent` (0: none that is known) and `began` now; false: there was no room. */
+static __always_inline bool tell_task(__u64 who, __u64 number, __u64 parent, bool began)
+{
+	struct goroutine_payload payload = { .parent = parent, .role = GOROUTINE_TASK, .began = began };
+
+	return emit_goroutine(who, number, &payload);
+}
+
+/* The work item that the current thread, which is `who`, is at; 0: none. */
+extern __u64 work_item_of(__u64 who);
 
 #endif

@@ -8,19 +8,29 @@
  *   context 9   (made in 8)      call 3
  *
  * A context works for the request that it answers next; what was made in it, for the one that it was at by then. Which that is comes out only with the answer.
- * Queues between tasks, and workers that live on, are not seen through: their contexts answer nobody.
+ * What a ThreadPoolExecutor is given to do counts as a context too (bpf/python-queue.bpf.c), made by who gives it, for as long as a thread is at
+ * it. One that was made in no context, by a thread that was at work for a request, is at work for that one.
+ * Other queues, and workers that live on, are not seen through: their contexts answer nobody.
  */
 import { FIRST_TASK, FIRST_VIRTUAL_THREAD } from '../events/event.ts';
 import type { GoroutineEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Run } from '../talks/run.ts';
+import { born } from './born.ts';
+import type { Ground } from './evidence.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
 import type { WhyNot } from './reasons.ts';
+import { thread } from './thread.ts';
+import { evidenceOf, type Tie } from './tie.ts';
 
 /** Contexts remembered, of one process. Past that the one made first is forgotten. */
 const maxContexts = 65_536;
 /** So many makers are looked at, one of the other. */
 const maxDepth = 32;
+/** Made by the thread of one session. */
+const maxMadeBy = 4_096;
+/** What tells what a thread is at that serves one request at a time, and not what it has read in passing. */
+const OF_ITSELF: ReadonlySet<Ground> = new Set([thread, born]);
 
 interface Made {
   /** The context in which it was made; 0: none that is known. */
@@ -33,16 +43,26 @@ export class Task<J extends Past> implements Hindsight<J> {
   readonly refutes = true;
   readonly knows = true;
   readonly #made = new Map<number, Made>();
+  /** What was made in no context, by a thread that was at work for a session: by that, and with what tells so. */
+  readonly #madeBy = new WeakMap<J, Map<Made, Tie<J>>>();
   #last = 0;
 
-  /** They are numbered in the order in which they are made; of one that is only met its maker is not known. */
-  made({ context, parent, began, atUs }: GoroutineEvent): void {
+  /**
+   * They are numbered in the order in which they are made; of one that is only met its maker is not known. `by`: what a call of the thread
+   * that makes it would be tied by now.
+   */
+  made({ context, parent, began, atUs }: GoroutineEvent, by: Tie<J> | undefined): void {
     if (!began) return;
     // The process runs another program, or the recorder was begun anew.
     if (context <= this.#last) this.#made.clear();
     this.#last = context;
-    this.#made.set(context, { parent, atUs });
+    const made = { parent, atUs };
+    this.#made.set(context, made);
     this.#made.delete(context - maxContexts);
+    if (by === undefined || !OF_ITSELF.has(by.evidence) || by.job.answered) return;
+    const ofJob = this.#madeBy.get(by.job);
+    if (ofJob === undefined) this.#madeBy.set(by.job, new Map([[made, by]]));
+    else if (ofJob.size < maxMadeBy) ofJob.set(made, by);
   }
 
   proves(): boolean {
@@ -58,8 +78,20 @@ export class Task<J extends Past> implements Hindsight<J> {
       if (jobs.length > 0) return servedBy(jobs, atUs, task < FIRST_VIRTUAL_THREAD ? NOBODY : begun);
       const made = this.#made.get(task);
       if (made === undefined) return undefined;
+      if (made.parent === 0) return this.#byThread(made, candidates);
       task = made.parent;
       atUs = made.atUs;
+    }
+    return undefined;
+  }
+
+  /** Whom the thread worked for that made it in no context. */
+  #byThread(made: Made, candidates: readonly J[]): Verdict<J> | undefined {
+    for (const job of candidates) {
+      const by = this.#madeBy.get(job)?.get(made);
+      if (by === undefined || by.context.loops) continue;
+      const evidence = evidenceOf(by);
+      if (evidence !== undefined && OF_ITSELF.has(evidence)) return { job, alternatives: [] };
     }
     return undefined;
   }

@@ -150,7 +150,7 @@ export class Probes {
       hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
     this.#python = new PythonPrograms(
       new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), bits,
-      hasUprobes() ? ({ offset, register }, path, tgid) => object.attachUprobe(`python_makes_${register}`, path, offset, tgid) : undefined);
+      hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined);
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
   }

@@ -153,7 +153,8 @@ export class Derivation {
         break;
       case 'goroutine': {
         if (event.role === 'task') {
-          this.#processes.of(event.tgid).task.made(event);
+          const { contexts } = weaver;
+          this.#processes.of(event.tgid).task.made(event, event.parent === 0 && event.began ? contexts.tie(contexts.of(event.tid, event.tgid), undefined) : undefined);
           break;
         }
         const goroutine = weaver.contexts.goroutines.met(event);

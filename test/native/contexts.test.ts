@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ElfFile } from '../../src/kernel/elf.ts';
 import { loadedPython, readPythonFile } from '../../src/kernel/python/executable.ts';
-import { madeIn } from '../../src/kernel/python/made.ts';
+import { madeIn, returnedIn } from '../../src/kernel/python/made.ts';
+import { queueModule, queuesIn } from '../../src/kernel/python/queues.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { asyncioBuild } from '../e2e/services/loops.ts';
 import { skipIf } from '../skip.ts';
@@ -17,6 +18,7 @@ import { until } from './subject.ts';
 
 const PYTHON = '/usr/bin/python3';
 const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
+const executors = fileURLToPath(new URL('programs/executors.py', import.meta.url));
 
 /** What stands in a process where PyContext_CopyCurrent has made a context, in hex. */
 function bytesWhereMade(pid: number): string {
@@ -40,8 +42,8 @@ describe('contexts of Python programs', function () {
   this.timeout(120_000);
 
   /** By what the program says of itself: all of them, and most by their context. */
-  function allAreRight(python: string, loop: 'asyncio' | 'uvloop'): void {
-    const ran = spawnSync(process.execPath, [script, python], { encoding: 'utf8', timeout: 100_000, env: { ...process.env, LOOP: loop } });
+  function allAreRight(python: string, loop: 'asyncio' | 'uvloop', service: readonly string[] = []): void {
+    const ran = spawnSync(process.execPath, [script, python, ...(service.length > 0 ? ['auto', python, ...service] : [])], { encoding: 'utf8', timeout: 100_000, env: { ...process.env, LOOP: loop } });
     const { byContext, ...found } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as { readonly byContext: number };
     assert.deepEqual(found, { sessions: 64, calls: 320, tied: 320, right: 320, problems: [] });
     assert.ok(byContext >= 160, `${byContext} by context`);
@@ -57,6 +59,13 @@ describe('contexts of Python programs', function () {
     skipIf(this, await whyNotRecordable() ?? ('why' in made ? made.why : undefined));
     if ('dir' in made) allAreRight(join(made.dir, 'venv/bin/python'), 'uvloop');
   });
+
+  for (const [how, who] of [['threads', 'a thread for each connection hands'], ['asyncio', 'an event loop hands, by run_in_executor,']] as const) {
+    it(`are told of what ${who} to ThreadPoolExecutors that are smaller than the number of requests, also where these lend each other connections by such a queue`, async function () {
+      skipIf(this, await whyNotRecordable());
+      allAreRight(PYTHON, 'asyncio', [executors, how]);
+    });
+  }
 
   it('are asked for by a breakpoint in that process alone, which is gone when the recorder has ended, or is killed', async function () {
     skipIf(this, await whyNotRecordable());
@@ -117,11 +126,12 @@ describe('contexts of Python programs', function () {
 
 /**
  * `one` asks twice whether it got something, the second time when it has it, or goes on as `other`, which hands what it got on; `plain` only
- * returns; `never` does not; and what `jumps` does nobody knows.
+ * returns; `never` does not; and what `jumps` does nobody knows. `kept` and `hands`, which has it from there, keep it in a register that calls leave
+ * alone; `late` has it only after the last jump.
  */
 const ASSEMBLY = `
   .text
-  .globl one, other, plain, never, jumps
+  .globl one, other, plain, never, jumps, kept, hands, late
 one:
   push %rbx
   call other
@@ -158,6 +168,32 @@ never:
   ud2
 jumps:
   jmp *%rax
+kept:
+kept_here:
+  push %rbx
+  call plain
+  mov %rax, %rbx
+  test %rsi, %rsi
+kept_has:
+  je 5f
+  xor %ebx, %ebx
+kept_nothing:
+  jmp 5f
+5: mov %rbx, %rax
+  pop %rbx
+  ret
+hands:
+  sub $8, %rsp
+  call kept_here
+  add $8, %rsp
+  ret
+late:
+  test %rsi, %rsi
+  je 6f
+  call plain
+6: mov (%rdi), %rax
+late_has:
+  ret
 `;
 
 describe('where a function has what it returns', () => {
@@ -188,8 +224,84 @@ describe('where a function has what it returns', () => {
     assert.deepEqual(found('plain'), [at('plain_has', 'rax')]);
   });
 
+  it('is at the last call or jump before it returns, in a register that is kept, where there is one on each way', () => {
+    const returned = (name: string): unknown => ElfFile.read(file, (elf) => [...returnedIn(elf, addresses.get(name) ?? 0)].sort((one, other) => one.offset - other.offset));
+    for (const name of ['kept', 'hands']) assert.deepEqual(returned(name), [at('kept_has', 'rbx'), at('kept_nothing', 'rbx')], name);
+    assert.deepEqual(returned('late'), [at('late_has', 'rax')]);
+    assert.deepEqual(returned('jumps'), []);
+  });
+
   it('is nowhere in one that does not return, or goes on where nobody knows', () => {
     assert.deepEqual(found('never'), []);
     assert.deepEqual(found('jumps'), []);
+  });
+});
+
+/** As Modules/_queuemodule.c and what Argument Clinic makes of it: static functions in a table. Both that give out end in the same one. */
+const QUEUES = `
+struct method { const char *name; void *(*function)(void); int flags; const char *doc; };
+#define STATIC static __attribute__((noinline, noclone))
+void *more(void *);
+STATIC void *pop(void *from) { return from ? more(from) : 0; }
+STATIC void *put(void) { return more((void *)1); }
+STATIC void *get(void) { return pop(more((void *)2)); }
+STATIC void *get_nowait(void) { return pop(more((void *)2)); }
+void *more(void *that) { __asm__ volatile("" : "+r"(that)); return that; }
+#define METHODS(flags) { \\
+  { "get", get, 0x82, "get($self, /, block=True, timeout=None)\\n--\\n\\nRemove and return an item from the queue.\\n\\nAnd so on." }, \\
+  { "get_nowait", get_nowait, 4, "get_nowait($self, /)\\n--\\n\\nRemove and return an item from the queue without blocking." }, \\
+  { "put", put, flags, "put($self, /, item, block=True, timeout=None)\\n--\\n\\nPut the item on the queue." }, {} }
+struct method methods[] = METHODS(FLAGS);
+#ifdef TWICE
+struct method others[] = METHODS(FLAGS);
+#endif
+int main(void) { return methods[0].function() == 0; }
+`;
+
+describe('the queues of Python', () => {
+  let dir: string;
+  before(() => { dir = mkdtempSync(join(tmpdir(), 'queues-')); });
+  after(() => { rmSync(dir, { recursive: true, force: true }); });
+
+  /** What is found in that, compiled with `flags`, and what is there by its symbols. */
+  function find(...flags: readonly string[]): { readonly found: unknown; readonly wanted: unknown } {
+    const file = join(dir, 'queues');
+    writeFileSync(`${file}.c`, QUEUES);
+    execFileSync('gcc', ['-O2', '-fcf-protection=none', ...flags, '-o', file, `${file}.c`]);
+    const wanted = ElfFile.read(file, (elf) => {
+      const [put = 0, get = 0] = ['put', 'get'].map((name) => elf.symbol(name) ?? 0);
+      return { put: elf.offsetOf(put), got: [...returnedIn(elf, get)].sort((one, other) => one.offset - other.offset) };
+    });
+    const found = ElfFile.read(file, queuesIn);
+    execFileSync('strip', [file]);
+    assert.deepEqual(ElfFile.read(file, queuesIn), found, 'stripped');
+    return { found, wanted };
+  }
+
+  it('are found in a library and in an executable, moved or not, by their methods\' doc strings', () => {
+    for (const kind of [['-shared', '-fPIC'], ['-pie', '-fPIE'], ['-no-pie']]) {
+      const { found, wanted } = find(...kind, '-DFLAGS=0x82');
+      assert.deepEqual(found, wanted, kind.join(' '));
+      assert.ok((found as { readonly got: readonly number[] }).got.length > 0);
+    }
+  });
+
+  it('are left where put takes its arguments otherwise, or where there are two such', () => {
+    assert.equal(find('-no-pie', '-DFLAGS=1').found, undefined);
+    assert.equal(find('-no-pie', '-DFLAGS=0x82', '-DTWICE').found, undefined);
+  });
+
+  it('are in a file beside the interpreter\'s other modules, also before they are loaded', async function () {
+    const python = spawn(PYTHON, ['-c', 'import sys; print(1, flush=True); sys.stdin.read()'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      await once(python.stdout, 'data');
+      const wanted = execFileSync(PYTHON, ['-c', 'import _queue; print(getattr(_queue, "__file__", ""))'], { encoding: 'utf8' }).trim();
+      if (wanted === '') skipIf(this, `${PYTHON} holds them itself`);
+      const loaded = loadedPython(python.pid ?? 0);
+      assert.equal(queueModule(python.pid ?? 0, loaded?.path ?? '', readPythonFile(PYTHON, loaded?.path ?? '')?.minor ?? 0), wanted);
+      assert.ok((ElfFile.read(wanted, queuesIn)?.got.length ?? 0) > 0);
+    } finally {
+      python.kill('SIGKILL');
+    }
   });
 });

@@ -9,6 +9,8 @@ const FILE = /\/(?:lib)?python3(?:\.\d+)?(?:\.so(?:\.1(?:\.0)?)?)?$/;
 const MINOR = /python3\.(\d+)[^/]*$/;
 
 export interface PythonFile {
+  /** The second number of the release. */
+  readonly minor: number;
   readonly offsets: PythonOffsets;
   /** Addresses before it is loaded. */
   readonly runtime: number;
@@ -27,9 +29,9 @@ export function readPythonFile(path: string, name: string): PythonFile | undefin
     const offsets = minor === undefined ? undefined : PYTHON_OFFSETS.get(minor);
     const [runtime, contextType, copy] = ['_PyRuntime', 'PyContext_Type', 'PyContext_CopyCurrent'].map((symbol) => elf.exported(symbol));
     const { base } = elf;
-    if (offsets === undefined || runtime === undefined || contextType === undefined || copy === undefined || base === undefined) return undefined;
+    if (minor === undefined || offsets === undefined || runtime === undefined || contextType === undefined || copy === undefined || base === undefined) return undefined;
     const made = madeIn(elf, copy);
-    return made.length === 0 ? undefined : { offsets, runtime, contextType, made, base };
+    return made.length === 0 ? undefined : { minor, offsets, runtime, contextType, made, base };
   });
 }
 

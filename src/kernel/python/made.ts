@@ -26,10 +26,28 @@ export interface Made {
 interface Step {
   readonly at: number;
   readonly next: readonly number[];
-  readonly kind: 'call' | 'return' | 'branch' | 'test' | 'move' | 'other';
+  readonly kind: 'call' | 'return' | 'branch' | 'jump' | 'test' | 'move' | 'other';
   /** Of a move between registers: into rdi. */
   readonly toRdi: boolean;
+  /** Registers that it sets, of 64 bits, by their numbers; of a move between registers, from which. */
+  readonly sets: readonly number[];
+  readonly from: number | undefined;
+  /** What it sets is 0 then. */
+  readonly clears: boolean;
+  /** Of a call of a function whose address stands there. */
+  readonly callee: number | undefined;
 }
+
+/** Registers that a call keeps (System V psABI): those that compilers take first. */
+const KEPT = ['rbx', 'rbp', 'r12', 'r13'] as const;
+export type Held = 'rax' | (typeof KEPT)[number];
+export interface Returned {
+  /** In the file. */
+  readonly offset: number;
+  readonly register: Held;
+}
+/** Functions looked at, one of which returns what another one does. */
+const MAX_DEPTH = 3;
 
 /** It takes some 60 ms to load, and few need it. */
 let iced: typeof Iced | undefined;
@@ -71,6 +89,51 @@ function beforeCall(steps: ReadonlyMap<number, Step>, from: number, found: Map<n
   }
 }
 
+/**
+ * Where the function at `address` has what it returns: at the last call or jump before, and in which register, which the kernel does itself; at
+ * its returns, where it is not so on each way. None where it can't be followed.
+ *
+ *   mov (%rdx), %rbx     je  1f   <- rbx      1: mov %rbx, %rax      ret
+ */
+export function returnedIn(elf: ElfFile, address: number): readonly Returned[] {
+  const found = new Map<number, Held>();
+  const ways = held(elf, address, found, MAX_DEPTH) && found.size > 0 ? found : new Map([...follow(elf, address).values()].flatMap(({ at, kind }): [number, Held][] => (kind === 'return' ? [[at, 'rax']] : [])));
+  return [...ways].flatMap(([at, register]) => {
+    const offset = elf.offsetOf(at);
+    return offset === undefined ? [] : [{ offset, register }];
+  });
+}
+
+/** Goes back from each return. False: on some way it is not known where that was before. */
+function held(elf: ElfFile, address: number, found: Map<number, Held>, depth: number): boolean {
+  if (depth === 0) return false;
+  const { Register } = decoding();
+  const kept = new Map(KEPT.map((name) => [Register[name.toUpperCase() as Uppercase<typeof name>] as number, name]));
+  const steps = follow(elf, address);
+  const before = new Map<number, number[]>();
+  for (const { at, next } of steps.values()) for (const to of next) before.set(to, [...before.get(to) ?? [], at]);
+  const open = [...steps.values()].flatMap(({ at, kind }): [number, number][] => (kind === 'return' ? [[at, Register.RAX]] : []));
+  if (open.length === 0) return false;
+  const seen = new Set<string>();
+  for (let way = open.pop(); way !== undefined; way = open.pop()) {
+    const [at, register] = way;
+    if (seen.has(way.join())) continue;
+    seen.add(way.join());
+    if (at === address) return false;
+    for (const previous of before.get(at) ?? []) {
+      const { kind, sets, from, clears, callee } = steps.get(previous) as Step;
+      const name = kept.get(register);
+      if (name !== undefined && (kind === 'call' || kind === 'branch' || kind === 'jump')) found.set(previous, name);
+      else if (kind === 'call') {
+        if (register !== Register.RAX || callee === undefined || !held(elf, callee, found, depth - 1)) return false;
+      } else if (!sets.includes(register)) open.push([previous, register]);
+      else if (from !== undefined) open.push([previous, from]);
+      else if (!clears) return false;
+    }
+  }
+  return true;
+}
+
 function reachesAnother(steps: ReadonlyMap<number, Step>, from: number, found: ReadonlyMap<number, unknown>): boolean {
   const seen = new Set<number>();
   const open = [...steps.get(from)?.next ?? []];
@@ -85,10 +148,11 @@ function reachesAnother(steps: ReadonlyMap<number, Step>, from: number, found: R
 
 /** Its instructions by address; none where it can't be followed. What comes after a call that never returns is followed too, into whatever stands there. */
 function follow(elf: ElfFile, address: number): ReadonlyMap<number, Step> {
-  const { Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register } = decoding();
+  const { Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, RegisterExt } = decoding();
   const steps = new Map<number, Step>();
   const open = [address];
   const instruction = new Instruction();
+  const infos = new InstructionInfoFactory();
   const decoders = new Map<number, Iced.Decoder>();
   const decode = (at: number): boolean => {
     const base = at - (at % WINDOW_BYTES);
@@ -108,8 +172,17 @@ function follow(elf: ElfFile, address: number): ReadonlyMap<number, Step> {
     if (flowControl === FlowControl.Return) return 'return';
     if (flowControl === FlowControl.Call) return 'call';
     if (flowControl === FlowControl.ConditionalBranch) return 'branch';
+    if (flowControl === FlowControl.UnconditionalBranch) return 'jump';
     if (mnemonic === Mnemonic.Test && instruction.op0Register === Register.RAX && instruction.op1Register === Register.RAX) return 'test';
     return mnemonic === Mnemonic.Mov && instruction.op0Kind === OpKind.Register && instruction.op1Kind === OpKind.Register ? 'move' : 'other';
+  };
+  const setsOf = (): readonly number[] => {
+    const info = infos.info(instruction);
+    const used = info.usedRegisters();
+    const sets = used.flatMap(({ register, access }) => (access === OpAccess.Read || access === OpAccess.CondRead || access === OpAccess.NoMemAccess ? [] : [RegisterExt.fullRegister(register)]));
+    for (const one of used) one.free();
+    info.free();
+    return sets;
   };
   const nextOf = (): readonly number[] => {
     const { flowControl } = instruction;
@@ -124,12 +197,19 @@ function follow(elf: ElfFile, address: number): ReadonlyMap<number, Step> {
       if (steps.size >= MAX_INSTRUCTIONS || !decode(at)) return new Map();
       const kind = kindOf();
       const next = nextOf();
-      steps.set(at, { at, next, kind, toRdi: instruction.op0Kind === OpKind.Register && instruction.op0Register === Register.RDI });
+      const { op0Kind, op0Register, op1Kind, op1Register } = instruction;
+      steps.set(at, {
+        at, next, kind, toRdi: op0Kind === OpKind.Register && op0Register === Register.RDI, sets: setsOf(),
+        from: kind === 'move' ? RegisterExt.fullRegister(op1Register) : undefined,
+        clears: instruction.mnemonic === Mnemonic.Xor && op0Kind === OpKind.Register && op1Kind === OpKind.Register && op0Register === op1Register,
+        callee: instruction.flowControl === FlowControl.Call ? Number(instruction.nearBranchTarget) : undefined,
+      });
       open.push(...next);
     }
   } finally {
     for (const decoder of decoders.values()) decoder.free();
     instruction.free();
+    infos.free();
   }
   return steps;
 }

@@ -1,6 +1,7 @@
 /**
  * The Python programs among the watched processes: the kernel side is told where each interpreter keeps its threads and their contexts, and
- * is called where a context has been made. What can't be read or placed is left: then contexts are not known.
+ * is called where a context has been made, or work is handed over. What can't be read or placed is left: then contexts are not known, or what
+ * a pool's thread is given to do.
  */
 import {
   OFFSET_PYTHON_PROGRAM_CONTEXT, OFFSET_PYTHON_PROGRAM_CONTEXT_TYPE, OFFSET_PYTHON_PROGRAM_FIRST_THREAD, OFFSET_PYTHON_PROGRAM_INTERPRETER,
@@ -8,26 +9,33 @@ import {
 } from '../layout.ts';
 import { Awaited } from '../awaited.ts';
 import type { ContextBits } from '../context-bits.ts';
+import { ElfFile } from '../elf.ts';
 import { fileId } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { rooted, type Loaded } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { loadedPython, readPythonFile, type PythonFile } from './executable.ts';
-import type { Made } from './made.ts';
+import { queueModule, queuesIn, type Queues } from './queues.ts';
 
 /** Files remembered. Past that all are read anew. */
 const MAX_FILES = 64;
 /** How often it is looked whether a process has loaded its interpreter by now, and whether one is gone. */
 const SWEEP_MS = 500;
 
-/** Has the kernel look, in one process, where its file makes contexts. Returns what ends that. Throws LoadError. */
-export type PlaceIn = (made: Made, path: string, tgid: number) => () => void;
+/** Has the kernel run `program` at `offset` of a file, in one process, which need not have loaded it yet. Returns what ends that. Throws LoadError. */
+export type PlaceIn = (program: string, path: string, offset: number, tgid: number) => () => void;
+
+/** What a file was found to hold, by its id. */
+interface Files {
+  readonly interpreters: Map<string, PythonFile | undefined>;
+  readonly queues: Map<string, Queues | undefined>;
+}
 
 export class PythonPrograms {
   readonly #programs: BpfMap;
   readonly #bits: ContextBits;
   readonly #place: PlaceIn | undefined;
-  readonly #files = new Map<string, PythonFile | undefined>();
+  readonly #files: Files = { interpreters: new Map(), queues: new Map() };
   readonly #placed = new Map<number, (() => void)[]>();
   /** Processes without an interpreter so far. */
   readonly #awaited = new Awaited();
@@ -67,32 +75,41 @@ export class PythonPrograms {
   /** False: it has no interpreter, or none yet. */
   #look(tgid: number): boolean {
     const loaded = loadedPython(tgid);
-    const file = loaded === undefined ? undefined : this.#read(tgid, loaded);
     if (loaded === undefined) return false;
+    const file = read(this.#files.interpreters, rooted(tgid, loaded.path), (path) => readPythonFile(path, loaded.path));
     if (file === undefined) return true;
     const bias = loaded.start - file.base;
     this.#programs.set(u32(tgid), valueOf(file, bias));
     const placed: (() => void)[] = [];
     this.#placed.set(tgid, placed);
-    try {
-      for (const made of file.made) placed.push((this.#place as PlaceIn)(made, rooted(tgid, loaded.path), tgid));
-      this.#bits.set(tgid);
-    } catch (error) {
-      if (!(error instanceof LoadError)) throw error;
+    if (!this.#placeAll(tgid, placed, loaded.path, file.made.map(({ offset, register }) => [`python_makes_${register}`, offset]))) {
       this.forget(tgid);
+      return true;
     }
+    const queues = this.#queuesOf(tgid, loaded, file);
+    if (queues !== undefined) this.#placeAll(tgid, placed, queues.path, [['python_puts', queues.put], ...queues.got.map(({ offset, register }) => [`python_takes_${register}`, offset] as const)]);
+    this.#bits.set(tgid);
     return true;
   }
 
-  #read(tgid: number, { path }: Loaded): PythonFile | undefined {
-    const seen = rooted(tgid, path);
-    const id = fileId(seen);
-    if (id === undefined) return undefined;
-    if (this.#files.has(id)) return this.#files.get(id);
-    if (this.#files.size >= MAX_FILES) this.#files.clear();
-    const file = readPythonFile(seen, path);
-    this.#files.set(id, file);
-    return file;
+  /** Programs, each at its offset, or none of them: then it is false. */
+  #placeAll(tgid: number, placed: (() => void)[], path: string, programs: readonly (readonly [string, number])[]): boolean {
+    const before = placed.length;
+    try {
+      for (const [program, offset] of programs) placed.push((this.#place as PlaceIn)(program, rooted(tgid, path), offset, tgid));
+      return true;
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+      for (const remove of placed.splice(before)) remove();
+      return false;
+    }
+  }
+
+  /** In a file of their own, or in the interpreter's. */
+  #queuesOf(tgid: number, { path: interpreter }: Loaded, { minor }: PythonFile): Queues & { readonly path: string } | undefined {
+    const path = queueModule(tgid, interpreter, minor) ?? interpreter;
+    const queues = read(this.#files.queues, rooted(tgid, path), (seen) => ElfFile.read(seen, queuesIn));
+    return queues === undefined ? undefined : { ...queues, path };
   }
 
   /** Also those whose end was seen by the kernel side alone. */
@@ -106,6 +123,17 @@ export class PythonPrograms {
     for (const remove of this.#placed.get(tgid) ?? []) remove();
     this.#placed.delete(tgid);
   }
+}
+
+/** What `path` was found to hold, or is now. */
+function read<T>(known: Map<string, T | undefined>, path: string, find: (path: string) => T | undefined): T | undefined {
+  const id = fileId(path);
+  if (id === undefined) return undefined;
+  if (known.has(id)) return known.get(id);
+  if (known.size >= MAX_FILES) known.clear();
+  const found = find(path);
+  known.set(id, found);
+  return found;
 }
 
 function valueOf({ offsets, runtime, contextType }: PythonFile, bias: number): Uint8Array {

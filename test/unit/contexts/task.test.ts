@@ -5,10 +5,10 @@ import { GET, OK, pathIn, Scene, SECOND, strays, textOf, told } from '../session
 /** An event loop of Python's, on thread 7: what it reads it reads in no context that is known, as asyncio's transports do. */
 class Loop extends Scene {
   /** Context `number` is made within `parent`; 0: in none that is known. */
-  make(number: number, parent = 0): this {
+  make(number: number, parent = 0, tid = 7): this {
     this.nowUs += 10;
     return this.add({
-      kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid: 7, context: FIRST_TASK + number, snapshot: false, parent: parent === 0 ? 0 : FIRST_TASK + parent, function: '', role: 'task', began: true,
+      kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid, context: FIRST_TASK + number, snapshot: false, parent: parent === 0 ? 0 : FIRST_TASK + parent, function: '', role: 'task', began: true,
     });
   }
 
@@ -124,6 +124,42 @@ describe('a context of Python\'s', () => {
     scene.write(11, 21, GET('/up1'), { context: FIRST_TASK + 2 }).read(11, 21, OK('u'));
     for (const n of [1, 2]) scene.write(n, 20 + n, OK('x'), { context: FIRST_TASK + n }).close(n);
     assert.match(told(scene.end(11, 12).derive())[0] ?? '', /^\/1: \/up1 thread/);
+  });
+});
+
+describe('what a pool of Python\'s is given to do by a thread that runs in no context', () => {
+  /** Threads 7 and 8 have read a request each, and a pool's thread 31 has two connections. */
+  const threads = (): Loop => new Loop().accept(1, 7).accept(2, 8).connect(11, 31).connect(12, 31).read(1, 7, GET('/1')).read(2, 8, GET('/2'));
+  const ended = (scene: Loop): Loop => scene.read(11, 31, OK('u')).write(1, 7, OK('x')).write(2, 8, OK('x')).end(1, 2, 11, 12);
+
+  it('is done for the request that the thread is at, in whatever order, also where it is handed on', () => {
+    const scene = threads().make(1, 0, 7).make(2, 0, 8).make(3, 1, 31).wait(2_000).call(11, 2, '/up2', 31).call(12, 3, '/up1', 32).read(12, 32, OK('u'));
+    assert.deepEqual(told(ended(scene).derive()), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
+  });
+
+  it('is done for nobody that is known once that request has its answer, though the thread has read no other', () => {
+    const scene = threads().write(1, 7, OK('x')).make(1, 0, 7).wait(2_000).accept(3, 9).read(3, 9, GET('/3')).call(11, 1, '/late', 31).read(11, 31, OK('u'));
+    const found = scene.write(2, 8, OK('x')).write(3, 9, OK('x')).end(1, 2, 3, 11, 12).derive();
+    assert.deepEqual([told(found).map((line) => line.split(';')[0]), strays(found)], [['/1: ', '/2: ', '/3: '], ['/late']]);
+  });
+
+  it('is done for nobody that is known where the thread has read others before that one was answered, even later on', () => {
+    const scene = threads().make(1, 0, 7).accept(3, 7).read(3, 7, GET('/3')).wait(2_000).call(11, 1, '/up', 31).write(3, 7, OK('x'));
+    const found = ended(scene).end(3).derive();
+    assert.deepEqual(strays(found), ['/up']);
+  });
+
+  it('is done for nobody where its thread reads no requests: a timer\'s', () => {
+    const scene = threads().make(1, 0, 9).wait(2_000).call(11, 1, '/tick', 31);
+    assert.deepEqual(strays(ended(scene).derive()), ['/tick']);
+  });
+
+  it('may be to serve a connection: the thread that does is known by itself', () => {
+    const scene = new Loop().workers();
+    for (const n of [1, 2]) scene.make(n, 0, 9).accept(n, 9).connect(10 + n, 20 + n).read(n, 20 + n, GET(`/${n}`), { context: FIRST_TASK + n });
+    for (const n of [1, 2]) scene.call(10 + n, n, `/up${n}`, 20 + n).read(10 + n, 20 + n, OK('u'));
+    for (const n of [1, 2]) scene.write(n, 20 + n, OK('x'), { context: FIRST_TASK + n }).close(n);
+    assert.deepEqual(told(scene.end(11, 12).derive()).slice(0, 2), ['/1: /up1 thread proven; complete', '/2: /up2 thread proven; complete']);
   });
 });
 
