@@ -1,8 +1,21 @@
 /** Whose calls those are that a Java program's requests hand to an executor's threads, by who has allocated them (bpf/java-heap.bpf.c). */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { heapOf } from '../../src/kernel/java/heap.ts';
+import { ProcessMemory } from '../../src/kernel/java/memory.ts';
+import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
+import { loadedFiles } from '../../src/kernel/loaded.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
 import { ALL, commandOf, found } from './java-requests.ts';
+import { until } from './subject.ts';
+
+function structsOf(tgid: number): VmStructs {
+  const [loaded] = loadedFiles(tgid, /libjvm\.so$/);
+  const exported = exportsOf(tgid, loaded!);
+  return ProcessMemory.read(tgid, (memory) => new VmStructs(memory, exported!))!;
+}
 
 describe('tasks that Java programs hand to an executor', function () {
   this.timeout(240_000);
@@ -23,5 +36,21 @@ describe('tasks that Java programs hand to an executor', function () {
     skipIf(this, await whyNotRecordable());
     const { wrong, problems } = found([...commandOf(this, 21, '-Xmx256m'), 'handed', 'litter']) as typeof ALL;
     assert.deepEqual({ wrong, problems }, { wrong: 0, problems: [] });
+  });
+
+  it('are looked for where objects are moved only while all threads are stopped', async function () {
+    for (const [options, expected] of [['-XX:+UseSerialGC', 'object'], ['-XX:+UseZGC', 'other'], ['-XX:+UseShenandoahGC', 'other']] as const) {
+      const [command = '', ...args] = commandOf(this, 21, options);
+      const java = spawn(command, [...args, 'idle'], { stdio: ['pipe', 'pipe', 'inherit'] });
+      try {
+        await once(java.stdout, 'data');
+        const structs = structsOf(java.pid ?? 0);
+        let heap: ReturnType<typeof heapOf> | undefined;
+        await until(() => { heap = ProcessMemory.read(java.pid ?? 0, (memory) => heapOf(memory, structs)); return heap !== 'unlike'; }, 'a heap');
+        assert.equal(typeof heap === 'object' ? 'object' : heap, expected, options);
+      } finally {
+        java.kill('SIGKILL');
+      }
+    }
   });
 });

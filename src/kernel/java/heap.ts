@@ -1,8 +1,8 @@
 /** Where a JVM keeps what its threads have allocated, and what they work with (bpf/java.h): HotSpot tells debuggers. */
 import { known } from './classes.ts';
 import { flagsOf } from './flags.ts';
-import { Unreadable, type ProcessMemory } from './memory.ts';
-import { threadsIn, type ThreadOffsets } from './threads.ts';
+import { readable, Unreadable, type ProcessMemory } from './memory.ts';
+import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 
 const WORD_BYTES = 8;
@@ -32,15 +32,17 @@ export function heapOf(memory: ProcessMemory, structs: VmStructs): Heap | 'unlik
     const flags = flagsOf(memory, structs, new Set(FLAGS));
     if (!FLAGS.some((flag) => flags?.get(flag) === true)) return 'other';
     const threads = threadsIn(memory, structs);
-    if (threads === undefined) return 'unlike';
+    const own = known(structs.offset('JavaThread._threadObj'));
+    // Before JDK 16 that was no pointer to a pointer.
+    const sound = threads?.all.filter((at) => readable(() => threadObject(memory, memory.pointer(memory.pointer(at + own)), at)) !== undefined);
+    if (threads === undefined || sound === undefined || sound.length < MIN_THREADS) return 'unlike';
     const buffer = known(structs.offset('Thread._tlab'));
     const reserved = memory.pointer(known(structs.address('Universe._collectedHeap'))) + known(structs.offset('CollectedHeap._reserved'));
     const from = memory.pointer(reserved + known(structs.offset('MemRegion._start')));
     return {
       ...threads.offsets, ...collectionsOf(memory, structs),
       from, to: from + memory.pointer(reserved + known(structs.offset('MemRegion._word_size'))) * WORD_BYTES,
-      own: known(structs.offset('JavaThread._threadObj')),
-      stackBase: known(structs.offset('JavaThread._stack_base', 'Thread._stack_base')),
+      own, stackBase: known(structs.offset('JavaThread._stack_base', 'Thread._stack_base')),
       start: buffer + known(structs.offset('ThreadLocalAllocBuffer._start')),
       top: buffer + known(structs.offset('ThreadLocalAllocBuffer._top')),
       end: buffer + known(structs.offset('ThreadLocalAllocBuffer._end')),

@@ -7,6 +7,16 @@ const MAX_TEXT_BYTES = 256;
 /** There is no such memory, or the process is gone. */
 export class Unreadable extends Error {}
 
+/** What `use` reads; undefined: it can't. */
+export function readable<T>(use: () => T): T | undefined {
+  try {
+    return use();
+  } catch (error) {
+    if (error instanceof Unreadable) return undefined;
+    throw error;
+  }
+}
+
 export class ProcessMemory {
   readonly #fd: number;
 
@@ -23,10 +33,7 @@ export class ProcessMemory {
       return undefined;
     }
     try {
-      return use(new ProcessMemory(fd));
-    } catch (error) {
-      if (error instanceof Unreadable) return undefined;
-      throw error;
+      return readable(() => use(new ProcessMemory(fd)));
     } finally {
       closeSync(fd);
     }

@@ -1,6 +1,6 @@
 /** The threads of a JVM: where each has its JavaThread. That is looked for in threads that are known, and must lie alike in all of them. */
 import { known } from './classes.ts';
-import type { ProcessMemory } from './memory.ts';
+import { readable, type ProcessMemory } from './memory.ts';
 import type { VmStructs } from './vm-structs.ts';
 
 /** Looked at, and so many at least must be alike: a JVM has some ten of its own. */
@@ -8,6 +8,8 @@ const MAX_THREADS = 64;
 export const MIN_THREADS = 3;
 /** Of what the C library keeps of a thread, from its pthread_self() on. */
 const SELF_BYTES = 2_048;
+/** Of a Thread object: where its longs are. */
+const OBJECT_BYTES = 64;
 const WORD_BYTES = 8;
 
 /** As struct java_program and struct java_heap of bpf/java.h have them, in bytes. */
@@ -30,7 +32,11 @@ export function threadsIn(memory: ProcessMemory, structs: VmStructs): Threads | 
     self: known(structs.offset('OSThread._pthread_id')),
   };
   const all = threadsOf(memory, structs);
-  const thread = threadIn(memory, all.map((at) => ({ at, self: memory.pointer(memory.pointer(at + offsets.osThread) + offsets.self) })));
+  // Of one that begins or ends just now some may be missing.
+  const thread = threadIn(memory, all.flatMap((at) => {
+    const self = readable(() => memory.pointer(memory.pointer(at + offsets.osThread) + offsets.self));
+    return self === undefined || self === 0 ? [] : [{ at, self }];
+  }));
   return thread === undefined ? undefined : { all, offsets: { ...offsets, thread } };
 }
 
@@ -53,3 +59,15 @@ function threadIn(memory: ProcessMemory, threads: readonly { readonly at: number
   return common?.[0];
 }
 
+/** What a Thread object begins with. Undefined: it does not lead back to the thread at `at`, as its `eetop` does. */
+export function threadObject(memory: ProcessMemory, object: number, at: number): { readonly words: Buffer; readonly eetop: number } | undefined {
+  const words = memory.bytes(OBJECT_BYTES, object);
+  const eetop = words.indexOf(bytesOf(at));
+  return eetop < 0 ? undefined : { words, eetop };
+}
+
+function bytesOf(address: number): Buffer {
+  const bytes = Buffer.alloc(WORD_BYTES);
+  bytes.writeBigUInt64LE(BigInt(address));
+  return bytes;
+}

@@ -7,11 +7,9 @@ import { Classes, known, type ClassWord, type Headers } from './classes.ts';
 import { flagsOf } from './flags.ts';
 import { collectionsOf, type Collections } from './heap.ts';
 import { Unreadable, type ProcessMemory } from './memory.ts';
-import { MIN_THREADS, threadsIn, type ThreadOffsets } from './threads.ts';
+import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 
-/** Of a Thread object: where its longs are. */
-const OBJECT_BYTES = 64;
 const WORD_BYTES = 8;
 /** Beyond ids of threads. Twin of VIRTUAL_THREADS of bpf/event.h. */
 const BEYOND_IDS = 1n << 48n;
@@ -130,9 +128,9 @@ function idIn(memory: ProcessMemory, threads: readonly { readonly at: number; re
   const offsets = new Set<number>();
   for (const { at, object } of threads) {
     if (!isThread(object)) return undefined;
-    const words = memory.bytes(OBJECT_BYTES, object);
-    const offset = words.indexOf(bytesOf(at)) + WORD_BYTES;
-    const id = offset < WORD_BYTES || offset >= OBJECT_BYTES ? 0n : words.readBigUInt64LE(offset);
+    const found = threadObject(memory, object, at);
+    const offset = (found?.eetop ?? 0) + WORD_BYTES;
+    const id = found === undefined || offset + WORD_BYTES > found.words.length ? 0n : found.words.readBigUInt64LE(offset);
     if (!isId(id) || ids.has(id)) return undefined;
     ids.add(id);
     offsets.add(offset);
@@ -142,9 +140,3 @@ function idIn(memory: ProcessMemory, threads: readonly { readonly at: number; re
 }
 
 const isId = (value: bigint): boolean => value > 0n && value < BEYOND_IDS;
-
-function bytesOf(address: number): Buffer {
-  const bytes = Buffer.alloc(WORD_BYTES);
-  bytes.writeBigUInt64LE(BigInt(address));
-  return bytes;
-}
