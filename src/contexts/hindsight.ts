@@ -29,11 +29,12 @@ export interface Verdict<J extends Past> {
 /** What a process did at the time. */
 export interface Around<J extends Past> {
   /** Its sessions that are not given out, in the order in which they began. */
-  readonly held: Iterable<J>;
+  readonly held: Iterable<J> & { readonly size: number; readonly first: J | undefined; readonly last: J | undefined };
   /** The one that has been open longest: what began before it is looked at by all kinds that do not build on others. */
   readonly oldest: J | undefined;
-  /** Its calls that are not tied. */
+  /** Its calls that are not tied, and how many these are. */
   withoutTie(): Iterable<OpenTalk>;
+  countWithoutTie(): number;
 }
 
 export interface Hindsight<J extends Past> extends Ground {

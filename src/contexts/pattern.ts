@@ -136,14 +136,12 @@ export class Pattern<J extends Past> implements Hindsight<J> {
 
   /** What is found holds for all calls that are decided together: as long as the same sessions wait, and as many calls. */
   #lookOnce(around: Around<J>): ReadonlyMap<OpenTalk, Guess<J>> | undefined {
-    const jobs = [...around.held];
-    const calls = [...around.withoutTie()];
-    const first = jobs[0];
-    const last = jobs[jobs.length - 1];
+    const { first, last, size: jobs } = around.held;
+    const calls = jobs > maxSessions ? Infinity : around.countWithoutTie();
     const seen = this.#seen;
-    if (seen !== undefined && seen.first === first && seen.last === last && seen.jobs === jobs.length && seen.calls === calls.length) return seen.guesses;
-    const guesses = jobs.length > maxSessions || calls.length > maxCalls ? undefined : this.#look(jobs, calls);
-    this.#seen = { first, last, jobs: jobs.length, calls: calls.length, guesses };
+    if (seen !== undefined && seen.first === first && seen.last === last && seen.jobs === jobs && seen.calls === calls) return seen.guesses;
+    const guesses = calls > maxCalls ? undefined : this.#look([...around.held], [...around.withoutTie()]);
+    this.#seen = { first, last, jobs, calls, guesses };
     return guesses;
   }
 

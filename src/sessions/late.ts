@@ -15,6 +15,8 @@ import { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
 import { callFacts, jobFacts } from './owner.ts';
 import type { Process } from './processes.ts';
+import { Roster } from './roster.ts';
+import { SEATS } from './spoken.ts';
 import type { Spoken } from './spoken.ts';
 
 const maxWaitUs = 2_000_000;
@@ -40,9 +42,9 @@ export interface LateOptions {
 export class Late {
   readonly #options: LateOptions;
   /** Over, and not decided, the one that was over first in front. */
-  readonly #over = new Set<Spoken>();
+  readonly #over = new Roster<Spoken>(SEATS.over);
   /** Likewise: those that wait for an answer. */
-  readonly #patient = new Set<Spoken>();
+  readonly #patient = new Roster<Spoken>(SEATS.patient);
   #nowUs = 0;
   /** No more answers will come. */
   ending = false;
@@ -71,9 +73,8 @@ export class Late {
     this.#tick(this.#patient, maxAnswerUs);
   }
 
-  #tick(waiting: ReadonlySet<Spoken>, maxUs: number): void {
-    while (waiting.size > 0) {
-      const first = firstOf(waiting);
+  #tick(waiting: Roster<Spoken>, maxUs: number): void {
+    for (let { first } = waiting; first !== undefined; { first } = waiting) {
       if ((first.doubt?.overAtUs ?? 0) + maxUs > this.#nowUs && this.#over.size + this.#patient.size <= maxCalls && this.#bytes <= maxBytes) return;
       this.#decide([first]);
     }
@@ -115,7 +116,7 @@ export class Late {
     const fallen = session.takeFallen(early);
     if (fallen.length > 0) process.unlearn(session);
     for (const call of fallen) {
-      const others = [...process.held].filter((one) => one !== session && one.mayMiss(call));
+      const others = [...process.held.begunBefore(call.beganSeq, call.beganSeq)].filter((one) => one !== session && one.mayMiss(call));
       const fallenFor = session.mayMiss(call) ? [session, ...others] : others;
       for (const one of fallenFor) one.fallen += 1;
       call.connection.sessions -= 1;
@@ -162,13 +163,7 @@ export class Late {
       homes.add(doubt.home);
     }
     for (const home of homes) {
-      const oldest = home.oldest?.talk.beganSeq ?? Infinity;
-      for (const call of [...home.untied]) {
-        if (call.beganSeq > oldest) break;
-        if (!call.over || call.doubt === undefined || call.doubt.ripe) continue;
-        call.doubt.ripe = true;
-        if (this.#judge(call, false)) this.#done(call);
-      }
+      for (const call of home.untied.ripening(home.oldest?.talk.beganSeq ?? Infinity)) if (this.#judge(call, false)) this.#done(call);
     }
   }
 
@@ -178,7 +173,7 @@ export class Late {
     if (doubt === undefined) return false;
     const { home } = doubt;
     const byItself = home.background.has(call);
-    let candidates: readonly OpenSession[] = candidatesOf(call, doubt);
+    let candidates: readonly OpenSession[] = home.held.openAt(call);
     for (const kind of home.hindsights) {
       if ((call.tie !== undefined && !kind.refutes) || (kind.atLast === true && !atLast)) continue;
       const verdict = kind.find(call, candidates, byItself, home);
@@ -196,7 +191,7 @@ export class Late {
 
   #tie(call: Spoken, doubt: InDoubt, kind: Hindsight<OpenSession>, verdict: Verdict<OpenSession>): void {
     for (const session of doubt.fallenFor) session.fallen -= 1;
-    if (doubt.fellFrom === undefined) for (const session of doubt.home.held) if (session.counts(call, doubt)) session.resolved += 1;
+    if (doubt.fellFrom === undefined) for (const session of doubt.home.held.begunBefore(call.beganSeq, doubt.sinceSeq)) if (session.counts(call, doubt)) session.resolved += 1;
     call.connection.sessions += 1;
     this.#give(call, kind, verdict);
   }
@@ -225,7 +220,9 @@ export class Late {
 
   /** It is decided. */
   #done(call: Spoken): void {
-    const ended = this.#over.delete(call) || this.#patient.delete(call); // also where only the recording did
+    const ended = this.#over.has(call) || this.#patient.has(call); // also where only the recording did
+    this.#over.delete(call);
+    this.#patient.delete(call);
     if (ended) this.#bytes -= sizeOf(call);
     if (call.tie === undefined && (ended || call.over)) return this.#ambient(call);
     this.#forget(call);
@@ -258,24 +255,9 @@ function* concerning(session: OpenSession): Generator<Spoken> {
 function explainNone(call: Spoken): void {
   const { doubt } = call;
   if (doubt === undefined) return;
-  const candidates = candidatesOf(call, doubt);
+  const candidates = doubt.home.held.openAt(call);
   const found = doubt.home.hindsights.map((kind) => kind.whyNot(call, candidates)).filter((why) => why !== undefined);
   if (candidates.length > 0) call.whyNot = [...(call.whyNot ?? []), ...found];
 }
 
-/** Sessions that are not given out and were open when `call` began. */
-function candidatesOf(call: Spoken, { home }: InDoubt): OpenSession[] {
-  const found: OpenSession[] = [];
-  for (const session of home.held) {
-    if (session.talk.beganSeq >= call.beganSeq) break;
-    if (session.wasOpenAt(call)) found.push(session);
-  }
-  return found;
-}
-
 const sizeOf = (call: Spoken): number => call.request.kept + call.response.kept;
-
-function firstOf<T>(set: ReadonlySet<T>): T {
-  for (const first of set) return first;
-  throw new Error('empty');
-}

@@ -9,6 +9,7 @@ import { continuation } from '../contexts/continuation.ts';
 import { elimination } from '../contexts/elimination.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Discipline } from '../contexts/discipline.ts';
+import type { Block } from './held.ts';
 import type { InDoubt } from './in-doubt.ts';
 import type { OutOfSight, Process } from './processes.ts';
 import type { Seat, Seated } from './roster.ts';
@@ -85,9 +86,8 @@ export class OpenSession implements Job, Seated<OpenSession> {
   lingers = false;
   previous: OpenSession | undefined;
   next: OpenSession | undefined;
-  // The list of sessions of its process that are not given out.
-  ahead: OpenSession | undefined;
-  behind: OpenSession | undefined;
+  /** Of the sessions of its process that are not given out. */
+  block: Block | undefined;
   /** In the rosters of the weaver, of its process, and of those of its process that have no answer. */
   readonly seats: (Seat<OpenSession> | undefined)[] = [undefined, undefined, undefined];
   readonly #recordingId: string;

@@ -17,6 +17,7 @@ import { SEATS } from './open-session.ts';
 import type { OpenSession } from './open-session.ts';
 import { Roster } from './roster.ts';
 import type { Spoken } from './spoken.ts';
+import { Undecided } from './undecided.ts';
 
 /** Processes held at a time. Past that the one first seen is forgotten. */
 const maxProcesses = 65_536;
@@ -49,7 +50,7 @@ export class Process implements Around<OpenSession> {
   /** Sessions that are not given out, in the order in which they began. */
   readonly held = new Held();
   /** Outbound talks of no session that are not decided, in the order in which they began; and those of which that is not the order: a tie that fell, or that something speaks against. */
-  readonly untied = new Set<Spoken>();
+  readonly untied = new Undecided();
   readonly contested = new Set<Spoken>();
   /** Number of the event at which the last session was over in every respect. */
   lastOverSeq = 0;
@@ -117,6 +118,12 @@ export class Process implements Around<OpenSession> {
   *withoutTie(): Generator<Spoken> {
     yield* this.untied;
     for (const call of this.contested) if (call.tie === undefined) yield call;
+  }
+
+  countWithoutTie(): number {
+    let count = this.untied.size;
+    for (const call of this.contested) if (call.tie === undefined) count += 1;
+    return count;
   }
 
   /** `session` begins. */

@@ -4,10 +4,14 @@ import type { WhyNot } from '../contexts/reasons.ts';
 import { OpenTalk } from '../talks/open-talk.ts';
 import type { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
+import type { Seat, Seated } from './roster.ts';
 
 const NONE: readonly string[] = [];
 
-export class Spoken extends OpenTalk {
+/** Whose seats are which. */
+export const SEATS = { untied: 0, unripe: 1, over: 2, patient: 3 } as const;
+
+export class Spoken extends OpenTalk implements Seated<Spoken> {
   /** Inbound: the session that it is. */
   session: OpenSession | undefined;
   /** Outbound: whose call it is. */
@@ -38,6 +42,12 @@ export class Spoken extends OpenTalk {
   beganSeq = 0;
   answerSeq = 0;
   lastAtUs = 0;
+  #seats: (Seat<Spoken> | undefined)[] | undefined;
+
+  /** In the rosters of those of which it is not decided whose they are: most talks are in none. */
+  get seats(): (Seat<Spoken> | undefined)[] {
+    return (this.#seats ??= [undefined, undefined, undefined, undefined]);
+  }
 
   wroteBy(tid: number): void {
     if (tid === 0) return;

@@ -57,7 +57,7 @@ export class Untied {
   /** It is no call: nobody lacks one. */
   noCall(talk: Spoken): void {
     const { doubt } = talk;
-    if (talk.undecided && doubt !== undefined) for (const session of doubt.home.held) session.uncount(doubt);
+    if (talk.undecided && doubt !== undefined) for (const session of doubt.home.held.begunBefore(Infinity, doubt.sinceSeq)) session.uncount(doubt);
     this.decided(talk);
     talk.doubt?.home.untied.delete(talk);
   }
@@ -81,7 +81,7 @@ export class Untied {
     }
     if (talk.doubt !== undefined) talk.doubt.countedSeq = this.#moment.seq;
     process.unattributed += 1;
-    for (let later = process.held.last; later !== undefined && later.talk.beganSeq > talk.beganSeq; later = later.ahead) later.resolved += 1;
+    for (const later of process.held.begunAfter(talk.beganSeq)) later.resolved += 1;
     process.background.saw(talk);
     if (!talk.over && !talk.responded) process.strays.add(talk);
   }
