@@ -183,16 +183,14 @@ export class Queue<J extends Past> implements Hindsight<J> {
   #share(around: Around<J>): boolean {
     const jobs = [...around.held];
     const until = Math.min(...[jobs.find((job) => !isOver(job)), around.oldest].map((job) => job?.talk.begunAtUs ?? Infinity));
-    const all = this.#allTaken(jobs, around);
-    const first = all.find(({ call }) => !this.#found.has(call));
-    if (first === undefined || first.beganUs >= until) return false;
-    const then = jobs.filter((job) => !isOver(job) || respondedAtUs(job.talk) >= first.beganUs);
-    const sinceUs = Math.min(first.beganUs, ...then.map(({ talk }) => askedAtUs(talk)));
-    const from = all.findIndex(({ beganUs }) => beganUs >= sinceUs);
-    const ahead = all.findIndex(({ beganUs }) => beganUs >= until);
-    const window = all.slice(from, Math.min(ahead < 0 ? all.length : ahead + maxAhead, Math.max(from, all.indexOf(first)) + maxCalls));
-    // What is looked at for the sake of the others is not decided itself.
-    const untilUs = ahead >= 0 && ahead + maxAhead <= from + window.length ? until : window.length < all.length - from ? (window[window.length - maxAhead] as Taken<J>).beganUs : until;
+    const taken = this.#allTaken(jobs, around);
+    const firstUs = taken.reduce((firstUs, { call, beganUs }) => (beganUs < firstUs && !this.#found.has(call) ? beganUs : firstUs), Infinity);
+    if (firstUs >= until) return false;
+    const then = jobs.filter((job) => !isOver(job) || respondedAtUs(job.talk) >= firstUs);
+    const sinceUs = then.reduce((sinceUs, { talk }) => Math.min(sinceUs, askedAtUs(talk)), firstUs);
+    const calls = taken.filter(({ beganUs }) => beganUs >= sinceUs).sort((a, b) => a.beganUs - b.beganUs);
+    const { end, untilUs } = windowOf(calls, calls.findIndex(({ call }) => !this.#found.has(call)), until);
+    const window = calls.slice(0, end);
     const fresh = window.filter(({ call, beganUs }) => beganUs < untilUs && !this.#found.has(call));
     this.#try(then, window, fresh);
     const placed = this.#keepsToTurn ? place(then, window, (job) => this.#routineOf(job)) : undefined;
@@ -203,16 +201,19 @@ export class Queue<J extends Past> implements Hindsight<J> {
     return fresh.length > 0;
   }
 
-  /** In the order in which they were taken out: those of sessions that are not given out, and those of nobody that began since the first of these. */
+  /** Those of sessions that are not given out, and those of nobody that began since the first of these. */
   #allTaken(jobs: readonly J[], around: Around<J>): Taken<J>[] {
     const sinceUs = jobs[0]?.talk.begunAtUs ?? Infinity;
     this.#nobodys = this.#nobodys.filter((call) => beganAtUs(call) >= sinceUs);
     const all: Taken<J>[] = [];
     for (const job of jobs) for (const call of job.calls) if (this.#isTaken(call)) all.push({ call, job, beganUs: beganAtUs(call) });
-    for (const call of new Set([...this.#nobodys, ...around.withoutTie()])) {
+    const add = (call: OpenTalk): void => {
       if (this.#isTaken(call)) all.push({ call, job: this.#handedOver.find(call, jobs)?.job, beganUs: beganAtUs(call) });
-    }
-    return all.sort((a, b) => a.beganUs - b.beganUs);
+    };
+    const nobodys = new Set(this.#nobodys);
+    for (const call of nobodys) add(call);
+    for (const call of around.withoutTie()) if (!nobodys.has(call)) add(call);
+    return all;
   }
 
   /** Of those that put in at once what they do first, who came long before the other was served later. */
@@ -270,6 +271,16 @@ function routinesOf(all: Map<string, Routines>, endpoint: string): Routines | un
   return routines;
 }
 
+/**
+ * Of `calls`, the first of which nothing was found is at `first`: up to where they are looked at together, and before when those began
+ * that are decided. A few more are looked at, for what they say of those before. `until`: µs at which the oldest session began that is not over.
+ */
+function windowOf(calls: readonly Taken<unknown>[], first: number, until: number): { readonly end: number; readonly untilUs: number } {
+  const past = calls.findIndex(({ beganUs }) => beganUs >= until);
+  const end = Math.min(calls.length, (past < 0 ? calls.length : past) + maxAhead, first + maxCalls);
+  return { end, untilUs: end < calls.length ? Math.min(until, (calls[end - maxAhead] as Taken<unknown>).beganUs) : until };
+}
+
 interface Placed<J> extends Pick<Turn, 'probability'> {
   readonly job: J;
   readonly second: J | undefined;
@@ -278,7 +289,11 @@ interface Placed<J> extends Pick<Turn, 'probability'> {
 function place<J extends Past>(jobs: readonly J[], taken: readonly Taken<J>[], routineOf: (job: J) => Routine | undefined): (Placed<J> | undefined)[] | undefined {
   const errands: (Errand & { readonly job: J })[] = [];
   const strangers: Errand[] = [];
+  // Who asked after all these began has no part in it.
+  const untilUs = taken.at(-1)?.beganUs ?? -Infinity;
+  const known = new Set(taken.map(({ job }) => job));
   for (const job of jobs) {
+    if (askedAtUs(job.talk) > untilUs && !known.has(job)) continue;
     const routine = routineOf(job);
     const span = { askedUs: askedAtUs(job.talk), respondedUs: isOver(job) ? respondedAtUs(job.talk) : Infinity };
     if (routine === undefined) strangers.push({ ...span, routine: EMPTY });
@@ -286,15 +301,15 @@ function place<J extends Past>(jobs: readonly J[], taken: readonly Taken<J>[], r
   }
   errands.sort((a, b) => a.askedUs - b.askedUs);
   const index = new Map(errands.map(({ job }, at) => [job, at]));
-  const known = taken.map((one): Taken<J> | undefined => (one.job === undefined || index.has(one.job) ? one : undefined));
-  const calls = known.filter((one) => one !== undefined).map(({ call, job, beganUs }): Served => ({
+  const placeable = taken.map((one): Taken<J> | undefined => (one.job === undefined || index.has(one.job) ? one : undefined));
+  const calls = placeable.filter((one) => one !== undefined).map(({ call, job, beganUs }): Served => ({
     beganUs, answeredUs: answeredAtUs(call), shape: shapeOf(call), of: job === undefined ? undefined : index.get(job),
     strangers: strangers.some(({ askedUs, respondedUs }) => askedUs <= beganUs && beganUs <= respondedUs),
   }));
   const found = turns(errands, calls);
   if (found === undefined) return undefined;
   let at = 0;
-  return known.map((one) => {
+  return placeable.map((one) => {
     if (one === undefined) return undefined;
     const turn = found[at++];
     if (turn === undefined) return undefined;
