@@ -1,7 +1,8 @@
 /**
- * Sessions of a process that are not given out, in the order in which they began. In blocks: whoever looks for those that were open at some
- * time passes over a block of which all were over by then, and so does not look at each that waits for a report of losses. No
- * `Roster`: they wait here, and a seat for each took a tenth of the speed of loops (bench/derive.ts).
+ * Sessions of a process that are not given out, in the order in which they began. A list through them: entering and leaving are O(1). No
+ * `Roster`: they wait here, and a seat for each took a tenth of the speed of loops (bench/derive.ts). So many in a row are a block: whoever
+ * looks for those that were open at some time passes over a block of which all were over by then, without a look at each that waits for
+ * a report of losses.
  */
 import type { OpenSession } from './open-session.ts';
 import type { Spoken } from './spoken.ts';
@@ -9,68 +10,83 @@ import type { Spoken } from './spoken.ts';
 const ofBlock = 64;
 
 export class Block {
-  readonly sessions: OpenSession[] = [];
+  /** The first of them that is left, and how many are. */
+  first: OpenSession;
+  left = 0;
+  entered = 0;
   before: Block | undefined;
   after: Block | undefined;
-  /** Nobody enters any more. */
-  full = false;
   /** Number of the event at which the last of them was over; 0: one is not, or may still enter. */
   #overSeq = 0;
 
-  /** All of them were over at the event `seq`. */
+  constructor(first: OpenSession) {
+    this.first = first;
+  }
+
+  /** All of them were over before the event `seq`. */
   overBy(seq: number): boolean {
-    if (this.#overSeq === 0 && this.full && this.sessions.every(({ overSeq }) => overSeq > 0)) this.#overSeq = Math.max(...this.sessions.map(({ overSeq }) => overSeq));
+    if (this.#overSeq === 0) this.#overSeq = this.#lastOverSeq();
     return this.#overSeq > 0 && this.#overSeq < seq;
+  }
+
+  #lastOverSeq(): number {
+    let last = 0;
+    if (this.entered < ofBlock) return 0;
+    let session: OpenSession | undefined = this.first;
+    for (let at = 0; at < this.left && session !== undefined; at += 1, session = session.behind) {
+      if (session.overSeq === 0) return 0;
+      last = Math.max(last, session.overSeq);
+    }
+    return last;
   }
 }
 
 export class Held {
   size = 0;
-  #first: Block | undefined;
-  #last: Block | undefined;
+  #firstBlock: Block | undefined;
+  #lastBlock: Block | undefined;
+  #last: OpenSession | undefined;
 
   get first(): OpenSession | undefined {
-    return this.#first?.sessions[0];
+    return this.#firstBlock?.first;
   }
 
   /** The one that began last. */
   get last(): OpenSession | undefined {
-    return this.#last?.sessions.at(-1);
+    return this.#last;
   }
 
   get empty(): boolean {
-    return this.#first === undefined;
+    return this.#last === undefined;
   }
 
   add(session: OpenSession): void {
-    if (this.#last === undefined || this.#last.full) this.#append(new Block());
-    const block = this.#last as Block;
-    block.sessions.push(session);
-    block.full = block.sessions.length >= ofBlock;
+    session.ahead = this.#last;
+    if (this.#last !== undefined) this.#last.behind = session;
+    this.#last = session;
+    const block = this.#lastBlock === undefined || this.#lastBlock.entered >= ofBlock ? this.#append(new Block(session)) : this.#lastBlock;
+    block.entered += 1;
+    block.left += 1;
     session.block = block;
     this.size += 1;
   }
 
   /** Nothing happens where it isn't in. */
   remove(session: OpenSession): void {
-    const { block } = session;
+    const { block, ahead, behind } = session;
     if (block === undefined) return;
-    session.block = undefined;
-    block.sessions.splice(block.sessions.indexOf(session), 1);
+    if (ahead !== undefined) ahead.behind = behind;
+    if (behind === undefined) this.#last = ahead;
+    else behind.ahead = ahead;
+    session.block = session.ahead = session.behind = undefined;
     this.size -= 1;
-    if (block.sessions.length > 0) return;
-    const { before, after } = block;
-    if (before === undefined) this.#first = after;
-    else before.after = after;
-    if (after === undefined) this.#last = before;
-    else after.before = before;
-    // Gone, and maybe old by now: it must not keep others.
-    block.before = block.after = undefined;
+    block.left -= 1;
+    if (block.left === 0) this.#drop(block);
+    else if (block.first === session) block.first = behind as OpenSession;
   }
 
-  /** Nobody may enter or leave meanwhile. */
   *[Symbol.iterator](): Generator<OpenSession> {
-    for (let block = this.#first; block !== undefined; block = block.after) yield* block.sessions;
+    for (let session = this.first; session !== undefined; session = session.behind) yield session;
   }
 
   /** Those that were open when `call` began. */
@@ -82,9 +98,10 @@ export class Held {
 
   /** Those that began before the event `seq`, but not all of those that were over before `openSeq`. */
   *begunBefore(seq: number, openSeq: number): Generator<OpenSession> {
-    for (let block = this.#first; block !== undefined; block = block.after) {
+    for (let block = this.#firstBlock; block !== undefined; block = block.after) {
       if (block.overBy(openSeq)) continue;
-      for (const session of block.sessions) {
+      let session: OpenSession | undefined = block.first;
+      for (let at = 0; at < block.left && session !== undefined; at += 1, session = session.behind) {
         if (session.talk.beganSeq >= seq) return;
         yield session;
       }
@@ -93,19 +110,23 @@ export class Held {
 
   /** Those that began after the event `seq`, the latest one first. */
   *begunAfter(seq: number): Generator<OpenSession> {
-    for (let block = this.#last; block !== undefined; block = block.before) {
-      for (let at = block.sessions.length - 1; at >= 0; at -= 1) {
-        const session = block.sessions[at] as OpenSession;
-        if (session.talk.beganSeq <= seq) return;
-        yield session;
-      }
-    }
+    for (let session = this.#last; session !== undefined && session.talk.beganSeq > seq; session = session.ahead) yield session;
   }
 
-  #append(block: Block): void {
-    block.before = this.#last;
-    if (this.#last === undefined) this.#first = block;
-    else this.#last.after = block;
-    this.#last = block;
+  #append(block: Block): Block {
+    block.before = this.#lastBlock;
+    if (this.#lastBlock === undefined) this.#firstBlock = block;
+    else this.#lastBlock.after = block;
+    return (this.#lastBlock = block);
+  }
+
+  #drop(block: Block): void {
+    const { before, after } = block;
+    if (before === undefined) this.#firstBlock = after;
+    else before.after = after;
+    if (after === undefined) this.#lastBlock = before;
+    else after.before = before;
+    // Gone, and maybe old by now: it must not keep others.
+    block.before = block.after = undefined;
   }
 }

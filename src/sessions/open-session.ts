@@ -86,7 +86,9 @@ export class OpenSession implements Job, Seated<OpenSession> {
   lingers = false;
   previous: OpenSession | undefined;
   next: OpenSession | undefined;
-  /** Of the sessions of its process that are not given out. */
+  // The list of sessions of its process that are not given out, and which part of that it stands in.
+  ahead: OpenSession | undefined;
+  behind: OpenSession | undefined;
   block: Block | undefined;
   /** In the rosters of the weaver, of its process, and of those of its process that have no answer. */
   readonly seats: (Seat<OpenSession> | undefined)[] = [undefined, undefined, undefined];
