@@ -113,9 +113,17 @@ describe('a context of Python\'s', () => {
   });
 
   it('of a program is not one of what its process runs after an exec, though they are numbered alike', () => {
-    const scene = two().make(3, 1).process('exec', 7).make(1).make(2).read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000);
+    const scene = two().read(1, 7, GET('/1')).read(2, 7, GET('/2')).make(3, 1).process('exec', 7).make(1).make(2).wait(2_000);
     const found = scene.call(11, 3, '/other').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12).derive();
     assert.deepEqual(strays(found), ['/other']);
+  });
+
+  it('whose maker is too far away, or was made too long ago, counts as one that answers nobody', () => {
+    const calls = (scene: Loop, context: number): string[] => strays(scene.wait(2_000).call(11, context, '/up').read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12).derive());
+    const chain = (length: number): Loop => Array.from({ length }).reduce<Loop>((scene, _, at) => scene.make(3 + at, at === 0 ? 1 : 2 + at), two().read(1, 7, GET('/1')).read(2, 7, GET('/2')));
+    assert.deepEqual([calls(chain(31), 33), calls(chain(32), 34)], [[], ['/up']]);
+    const crowd = (length: number): Loop => Array.from({ length }).reduce<Loop>((scene, _, at) => scene.make(4 + at), two().read(1, 7, GET('/1')).read(2, 7, GET('/2')).make(3, 1));
+    assert.deepEqual([calls(crowd(65_535), 3), calls(crowd(65_536), 3)], [[], ['/up']]);
   });
 
   it('leaves alone what is proven: a thread that takes one request at a time', () => {

@@ -29,6 +29,18 @@ describe('a trace id', () => {
     assert.deepEqual(told(answered(scene).derive()).slice(0, 2), ['/orders/481216: ; complete', '/orders/990017: /stock/990017 content likely; complete']);
   });
 
+  it('that no session has says nothing, and leaves the call to what else it says', () => {
+    const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/orders/481216')).write(12, 7, GET('/first')).read(2, 7, GET('/orders/990017')).wait(2_000);
+    scene.write(11, 7, marked('/stock/990017', 5));
+    assert.deepEqual(told(answered(scene).derive()), ['/orders/481216: /first thread likely; complete', '/orders/990017: /stock/990017 content likely; complete']);
+  });
+
+  it('of a call without a tie is a reason only where several sessions have it, and others don\'t', () => {
+    const why = (id: number): boolean => answered(both(marked('/1', 1), marked('/2', 1)).accept(3, 7).read(3, 7, GET('/3')).wait(2_000).write(11, 7, marked('/up', id))).derive({ reasons: true })
+      .ambient.some((talk) => talk.whyNot?.includes('named-by-several') === true);
+    assert.deepEqual([why(1), why(5)], [true, false]);
+  });
+
   it('ties no call to a session that was over before, or began after', () => {
     const scene = new Scene().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/0')).read(2, 7, GET('/0')).write(1, 7, OK('x')).write(2, 7, OK('x'));
     scene.read(1, 7, marked('/1', 1)).write(1, 7, OK('x')).read(1, 7, GET('/2')).read(2, 7, GET('/3')).wait(10_000).write(11, 7, marked('/old', 1)).read(11, 7, OK('u'));

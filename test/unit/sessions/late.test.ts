@@ -62,6 +62,19 @@ describe('a call without a tie', () => {
     assert.deepEqual(streamed(scene.pass(0.6 * SECOND)), { sessions: ['/1: ; incomplete'], ambient: ['/whose'], atEnd: ['/long: ; open', '/next: ; open'] });
   });
 
+  it('is told of two seconds after it was over also where all sessions that may have made it go on', () => {
+    const scene = next(new Scene().connect(11, 7).accept(1, 7).read(1, 7, GET('/1')).accept(2, 7).read(2, 7, GET('/2')).wait(5_000).write(11, 7, GET('/whose')).read(11, 7, OK('u')).close(11));
+    assert.deepEqual(streamed(scene.pass(1.9 * SECOND)).ambient, []);
+    assert.deepEqual(streamed(scene.pass(0.2 * SECOND)), { sessions: [], ambient: ['/whose'], atEnd: ['/1: ; open', '/2: ; open', '/next: ; open'] });
+  });
+
+  it('is told of at once where so many bytes wait that this one is too much', () => {
+    const scene = next(new Scene().accept(1, 7).read(1, 7, GET('/1')).accept(2, 7).read(2, 7, GET('/2')).wait(5_000));
+    const much = 'x'.repeat(9 << 20);
+    for (let at = 0; at < 9; at += 1) scene.connect(20 + at, 7).wait(5_000).write(20 + at, 7, GET(`/${at}`)).read(20 + at, 7, OK(much)).close(20 + at);
+    assert.deepEqual(streamed(scene).ambient, ['/0', '/1']);
+  });
+
   it('counts for no session that the same event begins, once it is found to be another\'s', () => {
     // That it is a call, and that all of it was taken, shows by what its thread does next: it reads the third request.
     const scene = new Scene().accept(1, 7).accept(2, 7).accept(3, 7).connect(11, 7).read(1, 7, marked('/1', 1)).read(2, 7, marked('/2', 2)).write(11, 7, marked('/up2', 2)).read(3, 7, marked('/3', 3))
