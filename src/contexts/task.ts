@@ -101,8 +101,11 @@ export class Task<J extends Past> implements Hindsight<J> {
   }
 }
 
-/** It is known in which of Python's contexts `call` was written. */
+/** It is known in which of Python's contexts, or on which virtual thread of Java's, `call` was written. */
 export const isOfTask = (call: OpenTalk): boolean => taskOf(call.request) !== 0;
+
+/** In which of Python's contexts. */
+export const isOfContext = (call: OpenTalk): boolean => isOfTask(call) && taskOf(call.request) < FIRST_VIRTUAL_THREAD;
 
 function taskOf({ pieces: [first] }: Run): number {
   return first === undefined || first.goroutine < FIRST_TASK ? 0 : first.goroutine;

@@ -3,7 +3,7 @@ import { continuation } from '../contexts/continuation.ts';
 import { elimination } from '../contexts/elimination.ts';
 import type { Ground } from '../contexts/evidence.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
-import { isOfTask } from '../contexts/task.ts';
+import { isOfContext, isOfTask } from '../contexts/task.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
@@ -30,4 +30,9 @@ export function whyBelied(call: Spoken, { context, evidence, inLoop, job }: Tie<
   // Those that ran alone did otherwise: it was queued in another's wake, or a timer's. Of one that holds several connections and was not seen
   // to work for two at once, `evidence` is what its thread read last, whatever it has done since: what it would be of a loop tells which act it is.
   return job.process.hindsights.some((kind) => kind.belies?.(call, job, inLoop === thread) === true) ? 'unlike-alone' : undefined;
+}
+
+/** It is tied by what a loop read last, while others were at work; and in which context of Python's it was written is known, which should have told. */
+export function isGuess(call: Spoken, { context, evidence, job }: Tie<OpenSession>): boolean {
+  return evidence === thread && context.loops && job.crowded && isOfContext(call);
 }

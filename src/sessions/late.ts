@@ -5,11 +5,12 @@
  */
 import { Context } from '../contexts/context.ts';
 import type { Hindsight, Verdict } from '../contexts/hindsight.ts';
-import { fallenBecause } from '../contexts/reasons.ts';
+import { fallenBecause, type WhyNot } from '../contexts/reasons.ts';
 import { isOfTask } from '../contexts/task.ts';
 import { attributionOf } from '../contexts/tie.ts';
-import type { Attribution } from '../contexts/tie.ts';
+import type { Attribution, Tie } from '../contexts/tie.ts';
 import type { LossLedger } from '../connections/loss.ts';
+import { isGuess } from './belied.ts';
 import { candidateIds } from './candidates.ts';
 import { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
@@ -116,12 +117,7 @@ export class Late {
     const fallen = session.takeFallen(early);
     if (fallen.length > 0) process.unlearn(session);
     for (const call of fallen) {
-      const others = [...process.held.begunBefore(call.beganSeq, call.beganSeq)].filter((one) => one !== session && one.mayMiss(call));
-      const fallenFor = session.mayMiss(call) ? [session, ...others] : others;
-      for (const one of fallenFor) one.fallen += 1;
-      call.connection.sessions -= 1;
-      call.candidates = candidateIds(call, [session, ...others]);
-      if (this.#options.reasons) call.whyNot = fallenBecause(call.tie);
+      const fallenFor = this.#lack(call, session, fallenBecause(call.tie));
       const overAtUs = call.doubt?.overAtUs ?? 0;
       call.doubt = new InDoubt(process, 0, session);
       call.doubt.overAtUs = overAtUs;
@@ -130,6 +126,25 @@ export class Late {
       call.tie = undefined;
       process.contested.add(call);
     }
+  }
+
+  /** `call` is taken out of `session`, and may be of those that are returned, which lack it. */
+  #lack(call: Spoken, session: OpenSession, why: WhyNot[]): readonly OpenSession[] {
+    const others = [...session.process.held.begunBefore(call.beganSeq, call.beganSeq)].filter((one) => one !== session && one.mayMiss(call));
+    const lacking = session.mayMiss(call) ? [session, ...others] : others;
+    for (const one of lacking) one.fallen += 1;
+    call.connection.sessions -= 1;
+    call.candidates = candidateIds(call, [session, ...others]);
+    if (this.#options.reasons) call.whyNot = why;
+    return lacking;
+  }
+
+  /** Nothing bore out what a loop's thread seemed to say of `call`. */
+  #letGo(call: Spoken, { job }: Tie<OpenSession>): void {
+    job.drop(call);
+    job.process.unlearn(job);
+    this.#lack(call, job, ['task-answers-none']);
+    call.tie = undefined;
   }
 
   /** Nothing more will come. */
@@ -149,7 +164,8 @@ export class Late {
     if (open.length > 0) this.#ripen(open);
     for (const call of open) this.#judge(call, true);
     for (const call of calls) {
-      if (this.#options.reasons && call.tie === undefined) explainNone(call);
+      if (call.tie !== undefined && call.doubt?.judged !== true && isGuess(call, call.tie)) this.#letGo(call, call.tie);
+      else if (this.#options.reasons && call.tie === undefined) explainNone(call);
       this.#done(call);
     }
   }

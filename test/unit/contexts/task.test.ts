@@ -51,6 +51,13 @@ describe('a context of Python\'s', () => {
     assert.deepEqual(found.sessions[0]!.outbound[1]!.alternatives, [found.sessions[1]!.id]);
   });
 
+  it('that answers nobody says nothing, and what its thread read last is not believed in its place, where others were at work', () => {
+    const scene = two().make(3).read(1, 7, GET('/1')).call(11, 3, '/queued').read(2, 7, GET('/2')).read(11, 7, OK('u')).answer(1, 1).answer(2, 2).end(1, 2, 11, 12);
+    const found = scene.derive();
+    assert.deepEqual(told(found), ['/1: ; incomplete', '/2: ; complete']);
+    assert.deepEqual(strays(found), ['/queued']);
+  });
+
   it('works for its maker\'s session, also where one between them does nothing that is seen, and on another thread', () => {
     const scene = two().read(1, 7, GET('/1')).make(3, 1).read(2, 7, GET('/2')).make(4, 2).make(5, 3).make(6, 4);
     scene.call(12, 6, '/up2').call(11, 5, '/up1', 8).read(11, 8, OK('u')).read(12, 7, OK('u')).answer(2, 2).answer(1, 1).end(1, 2, 11, 12);
