@@ -8,6 +8,7 @@
  *   context 9   (made in 8)      call 3
  *
  * A context works for the request that it answers next; what was made in it, for the one that it was at by then. Which that is comes out only with the answer.
+ * Where that is written in a context that was made in one which is younger than the request (as Starlette's streams are), that one works for it too.
  * What a ThreadPoolExecutor is given to do counts as a context too (bpf/python-queue.bpf.c), made by who gives it, for as long as a thread is at
  * it. One that was made in no context, by a thread that was at work for a request, is at work for that one.
  * Other queues, and workers that live on, are not seen through: their contexts answer nobody.
@@ -74,7 +75,7 @@ export class Task<J extends Past> implements Hindsight<J> {
     let atUs = call.begunAtUs;
     for (let depth = 0; task !== 0 && depth < maxDepth; depth += 1) {
       const begun = candidates.filter(({ talk }) => talk.begunAtUs <= atUs);
-      const jobs = begun.filter(({ talk }) => isServedBy(task, talk));
+      const jobs = begun.filter(({ talk }) => isServedBy(task, talk) || this.#hasServed(task, talk, atUs));
       if (jobs.length > 0) return servedBy(jobs, atUs, task < FIRST_VIRTUAL_THREAD ? NOBODY : begun);
       const made = this.#made.get(task);
       if (made === undefined) return undefined;
@@ -94,6 +95,18 @@ export class Task<J extends Past> implements Hindsight<J> {
       if (evidence !== undefined && OF_ITSELF.has(evidence)) return { job, alternatives: [] };
     }
     return undefined;
+  }
+
+  /** It was made for the request, which is answered from `atUs` on, in a context that was made in it. */
+  #hasServed(task: number, talk: OpenTalk, atUs: number): boolean {
+    const made = this.#made.get(task);
+    if (made === undefined || made.atUs < talk.begunAtUs || (talk.response.pieces[0]?.atUs ?? 0) < atUs) return false;
+    let answered: number | undefined = taskOf(talk.response);
+    for (let depth = 0; answered !== undefined && depth < maxDepth; depth += 1) {
+      answered = this.#made.get(answered)?.parent;
+      if (answered === task) return true;
+    }
+    return false;
   }
 
   whyNot(call: OpenTalk): WhyNot | undefined {

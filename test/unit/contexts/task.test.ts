@@ -100,6 +100,19 @@ describe('a context of Python\'s', () => {
     assert.equal(found.sessions.find(({ inbound }) => pathIn(textOf(inbound.request)) === '/3')?.outbound.length, 0);
   });
 
+  it('that was made for the request makes calls for it also where the answer is written in one that was made in it, as streams are', () => {
+    const scene = new Loop().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).make(1).read(1, 7, GET('/1')).make(2, 1).read(2, 7, GET('/2')).make(3, 1);
+    scene.call(12, 3, '/up2').call(11, 2, '/up1').read(11, 7, OK('u')).read(12, 7, OK('u')).make(4, 2).make(5, 3).make(6, 5).answer(2, 6).answer(1, 4).end(1, 2, 11, 12);
+    assert.deepEqual(told(scene.derive()), ['/1: /up1 runtime likely; complete', '/2: /up2 runtime likely; complete']);
+  });
+
+  it('that is older than the request is not taken to be at it by an answer that is written in one that was made in it', () => {
+    const scene = two().make(3).read(1, 7, GET('/1')).call(11, 3, '/own').read(2, 7, GET('/2')).read(11, 7, OK('u')).make(4, 3).answer(1, 4).answer(2, 2).end(1, 2, 11, 12);
+    const found = scene.derive();
+    assert.deepEqual(told(found), ['/1: ; incomplete', '/2: ; complete']);
+    assert.deepEqual(strays(found), ['/own']);
+  });
+
   it('that is older than the recorder counts as every other, and does not make those forgotten which are made then', () => {
     const scene = new Loop().accept(1, 7).accept(2, 7).connect(11, 7).connect(12, 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).meet(9_001).make(3, 9_001).meet(9_002).make(4, 9_002).wait(2_000);
     scene.call(12, 4, '/up2').call(11, 3, '/up1').read(11, 7, OK('u')).read(12, 7, OK('u')).answer(1, 9_001).answer(2, 9_002).end(1, 2, 11, 12);
