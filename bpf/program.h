@@ -6,6 +6,7 @@
 #include "goroutine.h"
 #include "java.h"
 #include "python.h"
+#include "uvloop.h"
 
 /* The process runs something else from now on, or nothing any more. */
 static __always_inline void forget_program(__u32 tgid)
@@ -14,6 +15,7 @@ static __always_inline void forget_program(__u32 tgid)
 		return;
 	bpf_map_delete_elem(&go_programs, &tgid);
 	bpf_map_delete_elem(&python_programs, &tgid);
+	bpf_map_delete_elem(&uvloop_programs, &tgid);
 	bpf_map_delete_elem(&java_programs, &tgid);
 	bpf_map_delete_elem(&java_heaps, &tgid);
 }

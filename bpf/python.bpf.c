@@ -47,11 +47,6 @@ static __always_inline __u64 thread_state(const struct python_program *program, 
 	return 0;
 }
 
-/* Contexts that are met, and not seen made, are numbered by the time: here nobody holds the interpreter's lock. They are beyond those that are counted. */
-#define FIRST_MET (FIRST_TASK + (1ULL << 47))
-#define MET_MASK ((1ULL << 47) - 1)
-#define MET_SHIFT 4 /* ns >> 4: 26 days pass before the numbers begin anew */
-
 /* In a context (CPython 3.9 to 3.13), of 32 bits: it was entered, by Context.run. A thread's own is not, and stays for all that the thread does. */
 #define CONTEXT_ENTERED 40
 
@@ -72,7 +67,7 @@ static __always_inline __u64 current_task(const struct python_program *program, 
 		return *known;
 	if (word_at(key.address + sizeof(__u64)) != program->context_type)
 		return work_item_of(who);
-	number = FIRST_MET + (bpf_ktime_get_ns() >> MET_SHIFT & MET_MASK);
+	number = met_task();
 	if (!tell_task(who, number, 0, false))
 		return 0;
 	bpf_map_update_elem(&python_tasks, &key, &number, BPF_ANY);

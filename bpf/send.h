@@ -10,6 +10,7 @@
 #define KOALA_SEND_H
 
 #include "connection.h"
+#include "uvloop.h"
 
 #define INLINE_MAX (32u << 10)
 
@@ -34,11 +35,17 @@ static __always_inline void mark_pages(struct connection *connection, __u64 posi
 	start_packets(connection);
 }
 
+static __always_inline void fill_send(struct sample *head, __u8 kind, const struct connection *connection, __u64 who)
+{
+	fill_sample_of(head, kind, DIRECTION_EGRESS, connection->id, who);
+	head->context = writer_of(connection->key, who, head->context);
+}
+
 static __always_inline void announce_send(struct connection *connection, struct call *call, __u64 sock, __u64 size,
 					  __u64 who)
 {
 	begin_call(call, sock, connection->egress_position, size);
-	fill_sample_of(&call->head, SAMPLE_INTENT, DIRECTION_EGRESS, connection->id, who);
+	fill_send(&call->head, SAMPLE_INTENT, connection, who);
 	call->head.position = call->position;
 	call->head.length = size;
 }

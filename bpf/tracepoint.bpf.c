@@ -219,7 +219,7 @@ static __always_inline void send_unix(const struct sock *sk, const struct task_s
 	call = call_of(DIRECTION_EGRESS, who);
 	if (call) {
 		begin_call(call, 0, connection->egress_position, result);
-		fill_sample(&call->head, SAMPLE_DATA, DIRECTION_EGRESS, connection->id);
+		fill_send(&call->head, SAMPLE_DATA, connection, who);
 		call->pieces.skip = 0;
 		call->left = 0;
 		if (pieces_of_system_call(call, sk, false, task, regs))

@@ -31,7 +31,7 @@ export const ITERATORS = ['existing_listeners', 'existing_connections'] as const
 export const PAGES_ITERATOR = 'where_pages_lie';
 export const PAGES_ITERATOR_TARGET = 'bpf_iter_kmem_cache';
 /** Placed in Go programs that have use for them. */
-export const UPROBES = ['go_begins', 'go_makes', 'go_round_trip', 'go_writes', 'go_puts', 'go_opens', 'go_takes', 'go_hands', 'go_serves', 'go_handles', 'python_makes_rax', 'python_makes_rdi', 'python_puts', 'python_takes_rax', 'python_takes_rbx', 'python_takes_rbp', 'python_takes_r12', 'python_takes_r13'] as const;
+export const UPROBES = ['go_begins', 'go_makes', 'go_round_trip', 'go_writes', 'go_puts', 'go_opens', 'go_takes', 'go_hands', 'go_serves', 'go_handles', 'python_makes_rax', 'python_makes_rdi', 'python_puts', 'python_takes_rax', 'python_takes_rbx', 'python_takes_rbp', 'python_takes_r12', 'python_takes_r13', 'python_queues'] as const;
 export const hasUprobes = (): boolean => existsSync('/sys/bus/event_source/devices/uprobe');
 /** Attached to the root cgroup, where pages can't be found. */
 export const PACKETS_PROGRAM = 'packets';

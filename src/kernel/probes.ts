@@ -23,6 +23,7 @@ import type { Copies } from './missed.ts';
 import { findPages, mayFindPages } from './pages.ts';
 import { allProcesses } from './processes.ts';
 import { PythonPrograms } from './python/programs.ts';
+import { UvloopPrograms } from './python/uvloop.ts';
 import { fillMaps, knobs } from './settings.ts';
 import { attachWakes } from './wakes.ts';
 
@@ -150,7 +151,8 @@ export class Probes {
       hasUprobes() ? (program, path, offset) => object.attachUprobe(program, path, offset) : undefined);
     this.#python = new PythonPrograms(
       new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), bits,
-      hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined);
+      hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
+      new UvloopPrograms(new BpfMap(object.mapFd('uvloop_programs'), 'uvloop_programs', 4, 4), (offset, path, tgid) => object.attachUprobe('python_queues', path, offset, tgid)));
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
   }

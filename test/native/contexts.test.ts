@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { ElfFile } from '../../src/kernel/elf.ts';
 import { loadedPython, readPythonFile } from '../../src/kernel/python/executable.ts';
 import { madeIn, returnedIn } from '../../src/kernel/python/made.ts';
 import { queueModule, queuesIn } from '../../src/kernel/python/queues.ts';
+import { readUvloop } from '../../src/kernel/python/uvloop.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { asyncioBuild } from '../e2e/services/loops.ts';
 import { skipIf } from '../skip.ts';
@@ -41,29 +42,59 @@ function bytesWhereMade(pid: number): string {
 describe('contexts of Python programs', function () {
   this.timeout(120_000);
 
-  /** By what the program says of itself: all of them, and most by their context. */
-  function allAreRight(python: string, loop: 'asyncio' | 'uvloop', service: readonly string[] = []): void {
-    const ran = spawnSync(process.execPath, [script, python, ...(service.length > 0 ? ['auto', python, ...service] : [])], { encoding: 'utf8', timeout: 100_000, env: { ...process.env, LOOP: loop } });
-    const { byContext, ...found } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as { readonly byContext: number };
+  interface Found {
+    readonly tied: number;
+    readonly right: number;
+    readonly byContext: number;
+  }
+
+  /** By what the program says of itself. */
+  function judged(python: string, env: NodeJS.ProcessEnv, service: readonly string[] = []): Found {
+    const ran = spawnSync(process.execPath, [script, python, ...(service.length > 0 ? ['auto', python, ...service] : [])], { encoding: 'utf8', timeout: 100_000, env: { ...process.env, ...env } });
+    return JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Found;
+  }
+
+  /** All of them, and most by their context. */
+  function allAreRight(python: string, env: NodeJS.ProcessEnv, service: readonly string[] = []): void {
+    const { byContext, ...found } = judged(python, env, service);
     assert.deepEqual(found, { sessions: 64, calls: 320, tied: 320, right: 320, problems: [] });
     assert.ok(byContext >= 160, `${byContext} by context`);
   }
 
   it('tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, through a pool, gather, wait_for and to_thread', async function () {
     skipIf(this, await whyNotRecordable());
-    allAreRight(PYTHON, 'asyncio');
+    allAreRight(PYTHON, { LOOP: 'asyncio' });
   });
 
-  it('tell it on uvloop too, which writes in the context of who asks it to (since 0.23)', async function () {
+  /** Undefined: skipped. */
+  async function withUvloop(test: Mocha.Context): Promise<{ readonly python: string; readonly queuing: string } | undefined> {
     const made = asyncioBuild();
-    skipIf(this, await whyNotRecordable() ?? ('why' in made ? made.why : undefined));
-    if ('dir' in made) allAreRight(join(made.dir, 'venv/bin/python'), 'uvloop');
+    skipIf(test, await whyNotRecordable() ?? ('why' in made ? made.why : undefined));
+    return 'dir' in made ? { python: join(made.dir, 'venv/bin/python'), queuing: join(made.dir, 'uvloop-0.22') } : undefined;
+  }
+
+  it('tell it on uvloop too, which writes in the context of who asks it to (since 0.23)', async function () {
+    const made = await withUvloop(this);
+    if (made !== undefined) allAreRight(made.python, { LOOP: 'uvloop' });
+  });
+
+  it('tell it where uvloop queues what is written, and writes for all in a turn of its own (0.22)', async function () {
+    const made = await withUvloop(this);
+    if (made !== undefined) allAreRight(made.python, { LOOP: 'uvloop', PYTHONPATH: made.queuing });
+  });
+
+  it('tell nothing of what several have queued for one connection, which leaves as one write', async function () {
+    const made = await withUvloop(this);
+    if (made === undefined) return;
+    const { tied, right, byContext } = judged(made.python, { LOOP: 'uvloop', PYTHONPATH: made.queuing, SHARED: '1' });
+    assert.equal(tied - right, 0, 'wrong');
+    assert.ok(byContext >= 100, `${byContext} by context`);
   });
 
   for (const [how, who] of [['threads', 'a thread for each connection hands'], ['asyncio', 'an event loop hands, by run_in_executor,']] as const) {
     it(`are told of what ${who} to ThreadPoolExecutors that are smaller than the number of requests, also where these lend each other connections by such a queue`, async function () {
       skipIf(this, await whyNotRecordable());
-      allAreRight(PYTHON, 'asyncio', [executors, how]);
+      allAreRight(PYTHON, { LOOP: 'asyncio' }, [executors, how]);
     });
   }
 
@@ -115,6 +146,16 @@ describe('contexts of Python programs', function () {
 
   it('are read as the headers of the release have it that is installed here', () => {
     execFileSync(fileURLToPath(new URL('../../scripts/python-offsets', import.meta.url)), ['--check', PYTHON]);
+  });
+
+  it('are asked for where uvloop queues, by the texts in its library, and nowhere in a release that queues nothing', async function () {
+    const made = await withUvloop(this);
+    if (made === undefined) return;
+    const [lib = ''] = readdirSync(join(made.python, '../../lib'));
+    const queues = [join(made.queuing, 'uvloop'), join(made.python, '../../lib', lib, 'site-packages/uvloop')].map((dir) =>
+      readUvloop(join(dir, readdirSync(dir).find((name) => /^loop\..*\.so$/.test(name)) ?? '')).length);
+    assert.deepEqual(queues, [2, 0]);
+    assert.deepEqual(readUvloop(process.execPath), []);
   });
 
   it('are not looked for in a program that is no Python', () => {

@@ -16,6 +16,7 @@ import { rooted, type Loaded } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { loadedPython, readPythonFile, type PythonFile } from './executable.ts';
 import { queueModule, queuesIn, type Queues } from './queues.ts';
+import type { UvloopPrograms } from './uvloop.ts';
 
 /** Files remembered. Past that all are read anew. */
 const MAX_FILES = 64;
@@ -35,6 +36,7 @@ export class PythonPrograms {
   readonly #programs: BpfMap;
   readonly #bits: ContextBits;
   readonly #place: PlaceIn | undefined;
+  readonly #uvloop: UvloopPrograms;
   readonly #files: Files = { interpreters: new Map(), queues: new Map() };
   readonly #placed = new Map<number, (() => void)[]>();
   /** Processes without an interpreter so far. */
@@ -42,10 +44,11 @@ export class PythonPrograms {
   #sweeping: NodeJS.Timeout | undefined;
 
   /** `place`: absent where the kernel has no uprobes. */
-  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined) {
+  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined, uvloop: UvloopPrograms) {
     this.#programs = programs;
     this.#bits = bits;
     this.#place = place;
+    this.#uvloop = uvloop;
   }
 
   /** A watched process runs what it runs now. To be called again after each exec. `fresh`: it has only begun to, and may load its interpreter yet. */
@@ -89,6 +92,7 @@ export class PythonPrograms {
     const queues = this.#queuesOf(tgid, loaded, file);
     if (queues !== undefined) this.#placeAll(tgid, placed, queues.path, [['python_puts', queues.put], ...queues.got.map(({ offset, register }) => [`python_takes_${register}`, offset] as const)]);
     this.#bits.set(tgid);
+    this.#uvloop.add(tgid);
     return true;
   }
 
@@ -116,12 +120,14 @@ export class PythonPrograms {
   #sweep(): void {
     for (const tgid of [...this.#placed.keys()]) if (this.#programs.get(u32(tgid)) === undefined) this.#remove(tgid);
     this.#awaited.look((tgid) => this.#look(tgid));
+    this.#uvloop.sweep();
   }
 
   #remove(tgid: number): void {
     this.#awaited.delete(tgid);
     for (const remove of this.#placed.get(tgid) ?? []) remove();
     this.#placed.delete(tgid);
+    this.#uvloop.remove(tgid);
   }
 }
 

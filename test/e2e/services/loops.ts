@@ -10,6 +10,7 @@ import { stopAll, type Service } from './service.ts';
 export const asyncioBuild = (): Built => built('asyncio', ['/usr/bin/python3'], [
   ['/usr/bin/python3', '-m', 'venv', 'venv'],
   ['venv/bin/python', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt'],
+  ['venv/bin/python', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', 'uvloop-0.22', 'uvloop==0.22.1'],
 ]);
 
 const LOOPS = {

@@ -1,0 +1,128 @@
+/**
+ * Processes that have loaded a uvloop which queues what is written (up to 0.22): the kernel side is called where it does (bpf/uvloop.h). Programs
+ * load it late, so they are looked at for a while. What can't be read or placed is left: then it is not known for whom the loop writes.
+ */
+import { Awaited } from '../awaited.ts';
+import { ElfFile, EM_X86_64 } from '../elf.ts';
+import { fileId } from '../file-id.ts';
+import { LoadError } from '../libbpf.ts';
+import { loadedFiles, rooted } from '../loaded.ts';
+import { u32, type BpfMap } from '../map.ts';
+
+const FILE = /\/uvloop\/loop\.[\w.-]+\.so$/;
+const RELOCATION_BYTES = 24;
+const R_X86_64_RELATIVE = 8n;
+/** In a PyMethodDef: name, function, flags, text. */
+const FUNCTION_BEFORE_TEXT = 16;
+/** In a PyTypeObject, after its name. */
+const SIZE_AFTER_NAME = 8;
+/** Of a UVStream, as bpf/uvloop.bpf.c reads it: its fields are the same from 0.16 to 0.22. */
+const STREAM_BYTES = 400n;
+const QUEUING = ['UVStream.write(self, buf)', 'UVStream.writelines(self, bufs)'];
+/** The handle that writes later; since 0.23 there is none. */
+const QUEUE = 'loop._exec_queued_writes';
+
+/** Files remembered. Past that all are read anew. */
+const MAX_FILES = 64;
+
+/** Where in the file the functions begin that queue. None where it queues nothing, or is not as it is known. */
+export function readUvloop(path: string): readonly number[] {
+  return ElfFile.read(path, (elf) => {
+    const relocations = elf.section(/^\.rela\.dyn$/);
+    if (elf.machine !== EM_X86_64 || relocations === undefined) return undefined;
+    // Up to 0.20 these texts are variables.
+    const texts = elf.sections.filter(({ name }) => name === '.rodata' || name === '.data').map(({ address, offset, size }) => ({ address, bytes: elf.bytes(offset, size) }));
+    const addressOf = (string: string): number | undefined => {
+      for (const { address, bytes } of texts) {
+        const at = bytes.indexOf(`\0${string}\0`, 0, 'latin1');
+        if (at >= 0) return address + at + 1;
+      }
+      return undefined;
+    };
+    const pointers = pointersIn(elf.bytes(relocations.offset, relocations.size));
+    const slotsOf = (string: string): readonly number[] => {
+      const address = addressOf(string);
+      return [...pointers].flatMap(([slot, to]) => to === address ? [slot] : []);
+    };
+    const isKnown = slotsOf('uvloop.loop.UVStream').some((slot) => {
+      const offset = elf.offsetOf(slot + SIZE_AFTER_NAME);
+      return offset !== undefined && elf.bytes(offset, 8).readBigUInt64LE() === STREAM_BYTES;
+    });
+    if (addressOf(QUEUE) === undefined || !isKnown) return undefined;
+    const functions = QUEUING.map((signature) => [...new Set(slotsOf(signature).map((slot) => pointers.get(slot - FUNCTION_BEFORE_TEXT)))]);
+    const found = functions.flatMap((one) => one.length === 1 ? one : []).flatMap((address) => (address === undefined ? undefined : elf.offsetOf(address)) ?? []);
+    return found.length === QUEUING.length ? found : undefined;
+  }) ?? [];
+}
+
+/** What the loader writes into the data: by address, the address that stands there. */
+function pointersIn(relocations: Buffer): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  for (let at = 0; at + RELOCATION_BYTES <= relocations.length; at += RELOCATION_BYTES) {
+    if (relocations.readBigUInt64LE(at + 8) === R_X86_64_RELATIVE) found.set(Number(relocations.readBigUInt64LE(at)), Number(relocations.readBigUInt64LE(at + 16)));
+  }
+  return found;
+}
+
+/** Has the kernel look, in one process, where its file queues. Returns what ends that. Throws LoadError. */
+export type PlaceQueues = (offset: number, path: string, tgid: number) => () => void;
+
+/** Of the processes that run Python. */
+export class UvloopPrograms {
+  readonly #programs: BpfMap;
+  readonly #place: PlaceQueues;
+  readonly #files = new Map<string, readonly number[]>();
+  readonly #placed = new Map<number, (() => void)[]>();
+  readonly #awaited = new Awaited();
+
+  constructor(programs: BpfMap, place: PlaceQueues) {
+    this.#programs = programs;
+    this.#place = place;
+  }
+
+  add(tgid: number): void {
+    if (!this.#look(tgid)) this.#awaited.add(tgid);
+  }
+
+  /** Those that may have loaded it by now. To be called now and then. */
+  sweep(): void {
+    this.#awaited.look((tgid) => this.#look(tgid));
+  }
+
+  /** It has ended, or runs something else. */
+  remove(tgid: number): void {
+    this.#awaited.delete(tgid);
+    for (const remove of this.#placed.get(tgid) ?? []) remove();
+    if (this.#placed.delete(tgid)) this.#programs.delete(u32(tgid));
+  }
+
+  /** False: it has no uvloop, or none yet. */
+  #look(tgid: number): boolean {
+    const [loaded] = loadedFiles(tgid, FILE);
+    if (loaded === undefined) return false;
+    const path = rooted(tgid, loaded.path);
+    const queues = this.#read(path);
+    if (queues.length === 0) return true;
+    const placed: (() => void)[] = [];
+    this.#placed.set(tgid, placed);
+    this.#programs.set(u32(tgid), u32(1));
+    try {
+      for (const offset of queues) placed.push(this.#place(offset, path, tgid));
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+      this.remove(tgid);
+    }
+    return true;
+  }
+
+  #read(path: string): readonly number[] {
+    const id = fileId(path);
+    if (id === undefined) return [];
+    const known = this.#files.get(id);
+    if (known !== undefined) return known;
+    if (this.#files.size >= MAX_FILES) this.#files.clear();
+    const queues = readUvloop(path);
+    this.#files.set(id, queues);
+    return queues;
+  }
+}
