@@ -48,6 +48,24 @@ describe('sessions of a process that are not given out', () => {
     assert.ok(left.size > 100 && held.size > 100);
   });
 
+  it('may all leave, from the beginning, the end or the middle on, and others enter', () => {
+    const orders: readonly ((at: number) => number)[] = [(at) => at, (at) => 199 - at, (at) => (at + 100) % 200];
+    for (const order of orders) {
+      const held = new Held();
+      const all = Array.from({ length: 200 }, (_, at) => session(1 + at));
+      for (const one of all) held.add(one);
+      for (let at = 0; at < 199; at += 1) {
+        held.remove(all[order(at)] as OpenSession);
+        const inside = all.filter(({ block }) => block !== undefined);
+        assert.deepEqual([held.first, held.last, began(held.openAt(callAt(1_000)))], [inside[0], inside.at(-1), began(inside)]);
+      }
+      held.remove(all[order(199)] as OpenSession);
+      assert.deepEqual([held.first, held.empty, held.size], [undefined, true, 0]);
+      held.add(session(300));
+      assert.deepEqual(began(held.openAt(callAt(1_000))), [300]);
+    }
+  });
+
   it('passes over those that were all over by then, without a look at each', () => {
     const held = new Held();
     const all = Array.from({ length: 1_000 }, (_, at) => session(1 + 2 * at));
