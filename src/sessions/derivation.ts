@@ -261,7 +261,6 @@ export class Derivation {
     return { ...event, thread: event.tid, tid: number, goroutine: id };
   }
 
-  /** Of a process, the goroutine that started it, where there are such. */
   #started(event: ProcessEvent): void {
     this.#weaver.started(this.#starter(event), event.tgid, event.childTid, event.childTgid);
     if (event.what === 'thread') this.#processes.of(event.tgid).allocation.begun(event.childTid, event.atUs);
@@ -272,6 +271,7 @@ export class Derivation {
     this.#processes.of(tgid).allocation.executed();
   }
 
+  /** Of a process, the goroutine that started it, where there are such. */
   #starter({ what, tgid, tid, context }: ProcessEvent): number {
     return what === 'fork' && context !== 0 && context < FIRST_TASK ? this.#weaver.contexts.goroutines.standing(tgid, context).number : tid;
   }

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EM_X86_64, type ElfFile } from '../elf.ts';
 import { loadedFiles, rooted } from '../loaded.ts';
+import { relocated } from '../relocations.ts';
 import { returnedIn, type Returned } from './made.ts';
 
 const PUT = { name: 'put', doc: 'put($self, /, item, block=True, timeout=None)\n--\n\nPut the item on the queue.' };
@@ -23,8 +24,6 @@ const FLAGS_AT = 16;
 const DOC_AT = 24;
 
 const PT_LOAD = 1;
-const RELOCATION_BYTES = 24;
-const R_X86_64_RELATIVE = 8;
 /** No part of an interpreter is larger. */
 const MAX_SEGMENT_BYTES = 128 << 20;
 
@@ -60,18 +59,14 @@ export function queueModule(tgid: number, interpreter: string, minor: number): s
 /** Pointers that a file holds: as they stand there, or as its relocations have it (System V gABI, x86-64 psABI). */
 class Pointers {
   readonly #elf: ElfFile;
-  readonly #relocated = new Map<number, number>();
+  readonly #relocated: ReadonlyMap<number, number>;
   readonly #segments: readonly { readonly address: number; readonly bytes: Buffer }[];
 
   constructor(elf: ElfFile) {
     this.#elf = elf;
     this.#segments = elf.segments.filter(({ type, fileSize }) => type === PT_LOAD && fileSize <= MAX_SEGMENT_BYTES)
       .map(({ address, offset, fileSize }) => ({ address, bytes: elf.bytes(offset, fileSize) }));
-    const table = elf.section(/^\.rela\.dyn$/);
-    const bytes = table === undefined ? Buffer.alloc(0) : elf.bytes(table.offset, table.size);
-    for (let at = 0; at + RELOCATION_BYTES <= bytes.length; at += RELOCATION_BYTES) {
-      if (bytes.readUInt32LE(at + 8) === R_X86_64_RELATIVE) this.#relocated.set(Number(bytes.readBigUInt64LE(at)), Number(bytes.readBigUInt64LE(at + 16)));
-    }
+    this.#relocated = relocated(elf);
   }
 
   /** Undefined where there is none, or more than one. */

@@ -8,10 +8,9 @@ import { fileId } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { loadedFiles, rooted } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
+import { relocated } from '../relocations.ts';
 
 const FILE = /\/uvloop\/loop\.[\w.-]+\.so$/;
-const RELOCATION_BYTES = 24;
-const R_X86_64_RELATIVE = 8n;
 /** In a PyMethodDef: name, function, flags, text. */
 const FUNCTION_BEFORE_TEXT = 16;
 /** In a PyTypeObject, after its name. */
@@ -28,8 +27,7 @@ const MAX_FILES = 64;
 /** Where in the file the functions begin that queue. None where it queues nothing, or is not as it is known. */
 export function readUvloop(path: string): readonly number[] {
   return ElfFile.read(path, (elf) => {
-    const relocations = elf.section(/^\.rela\.dyn$/);
-    if (elf.machine !== EM_X86_64 || relocations === undefined) return undefined;
+    if (elf.machine !== EM_X86_64) return undefined;
     // Up to 0.20 these texts are variables.
     const texts = elf.sections.filter(({ name }) => name === '.rodata' || name === '.data').map(({ address, offset, size }) => ({ address, bytes: elf.bytes(offset, size) }));
     const addressOf = (string: string): number | undefined => {
@@ -39,7 +37,7 @@ export function readUvloop(path: string): readonly number[] {
       }
       return undefined;
     };
-    const pointers = pointersIn(elf.bytes(relocations.offset, relocations.size));
+    const pointers = relocated(elf);
     const slotsOf = (string: string): readonly number[] => {
       const address = addressOf(string);
       return [...pointers].flatMap(([slot, to]) => to === address ? [slot] : []);
@@ -53,15 +51,6 @@ export function readUvloop(path: string): readonly number[] {
     const found = functions.flatMap((one) => one.length === 1 ? one : []).flatMap((address) => (address === undefined ? undefined : elf.offsetOf(address)) ?? []);
     return found.length === QUEUING.length ? found : undefined;
   }) ?? [];
-}
-
-/** What the loader writes into the data: by address, the address that stands there. */
-function pointersIn(relocations: Buffer): ReadonlyMap<number, number> {
-  const found = new Map<number, number>();
-  for (let at = 0; at + RELOCATION_BYTES <= relocations.length; at += RELOCATION_BYTES) {
-    if (relocations.readBigUInt64LE(at + 8) === R_X86_64_RELATIVE) found.set(Number(relocations.readBigUInt64LE(at)), Number(relocations.readBigUInt64LE(at + 16)));
-  }
-  return found;
 }
 
 /** Has the kernel look, in one process, where its file queues. Returns what ends that. Throws LoadError. */
