@@ -7,7 +7,7 @@
  *   thread 7   reads A  …  allocates [100, 180)  …  calls      (allocated by 7 since it read A: for A)
  *   thread 9   its stack: 160                        call      (160: for A)
  *
- * Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
+ * An event loop allocates for many: it tells nothing. Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
  */
 import type { HeapEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
@@ -50,6 +50,8 @@ interface Thread {
   readonly sinceUs: number;
   readonly stands: Stand[];
   last: HeapEvent;
+  /** It was at work for several requests at a time, so what it allocates may be for any of them, also for one that is over by now. */
+  loops: boolean;
 }
 
 /** No object was moved in it: no address was used twice. */
@@ -78,7 +80,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     const stand: Stand = { atUs, context, objects, collections };
     let thread = this.#threads.get(tid);
     if (thread === undefined) {
-      this.#threads.set(tid, (thread = { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [], last: event }));
+      this.#threads.set(tid, (thread = { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [], last: event, loops: false }));
       if (this.#threads.size > maxThreads) for (const oldest of this.#threads.keys()) { this.#threads.delete(oldest); break; }
     } else {
       const { last } = thread;
@@ -150,7 +152,9 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     // Virtual threads take turns on a thread, and between two events there may have been any of them.
     if (before === undefined || before.context !== 0 || after.context !== 0) return undefined;
     const reading = candidates.filter((job) => isAt(job, by, after.atUs));
-    if (reading.length > 0) return reading.length === 1 ? reading[0] : undefined;
+    by.loops ||= reading.length > 1;
+    if (by.loops) return undefined;
+    if (reading.length > 0) return reading[0];
     const then = this.#jobOf(by, before, candidates, depth - 1);
     return then !== undefined && then === this.#jobOf(by, after, candidates, depth - 1) ? then : undefined;
   }

@@ -116,6 +116,13 @@ describe('Java\'s tasks', () => {
     assert.deepEqual(scene.answers(BERT, 2).told(), ['/anna: /in-rest runtime likely, /in-new runtime likely', '/bert: ']);
   });
 
+  it('are not told by a thread that was at several requests at a time, from then on', () => {
+    const scene = atWork().asks(ANNA, '/anna/2', 3);
+    scene.calls(POOL, '/of-whom', 11, scene.next(ANNA) + 40).heap(ANNA, 200).write(1, ANNA, OK('x')).close(1, ANNA, 'local-fin').close(1, ANNA);
+    scene.calls(POOL, '/of-whom-too', 12, scene.next(ANNA) + 40);
+    assert.deepEqual(scene.answers(ANNA, 3).answers(BERT, 2).told().map((line) => line.includes('runtime')), [false, false, false]);
+  });
+
   it('have to do with no address of before objects were moved', () => {
     const scene = atWork();
     const annas = scene.next(ANNA) + 40;
