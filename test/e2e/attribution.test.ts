@@ -107,6 +107,7 @@ const SCENARIOS: readonly Scenario[] = [
   java('servlet', 'whose servlet thread calls by JDBC, HttpURLConnection and Jedis', { threadPerRequest: true }),
   java('threads', 'whose handlers start a thread for each call', { byContent: true }),
   java('executor', 'whose handlers hand their calls to four threads that they share', { byContent: true, handsOver: true }),
+  java('executor-zgc', 'whose handlers hand their calls to four threads that they share, where who has made which task is not known', { byContent: true, pool: true }),
   java('virtual', 'on virtual threads, whose handlers start one more for each call', { byContent: true }),
   java('virtual-own', 'on virtual threads, which call by JDBC, HttpURLConnection and Jedis', { everyCall: 'likely', everyHidden: true }),
   java('http-client', 'that calls by java.net.http.HttpClient', { byContent: true }),
@@ -134,7 +135,7 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden,
       skipIf(this, await whyNotRecordable() ?? whyNot?.());
       result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked && { flags: ['--instrument', 'node'] }) });
       for (const { part, score, hidden } of result.parts) {
-        const ids = pool || handsOver || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
+        const ids = byContext || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {
           const measured = resultOf(part.name, part.discipline, warm === true, clients, found, shown === 'hidden');
           console.log(printed(measured));

@@ -21,6 +21,7 @@ const WAYS = {
   servlet: { name: 'Tomcat servlet, JDBC, HttpURLConnection and Jedis', discipline: 'thread-per-request', expects: blocking },
   threads: { name: 'Tomcat servlet, each call a FutureTask in a Thread of its own', discipline: 'thread-per-request', expects: blocking },
   executor: { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
+  'executor-zgc': { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4, ZGC', discipline: 'event-loop', expects: blocking },
   virtual: { name: 'Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
   'virtual-own': { name: 'Tomcat on virtual threads, JDBC, HttpURLConnection and Jedis', discipline: 'event-loop', expects: blocking },
   'http-client': { name: 'Tomcat servlet, java.net.http.HttpClient', discipline: 'event-loop', expects: http },
@@ -59,9 +60,9 @@ export async function javaService(way: JavaWay): Promise<Service> {
   const dependencies = [upstream, redis, sql].filter((each) => each !== undefined);
   const daemon = await Daemon.start({
     name: 'java', command: java, dir, readyMs: 60_000, ready: () => accepts(port),
-    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
+    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', way.endsWith('-zgc') ? '-XX:+UseZGC' : '-XX:+UseSerialGC', '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
     env: {
-      SHOP_WAY: way, SHOP_PORT: String(port),
+      SHOP_WAY: way.replace('-zgc', ''), SHOP_PORT: String(port),
       ...(upstream !== undefined && { SHOP_UPSTREAM_PORT: String(upstream.port) }),
       ...(redis !== undefined && { SHOP_REDIS_PORT: String(redis.port) }),
       ...(sql !== undefined && { SHOP_PG: `jdbc:postgresql://127.0.0.1:${sql.port}/${sql.database}?user=${sql.user}&password=${sql.password}` }),
