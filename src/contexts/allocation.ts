@@ -31,25 +31,16 @@ interface Range {
   readonly from: number;
   readonly to: number;
   readonly by: Thread;
-  /** Undefined: of what it was at before nothing is known. */
-  readonly before: Stand | undefined;
-  readonly after: Stand;
-}
-
-/** What a thread worked with at one of its events, and from then on. */
-interface Stand {
-  readonly atUs: number;
-  readonly context: number;
-  readonly objects: readonly number[];
-  readonly collections: number;
+  readonly before: HeapEvent;
+  readonly after: HeapEvent;
 }
 
 interface Thread {
   readonly tid: number;
   /** 0: longer than it is known. */
   readonly sinceUs: number;
-  readonly stands: Stand[];
-  last: HeapEvent;
+  /** What it was told to work with, the last of it, in order: that holds until it is told of again. Never none. */
+  readonly stands: HeapEvent[];
   /** It was at work for several requests at a time, so what it allocates may be for any of them, also for one that is over by now. */
   loops: boolean;
 }
@@ -73,29 +64,25 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   readonly #times = new Map<number, Time>();
   #ranges = 0;
   /** What the threads that began calls were at. */
-  readonly #stands = new WeakMap<OpenTalk, Stand>();
+  readonly #stands = new WeakMap<OpenTalk, HeapEvent>();
 
   told(event: HeapEvent): void {
-    const { tid, atUs, context, objects, collections, start, top } = event;
-    const stand: Stand = { atUs, context, objects, collections };
-    let thread = this.#threads.get(tid);
-    if (thread === undefined) {
-      this.#threads.set(tid, (thread = { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [], last: event, loops: false }));
+    const { tid, collections, start, top } = event;
+    const thread = this.#threads.get(tid);
+    const before = thread?.stands.at(-1);
+    if (thread === undefined || before === undefined) {
+      this.#threads.set(tid, { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [event], loops: false });
       if (this.#threads.size > maxThreads) for (const oldest of this.#threads.keys()) { this.#threads.delete(oldest); break; }
-    } else {
-      const { last } = thread;
-      const before = thread.stands.at(-1);
-      const since = { by: thread, before, after: stand };
-      const goesOn = last.collections === collections && last.end !== 0;
-      if (!goesOn) this.#add({ ...since, from: start, to: top }, collections);
-      else if (last.start === start) this.#add({ ...since, from: last.top, to: top }, collections);
-      else {
-        this.#add({ ...since, from: last.top, to: last.end }, collections);
-        this.#add({ ...since, from: start, to: top }, collections);
-      }
-      thread.last = event;
+      return;
     }
-    thread.stands.push(stand);
+    const since = { by: thread, before, after: event };
+    if (before.collections !== collections || before.end === 0) this.#add({ ...since, from: start, to: top }, collections);
+    else if (before.start === start) this.#add({ ...since, from: before.top, to: top }, collections);
+    else {
+      this.#add({ ...since, from: before.top, to: before.end }, collections);
+      this.#add({ ...since, from: start, to: top }, collections);
+    }
+    thread.stands.push(event);
     if (thread.stands.length > FULL) thread.stands.splice(0, FULL - maxStands);
   }
 
@@ -136,12 +123,12 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   }
 
   /** Whose session's the task is that a thread was at. */
-  #jobOf(thread: Thread, stand: Stand | undefined, candidates: readonly J[], depth: number): J | undefined {
+  #jobOf(thread: Thread, stand: HeapEvent | undefined, candidates: readonly J[], depth: number): J | undefined {
     if (stand === undefined || depth === 0) return undefined;
     for (const object of stand.objects) {
       const range = this.#rangeOf(object, stand.collections);
       // What it has allocated itself, and what was there before it: not its task.
-      if (range === undefined || range.by === thread || (range.before?.atUs ?? 0) < thread.sinceUs) continue;
+      if (range === undefined || range.by === thread || range.before.atUs < thread.sinceUs) continue;
       return this.#jobOfAllocator(range, candidates, depth);
     }
     return undefined;
@@ -150,7 +137,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   /** Whom the thread that has allocated it was at work for. */
   #jobOfAllocator({ by, before, after }: Range, candidates: readonly J[], depth: number): J | undefined {
     // Virtual threads take turns on a thread, and between two events there may have been any of them.
-    if (before === undefined || before.context !== 0 || after.context !== 0) return undefined;
+    if (before.context !== 0 || after.context !== 0) return undefined;
     const reading = candidates.filter((job) => isAt(job, by, after.atUs));
     by.loops ||= reading.length > 1;
     if (by.loops) return undefined;

@@ -10,3 +10,17 @@ export function fileId(path: string): string | undefined {
     return undefined;
   }
 }
+
+/** Files of which it is remembered what they hold. Past that all are read anew. */
+const MAX_FILES = 64;
+
+/** What `path` was found to hold, or is now, by its file's id; undefined: nothing, or there is no such file. */
+export function remembered<T>(known: Map<string, T | undefined>, path: string, find: (path: string) => T | undefined): T | undefined {
+  const id = fileId(path);
+  if (id === undefined) return undefined;
+  if (known.has(id)) return known.get(id);
+  if (known.size >= MAX_FILES) known.clear();
+  const found = find(path);
+  known.set(id, found);
+  return found;
+}

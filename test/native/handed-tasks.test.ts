@@ -4,18 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { heapOf } from '../../src/kernel/java/heap.ts';
 import { ProcessMemory } from '../../src/kernel/java/memory.ts';
-import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
-import { loadedFiles } from '../../src/kernel/loaded.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
-import { ALL, commandOf, found } from './java-requests.ts';
+import { ALL, commandOf, found, structsOf } from './java-requests.ts';
 import { until } from './subject.ts';
-
-function structsOf(tgid: number): VmStructs {
-  const [loaded] = loadedFiles(tgid, /libjvm\.so$/);
-  const exported = exportsOf(tgid, loaded!);
-  return ProcessMemory.read(tgid, (memory) => new VmStructs(memory, exported!))!;
-}
 
 describe('tasks that Java programs hand to an executor', function () {
   this.timeout(240_000);
@@ -44,9 +36,12 @@ describe('tasks that Java programs hand to an executor', function () {
       const java = spawn(command, [...args, 'idle'], { stdio: ['pipe', 'pipe', 'inherit'] });
       try {
         await once(java.stdout, 'data');
-        const structs = structsOf(java.pid ?? 0);
         let heap: ReturnType<typeof heapOf> | undefined;
-        await until(() => { heap = ProcessMemory.read(java.pid ?? 0, (memory) => heapOf(memory, structs)); return heap !== 'unlike'; }, 'a heap');
+        await until(() => {
+          const structs = structsOf(java.pid ?? 0);
+          heap = structs === undefined ? 'unlike' : ProcessMemory.read(java.pid ?? 0, (memory) => heapOf(memory, structs));
+          return heap !== 'unlike';
+        }, 'a heap');
         assert.equal(typeof heap === 'object' ? 'object' : heap, expected, options);
       } finally {
         java.kill('SIGKILL');

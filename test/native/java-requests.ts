@@ -1,6 +1,9 @@
 /** programs/java/Requests.java, recorded, and whose calls those of its requests are said to be held against what it says itself. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { ProcessMemory } from '../../src/kernel/java/memory.ts';
+import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
+import { loadedFiles } from '../../src/kernel/loaded.ts';
 import { javaOf } from '../e2e/services/jdk.ts';
 import { built } from '../e2e/stacks/built.ts';
 import { skipIf } from '../skip.ts';
@@ -22,4 +25,11 @@ export function found(command: readonly string[]): unknown {
   const ran = spawnSync(process.execPath, [script, '/usr/bin/python3', 'auto', ...command], { encoding: 'utf8', timeout: 100_000 });
   const { byContext, tied, right, ...rest } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Record<'byContext' | 'tied' | 'right', number>;
   return { ...rest, wrong: tied - right, most: byContext >= 160, nearlyAll: right >= 304 };
+}
+
+/** What a JVM says of its own structures; undefined: it has not loaded them yet, or is gone. */
+export function structsOf(tgid: number): VmStructs | undefined {
+  const [loaded] = loadedFiles(tgid, /libjvm\.so$/);
+  const exported = loaded === undefined ? undefined : exportsOf(tgid, loaded);
+  return exported === undefined ? undefined : ProcessMemory.read(tgid, (memory) => new VmStructs(memory, exported));
 }

@@ -4,24 +4,18 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { loadedFiles } from '../../src/kernel/loaded.ts';
 import { ProcessMemory } from '../../src/kernel/java/memory.ts';
 import { mayRunVirtual, virtualThreadsOf } from '../../src/kernel/java/virtual-threads.ts';
-import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
-import { ALL, commandOf, found } from './java-requests.ts';
+import { ALL, commandOf, found, structsOf } from './java-requests.ts';
 import { until } from './subject.ts';
 
 /** What is read of a JVM's own structures. */
 function sightOf({ pid = 0 }: ChildProcess): ReturnType<typeof virtualThreadsOf> | 'too-old' | undefined {
-  const [loaded] = loadedFiles(pid, /libjvm\.so$/);
-  const exported = loaded === undefined ? undefined : exportsOf(pid, loaded);
-  if (exported === undefined) return undefined;
-  return ProcessMemory.read(pid, (memory) => {
-    const structs = new VmStructs(memory, exported);
-    return mayRunVirtual(structs) ? virtualThreadsOf(memory, structs) : 'too-old';
-  });
+  const structs = structsOf(pid);
+  if (structs === undefined) return undefined;
+  return ProcessMemory.read(pid, (memory) => mayRunVirtual(structs) ? virtualThreadsOf(memory, structs) : 'too-old');
 }
 
 /** Small, so that it is collected often. */

@@ -10,7 +10,7 @@ import {
 import { Awaited } from '../awaited.ts';
 import type { ContextBits } from '../context-bits.ts';
 import { ElfFile } from '../elf.ts';
-import { fileId } from '../file-id.ts';
+import { remembered } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { rooted, type Loaded } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
@@ -18,8 +18,6 @@ import { loadedPython, readPythonFile, type PythonFile } from './executable.ts';
 import { queueModule, queuesIn, type Queues } from './queues.ts';
 import type { UvloopPrograms } from './uvloop.ts';
 
-/** Files remembered. Past that all are read anew. */
-const MAX_FILES = 64;
 /** How often it is looked whether a process has loaded its interpreter by now, and whether one is gone. */
 const SWEEP_MS = 500;
 
@@ -79,7 +77,7 @@ export class PythonPrograms {
   #look(tgid: number): boolean {
     const loaded = loadedPython(tgid);
     if (loaded === undefined) return false;
-    const file = read(this.#files.interpreters, rooted(tgid, loaded.path), (path) => readPythonFile(path, loaded.path));
+    const file = remembered(this.#files.interpreters, rooted(tgid, loaded.path), (path) => readPythonFile(path, loaded.path));
     if (file === undefined) return true;
     const bias = loaded.start - file.base;
     this.#programs.set(u32(tgid), valueOf(file, bias));
@@ -112,7 +110,7 @@ export class PythonPrograms {
   /** In a file of their own, or in the interpreter's. */
   #queuesOf(tgid: number, { path: interpreter }: Loaded, { minor }: PythonFile): Queues & { readonly path: string } | undefined {
     const path = queueModule(tgid, interpreter, minor) ?? interpreter;
-    const queues = read(this.#files.queues, rooted(tgid, path), (seen) => ElfFile.read(seen, queuesIn));
+    const queues = remembered(this.#files.queues, rooted(tgid, path), (seen) => ElfFile.read(seen, queuesIn));
     return queues === undefined ? undefined : { ...queues, path };
   }
 
@@ -129,17 +127,6 @@ export class PythonPrograms {
     this.#placed.delete(tgid);
     this.#uvloop.remove(tgid);
   }
-}
-
-/** What `path` was found to hold, or is now. */
-function read<T>(known: Map<string, T | undefined>, path: string, find: (path: string) => T | undefined): T | undefined {
-  const id = fileId(path);
-  if (id === undefined) return undefined;
-  if (known.has(id)) return known.get(id);
-  if (known.size >= MAX_FILES) known.clear();
-  const found = find(path);
-  known.set(id, found);
-  return found;
 }
 
 function valueOf({ offsets, runtime, contextType }: PythonFile, bias: number): Uint8Array {

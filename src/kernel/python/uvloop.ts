@@ -4,7 +4,7 @@
  */
 import { Awaited } from '../awaited.ts';
 import { ElfFile, EM_X86_64 } from '../elf.ts';
-import { fileId } from '../file-id.ts';
+import { remembered } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { loadedFiles, rooted } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
@@ -20,9 +20,6 @@ const STREAM_BYTES = 400n;
 const QUEUING = ['UVStream.write(self, buf)', 'UVStream.writelines(self, bufs)'];
 /** The handle that writes later; since 0.23 there is none. */
 const QUEUE = 'loop._exec_queued_writes';
-
-/** Files remembered. Past that all are read anew. */
-const MAX_FILES = 64;
 
 /** Where in the file the functions begin that queue. None where it queues nothing, or is not as it is known. */
 export function readUvloop(path: string): readonly number[] {
@@ -60,7 +57,7 @@ export type PlaceQueues = (offset: number, path: string, tgid: number) => () => 
 export class UvloopPrograms {
   readonly #programs: BpfMap;
   readonly #place: PlaceQueues;
-  readonly #files = new Map<string, readonly number[]>();
+  readonly #files = new Map<string, readonly number[] | undefined>();
   readonly #placed = new Map<number, (() => void)[]>();
   readonly #awaited = new Awaited();
 
@@ -90,7 +87,7 @@ export class UvloopPrograms {
     const [loaded] = loadedFiles(tgid, FILE);
     if (loaded === undefined) return false;
     const path = rooted(tgid, loaded.path);
-    const queues = this.#read(path);
+    const queues = remembered(this.#files, path, readUvloop) ?? [];
     if (queues.length === 0) return true;
     const placed: (() => void)[] = [];
     this.#placed.set(tgid, placed);
@@ -102,16 +99,5 @@ export class UvloopPrograms {
       this.remove(tgid);
     }
     return true;
-  }
-
-  #read(path: string): readonly number[] {
-    const id = fileId(path);
-    if (id === undefined) return [];
-    const known = this.#files.get(id);
-    if (known !== undefined) return known;
-    if (this.#files.size >= MAX_FILES) this.#files.clear();
-    const queues = readUvloop(path);
-    this.#files.set(id, queues);
-    return queues;
   }
 }

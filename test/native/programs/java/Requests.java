@@ -21,9 +21,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Requests that are at work at a time, each of which is served by five calls: java Requests [handed] [litter] UPSTREAM. Three of them go
+ * Requests that are at work at a time, each of which is served by five calls: java Requests [handed [compiled]] [litter] UPSTREAM. Three of them go
  * through a pool of four connections, two are HttpURLConnection's. A virtual thread serves a connection, and makes its calls itself; `handed`:
- * a thread does, and hands them to an executor's four, three of them at once.
+ * a thread does, and hands them to an executor's four, three of them at once; `compiled`: whose loop is compiled by then.
  *
  * Prints its port; when its standard input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends.
  * `litter`: it makes so much garbage meanwhile that objects are moved all the time. java Requests idle: does nothing.
