@@ -107,6 +107,11 @@ static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __
 	}
 }
 
+static __always_inline bool is_moving(const struct java_heap *heap, __u32 collections)
+{
+	return (__u8)word_at(heap->collecting) || (__u32)word_at(heap->collections) != collections;
+}
+
 /* One, of which nothing is known. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -171,7 +176,6 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 	struct java_stack *stack;
 	__u64 thread, frame, start, top, end;
-	bool moved;
 
 	if (!heap)
 		return 0;
@@ -180,7 +184,6 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	if (!stack)
 		return 0;
 	collections = (__u32)word_at(heap->collections);
-	moved = were_moved(heap->collecting, heap->collections, collections);
 	start = word_at(thread + heap->start);
 	top = word_at(thread + heap->top);
 	end = word_at(thread + heap->end);
@@ -188,7 +191,7 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	frame = frame_of(heap, stack, word_at(thread + heap->stack_base), word_at(word_at(thread + heap->own)));
 	if (frame)
 		find_objects(stack, (__u32)who, frame, heap, start, end);
-	if (moved || were_moved(heap->collecting, heap->collections, collections)) {
+	if (is_moving(heap, collections)) {
 		/* Better nothing than what was so before. */
 		forget_objects(stack);
 		start = top = end = 0;
