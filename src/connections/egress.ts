@@ -1,8 +1,8 @@
 /**
  * The sent stream of one connection, put in order.
  *
- * A short message comes as one data event when the send *begins*: the kernel may take less. So it is held back until the
- * connection's next event, which is the `accepted` that cuts it short, or anything else. Whether all of it was taken is
+ * A short message comes when the send *begins*, as one data event or, gathered from several places, as some of them: the kernel may
+ * take less. So it is held back until the connection's next event, which is the `accepted` that cuts it short, or anything else. Whether all of it was taken is
  * *proven* later, by position: the next send begins where the last one ended, and a close says where the stream ended.
  * Pieces of a big send (announced by an intent) come after the copy, packets after the send: both are exact.
  *
@@ -26,6 +26,9 @@ const maxAheadPieces = 128;
 /** Calls of one connection that are on their way at a time, and runs of packets whose owner is known. Past that the oldest are forgotten. */
 const maxCalls = 64;
 const maxSent = 1024;
+/** A message that is held back is no longer than what the probes read when a send begins (bpf/send.h). */
+const maxHeldBytes = 64 << 10;
+const NO_PIECES: Piece[] = [];
 
 export class Egress {
   readonly account: Account;
@@ -36,9 +39,12 @@ export class Egress {
   #lossSeen: number;
   #proven = 0;
   #held: Piece | undefined;
-  /** The last send whose bytes came from its buffer. */
+  /** The same send's, behind `#held`. */
+  #heldBehind = NO_PIECES;
+  /** The last send whose bytes came from its buffer: where it began, and whether more of it comes. */
   #lastTid = 0;
   #lastPosition = 0;
+  #lastGoesOn = false;
   #ahead: Piece[] = [];
   #aheadBytes = 0;
   #calls: Call[] = [];
@@ -56,9 +62,15 @@ export class Egress {
   flush(end = Infinity): void {
     const held = this.#held;
     if (held === undefined) return;
+    const behind = this.#heldBehind;
     this.#held = undefined;
+    this.#heldBehind = NO_PIECES;
     trimEnd(held, end);
     if (held.length > 0) this.#deliver(held);
+    for (const piece of behind) {
+      trimEnd(piece, end);
+      if (piece.length > 0) this.#deliver(piece);
+    }
   }
 
   /** `tid` does something else by now: what it sent last was taken, all of it, or an `accepted` would have said otherwise. */
@@ -70,7 +82,7 @@ export class Egress {
 
   /** What was sent before `position` has been taken by now. */
   taken(position: number): void {
-    if (this.#held !== undefined && endOf(this.#held) <= position) this.flush();
+    if (this.#held !== undefined && this.#heldEnd <= position) this.flush();
     this.#prove(position);
   }
 
@@ -95,10 +107,13 @@ export class Egress {
       this.flush();
       return this.#packet(event);
     }
+    const goesOn = this.#lastGoesOn && this.#lastTid === event.tid;
+    this.#lastGoesOn = event.kind === 'data' && event.more;
+    if (goesOn && this.#holdsOn(event)) return;
     this.flush(event.position);
     if (this.#ahead.length > 0) this.#drain(false);
     this.#lastTid = event.tid;
-    this.#lastPosition = event.position;
+    if (!goesOn) this.#lastPosition = event.position;
     const call = this.#callOf(event);
     if (call === undefined) {
       this.#stands(event.position, event.atUs, event.tid);
@@ -121,6 +136,7 @@ export class Egress {
 
   accepted(event: AcceptedEvent): void {
     const end = event.position + event.length;
+    this.#lastGoesOn = false;
     this.#returned(event.tid);
     this.flush(end);
     for (const piece of this.#ahead) if (piece.position >= event.position && piece.tid === event.tid) trimEnd(piece, end);
@@ -176,7 +192,23 @@ export class Egress {
   /** Copies what is held out of the recording's blocks. */
   own(copy: (bytes: Uint8Array) => Uint8Array): void {
     if (this.#held?.bytes !== undefined) this.#held.bytes = copy(this.#held.bytes);
+    for (const piece of this.#heldBehind) if (piece.bytes !== undefined) piece.bytes = copy(piece.bytes);
     for (const piece of this.#ahead) if (piece.bytes !== undefined) piece.bytes = copy(piece.bytes);
+  }
+
+  get #heldEnd(): number {
+    return endOf(this.#heldBehind.at(-1) ?? this.#held as Piece);
+  }
+
+  /** More of the send that is held back: it waits with it. */
+  #holdsOn(event: DataEvent | GapEvent): boolean {
+    const held = this.#held;
+    if (held === undefined || event.kind !== 'data' || event.bytes.length < event.length || event.position !== this.#heldEnd) return false;
+    if (event.position + event.length > held.position + maxHeldBytes) return false;
+    if (this.#heldBehind === NO_PIECES) this.#heldBehind = [];
+    this.#heldBehind.push(pieceOf(event));
+    this.#announce(event.position + event.length);
+    return true;
   }
 
   /** A send begins at `position`: what lies beyond was not taken, what is missing before is lost (or still on its way). */

@@ -58,6 +58,25 @@ describe('talks of an outbound connection', () => {
     assert.deepEqual(scene.derive().sessions.map((session) => textOf(session.inbound.response)), ['\x02headfile', '\x02next']);
   });
 
+  it('are framed on where a send that was gathered from several places was taken in part only, or not at all', () => {
+    for (const taken of [0, 3, 10, OK('one').length - 1]) {
+      const [one, two] = [OK('one'), OK('two')];
+      const scene = new Scene().accept(1).read(1, 7, GET('/a') + GET('/b'));
+      scene.write(1, 7, one.slice(0, 5), { more: true }).write(1, 7, one.slice(5, 20), { more: true }).write(1, 7, one.slice(20)).accepted(1, 7, 0, taken);
+      const found = scene.wait(50).write(1, 7, one.slice(taken)).write(1, 7, two).derive();
+      assert.deepEqual(found.sessions.map((each) => [textOf(each.inbound.request), textOf(each.inbound.response)]), [[GET('/a'), one], [GET('/b'), two]], `${taken} taken`);
+      assert.deepEqual(found.sessions.map((each) => each.certificate.state), ['complete', 'complete']);
+    }
+  });
+
+  it('are whole where another thread reads in the midst of a send that was gathered from several places', () => {
+    const [one, two] = [OK('one'), OK('two')];
+    const scene = new Scene().accept(1).read(1, 7, GET('/a')).write(1, 7, one.slice(0, 5), { more: true });
+    scene.read(1, 8, GET('/b')).write(1, 7, one.slice(5, 20), { more: true }).write(1, 7, one.slice(20)).accepted(1, 7, 0, 12);
+    const found = scene.write(1, 7, one.slice(12)).write(1, 8, two).close(1).derive();
+    assert.deepEqual(found.sessions.map((each) => textOf(each.inbound.response)), [one, two]);
+  });
+
   it('are recognised also where the first bytes come one by one', () => {
     const scene = new Scene().connect(1, 7);
     for (const byte of GET('/a') + GET('/b')) scene.write(1, 7, byte);
