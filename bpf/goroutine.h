@@ -106,7 +106,9 @@ static __always_inline __u64 context_of(__u64 who, __u64 at_ns)
 	if (!may_tell_contexts(who >> 32))
 		return 0;
 	context = goroutine_of(who);
-	tell_heap(who, context, at_ns);
+	/* A goroutine and a context of Python's are of no JVM. */
+	if (!context || context >= FIRST_VIRTUAL_THREAD)
+		tell_heap(who, context, at_ns);
 	return context;
 }
 

@@ -31,6 +31,8 @@ struct java_stack {
 	__u64 top;      /* what was told last */
 	__u64 first;
 	__u64 context;
+	__u64 from; /* the piece in which it allocates now; both 0: not known */
+	__u64 to;
 	__u64 objects[HEAP_OBJECTS]; /* found this time */
 	__u64 words[RUN_WORDS]; /* of its stack: programs have little room for variables */
 	__u32 count;
@@ -90,8 +92,8 @@ int java_object(__u32 tid, __u64 object)
 	return 0;
 }
 
-/* Finds what stands on its stack below `frame`, and was not allocated in [start, end). */
-static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __u64 frame, const struct java_heap *heap, __u64 start, __u64 end)
+/* Finds what stands on its stack below `frame`, and was not allocated in its own piece. */
+static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __u64 frame, const struct java_heap *heap)
 {
 	__u64 size = heap->to - heap->from;
 
@@ -101,15 +103,10 @@ static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __
 		for (int i = RUN_WORDS - 1; i >= 0; i--) {
 			__u64 word = stack->words[i];
 
-			if (!(word & 7) && word - heap->from < size && word - start >= end - start)
+			if (!(word & 7) && word - heap->from < size && word - stack->from >= stack->to - stack->from)
 				java_object(tid, word);
 		}
 	}
-}
-
-static __always_inline bool is_moving(const struct java_heap *heap, __u32 collections)
-{
-	return (__u8)word_at(heap->collecting) || (__u32)word_at(heap->collections) != collections;
 }
 
 /* One, of which nothing is known. */
@@ -137,7 +134,7 @@ static __always_inline struct java_stack *stack_of(__u32 tid, __u64 thread)
 	return stack;
 }
 
-static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack *stack, __u64 start, __u64 end, __u32 collections)
+static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack *stack, __u32 collections)
 {
 	struct {
 		struct sample head;
@@ -155,17 +152,18 @@ static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack
 	record->head.context = stack->context;
 	record->head.tgid = who >> 32;
 	record->head.tid = (__u32)who;
-	record->payload.start = start;
+	record->payload.start = stack->from;
 	record->payload.top = stack->top;
-	record->payload.end = end;
+	record->payload.end = stack->to;
 	record->payload.collections = collections;
 	record->payload.pad0 = 0;
 	__builtin_memcpy(record->payload.objects, stack->objects, sizeof(stack->objects));
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void forget_objects(struct java_stack *stack)
+static __always_inline void forget(struct java_stack *stack)
 {
+	stack->from = stack->to = 0;
 	stack->count = 0;
 	__builtin_memset(stack->objects, 0, sizeof(stack->objects));
 }
@@ -175,7 +173,7 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	__u32 tgid = who >> 32, collections;
 	struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 	struct java_stack *stack;
-	__u64 thread, frame, start, top, end;
+	__u64 thread, frame, top = 0;
 
 	if (!heap)
 		return 0;
@@ -183,24 +181,26 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	stack = thread ? stack_of((__u32)who, thread) : 0;
 	if (!stack)
 		return 0;
+	forget(stack);
 	collections = (__u32)word_at(heap->collections);
-	start = word_at(thread + heap->start);
-	top = word_at(thread + heap->top);
-	end = word_at(thread + heap->end);
-	forget_objects(stack);
-	frame = frame_of(heap, stack, word_at(thread + heap->stack_base), word_at(word_at(thread + heap->own)));
-	if (frame)
-		find_objects(stack, (__u32)who, frame, heap, start, end);
-	if (is_moving(heap, collections)) {
-		/* Better nothing than what was so before. */
-		forget_objects(stack);
-		start = top = end = 0;
+	if (!are_moved(heap->collecting)) {
+		stack->from = word_at(thread + heap->start);
+		top = word_at(thread + heap->top);
+		stack->to = word_at(thread + heap->end);
+		frame = frame_of(heap, stack, word_at(thread + heap->stack_base), word_at(word_at(thread + heap->own)));
+		if (frame)
+			find_objects(stack, (__u32)who, frame, heap);
+		if (were_moved(heap->collecting, heap->collections, collections)) {
+			/* Better nothing than what was so before. */
+			forget(stack);
+			top = 0;
+		}
 	}
 	if (top == stack->top && stack->objects[0] == stack->first && context == stack->context)
 		return 0;
 	stack->top = top;
 	stack->first = stack->objects[0];
 	stack->context = context;
-	tell(who, at_ns, stack, start, end, collections);
+	tell(who, at_ns, stack, collections);
 	return 0;
 }

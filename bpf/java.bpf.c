@@ -4,11 +4,6 @@
 #include "java.h"
 #include "registers.h"
 
-static __always_inline bool is_collecting(const struct java_program *program)
-{
-	return (__u8)word_at(program->collecting);
-}
-
 /* The object that the pointer at `slot` leads to; 0: it may be moved at any time. `stale`: which pointers' are. */
 static __always_inline __u64 object_at(const struct java_program *program, __u64 slot, __u64 stale)
 {
@@ -29,13 +24,13 @@ static __always_inline __u64 id_of_mounted(const struct java_program *program, _
 	__u32 collections = word_at(program->collections);
 	__u64 stale = program->stale ? word_at(program->stale) : 0, object, id;
 
-	if (is_collecting(program))
+	if (are_moved(program->collecting))
 		return 0;
 	object = object_at(program, word_at(thread + program->mounted), stale);
 	if (!object || (word_at(object + program->class_at) >> (program->class_shift & 63) & program->class_mask) != program->class)
 		return 0;
 	id = word_at(object + program->id);
-	if (is_collecting(program) || (__u32)word_at(program->collections) != collections)
+	if (were_moved(program->collecting, program->collections, collections))
 		return 0;
 	return program->stale && word_at(program->stale) != stale ? 0 : id;
 }

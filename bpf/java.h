@@ -65,4 +65,16 @@ static __always_inline __u64 java_thread(__s32 thread_at, __u32 os_thread_at, __
 	return thread && word_at(word_at(thread + os_thread_at) + self_at) == self ? thread : 0;
 }
 
+/* Objects are moved right now. Addresses, as above. */
+static __always_inline bool are_moved(__u64 collecting)
+{
+	return (__u8)word_at(collecting);
+}
+
+/* They are, or were since there had been `before` such times: what was read since is nothing. */
+static __always_inline bool were_moved(__u64 collecting, __u64 collections, __u32 before)
+{
+	return are_moved(collecting) || (__u32)word_at(collections) != before;
+}
+
 #endif
