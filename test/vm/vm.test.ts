@@ -12,10 +12,15 @@ const series = '6.1';
 describe('scripts/vm', function () {
   this.timeout(400_000);
   let folder: string;
+  /** Seconds that are enough to boot, however busy this machine is: as long as four boots just now. */
+  let enough: string;
 
   before(async function () {
     skipIf(this, reasonToSkip(await vm(['fetch', series])));
     folder = mkdtempSync(join(tmpdir(), 'koala-vm-files.'));
+    const begun = performance.now();
+    await vm(['run', series, '--', 'true']);
+    enough = String(Math.ceil((performance.now() - begun) / 250));
   });
   after(() => { if (folder) rmSync(folder, { recursive: true }); });
 
@@ -59,11 +64,9 @@ describe('scripts/vm', function () {
   });
 
   it('names a time-out, ends the machine and leaves nothing', async () => {
-    // Long enough to boot, however busy this machine is: as long as four boots just now.
-    const begun = performance.now();
-    await vm(['run', series, '--', 'true']);
-    const limit = String(Math.ceil((performance.now() - begun) / 250));
-    const run = await vm(['run', series, '--timeout', limit, '--', 'bash', '-c', 'echo before; sleep 1000; echo after']);
+    // The bound of what has begun passes before.
+    const limit = String(Number(enough) + 2);
+    const run = await vm(['run', series, '--boot', enough, '--timeout', limit, '--', 'bash', '-c', 'echo before; sleep 1000; echo after']);
     assert.equal(run.status, 124);
     assert.ok(run.stderr.startsWith(`vm: 6.1: time-out after ${limit} s`), run.stderr);
     assert.equal(run.stdout.toString(), 'before\n');
@@ -94,6 +97,24 @@ describe('scripts/vm', function () {
     }
     const results = readFileSync(join(copy, 'build/vm-results/results.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { result: string });
     assert.deepEqual(results.map(({ result }) => result), ['pass', 'fail']);
+  });
+
+  it('boots a test once more, and says so, when it has not begun in time', async () => {
+    const copy = join(folder, 'hanging');
+    cpSync(join(project, 'scripts'), join(copy, 'scripts'), { recursive: true });
+    mkdirSync(join(copy, 'test/vm'), { recursive: true });
+    const guest = readFileSync(join(project, 'scripts/vm.d/guest'), 'utf8');
+    const [once, twice] = [/once more\n$/, /once more\n(.*\n)*vm: never on 6\.1: booted twice, and did not begin\n$/];
+    for (const [name, hang, bound, status, said] of [['second', '1', enough, 0, once], ['never', '[12]', '1', 77, twice]] as const) {
+      writeFileSync(join(copy, 'scripts/vm.d/guest'), `/run/koala-vm/busybox grep -q ATTEMPT=${hang} /run/koala-vm/command && /run/koala-vm/busybox sleep 1000\n${guest}`);
+      writeFileSync(join(copy, `test/vm/${name}.guest`), `#!/bin/bash\n# vm options: --timeout 300 --boot ${bound}\necho "attempt $KOALA_VM_ATTEMPT"\n`, { mode: 0o755 });
+      const run = await start(['test', series, name], {}, join(copy, 'scripts/vm')).ended;
+      assert.equal(run.status, status, run.stderr);
+      assert.equal(run.stdout.toString(), status === 0 ? 'attempt 2\n' : '');
+      assert.ok(run.stderr.startsWith(`vm: 6.1: the command had not begun after ${bound} s`), run.stderr);
+      assert.match(run.stderr, said);
+      assert.deepEqual(run.left, []);
+    }
   });
 
   it('runs two machines of one kernel at once', async () => {
