@@ -3,7 +3,7 @@
  *
  *   the recorder's next report of losses
  *   the end of those whom they started
- *   what tells workers from an event loop, where that matters for their calls
+ *   what tells workers from an event loop, where that matters for what they did
  *   calls of their process that may be theirs, and the sessions that may have made these too
  *
  * the last three bounded in time, in number, and in the bytes that came since (what waits keeps them in memory).
@@ -102,7 +102,7 @@ export class Leaving {
 
   #waits(first: OpenSession, nowUs: number): boolean {
     if (first.lastAtUs > nowUs - maxEndingUs && first.births?.some(({ child }) => !child.ended) === true) return true;
-    if (first.calls.length > 0 && !first.discipline.decided) return true;
+    if (first.acted && !first.discipline.decided) return true;
     const known = this.#blocker;
     if (known !== undefined && ('gone' in known ? !known.gone : !known.over)) return true;
     this.#judge();

@@ -187,6 +187,11 @@ export class OpenSession implements Job, Seated<OpenSession> {
     return this.talk.beganSeq < call.beganSeq && (this.overSeq === 0 || call.beganSeq < this.overSeq);
   }
 
+  /** A call, a datagram or a line in a log is tied to it: whether it is its own shows in how threads take requests. */
+  get acted(): boolean {
+    return this.calls.length > 0 || this.datagrams !== undefined || this.appends !== undefined;
+  }
+
   /** Takes out the calls whose tie does not hold of what their thread has turned out to be. `early`: what was started for it may not have ended yet. */
   takeFallen(early: boolean): readonly Spoken[] {
     if (this.calls.length === 0 || !this.calls.some((call) => isFallen(call, early))) return NONE;

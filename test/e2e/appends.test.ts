@@ -52,8 +52,7 @@ describe('appends of a real service', function () {
       args: ['/usr/bin/gunicorn', '--chdir', folder, '-k', 'gthread', '-w', '1', '--threads', '8', '-b', `127.0.0.1:${port}`, '--worker-tmp-dir', folder, 'logs:app'],
     });
     try {
-      // A thread that holds several connections is taken for an event loop until its like are seen to take one request at a time: the first sessions would lack lines.
-      await recordRequests(service, port, dir, COUNT, false);
+      await recordRequests(service, port, dir, COUNT);
     } finally {
       statsd.close();
     }

@@ -8,9 +8,9 @@ import { ridMaker } from './services/rid.ts';
 const CLIENTS = 8;
 
 /** GET /ID, `count` times, several at a time; nothing may be lost. The service is stopped, whatever happens. */
-export async function recordRequests(service: Daemon, port: number, dir: string, count: number, keepAlive = true): Promise<void> {
+export async function recordRequests(service: Daemon, port: number, dir: string, count: number): Promise<void> {
   const recorder = await Recorder.attach([service.pid], dir);
-  const clients = new Clients(port, CLIENTS, { keepAlive });
+  const clients = new Clients(port, CLIENTS, { keepAlive: true });
   try {
     const rid = ridMaker();
     await clients.send(Array.from({ length: count }, (_, n) => ({ rid: rid(n), target: `/${rid(n)}` })));

@@ -4,7 +4,7 @@ import { conversation } from '../../../src/report/conversation.ts';
 import type { Paint } from '../../../src/report/conversation.ts';
 import { sessionFromJson, sessionJson } from '../../../src/sessions/json.ts';
 import type { Session } from '../../../src/sessions/session.ts';
-import { besides, bytesOf, GET, OK, Scene } from './scene.ts';
+import { besides, bytesOf, GET, OK, Scene, textOf } from './scene.ts';
 
 const same = (text: string): string => text;
 const PLAIN: Paint = { dim: same, bold: same, cyan: same, green: same, yellow: same, red: same };
@@ -21,6 +21,12 @@ describe('appends', () => {
     assert.deepEqual(first!.appends?.[0]?.writes.map(({ attribution, certainty, afterResponse }) => [attribution, certainty, afterResponse]), [['thread', 'proven', undefined], ['thread', 'likely', true]]);
     assert.deepEqual(written(second!), [[LOG, 'two\n']]);
     assert.equal(first!.certificate.state, 'complete', 'what it wrote down is nothing that it depends on');
+  });
+
+  it('are of the session of a thread that seemed to be a loop, where it is seen soon after that its like are not', () => {
+    const scene = new Scene().accept(3, 9).read(3, 9, GET('/0')).accept(1, 7).accept(2, 7).read(1, 7, GET('/1')).wait(2_000).append(7, LOG, 0, 'one\n').write(1, 7, OK('x')).read(2, 7, GET('/2')).write(2, 7, OK('x'));
+    scene.write(3, 9, OK('x')).wait(400_000).read(2, 7, GET('/3')).write(2, 7, OK('x')).wait(100_000).read(1, 8, GET('/4')).write(1, 8, OK('x')).close(1, 8).close(2, 7);
+    assert.deepEqual(written(scene.derive().sessions.find(({ inbound }) => textOf(inbound.request) === GET('/1'))!), [[LOG, 'one\n']]);
   });
 
   it('are none of a session that its thread works for no more, nor of one of a loop that read for two, nor of who is not known', () => {
