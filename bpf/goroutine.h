@@ -14,7 +14,7 @@
 
 /*
  * key: tgid / 64, modulo GO_WORDS. value: a bit for each process that may be a Go program, run Python, or a JVM. Set: user space.
- * Never cleared: it spares the others look-ups in `go_programs`, `python_programs`, `java_programs` and `java_heaps`.
+ * Never cleared: it spares the others look-ups in `go_programs`, `python_programs`, `java_programs`, `java_heaps` and `java_waits`.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -90,6 +90,9 @@ extern __u64 virtual_thread_of(__u64 who);
 /* Tells what the current thread, which is `who`, has allocated, where it is one of a JVM. `context`: the virtual thread that it carries. */
 extern int tell_heap(__u64 who, __u64 context, __u64 at_ns);
 
+/* Tells which virtual thread waits for `context`, the one that the current thread, which is `who`, carries. */
+extern int tell_waiter(__u64 who, __u64 context);
+
 static __always_inline bool may_tell_contexts(__u32 tgid)
 {
 	__u32 word = tgid / 64 % GO_WORDS;
@@ -109,6 +112,8 @@ static __always_inline __u64 context_of(__u64 who, __u64 at_ns)
 	/* A goroutine and a context of Python's are of no JVM. */
 	if (!context || context >= FIRST_VIRTUAL_THREAD)
 		tell_heap(who, context, at_ns);
+	if (context >= FIRST_VIRTUAL_THREAD)
+		tell_waiter(who, context);
 	return context;
 }
 

@@ -57,6 +57,49 @@ struct {
 	__type(value, struct java_heap);
 } java_heaps __weak SEC(".maps");
 
+/* From an object to a thread that waits for it, or that owns it: through objects each of which has a pointer to the next one. */
+#define JAVA_PATHS 3
+#define JAVA_FIELDS 5
+struct java_path {
+	__u64 class;   /* of which the first object is, or of one derived from it; 0: of any             */
+	__u32 slot;    /* where classes that are derived from it have a pointer to it                   */
+	__u32 of_task; /* the first object is what the virtual thread runs; else the thread's own       */
+	__u32 fields[JAVA_FIELDS]; /* 0: no more */
+	__u32 next;    /* in the object before the last: pointer to who waits as well; 0: there is none */
+};
+
+/* How to find who waits for a virtual thread. key: tgid. Inserted: user space. Deleted: exec, exit. Offsets in bytes. */
+struct java_waits {
+	__u64 collecting; /* as above */
+	__u64 collections;
+	__u64 oops;    /* pointers of 32 bits count from here, in units of 1 << oop_shift bytes           */
+	__u64 classes; /* and what objects say of their class from here, in units of 1 << unit bytes      */
+	__u64 class;   /* VirtualThread, as an object says it, as above                                  */
+	__u64 class_mask;
+	__u32 class_at;
+	__u32 class_shift;
+	__u32 narrow;  /* pointers between objects are of 32 bits */
+	__u32 oop_shift;
+	__u32 unit;
+	__s32 thread;  /* as above */
+	__u32 os_thread;
+	__u32 self;
+	__u32 mounted;
+	__u32 id;      /* in a Thread object                              */
+	__u32 task[3]; /* fields, from a virtual thread to what it runs   */
+	__u32 wrapped; /* in what only wraps a task: pointer to that      */
+	__u64 wrapper; /* class of such; 0: it is not loaded              */
+	__u32 wrapper_slot;
+	__u32 pad0;
+	struct java_path paths[JAVA_PATHS];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct java_waits);
+} java_waits __weak SEC(".maps");
+
 /* The JavaThread of the current thread, by the offsets that a JVM has for that; 0: it has none. */
 static __always_inline __u64 java_thread(__s32 thread_at, __u32 os_thread_at, __u32 self_at)
 {

@@ -18,6 +18,7 @@ static __always_inline void forget_program(__u32 tgid)
 	bpf_map_delete_elem(&uvloop_programs, &tgid);
 	bpf_map_delete_elem(&java_programs, &tgid);
 	bpf_map_delete_elem(&java_heaps, &tgid);
+	bpf_map_delete_elem(&java_waits, &tgid);
 }
 
 #endif

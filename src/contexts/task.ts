@@ -1,7 +1,7 @@
 /**
  * Python's contexts (contextvars): code runs in one, and the kernel side reads which (bpf/python.h). An asyncio task has one of its own, a copy
  * of its maker's, and takes it along whatever it waits for: so whose work a call is does not hang on what the thread read last. So it is
- * with Java's virtual threads (bpf/java.h), of which it is not known which began which.
+ * with Java's virtual threads (bpf/java.h), of which it is known which waits for which (waited.ts): that one has begun it, mostly.
  *
  *   context 7   reads A …………………………………… answers A      reads B
  *   context 8   (made in 7)  call 1   call 2
@@ -23,6 +23,7 @@ import type { Hindsight, Past, Verdict } from './hindsight.ts';
 import type { WhyNot } from './reasons.ts';
 import { thread } from './thread.ts';
 import { evidenceOf, type Tie } from './tie.ts';
+import { Waited, type Made } from './waited.ts';
 
 /** Contexts remembered, of one process. Past that the one made first is forgotten. */
 const maxContexts = 65_536;
@@ -33,12 +34,6 @@ const maxMadeBy = 4_096;
 /** What tells what a thread is at that serves one request at a time, and not what it has read in passing. */
 const OF_ITSELF: ReadonlySet<Ground> = new Set([thread, born]);
 
-interface Made {
-  /** The context in which it was made; 0: none that is known. */
-  readonly parent: number;
-  readonly atUs: number;
-}
-
 export class Task<J extends Past> implements Hindsight<J> {
   readonly attribution = 'runtime';
   readonly refutes = true;
@@ -46,6 +41,7 @@ export class Task<J extends Past> implements Hindsight<J> {
   readonly #made = new Map<number, Made>();
   /** What was made in no context, by a thread that was at work for a session: by that, and with what tells so. */
   readonly #madeBy = new WeakMap<J, Map<Made, Tie<J>>>();
+  readonly #waited = new Waited();
   #last = 0;
 
   /**
@@ -53,6 +49,7 @@ export class Task<J extends Past> implements Hindsight<J> {
    * that makes it would be tied by now.
    */
   made({ context, parent, began, atUs }: GoroutineEvent, by: Tie<J> | undefined): void {
+    if (context >= FIRST_VIRTUAL_THREAD) this.#waited.told(context, { parent, atUs });
     if (!began) return;
     // The process runs another program, or the recorder was begun anew.
     if (context <= this.#last) this.#made.clear();
@@ -66,6 +63,11 @@ export class Task<J extends Past> implements Hindsight<J> {
     else if (ofJob.size < maxMadeBy) ofJob.set(made, by);
   }
 
+  /** The process runs another program. */
+  executed(): void {
+    this.#waited.executed();
+  }
+
   proves(): boolean {
     return false;
   }
@@ -77,7 +79,7 @@ export class Task<J extends Past> implements Hindsight<J> {
       const begun = candidates.filter(({ talk }) => talk.begunAtUs <= atUs);
       const jobs = begun.filter(({ talk }) => isServedBy(task, talk) || this.#hasServed(task, talk, atUs));
       if (jobs.length > 0) return servedBy(jobs, atUs, task < FIRST_VIRTUAL_THREAD ? NOBODY : begun);
-      const made = this.#made.get(task);
+      const made = this.#made.get(task) ?? this.#waited.by(task);
       if (made === undefined) return undefined;
       if (made.parent === 0) return this.#byThread(made, candidates);
       task = made.parent;

@@ -12,7 +12,7 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
+import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
 import { JavaPrograms } from './java/programs.ts';
 import type { WhyUnknown } from './java/virtual-threads.ts';
@@ -154,7 +154,8 @@ export class Probes {
       hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
       new UvloopPrograms(new BpfMap(object.mapFd('uvloop_programs'), 'uvloop_programs', 4, 4), (offset, path, tgid) => object.attachUprobe('python_queues', path, offset, tgid)));
     this.#java = new JavaPrograms(
-      new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
+      new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP),
+      new BpfMap(object.mapFd('java_waits'), 'java_waits', 4, SIZE_JAVA_WAITS), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
   }
 
   get ringFd(): number {
@@ -339,5 +340,5 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
 
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['shared', SIZE_SHARED],
-  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

@@ -269,6 +269,7 @@ export class Derivation {
   #executed(tgid: number): void {
     this.#weaver.contexts.executed(tgid);
     this.#processes.of(tgid).allocation.executed();
+    this.#processes.of(tgid).task.executed();
   }
 
   /** Of a process, the goroutine that started it, where there are such. */

@@ -5,6 +5,17 @@ import type { VmStructs } from './vm-structs.ts';
 /** Looked at, of one class derived from another, and of all that are derived from one. */
 const MAX_DEPTH = 32;
 const MAX_SUBCLASSES = 16_384;
+/** Looked at for some by their names: a large service has some 30,000. */
+const MAX_CLASSES = 65_536;
+/** Of one class. */
+const MAX_FIELDS = 256;
+const MAX_FIELDS_BYTES = 8_192;
+/** Ancestors to which a class has pointers, itself included (Klass::primary_super_limit). */
+const PRIMARY_SUPERS = 8;
+/** Of a compressed number: the largest last byte, and how many it has at most. */
+const LAST = 191;
+const MAX_NUMBER_BYTES = 5;
+const WORD_BYTES = 8;
 /** -XX:+UseCompactObjectHeaders (JEP 450): the class is in the upper bits of the first word. */
 const COMPACT_SHIFT = 42;
 
@@ -46,6 +57,54 @@ export class Classes {
     return undefined;
   }
 
+  /** Of these names, those that are loaded. Looked at from java.lang.Object on, which all are derived from. */
+  loaded(names: ReadonlySet<string>): ReadonlyMap<string, number> {
+    const found = new Map<string, number>();
+    const root = this.#memory.pointer(this.thread + this.#offset('Klass._super'));
+    const open = [root];
+    for (let looked = 0; open.length > 0 && found.size < names.size && looked < MAX_CLASSES; looked += 1) {
+      const at = open.pop() as number;
+      const [first, sibling] = [this.#memory.pointer(at + this.#offset('Klass._subklass')), this.#memory.pointer(at + this.#offset('Klass._next_sibling'))];
+      if (first !== 0) open.push(first);
+      if (sibling !== 0 && at !== root) open.push(sibling);
+      const name = this.#nameOf(at);
+      if (names.has(name)) found.set(name, at);
+    }
+    return found;
+  }
+
+  /** Where an object has a field that its class `at` itself declares; undefined: it declares none of that name, or does not say so (before JDK 21). */
+  field(at: number, name: string): number | undefined {
+    const stream = this.#structs.offset('InstanceKlass._fieldinfo_stream');
+    if (stream === undefined) return undefined;
+    const array = this.#memory.pointer(at + stream);
+    const length = this.#memory.int(array + this.#offset('Array<int>._length'));
+    const numbers = compressed(this.#memory.bytes(Math.min(length, MAX_FIELDS_BYTES), array + this.#offset('Array<u1>._data')));
+    const next = (): number => numbers.next().value ?? 0;
+    const bit = (flag: string): number => 1 << known(this.#structs.constant(`FieldInfo::FieldFlags::_ff_${flag}`));
+    const more = [bit('initialized'), bit('generic'), bit('contended')];
+    const symbols = this.#memory.pointer(at + this.#offset('InstanceKlass._constants')) + known(this.#structs.size('ConstantPool'));
+    const count = next();
+    next();
+    for (let looked = 0; looked < Math.min(count, MAX_FIELDS); looked += 1) {
+      const symbol = next();
+      next();
+      const offset = next();
+      next();
+      const flags = next();
+      for (const one of more) if ((flags & one) !== 0) next();
+      if (this.#textOf(this.#memory.pointer(symbols + symbol * WORD_BYTES)) === name) return offset;
+    }
+    return undefined;
+  }
+
+  /** Where a class that is derived from class `at`, or is that, has a pointer to it; undefined: its like are looked for in another way. */
+  slot(at: number): number | undefined {
+    const slot = this.#memory.int(at + this.#offset('Klass._super_check_offset'));
+    const index = (slot - this.#offset('Klass._primary_supers[0]')) / WORD_BYTES;
+    return index >= 0 && index < PRIMARY_SUPERS ? slot : undefined;
+  }
+
   isDerived(from: number, ancestor: number): boolean {
     for (let at = from, depth = 0; at !== 0 && depth < MAX_DEPTH; depth += 1) {
       if (at === ancestor) return true;
@@ -72,6 +131,11 @@ export class Classes {
     return headers.compressed ? this.#base + Number(said << BigInt(this.#shift)) : Number(said);
   }
 
+  /** What it says where classes are said in 32 bits or less is from there on, in units of 1 << `shift` bytes. */
+  units({ compressed: said }: Headers): { readonly base: number; readonly shift: number } {
+    return said ? { base: this.#base, shift: this.#shift } : { base: 0, shift: 0 };
+  }
+
   get #base(): number {
     return this.#memory.pointer(known(this.#structs.address('CompressedKlassPointers._narrow_klass._base', 'CompressedKlassPointers._base')));
   }
@@ -81,7 +145,10 @@ export class Classes {
   }
 
   #nameOf(at: number): string {
-    const symbol = this.#memory.pointer(at + this.#offset('Klass._name'));
+    return this.#textOf(this.#memory.pointer(at + this.#offset('Klass._name')));
+  }
+
+  #textOf(symbol: number): string {
     const length = this.#memory.bytes(2, symbol + this.#offset('Symbol._length')).readUInt16LE();
     return this.#memory.bytes(length, symbol + this.#offset('Symbol._body[0]')).toString('latin1');
   }
@@ -89,6 +156,20 @@ export class Classes {
   #offset(name: string): number {
     return known(this.#structs.offset(name));
   }
+}
+
+/** What a stream of UNSIGNED5 holds (unsigned5.hpp of OpenJDK): no byte of a number is 0, and only its last is less than 192. */
+function* compressed(bytes: Buffer): Generator<number, undefined> {
+  let number = 0;
+  let index = 0;
+  for (const byte of bytes) {
+    number += (byte - 1) * 2 ** (6 * index);
+    index += 1;
+    if (byte > LAST && index < MAX_NUMBER_BYTES) continue;
+    yield number;
+    number = index = 0;
+  }
+  return undefined;
 }
 
 /** Throws Unreadable: a JVM that does not say this is not known. */

@@ -11,12 +11,15 @@ import { heapOf, type Heap } from './heap.ts';
 import { ProcessMemory } from './memory.ts';
 import { mayRunVirtual, virtualThreadsOf, type ByObject, type VirtualThreads, type WhyUnknown } from './virtual-threads.ts';
 import { exportsOf, VmStructs } from './vm-structs.ts';
+import { waitsOf, type Waits } from './waits.ts';
 
 const FILE = /\/libjvm\.so$/;
 /** How often it is looked whether a process has loaded a JVM by now, and whether that has all that is to be told of it. */
 const SWEEP_MS = 500;
 /** Looked at so often while it is unlike what is known: threads may come and go meanwhile. */
 const MAX_LOOKS = 20;
+/** Sweeps, a power of 2: for so long it is waited for what a JVM may load. */
+const MAX_WAITING = 8_192;
 
 /** What is to be told of a JVM. False: it is to be looked at again. */
 type Look = (tgid: number, memory: ProcessMemory, structs: VmStructs) => boolean;
@@ -30,6 +33,7 @@ interface Jvm {
 export class JavaPrograms {
   readonly #programs: BpfMap;
   readonly #heaps: BpfMap;
+  readonly #waits: BpfMap;
   readonly #bits: ContextBits;
   readonly #onUnknown: (tgid: number, why: WhyUnknown) => void;
   readonly #awaited = new Awaited();
@@ -38,9 +42,10 @@ export class JavaPrograms {
   #sweeping: NodeJS.Timeout | undefined;
 
   /** `onUnknown`: a JVM has virtual threads, and which of them runs can't be told. */
-  constructor(programs: BpfMap, heaps: BpfMap, bits: ContextBits, onUnknown: (tgid: number, why: WhyUnknown) => void) {
+  constructor(programs: BpfMap, heaps: BpfMap, waits: BpfMap, bits: ContextBits, onUnknown: (tgid: number, why: WhyUnknown) => void) {
     this.#programs = programs;
     this.#heaps = heaps;
+    this.#waits = waits;
     this.#bits = bits;
     this.#onUnknown = onUnknown;
   }
@@ -58,6 +63,7 @@ export class JavaPrograms {
   forget(tgid: number): void {
     this.#programs.delete(u32(tgid));
     this.#heaps.delete(u32(tgid));
+    this.#waits.delete(u32(tgid));
     this.#remove(tgid);
   }
 
@@ -73,7 +79,7 @@ export class JavaPrograms {
     const exported = exportsOf(tgid, loaded);
     const structs = exported === undefined ? undefined : ProcessMemory.read(tgid, (memory) => new VmStructs(memory, exported));
     if (structs === undefined) return true;
-    const jvm: Jvm = { structs, looks: new Set([this.#lookAtHeap(), ...(mayRunVirtual(structs) ? [this.#lookForVirtualThreads()] : [])]) };
+    const jvm: Jvm = { structs, looks: new Set([this.#lookAtHeap(), ...(mayRunVirtual(structs) ? [this.#lookForVirtualThreads(), this.#lookAtWaits()] : [])]) };
     if (!this.#look(tgid, jvm)) this.#waiting.set(tgid, jvm);
     return true;
   }
@@ -106,6 +112,18 @@ export class JavaPrograms {
       const found = heapOf(memory, structs);
       if (typeof found === 'object') this.#tell(tgid, this.#heaps, heapValue(found));
       return found !== 'unlike' || ++looks >= MAX_LOOKS;
+    };
+  }
+
+  /** What is known of it so far is told at once. What is used later may not be loaded yet: that is looked for ever more seldom. */
+  #lookAtWaits(): Look {
+    let sweeps = 0;
+    return (tgid, memory, structs) => {
+      if (this.#programs.get(u32(tgid)) === undefined || (++sweeps & (sweeps - 1)) !== 0) return false;
+      const found = waitsOf(memory, structs);
+      if (found === 'other') return true;
+      if (found !== 'unlike') this.#tell(tgid, this.#waits, waitsValue(found));
+      return (found !== 'unlike' && found.all) || sweeps >= MAX_WAITING;
     };
   }
 
@@ -162,5 +180,40 @@ function heapValue({ collecting, collections, from, to, thread, osThread, self, 
   view.setUint32(layout.OFFSET_JAVA_HEAP_START, start, true);
   view.setUint32(layout.OFFSET_JAVA_HEAP_TOP, top, true);
   view.setUint32(layout.OFFSET_JAVA_HEAP_END, end, true);
+  return new Uint8Array(view.buffer);
+}
+
+function waitsValue({ collecting, collections, oops, units, class: virtual, classWord, thread, osThread, self, mounted, id, task, wrapper, paths }: Waits): Uint8Array {
+  const view = new DataView(new ArrayBuffer(layout.SIZE_JAVA_WAITS));
+  const long = (at: number, value: number | bigint): void => { view.setBigUint64(at, BigInt(value), true); };
+  const int = (at: number, value: number): void => { view.setUint32(at, value, true); };
+  long(layout.OFFSET_JAVA_WAITS_COLLECTING, collecting);
+  long(layout.OFFSET_JAVA_WAITS_COLLECTIONS, collections);
+  long(layout.OFFSET_JAVA_WAITS_OOPS, oops?.base ?? 0);
+  int(layout.OFFSET_JAVA_WAITS_OOP_SHIFT, oops?.shift ?? 0);
+  int(layout.OFFSET_JAVA_WAITS_NARROW, oops === undefined ? 0 : 1);
+  long(layout.OFFSET_JAVA_WAITS_CLASSES, units.base);
+  int(layout.OFFSET_JAVA_WAITS_UNIT, units.shift);
+  long(layout.OFFSET_JAVA_WAITS_CLASS, virtual);
+  long(layout.OFFSET_JAVA_WAITS_CLASS_MASK, classWord.mask);
+  int(layout.OFFSET_JAVA_WAITS_CLASS_AT, classWord.at);
+  int(layout.OFFSET_JAVA_WAITS_CLASS_SHIFT, classWord.shift);
+  view.setInt32(layout.OFFSET_JAVA_WAITS_THREAD, thread, true);
+  int(layout.OFFSET_JAVA_WAITS_OS_THREAD, osThread);
+  int(layout.OFFSET_JAVA_WAITS_SELF, self);
+  int(layout.OFFSET_JAVA_WAITS_MOUNTED, mounted);
+  int(layout.OFFSET_JAVA_WAITS_ID, id);
+  task.forEach((field, index) => { int(layout.OFFSET_JAVA_WAITS_TASK + index * 4, field); });
+  long(layout.OFFSET_JAVA_WAITS_WRAPPER, wrapper?.class ?? 0);
+  int(layout.OFFSET_JAVA_WAITS_WRAPPER_SLOT, wrapper?.slot ?? 0);
+  int(layout.OFFSET_JAVA_WAITS_WRAPPED, wrapper?.field ?? 0);
+  paths.forEach((path, index) => {
+    const at = layout.OFFSET_JAVA_WAITS_PATHS + index * layout.SIZE_JAVA_PATH;
+    long(at + layout.OFFSET_JAVA_PATH_CLASS, path.class);
+    int(at + layout.OFFSET_JAVA_PATH_SLOT, path.slot);
+    int(at + layout.OFFSET_JAVA_PATH_OF_TASK, path.ofTask ? 1 : 0);
+    path.fields.forEach((field, each) => { int(at + layout.OFFSET_JAVA_PATH_FIELDS + each * 4, field); });
+    int(at + layout.OFFSET_JAVA_PATH_NEXT, path.next);
+  });
   return new Uint8Array(view.buffer);
 }

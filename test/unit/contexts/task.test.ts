@@ -217,7 +217,42 @@ describe('a virtual thread of Java\'s', () => {
     });
   });
 
-  it('that answers nobody tells nothing: which one began it is not known', () => {
+  const ended = (some: Scene): Scene => some.wait(2_000).write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12);
+
+  describe('that another waits for', () => {
+    /** While requests 1 and 2 are at work, which virtual threads 30 and 31 serve, virtual thread 32 makes a call; that `by` waits for it is told where it has been answered. */
+    const waited = (by: number, then: (some: Scene) => Scene = (some) => some): string[] => {
+      const some = scene().read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).write(11, 7, GET('/up'), on(32)).read(11, 8, OK('u'));
+      return told(ended(then(waits(some, 32, by))).derive());
+    };
+    const waits = (some: Scene, who: number, by: number): Scene => some.add({
+      kind: 'goroutine', atUs: some.nowUs, tgid: some.tgid, tid: 8, ...on(who), snapshot: false, parent: on(by).context, function: '', role: 'task', began: false,
+    });
+    const FIRST = ['/1: /up runtime likely; complete', '/2: ; complete'];
+
+    it('was begun by that one, and works for its session', () => {
+      assert.deepEqual(waited(30), FIRST);
+    });
+
+    it('works for whom that one works for that waits for the one in between', () => {
+      assert.deepEqual(waited(33, (some) => waits(some, 33, 30)), FIRST);
+    });
+
+    it('was begun by who was seen to wait first', () => {
+      assert.deepEqual(waited(30, (some) => waits(some, 32, 31)), FIRST);
+    });
+
+    it('is another one once its process runs another program', () => {
+      const before = waits(scene(), 32, 31).process('exec', 7).read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).write(11, 7, GET('/up'), on(32)).read(11, 8, OK('u'));
+      assert.deepEqual(told(ended(waits(before, 32, 30)).derive()), FIRST);
+    });
+
+    it('works for nobody where that one does not', () => {
+      assert.deepEqual(waited(33), ['/1: ; incomplete', '/2: ; incomplete']);
+    });
+  });
+
+  it('that answers nobody, and that nobody is seen to wait for, tells nothing', () => {
     const found = scene().read(1, 7, GET('/1')).read(2, 7, GET('/2')).wait(2_000).write(11, 7, GET('/up'), on(32)).read(11, 8, OK('u'))
       .write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12).derive();
     assert.deepEqual(strays(found), ['/up']);
@@ -226,7 +261,6 @@ describe('a virtual thread of Java\'s', () => {
   /** Virtual thread 32 makes two calls, of which the first names `first`, while requests 1 and 2 are at work. */
   const child = (first: string): Scene => scene().read(1, 7, GET('/1?id=abc-1234567')).read(2, 7, GET('/2?id=xyz-7654321')).wait(2_000)
     .write(11, 7, GET(`/${first}`), on(32)).read(11, 8, OK('u')).wait(2_000).write(11, 8, GET('/and'), on(32)).read(11, 7, OK('u'));
-  const ended = (some: Scene): Scene => some.wait(2_000).write(1, 8, OK('x'), on(30)).write(2, 7, OK('x'), on(31)).close(1).close(2).close(11).close(12);
 
   it('that answers nobody makes all its calls for the session that one of them names', () => {
     const found = ended(child('abc-1234567')).derive({ reasons: true });

@@ -21,9 +21,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Requests that are at work at a time, each of which is served by five calls: java Requests [handed [compiled]] [litter] UPSTREAM. Three of them go
+ * Requests that are at work at a time, each of which is served by five calls: java Requests [handed [compiled] | begun] [litter] UPSTREAM. Three of them go
  * through a pool of four connections, two are HttpURLConnection's. A virtual thread serves a connection, and makes its calls itself; `handed`:
- * a thread does, and hands them to an executor's four, three of them at once; `compiled`: whose loop is compiled by then.
+ * a thread does, and hands them to an executor's four, three of them at once; `compiled`: whose loop is compiled by then;
+ * `begun`: a virtual thread serves a connection, and begins one more for each call, and waits for it.
  *
  * Prints its port; when its standard input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends.
  * `litter`: it makes so much garbage meanwhile that objects are moved all the time. java Requests idle: does nothing.
@@ -39,8 +40,8 @@ final class Requests {
   private static final BlockingQueue<Connection> pool = new LinkedBlockingQueue<>();
   private static final Object[] litter = new Object[1024];
   private static int port;
-  /** Null: each request's thread makes its calls itself. */
-  private static ExecutorService four;
+  /** Into whose hands calls are put. Null: each request's thread makes its calls itself. */
+  private static ExecutorService hands;
 
   private static final class Connection {
     final Socket socket;
@@ -99,10 +100,10 @@ final class Requests {
   private static void handOver(String name) throws Exception {
     Callable<Void> pooled = () -> { call(name); return null; };
     Callable<Void> byUrl = () -> { callByUrl(name); return null; };
-    for (Future<Void> done : List.of(four.submit(pooled), four.submit(byUrl), four.submit(pooled))) done.get();
+    for (Future<Void> done : List.of(hands.submit(pooled), hands.submit(byUrl), hands.submit(pooled))) done.get();
     Thread.sleep(2);
-    four.submit(byUrl).get();
-    four.submit(pooled).get();
+    hands.submit(byUrl).get();
+    hands.submit(pooled).get();
   }
 
   private static void serve(Socket socket) {
@@ -110,7 +111,7 @@ final class Requests {
       Connection connection = new Connection(socket);
       for (String line = connection.head(); line != null; line = connection.head()) {
         String name = line.split(" ")[1].substring(1);
-        if (four == null) work(name);
+        if (hands == null) work(name);
         else handOver(name);
         connection.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
       }
@@ -135,10 +136,11 @@ final class Requests {
     if (has(args, "handed")) {
       ThreadPoolExecutor fixed = new ThreadPoolExecutor(4, 4, 1, TimeUnit.MINUTES, new LinkedBlockingQueue<>());
       fixed.prestartAllCoreThreads();
-      four = fixed;
+      hands = fixed;
       if (has(args, "compiled")) for (int n = 0; n < COMPILES; n += 1) fixed.submit(() -> { }).get();
     }
-    ExecutorService servers = four != null ? Executors.newCachedThreadPool() : (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
+    if (has(args, "begun")) hands = (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
+    ExecutorService servers = hands instanceof ThreadPoolExecutor ? Executors.newCachedThreadPool() : (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
     servers.submit(() -> System.out.println(server.getLocalPort())).get();
     if (has(args, "litter")) daemon(Requests::litter);
     daemon(() -> {

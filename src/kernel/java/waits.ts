@@ -1,0 +1,121 @@
+/**
+ * How the kernel side finds who waits for a virtual thread (bpf/java-waits.bpf.c): by which fields its object leads to what it runs, and that to
+ * a thread that waits for its result. Classes say where their objects have which field.
+ */
+import { Classes, known, type ClassWord, type Headers } from './classes.ts';
+import { flagsOf } from './flags.ts';
+import { collectionsOf, type Collections } from './heap.ts';
+import { Unreadable, type ProcessMemory } from './memory.ts';
+import { threadsIn, type ThreadOffsets } from './threads.ts';
+import type { VmStructs } from './vm-structs.ts';
+
+/** They move objects only while all threads are stopped. */
+const COLLECTORS = ['UseG1GC', 'UseParallelGC', 'UseSerialGC'];
+const FLAGS = new Set([...COLLECTORS, 'UseCompressedOops', 'UseCompressedClassPointers', 'UseCompactObjectHeaders']);
+
+/** Class and field. */
+type Field = readonly [string, string];
+const VIRTUAL = 'java/lang/VirtualThread';
+const SYNCHRONIZER = 'java/util/concurrent/locks/AbstractQueuedSynchronizer';
+const FUTURE = 'java/util/concurrent/FutureTask';
+const TASK: readonly Field[] = [[VIRTUAL, 'cont'], ['jdk/internal/vm/Continuation', 'target'], [`${VIRTUAL}$VThreadContinuation$1`, 'val$task']];
+const WRAPPER = 'java/util/concurrent/ThreadPerTaskExecutor$TaskRunner';
+
+/** From a virtual thread, or from its task where that is of class `of`; `next`: as struct java_path of bpf/java.h has it. */
+const PATHS: readonly { readonly of?: string; readonly fields: readonly Field[]; readonly next?: Field }[] = [
+  { fields: [['java/lang/Thread', 'container'], ['jdk/internal/vm/StackableScope', 'owner']] },
+  { of: FUTURE, fields: [[FUTURE, 'waiters'], [`${FUTURE}$WaitNode`, 'thread']], next: [`${FUTURE}$WaitNode`, 'next'] },
+  {
+    fields: [[VIRTUAL, 'termination'], ['java/util/concurrent/CountDownLatch', 'sync'], [SYNCHRONIZER, 'head'], [`${SYNCHRONIZER}$Node`, 'next'], [`${SYNCHRONIZER}$Node`, 'waiter']],
+    next: [`${SYNCHRONIZER}$Node`, 'next'],
+  },
+];
+
+export interface Path {
+  readonly class: number;
+  readonly slot: number;
+  readonly ofTask: boolean;
+  readonly fields: readonly number[];
+  readonly next: number;
+}
+
+/** As struct java_waits of bpf/java.h has it; addresses and offsets in bytes. */
+export interface Waits extends ThreadOffsets, Collections {
+  /** Undefined: pointers are of 64 bits. */
+  readonly oops: { readonly base: number; readonly shift: number } | undefined;
+  readonly units: { readonly base: number; readonly shift: number };
+  readonly class: bigint;
+  readonly classWord: ClassWord;
+  readonly mounted: number;
+  readonly id: number;
+  readonly task: readonly number[];
+  readonly wrapper: { readonly class: number; readonly slot: number; readonly field: number } | undefined;
+  readonly paths: readonly Path[];
+  /** Classes of all paths are loaded. */
+  readonly all: boolean;
+}
+
+/** 'unlike': not all is as it is known, or no virtual thread was begun so far. 'other': its collector moves objects at any time. */
+export function waitsOf(memory: ProcessMemory, structs: VmStructs): Waits | 'unlike' | 'other' {
+  try {
+    const flags = flagsOf(memory, structs, FLAGS);
+    if (!COLLECTORS.some((flag) => flags?.get(flag) === true)) return 'other';
+    const threads = threadsIn(memory, structs);
+    if (threads === undefined) return 'unlike';
+    const compact = flags?.get('UseCompactObjectHeaders') === true;
+    const headers: Headers = { compact, compressed: compact || flags?.get('UseCompressedClassPointers') === true };
+    const classes = new Classes(memory, structs);
+    const fields = new Fields(classes);
+    const paths = PATHS.flatMap(({ of, fields: through, next }) => fields.path(of, through, next) ?? []);
+    const wrapper = fields.at(WRAPPER);
+    return {
+      ...threads.offsets, ...collectionsOf(memory, structs),
+      oops: flags?.get('UseCompressedOops') === true ? oopsOf(memory, structs) : undefined, units: classes.units(headers),
+      class: classes.said(known(fields.at(VIRTUAL)), headers), classWord: classes.word(headers),
+      mounted: known(structs.offset('JavaThread._vthread')), id: known(fields.of(['java/lang/Thread', 'tid'])), task: TASK.map((field) => known(fields.of(field))),
+      wrapper: wrapper === undefined ? undefined : { class: wrapper, slot: known(classes.slot(wrapper)), field: known(fields.of([WRAPPER, 'task'])) },
+      paths, all: wrapper !== undefined && paths.length === PATHS.length,
+    };
+  } catch (error) {
+    if (error instanceof Unreadable) return 'unlike';
+    throw error;
+  }
+}
+
+function oopsOf(memory: ProcessMemory, structs: VmStructs): { readonly base: number; readonly shift: number } {
+  return {
+    base: memory.pointer(known(structs.address('CompressedOops._narrow_oop._base', 'CompressedOops._base'))),
+    shift: memory.int(known(structs.address('CompressedOops._narrow_oop._shift', 'CompressedOops._shift'))),
+  };
+}
+
+/** Of classes by their names. */
+class Fields {
+  readonly #classes: Classes;
+  readonly #byName: ReadonlyMap<string, number>;
+
+  constructor(classes: Classes) {
+    this.#classes = classes;
+    const inPaths = PATHS.flatMap(({ fields, next }) => next === undefined ? fields : [...fields, next]);
+    this.#byName = classes.loaded(new Set([VIRTUAL, WRAPPER, ...[...TASK, ...inPaths].map(([name]) => name)]));
+  }
+
+  at(name: string): number | undefined {
+    return this.#byName.get(name);
+  }
+
+  of([name, field]: Field): number | undefined {
+    const at = this.at(name);
+    return at === undefined ? undefined : this.#classes.field(at, field);
+  }
+
+  /** Undefined: a class of it is not loaded, or has another form. */
+  path(of: string | undefined, through: readonly Field[], next: Field | undefined): Path | undefined {
+    const fields = through.map((field) => this.of(field) ?? 0);
+    const class_ = of === undefined ? 0 : this.at(of) ?? 0;
+    const slot = class_ === 0 ? 0 : this.#classes.slot(class_);
+    const after = next === undefined ? 0 : this.of(next);
+    return fields.includes(0) || slot === undefined || after === undefined || (class_ === 0) !== (of === undefined) ? undefined
+      : { class: class_, slot, ofTask: of !== undefined, fields, next: after };
+  }
+}
