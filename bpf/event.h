@@ -184,7 +184,7 @@ struct heap_payload {
 	__u64 end;
 	__u64 objects[HEAP_OBJECTS]; /* on its stack, its oldest calls' first; none that it has allocated in this piece, none that has been moved */
 	__u32 collections; /* times that objects were moved so far */
-	__u32 pad0;
+	__u32 held;        /* 1: the one object is no such, but what it writes is of that; 0, it: of which is not known */
 };
 
 #define PATH_END 1024

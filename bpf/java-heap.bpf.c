@@ -22,6 +22,9 @@
 /* Looked through for what it works with. */
 #define RUN_WORDS 16
 #define RUNS 8
+/* And, from its newest calls on, for a holder. */
+#define HOLDER_RUNS 20
+#define HELD_UNKNOWN 2
 
 /* key: tid. Deleted: by age. */
 struct java_stack {
@@ -36,7 +39,7 @@ struct java_stack {
 	__u64 objects[HEAP_OBJECTS]; /* found this time */
 	__u64 words[RUN_WORDS]; /* of its stack: programs have little room for variables */
 	__u32 count;
-	__u32 pad0;
+	__u32 held; /* 1: a holder was found this time, and the object is what that holds; HELD_UNKNOWN and more: it is not known what */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -109,6 +112,54 @@ static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __
 	}
 }
 
+static __always_inline bool is_holder(const struct java_heap *heap, __u64 object)
+{
+	return (word_at(object + heap->holder_at) >> (heap->holder_shift & 63) & heap->holder_mask) == heap->holder;
+}
+
+/* `object` stands on the stack of thread `tid`: if it is a holder, what it holds is what the thread is at. A function of its own, likewise. */
+int java_holder(__u32 tid, __u64 object)
+{
+	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	const struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
+
+	if (!stack || !heap || !is_holder(heap, object))
+		return 0;
+	for (int i = 0; i < HELD_STEPS; i++) {
+		object = word_at(object + heap->steps[i]);
+		if (heap->narrow)
+			object = heap->pointers + ((object & 0xffffffff) << (heap->pointer_shift & 63));
+	}
+	if (!is_new(object))
+		object = 0;
+	/* What stands where nothing was written since may be one of before: then it is not known which it is. */
+	if (stack->held && stack->objects[0] != object)
+		object = 0;
+	stack->objects[0] = object;
+	stack->held = object ? 1 : HELD_UNKNOWN;
+	return 0;
+}
+
+/* Finds what is held by who stands on its stack, which begins at `base`. */
+static __always_inline void find_held(struct java_stack *stack, __u32 tid, __u64 base, const struct java_heap *heap)
+{
+	const struct pt_regs *registers = CALL_REGISTERS(bpf_get_current_task_btf(), bpf_get_current_task());
+	__u64 size = heap->to - heap->from, at = BPF_CORE_READ(registers, sp) & ~7ull;
+
+	for (__u32 run = 0; run < HOLDER_RUNS && at < base && stack->held < HELD_UNKNOWN; run++) {
+		if (bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)at))
+			return;
+		for (int i = 0; i < RUN_WORDS; i++) {
+			__u64 word = stack->words[i];
+
+			if (!(word & 7) && word - heap->from < size && stack->held < HELD_UNKNOWN)
+				java_holder(tid, word);
+		}
+		at += sizeof(stack->words);
+	}
+}
+
 /* One, of which nothing is known. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -156,7 +207,7 @@ static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack
 	record->payload.top = stack->top;
 	record->payload.end = stack->to;
 	record->payload.collections = collections;
-	record->payload.pad0 = 0;
+	record->payload.held = stack->held != 0;
 	__builtin_memcpy(record->payload.objects, stack->objects, sizeof(stack->objects));
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
@@ -164,6 +215,7 @@ static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack
 static __always_inline void forget(struct java_stack *stack)
 {
 	stack->from = stack->to = 0;
+	stack->held = 0;
 	stack->count = 0;
 	__builtin_memset(stack->objects, 0, sizeof(stack->objects));
 }
@@ -173,7 +225,7 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	__u32 tgid = who >> 32, collections;
 	struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 	struct java_stack *stack;
-	__u64 thread, frame, top = 0;
+	__u64 thread, base, frame, top = 0;
 
 	if (!heap)
 		return 0;
@@ -187,7 +239,10 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 		stack->from = word_at(thread + heap->start);
 		top = word_at(thread + heap->top);
 		stack->to = word_at(thread + heap->end);
-		frame = frame_of(heap, stack, word_at(thread + heap->stack_base), word_at(word_at(thread + heap->own)));
+		base = word_at(thread + heap->stack_base);
+		if (heap->holder)
+			find_held(stack, (__u32)who, base, heap);
+		frame = stack->held ? 0 : frame_of(heap, stack, base, word_at(word_at(thread + heap->own)));
 		if (frame)
 			find_objects(stack, (__u32)who, frame, heap);
 		if (were_moved(heap->collecting, heap->collections, collections)) {

@@ -33,6 +33,8 @@ struct {
 	__type(value, struct java_program);
 } java_programs __weak SEC(".maps");
 
+#define HELD_STEPS 3
+
 /* Where a JVM keeps what its threads have allocated, and work with. key: tgid. Inserted: user space. Deleted: exec, exit. */
 struct java_heap {
 	__u64 collecting;
@@ -48,7 +50,14 @@ struct java_heap {
 	__u32 top;
 	__u32 end;
 	__u32 depth; /* how far from there its oldest call of Java's was found, in the thread looked at last. Written: the kernel side */
-	__u32 pad0;
+	__u32 holder_at; /* Who has an object of class `holder` on its stack works at what that holds: as class, class_mask, … above */
+	__u64 holder;    /* 0: none is known so far */
+	__u64 holder_mask;
+	__u64 pointers;  /* narrow ones in objects: so many from here, ... */
+	__u32 holder_shift;
+	__u32 pointer_shift; /* ... shifted by this */
+	__u32 narrow;        /* 0: they are plain */
+	__u32 steps[HELD_STEPS]; /* in the holder, and in what is found there: pointer to the next, and to what it holds */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -76,8 +76,11 @@ export class Allocation<J extends Past> implements Hindsight<J> {
       return;
     }
     const since = { by: thread, before, after: event };
-    if (before.collections !== collections || before.end === 0) this.#add({ ...since, from: start, to: top }, collections);
-    else if (before.start === start) this.#add({ ...since, from: before.top, to: top }, collections);
+    if (before.collections !== collections || before.end === 0) {
+      // The rest of its piece was nobody else's until objects were moved.
+      this.#add({ ...since, from: before.top, to: before.end }, before.collections);
+      this.#add({ ...since, from: start, to: top }, collections);
+    } else if (before.start === start) this.#add({ ...since, from: before.top, to: top }, collections);
     else {
       this.#add({ ...since, from: before.top, to: before.end }, collections);
       this.#add({ ...since, from: start, to: top }, collections);
@@ -128,7 +131,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     for (const object of stand.objects) {
       const range = this.#rangeOf(object, stand.collections);
       // What it has allocated itself, and what was there before it: not its task.
-      if (range === undefined || range.by === thread || range.before.atUs < thread.sinceUs) continue;
+      if (range === undefined || (!stand.held && (range.by === thread || range.before.atUs < thread.sinceUs))) continue;
       return this.#jobOfAllocator(range, candidates, depth);
     }
     return undefined;
@@ -142,6 +145,8 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     by.loops ||= reading.length > 1;
     if (by.loops) return undefined;
     if (reading.length > 0) return reading[0];
+    // Of what it writes only is it known for whom that is.
+    if (before.held || after.held) return undefined;
     const then = this.#jobOf(by, before, candidates, depth - 1);
     return then !== undefined && then === this.#jobOf(by, after, candidates, depth - 1) ? then : undefined;
   }

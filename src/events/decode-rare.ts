@@ -197,7 +197,7 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       return { kind: 'wake', ...base, woken: body.number(1), waitedUs: body.number(2) / 1000 };
     case 26: {
       const start = body.number(1);
-      return { kind: 'heap', ...base, start, top: start + body.number(2), end: start + body.number(3), objects: numbers(body.view(4)), collections: body.number(5) };
+      return { kind: 'heap', ...base, start, top: start + body.number(2), end: start + body.number(3), objects: numbers(body.view(4)), collections: body.number(5), held: body.number(6) !== 0 };
     }
     case 25: {
       const positions = numbers(body.view(2));

@@ -192,6 +192,8 @@ export interface HeapEvent extends Base {
   readonly objects: readonly number[];
   /** Times that objects were moved so far. Addresses of different times have nothing to do with each other. */
   readonly collections: number;
+  /** The one object does not stand there, but what the thread writes is of that (HttpClient's request), whoever made what holds it. None: of which is not known. */
+  readonly held: boolean;
 }
 
 export interface ProcessEvent extends Base {

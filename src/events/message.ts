@@ -74,8 +74,8 @@ function body(event: Event): [string, Fields] {
     case 'wake':
       return ['wake', { woken: event.woken, waitedNs: Math.round(event.waitedUs * 1000) }];
     case 'heap': {
-      const { start, top, end, objects, collections } = event;
-      return ['heap', { start, allocated: top - start, size: end - start, objects, collections }];
+      const { start, top, end, objects, collections, held } = event;
+      return ['heap', { start, allocated: top - start, size: end - start, objects, collections, held }];
     }
     case 'helper':
       return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];

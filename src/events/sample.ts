@@ -128,6 +128,7 @@ export function sampleToEvent(
       return {
         ...base, kind: 'heap', start: at(layout.OFFSET_HEAP_PAYLOAD_START), top: at(layout.OFFSET_HEAP_PAYLOAD_TOP), end: at(layout.OFFSET_HEAP_PAYLOAD_END),
         objects: OBJECTS.map(at).filter((object) => object !== 0), collections: view.getUint32(payload + layout.OFFSET_HEAP_PAYLOAD_COLLECTIONS, true),
+        held: view.getUint32(payload + layout.OFFSET_HEAP_PAYLOAD_HELD, true) !== 0,
       };
     }
     case layout.SAMPLE_HELPER:

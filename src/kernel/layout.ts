@@ -97,7 +97,7 @@ export const OFFSET_JAVA_PROGRAM_MOUNTED = 68;
 export const OFFSET_JAVA_PROGRAM_OWN = 72;
 export const OFFSET_JAVA_PROGRAM_ID = 76;
 
-export const SIZE_JAVA_HEAP = 72;
+export const SIZE_JAVA_HEAP = 120;
 export const OFFSET_JAVA_HEAP_COLLECTING = 0;
 export const OFFSET_JAVA_HEAP_COLLECTIONS = 8;
 export const OFFSET_JAVA_HEAP_FROM = 16;
@@ -111,6 +111,15 @@ export const OFFSET_JAVA_HEAP_START = 52;
 export const OFFSET_JAVA_HEAP_TOP = 56;
 export const OFFSET_JAVA_HEAP_END = 60;
 export const OFFSET_JAVA_HEAP_DEPTH = 64;
+export const OFFSET_JAVA_HEAP_HOLDER_AT = 68;
+export const OFFSET_JAVA_HEAP_HOLDER = 72;
+export const OFFSET_JAVA_HEAP_HOLDER_MASK = 80;
+export const OFFSET_JAVA_HEAP_POINTERS = 88;
+export const OFFSET_JAVA_HEAP_HOLDER_SHIFT = 96;
+export const OFFSET_JAVA_HEAP_POINTER_SHIFT = 100;
+export const OFFSET_JAVA_HEAP_NARROW = 104;
+export const OFFSET_JAVA_HEAP_STEPS = 108;
+export const SIZE_JAVA_HEAP_STEPS = 12;
 
 export const SIZE_JAVA_PATH = 40;
 export const OFFSET_JAVA_PATH_CLASS = 0;

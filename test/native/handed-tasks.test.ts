@@ -24,6 +24,13 @@ describe('tasks that Java programs hand to an executor', function () {
     assert.deepEqual(found([...commandOf(this, 21), 'handed', 'compiled']), ALL);
   });
 
+  for (const [release, ...options] of [[21, '-XX:+UseG1GC'], [25, '-XX:+UseG1GC', '-XX:+UseCompactObjectHeaders']] as const) {
+    it(`and to those of HttpClient tell it by what these hold (JDK ${release}, ${options.join(' ')})`, async function () {
+      skipIf(this, await whyNotRecordable());
+      assert.deepEqual(found([...commandOf(this, release, ...options), 'client']), ALL);
+    });
+  }
+
   it('tell nothing wrong while objects are moved all the time', async function () {
     skipIf(this, await whyNotRecordable());
     const { wrong, problems } = found([...commandOf(this, 21, '-Xmx256m'), 'handed', 'litter']) as typeof ALL;

@@ -47,10 +47,20 @@ export class Classes {
     return this.#memory.pointer(known(this.#structs.address('vmClasses._klasses[static_cast<int>(vmClassID::Thread_klass_knum)]')));
   }
 
-  /** The class of that name (java/lang/…) which is derived from class `from` and from nothing between; undefined: it is not loaded. */
-  derived(from: number, name: string): number | undefined {
-    let at = this.#memory.pointer(from + this.#offset('Klass._subklass'));
-    for (let looked = 0; at !== 0 && looked < MAX_SUBCLASSES; looked += 1) {
+  /** java.lang.Object */
+  get object(): number {
+    return this.#memory.pointer(known(this.#structs.address('vmClasses._klasses[static_cast<int>(vmClassID::Object_klass_knum)]')));
+  }
+
+  /** Of those that are derived from class `from`, and from nothing between, the one that was loaded last; 0: there is none. */
+  newest(from: number): number {
+    return this.#memory.pointer(from + this.#offset('Klass._subklass'));
+  }
+
+  /** The class of that name (java/lang/…) among these; undefined: it is not loaded. `until`: those before this one were looked at. */
+  derived(from: number, name: string, until = 0): number | undefined {
+    let at = this.newest(from);
+    for (let looked = 0; at !== 0 && at !== until && looked < MAX_SUBCLASSES; looked += 1) {
       if (this.#nameOf(at) === name) return at;
       at = this.#memory.pointer(at + this.#offset('Klass._next_sibling'));
     }

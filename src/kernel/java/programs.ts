@@ -8,6 +8,7 @@ import * as layout from '../layout.ts';
 import { loadedFiles } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
 import { heapOf, type Heap } from './heap.ts';
+import { Holders, type Holder } from './holders.ts';
 import { ProcessMemory } from './memory.ts';
 import { mayRunVirtual, virtualThreadsOf, type ByObject, type VirtualThreads, type WhyUnknown } from './virtual-threads.ts';
 import { exportsOf, VmStructs } from './vm-structs.ts';
@@ -79,7 +80,10 @@ export class JavaPrograms {
     const exported = exportsOf(tgid, loaded);
     const structs = exported === undefined ? undefined : ProcessMemory.read(tgid, (memory) => new VmStructs(memory, exported));
     if (structs === undefined) return true;
-    const jvm: Jvm = { structs, looks: new Set([this.#lookAtHeap(), ...(mayRunVirtual(structs) ? [this.#lookForVirtualThreads(), this.#lookAtWaits()] : [])]) };
+    const looks = new Set<Look>();
+    looks.add(this.#lookAtHeap((heap) => { looks.add(this.#lookForHolder(heap)); }));
+    if (mayRunVirtual(structs)) looks.add(this.#lookForVirtualThreads()).add(this.#lookAtWaits());
+    const jvm: Jvm = { structs, looks };
     if (!this.#look(tgid, jvm)) this.#waiting.set(tgid, jvm);
     return true;
   }
@@ -106,11 +110,14 @@ export class JavaPrograms {
     };
   }
 
-  #lookAtHeap(): Look {
+  #lookAtHeap(onFound: (heap: Heap) => void): Look {
     let looks = 0;
     return (tgid, memory, structs) => {
       const found = heapOf(memory, structs);
-      if (typeof found === 'object') this.#tell(tgid, this.#heaps, heapValue(found));
+      if (typeof found === 'object') {
+        this.#tell(tgid, this.#heaps, heapValue(found));
+        onFound(found);
+      }
       return found !== 'unlike' || ++looks >= MAX_LOOKS;
     };
   }
@@ -124,6 +131,15 @@ export class JavaPrograms {
       if (found === 'other') return true;
       if (found !== 'unlike') this.#tell(tgid, this.#waits, waitsValue(found));
       return (found !== 'unlike' && found.all) || sweeps >= MAX_WAITING;
+    };
+  }
+
+  #lookForHolder(heap: Heap): Look {
+    const holders = new Holders();
+    return (tgid, memory, structs) => {
+      const found = holders.find(memory, structs);
+      if (typeof found === 'object') this.#tell(tgid, this.#heaps, heapValue(heap, found));
+      return found !== 'none';
     };
   }
 
@@ -166,7 +182,7 @@ function setObject(view: DataView, { collecting, collections, stale, coloured, c
   view.setUint32(layout.OFFSET_JAVA_PROGRAM_CLASS_SHIFT, classWord.shift, true);
 }
 
-function heapValue({ collecting, collections, from, to, thread, osThread, self, own, stackBase, start, top, end }: Heap): Uint8Array {
+function heapValue({ collecting, collections, from, to, thread, osThread, self, own, stackBase, start, top, end }: Heap, holder?: Holder): Uint8Array {
   const view = new DataView(new ArrayBuffer(layout.SIZE_JAVA_HEAP));
   view.setBigUint64(layout.OFFSET_JAVA_HEAP_COLLECTING, BigInt(collecting), true);
   view.setBigUint64(layout.OFFSET_JAVA_HEAP_COLLECTIONS, BigInt(collections), true);
@@ -180,6 +196,7 @@ function heapValue({ collecting, collections, from, to, thread, osThread, self, 
   view.setUint32(layout.OFFSET_JAVA_HEAP_START, start, true);
   view.setUint32(layout.OFFSET_JAVA_HEAP_TOP, top, true);
   view.setUint32(layout.OFFSET_JAVA_HEAP_END, end, true);
+  if (holder !== undefined) setHolder(view, holder);
   return new Uint8Array(view.buffer);
 }
 
@@ -216,4 +233,17 @@ function waitsValue({ collecting, collections, oops, units, class: virtual, clas
     int(at + layout.OFFSET_JAVA_PATH_NEXT, path.next);
   });
   return new Uint8Array(view.buffer);
+}
+
+function setHolder(view: DataView, { class: holder, classWord, narrow, steps }: Holder): void {
+  view.setBigUint64(layout.OFFSET_JAVA_HEAP_HOLDER, holder, true);
+  view.setBigUint64(layout.OFFSET_JAVA_HEAP_HOLDER_MASK, classWord.mask, true);
+  view.setUint32(layout.OFFSET_JAVA_HEAP_HOLDER_AT, classWord.at, true);
+  view.setUint32(layout.OFFSET_JAVA_HEAP_HOLDER_SHIFT, classWord.shift, true);
+  if (narrow !== undefined) {
+    view.setUint32(layout.OFFSET_JAVA_HEAP_NARROW, 1, true);
+    view.setBigUint64(layout.OFFSET_JAVA_HEAP_POINTERS, BigInt(narrow.from), true);
+    view.setUint32(layout.OFFSET_JAVA_HEAP_POINTER_SHIFT, narrow.shift, true);
+  }
+  for (const [index, at] of steps.entries()) view.setUint32(layout.OFFSET_JAVA_HEAP_STEPS + index * 4, at, true);
 }

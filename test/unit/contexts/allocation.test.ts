@@ -20,7 +20,7 @@ class Jvm extends Scene {
     this.#tops.set(tid, top);
     return this.add({
       kind: 'heap', atUs: this.nowUs + 10, tgid: this.tgid, tid, context: 0, snapshot: false, start: pieceOf(tid), top, end: pieceOf(tid) + PIECE, objects,
-      collections: this.collections, ...more,
+      collections: this.collections, held: false, ...more,
     });
   }
 
@@ -39,7 +39,16 @@ class Jvm extends Scene {
 
   /** `tid` calls for the task that lies at `task`. */
   calls(tid: number, to: string, connection: number, ...task: readonly number[]): this {
-    return this.heap(tid, 0, task).connect(connection, tid).write(connection, tid, GET(to)).heap(tid, 100, task).read(connection, tid, OK('u'));
+    return this.heap(tid, 0, task).callsNow(tid, to, connection, task);
+  }
+
+  /** `tid` writes what `held` is written for. */
+  callsFor(tid: number, to: string, connection: number, held: number): this {
+    return this.heap(tid, 0, [held], { held: true }).callsNow(tid, to, connection, []);
+  }
+
+  callsNow(tid: number, to: string, connection: number, task: readonly number[]): this {
+    return this.connect(connection, tid).write(connection, tid, GET(to)).heap(tid, 100, task).read(connection, tid, OK('u'));
   }
 
   told(): string[] {
@@ -132,6 +141,36 @@ describe('Java\'s tasks', () => {
     const start = 0x7_1000_0000;
     scene.heap(ANNA, 0, [], { start, top: start + 500, end: start + PIECE }).write(1, ANNA, OK('x')).close(1, ANNA, 'local-fin').close(1, ANNA);
     assert.deepEqual(scene.answers(BERT, 2).told(), ['/anna: ', '/bert: ']);
+  });
+
+  it('are told by what was allocated up to the moment when objects were moved', () => {
+    const scene = atWork();
+    const annas = scene.next(ANNA) + 40;
+    scene.calls(POOL, '/of-anna', 11, annas);
+    scene.collections = 2;
+    const start = 0x7_1000_0000;
+    scene.heap(ANNA, 0, [], { start, top: start + 500, end: start + PIECE }).write(1, ANNA, OK('x')).close(1, ANNA, 'local-fin').close(1, ANNA);
+    assert.deepEqual(scene.answers(BERT, 2).told(), ['/anna: /of-anna runtime likely', '/bert: ']);
+  });
+
+  it('are told by what they hold, whoever has made them, also to a thread that has begun since', () => {
+    const scene = atWork();
+    const [annas, berts] = [scene.next(ANNA) + 40, scene.next(BERT) + 40];
+    scene.add({
+      kind: 'process', what: 'thread', atUs: scene.nowUs + 10, tgid: scene.tgid, tid: BERT, context: 0, snapshot: false, childTgid: scene.tgid, childTid: POOL + 2,
+      parentTgid: 0, exitCode: 0, command: '', path: '',
+    });
+    scene.wait(20).callsFor(POOL, '/of-anna', 11, annas).callsFor(POOL, '/of-bert', 12, berts).callsFor(POOL + 2, '/of-anna-too', 13, annas + 8);
+    assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna runtime likely, /of-anna-too runtime likely', '/bert: /of-bert runtime likely']);
+  });
+
+  it('tell nothing of what their thread allocates by what they hold', () => {
+    const scene = atWork();
+    const annas = scene.next(ANNA) + 40;
+    scene.callsFor(POOL, '/of-anna', 11, annas);
+    const between = scene.next(POOL) + 8;
+    scene.heap(POOL, 100).callsFor(POOL, '/of-anna/2', 12, annas).calls(OTHER, '/of-whom', 13, between);
+    assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna runtime likely, /of-anna/2 runtime likely', '/bert: ']);
   });
 
   it('are not told by who allocates for virtual threads, nor do these work for what stands on their carrier\'s stack', () => {

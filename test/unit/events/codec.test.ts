@@ -53,8 +53,8 @@ const EVENTS: readonly Event[] = [
   { ...base, context: 81, kind: 'on-behalf', whose: 2 ** 40, stream: 2 ** 31 - 1 },
   { ...base, context: 81, kind: 'serves', reader: 2 ** 40, stream: 3 },
   { ...base, kind: 'wake', woken: 4_194_304, waitedUs: 1_500.25 },
-  { ...base, context: 2 ** 49 + 31, kind: 'heap', start: 0x6_8740_0000, top: 0x6_8740_1230, end: 0x6_8748_0000, objects: [0x6_9100_0008, 0x7_0000_0000], collections: 7 },
-  { ...base, kind: 'heap', start: 0, top: 0, end: 0, objects: [], collections: 0 },
+  { ...base, context: 2 ** 49 + 31, kind: 'heap', start: 0x6_8740_0000, top: 0x6_8740_1230, end: 0x6_8748_0000, objects: [0x6_9100_0008, 0x7_0000_0000], collections: 7, held: false },
+  { ...base, kind: 'heap', start: 0, top: 0, end: 0, objects: [0x7_0000_0000], collections: 0, held: true },
   { ...base, kind: 'helper', flags: 0xdead_beef, bytes: payloadOf(9) },
   { ...base, kind: 'helper', flags: 1, length: 70_000, bytes: payloadOf(9) },
   {

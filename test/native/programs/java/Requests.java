@@ -6,11 +6,16 @@ import java.net.HttpURLConnection;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.URI;
 import java.net.URL;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -19,12 +24,13 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 
 /**
- * Requests that are at work at a time, each of which is served by five calls: java Requests [handed [compiled] | begun] [litter] UPSTREAM. Three of them go
+ * Requests that are at work at a time, each of which is served by five calls: java Requests [client | handed [compiled] | begun] [litter] UPSTREAM. Three of them go
  * through a pool of four connections, two are HttpURLConnection's. A virtual thread serves a connection, and makes its calls itself; `handed`:
- * a thread does, and hands them to an executor's four, three of them at once; `compiled`: whose loop is compiled by then;
- * `begun`: a virtual thread serves a connection, and begins one more for each call, and waits for it.
+ * a thread does, and hands them to an executor's four, three of them at once; `compiled`: whose loop is compiled by then; `client`: it makes
+ * them by java.net.http.HttpClient, three at once; `begun`: a virtual thread serves a connection, and begins one more for each call, and waits for it.
  *
  * Prints its port; when its standard input ends, it prints for each call "NUMBER NAME", which call was of which request, and ends.
  * `litter`: it makes so much garbage meanwhile that objects are moved all the time. java Requests idle: does nothing.
@@ -33,6 +39,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  */
 final class Requests {
   private static final int POOL = 4;
+  /** Of HttpClient's at a time, at most. */
+  private static final int CALLS = 48;
   /** Tasks after which the four's loop is compiled: HotSpot does so after some 60,000 rounds of it. */
   private static final int COMPILES = 600_000;
   private static final AtomicInteger numbers = new AtomicInteger(1000);
@@ -42,6 +50,7 @@ final class Requests {
   private static int port;
   /** Into whose hands calls are put. Null: each request's thread makes its calls itself. */
   private static ExecutorService hands;
+  private static HttpClient client;
 
   private static final class Connection {
     final Socket socket;
@@ -106,12 +115,24 @@ final class Requests {
     hands.submit(pooled).get();
   }
 
+  private static CompletableFuture<?> callByClient(int number) {
+    return client.sendAsync(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/" + number)).build(), BodyHandlers.ofString());
+  }
+
+  private static void workByClient(String name) throws Exception {
+    CompletableFuture.allOf(callByClient(numberFor(name)), callByClient(numberFor(name)), callByClient(numberFor(name))).join();
+    Thread.sleep(2);
+    callByClient(numberFor(name)).join();
+    callByClient(numberFor(name)).join();
+  }
+
   private static void serve(Socket socket) {
     try (socket) {
       Connection connection = new Connection(socket);
       for (String line = connection.head(); line != null; line = connection.head()) {
         String name = line.split(" ")[1].substring(1);
-        if (hands == null) work(name);
+        if (client != null) workByClient(name);
+        else if (hands == null) work(name);
         else handOver(name);
         connection.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
       }
@@ -140,7 +161,12 @@ final class Requests {
       if (has(args, "compiled")) for (int n = 0; n < COMPILES; n += 1) fixed.submit(() -> { }).get();
     }
     if (has(args, "begun")) hands = (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
-    ExecutorService servers = hands instanceof ThreadPoolExecutor ? Executors.newCachedThreadPool() : (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
+    if (has(args, "client")) {
+      client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+      // Its threads live on: such as are begun in a request would be taken for that one's.
+      CompletableFuture.allOf(IntStream.range(0, CALLS).mapToObj(n -> callByClient(0)).toArray(CompletableFuture[]::new)).join();
+    }
+    ExecutorService servers = hands instanceof ThreadPoolExecutor || client != null ? Executors.newCachedThreadPool() : (ExecutorService) Executors.class.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
     servers.submit(() -> System.out.println(server.getLocalPort())).get();
     if (has(args, "litter")) daemon(Requests::litter);
     daemon(() -> {
