@@ -1,5 +1,7 @@
 /** Classes of a JVM: their names, which is derived from which, and how an object says of which it is. */
-import { Unreadable, type ProcessMemory } from './memory.ts';
+import { fieldOf } from './fields.ts';
+import type { Flags } from './flags.ts';
+import { known, type ProcessMemory } from './memory.ts';
 import type { VmStructs } from './vm-structs.ts';
 
 /** Looked at, of one class derived from another, and of all that are derived from one. */
@@ -7,14 +9,8 @@ const MAX_DEPTH = 32;
 const MAX_SUBCLASSES = 16_384;
 /** Looked at for some by their names: a large service has some 30,000. */
 const MAX_CLASSES = 65_536;
-/** Of one class. */
-const MAX_FIELDS = 256;
-const MAX_FIELDS_BYTES = 8_192;
 /** Ancestors to which a class has pointers, itself included (Klass::primary_super_limit). */
 const PRIMARY_SUPERS = 8;
-/** Of a compressed number: the largest last byte, and how many it has at most. */
-const LAST = 191;
-const MAX_NUMBER_BYTES = 5;
 const WORD_BYTES = 8;
 /** -XX:+UseCompactObjectHeaders (JEP 450): the class is in the upper bits of the first word. */
 const COMPACT_SHIFT = 42;
@@ -83,29 +79,10 @@ export class Classes {
     return found;
   }
 
-  /** Where an object has a field that its class `at` itself declares; undefined: it declares none of that name, or does not say so (before JDK 21). */
+  /** Where an object has a field that its class `at` itself declares; undefined: it declares none of that name. */
   field(at: number, name: string): number | undefined {
-    const stream = this.#structs.offset('InstanceKlass._fieldinfo_stream');
-    if (stream === undefined) return undefined;
-    const array = this.#memory.pointer(at + stream);
-    const length = this.#memory.int(array + this.#offset('Array<int>._length'));
-    const numbers = compressed(this.#memory.bytes(Math.min(length, MAX_FIELDS_BYTES), array + this.#offset('Array<u1>._data')));
-    const next = (): number => numbers.next().value ?? 0;
-    const bit = (flag: string): number => 1 << known(this.#structs.constant(`FieldInfo::FieldFlags::_ff_${flag}`));
-    const more = [bit('initialized'), bit('generic'), bit('contended')];
     const symbols = this.#memory.pointer(at + this.#offset('InstanceKlass._constants')) + known(this.#structs.size('ConstantPool'));
-    const count = next();
-    next();
-    for (let looked = 0; looked < Math.min(count, MAX_FIELDS); looked += 1) {
-      const symbol = next();
-      next();
-      const offset = next();
-      next();
-      const flags = next();
-      for (const one of more) if ((flags & one) !== 0) next();
-      if (this.#textOf(this.#memory.pointer(symbols + symbol * WORD_BYTES)) === name) return offset;
-    }
-    return undefined;
+    return fieldOf(this.#memory, this.#structs, at, (symbol) => this.#textOf(this.#memory.pointer(symbols + symbol * WORD_BYTES)) === name);
   }
 
   /** Where a class that is derived from class `at`, or is that, has a pointer to it; undefined: its like are looked for in another way. */
@@ -168,22 +145,16 @@ export class Classes {
   }
 }
 
-/** What a stream of UNSIGNED5 holds (unsigned5.hpp of OpenJDK): no byte of a number is 0, and only its last is less than 192. */
-function* compressed(bytes: Buffer): Generator<number, undefined> {
-  let number = 0;
-  let index = 0;
-  for (const byte of bytes) {
-    number += (byte - 1) * 2 ** (6 * index);
-    index += 1;
-    if (byte > LAST && index < MAX_NUMBER_BYTES) continue;
-    yield number;
-    number = index = 0;
-  }
-  return undefined;
+/** `flags`: of these both, where the JVM has them. */
+export function headersOf(flags: Flags | undefined): Headers {
+  const compact = flags?.get('UseCompactObjectHeaders') === true;
+  return { compact, compressed: compact || flags?.get('UseCompressedClassPointers') === true };
 }
 
-/** Throws Unreadable: a JVM that does not say this is not known. */
-export function known(value: number | undefined): number {
-  if (value === undefined) throw new Unreadable('the JVM does not say it');
-  return value;
+/** Pointers in objects, where these have 32 bits: so many units of 1 << `shift` bytes from `base` on. */
+export function narrowPointers(memory: ProcessMemory, structs: VmStructs, flags: Flags | undefined): { readonly base: number; readonly shift: number } | undefined {
+  return flags?.get('UseCompressedOops') !== true ? undefined : {
+    base: memory.pointer(known(structs.address('CompressedOops._narrow_oop._base', 'CompressedOops._base'))),
+    shift: memory.int(known(structs.address('CompressedOops._narrow_oop._shift', 'CompressedOops._shift'))),
+  };
 }

@@ -1,72 +1,59 @@
 /** Where objects of a class have their fields, by what a JVM keeps of the class. */
-import { known } from './classes.ts';
-import { Unreadable, type ProcessMemory } from './memory.ts';
+import { known, type ProcessMemory } from './memory.ts';
 import type { VmStructs } from './vm-structs.ts';
 
+/** Looked at, of one class. */
 const MAX_FIELDS = 1_024;
-const MAX_STREAM_BYTES = 16_384;
-const MAX_NAME_BYTES = 256;
-const WORD_BYTES = 8;
-/** Since JDK 21, fieldInfo.hpp of OpenJDK: kinds of fields of which more is said. */
-const HAS_VALUE = 1;
-const HAS_SIGNATURE = 4;
-const HAS_GROUP = 16;
+const MAX_BYTES = 16_384;
+/** Of a compressed number: the largest last byte, and how many it has at most. */
+const LAST = 191;
+const MAX_NUMBER_BYTES = 5;
 
-/** In bytes, of the field of that name that class `of` itself adds. Throws Unreadable: it has none, or that is not known. */
-export function fieldIn(memory: ProcessMemory, structs: VmStructs, of: number, name: string): number {
-  const pool = memory.pointer(of + known(structs.offset('InstanceKlass._constants')));
-  const isNamed = (index: number): boolean => {
-    const symbol = memory.pointer(pool + known(structs.size('ConstantPool')) + index * WORD_BYTES);
-    const length = memory.bytes(2, symbol + known(structs.offset('Symbol._length'))).readUInt16LE();
-    return length <= MAX_NAME_BYTES && memory.bytes(length, symbol + known(structs.offset('Symbol._body[0]'))).toString('latin1') === name;
-  };
-  const streamed = structs.offset('InstanceKlass._fieldinfo_stream');
-  const found = streamed === undefined ? inTable(memory, structs, of, isNamed) : inStream(bytesAt(memory, structs, memory.pointer(of + streamed)), isNamed);
-  if (found === undefined) throw new Unreadable(`no field ${name}`);
-  return found;
-}
-
-function bytesAt(memory: ProcessMemory, structs: VmStructs, array: number): Buffer {
-  const length = memory.int(array + known(structs.offset('Array<int>._length')));
-  return memory.upTo(Math.min(length, MAX_STREAM_BYTES), array + known(structs.offset('Array<u1>._data')));
+/** In bytes, of the field that class `at` itself declares and whose name `isNamed`, by its index among the class' constants; undefined: it has none. */
+export function fieldOf(memory: ProcessMemory, structs: VmStructs, at: number, isNamed: (symbol: number) => boolean): number | undefined {
+  const stream = structs.offset('InstanceKlass._fieldinfo_stream');
+  return stream === undefined ? inTable(memory, structs, at, isNamed) : inStream(memory, structs, memory.pointer(at + stream), isNamed);
 }
 
 /** Up to JDK 20: so many numbers of 16 bits a field. */
-function inTable(memory: ProcessMemory, structs: VmStructs, of: number, isNamed: (index: number) => boolean): number | undefined {
-  const slots = known(structs.constant('FieldInfo::field_slots'));
-  const count = memory.bytes(2, of + known(structs.offset('InstanceKlass._java_fields_count'))).readUInt16LE();
-  const table = memory.pointer(of + known(structs.offset('InstanceKlass._fields'))) + known(structs.offset('Array<u2>._data'));
-  const [nameAt, packedAt] = [known(structs.constant('FieldInfo::name_index_offset')), known(structs.constant('FieldInfo::low_packed_offset'))];
-  const fields = memory.bytes(Math.min(count, MAX_FIELDS) * slots * 2, table);
-  for (let at = 0; at < fields.length; at += slots * 2) {
-    if (isNamed(fields.readUInt16LE(at + nameAt * 2))) return fields.readUInt32LE(at + packedAt * 2) >>> known(structs.constant('FIELDINFO_TAG_SIZE'));
-  }
+function inTable(memory: ProcessMemory, structs: VmStructs, at: number, isNamed: (symbol: number) => boolean): number | undefined {
+  const bytes = known(structs.constant('FieldInfo::field_slots')) * 2;
+  const count = memory.bytes(2, at + known(structs.offset('InstanceKlass._java_fields_count'))).readUInt16LE();
+  const table = memory.pointer(at + known(structs.offset('InstanceKlass._fields'))) + known(structs.offset('Array<u2>._data'));
+  const [nameAt, packedAt] = [known(structs.constant('FieldInfo::name_index_offset')) * 2, known(structs.constant('FieldInfo::low_packed_offset')) * 2];
+  const tag = known(structs.constant('FIELDINFO_TAG_SIZE'));
+  const fields = memory.bytes(Math.min(count, MAX_FIELDS) * bytes, table);
+  for (let from = 0; from < fields.length; from += bytes) if (isNamed(fields.readUInt16LE(from + nameAt))) return fields.readUInt32LE(from + packedAt) >>> tag;
   return undefined;
 }
 
-function inStream(stream: Buffer, isNamed: (index: number) => boolean): number | undefined {
-  const numbers = numbersIn(stream);
+/** Since: how many, how many the JVM adds, and of each its name, signature, offset, access, flags, and what these say that there is more. */
+function inStream(memory: ProcessMemory, structs: VmStructs, array: number, isNamed: (symbol: number) => boolean): number | undefined {
+  const length = memory.int(array + known(structs.offset('Array<int>._length')));
+  const numbers = compressed(memory.bytes(Math.min(length, MAX_BYTES), array + known(structs.offset('Array<u1>._data'))));
   const next = (): number => numbers.next().value ?? 0;
-  const count = Math.min(next(), MAX_FIELDS);
-  next(); // those that the JVM itself adds
-  for (let field = 0; field < count; field += 1) {
-    const [name, , offset, , kind] = [next(), next(), next(), next(), next()];
-    if (isNamed(name)) return offset;
-    for (const more of [HAS_VALUE, HAS_SIGNATURE, HAS_GROUP]) if ((kind & more) !== 0) next();
+  const bit = (flag: string): number => 1 << known(structs.constant(`FieldInfo::FieldFlags::_ff_${flag}`));
+  const more = [bit('initialized'), bit('generic'), bit('contended')];
+  const count = next();
+  next();
+  for (let looked = 0; looked < Math.min(count, MAX_FIELDS); looked += 1) {
+    const [symbol, , offset, , flags] = [next(), next(), next(), next(), next()];
+    for (const one of more) if ((flags & one) !== 0) next();
+    if (isNamed(symbol)) return offset;
   }
   return undefined;
 }
 
-/** unsigned5.hpp of OpenJDK: up to five bytes a number, the lowest first, none of them 0; those from 192 on are followed by another one. */
-function* numbersIn(stream: Buffer): Generator<number, undefined> {
-  for (let at = 0; at < stream.length;) {
-    let number = 0;
-    for (let index = 0; index < 5; index += 1) {
-      const byte = stream[at++] ?? 1;
-      number += (byte - 1) * 64 ** index;
-      if (byte < 192) break;
-    }
+/** What a stream of UNSIGNED5 holds (unsigned5.hpp of OpenJDK): no byte of a number is 0, and only its last is less than 192. */
+function* compressed(bytes: Buffer): Generator<number, undefined> {
+  let number = 0;
+  let index = 0;
+  for (const byte of bytes) {
+    number += (byte - 1) * 2 ** (6 * index);
+    index += 1;
+    if (byte > LAST && index < MAX_NUMBER_BYTES) continue;
     yield number;
+    number = index = 0;
   }
   return undefined;
 }

@@ -5,8 +5,10 @@ import type { VmStructs } from './vm-structs.ts';
 /** A JDK has some 1,500. */
 const MAX_FLAGS = 16_384;
 
+export type Flags = ReadonlyMap<string, boolean>;
+
 /** Of those of `names` that this release knows. Undefined: it keeps no such list. */
-export function flagsOf(memory: ProcessMemory, structs: VmStructs, names: ReadonlySet<string>): ReadonlyMap<string, boolean> | undefined {
+export function flagsOf(memory: ProcessMemory, structs: VmStructs, names: ReadonlySet<string>): Flags | undefined {
   const [list, count] = [structs.address('JVMFlag.flags'), structs.address('JVMFlag.numFlags')];
   const [nameAt, valueAt, size] = [structs.offset('JVMFlag._name'), structs.offset('JVMFlag._addr'), structs.size('JVMFlag')];
   if (list === undefined || count === undefined || nameAt === undefined || valueAt === undefined || size === undefined) return undefined;

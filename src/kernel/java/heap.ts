@@ -1,7 +1,6 @@
 /** Where a JVM keeps what its threads have allocated, and what they work with (bpf/java.h): HotSpot tells debuggers. */
-import { known } from './classes.ts';
 import { flagsOf } from './flags.ts';
-import { readable, Unreadable, type ProcessMemory } from './memory.ts';
+import { known, readable, Unreadable, type ProcessMemory } from './memory.ts';
 import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 

@@ -2,10 +2,9 @@
  * What a thread of java.net.http.HttpClient writes for. Its tasks go through threads that neither read nor write, so who has made them says
  * nothing; but the one that writes (HTTP/1) holds, step by step, the request, which was made by whoever sent it.
  */
-import { Classes, known, type ClassWord, type Headers } from './classes.ts';
-import { fieldIn } from './fields.ts';
+import { Classes, headersOf, narrowPointers, type ClassWord } from './classes.ts';
 import { flagsOf } from './flags.ts';
-import { Unreadable, type ProcessMemory } from './memory.ts';
+import { known, Unreadable, type ProcessMemory } from './memory.ts';
 import type { VmStructs } from './vm-structs.ts';
 
 const EXCHANGE = 'jdk/internal/net/http/Http1Exchange';
@@ -16,7 +15,7 @@ export interface Holder {
   readonly class: bigint;
   readonly classWord: ClassWord;
   /** undefined: they are plain. */
-  readonly narrow: { readonly from: number; readonly shift: number } | undefined;
+  readonly narrow: { readonly base: number; readonly shift: number } | undefined;
   readonly steps: readonly number[];
 }
 
@@ -36,15 +35,10 @@ export class Holders {
       const publisher = known(classes.derived(object, `${EXCHANGE}$Http1Publisher`));
       const exchange = known(classes.derived(known(classes.derived(object, 'jdk/internal/net/http/ExchangeImpl')), EXCHANGE));
       const flags = flagsOf(memory, structs, FLAGS);
-      const compact = flags?.get('UseCompactObjectHeaders') === true;
-      const headers: Headers = { compact, compressed: compact || flags?.get('UseCompressedClassPointers') === true };
+      const headers = headersOf(flags);
       return {
-        class: classes.said(task, headers), classWord: classes.word(headers),
-        narrow: flags?.get('UseCompressedOops') === true ? {
-          from: memory.pointer(known(structs.address('CompressedOops._narrow_oop._base', 'CompressedOops._base'))),
-          shift: memory.int(known(structs.address('CompressedOops._narrow_oop._shift', 'CompressedOops._shift'))),
-        } : undefined,
-        steps: [fieldIn(memory, structs, task, 'this$1'), fieldIn(memory, structs, publisher, 'this$0'), fieldIn(memory, structs, exchange, 'request')],
+        class: classes.said(task, headers), classWord: classes.word(headers), narrow: narrowPointers(memory, structs, flags),
+        steps: [known(classes.field(task, 'this$1')), known(classes.field(publisher, 'this$0')), known(classes.field(exchange, 'request'))],
       };
     } catch (error) {
       if (error instanceof Unreadable) return 'unlike';

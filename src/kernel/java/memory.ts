@@ -7,6 +7,12 @@ const MAX_TEXT_BYTES = 256;
 /** There is no such memory, or the process is gone. */
 export class Unreadable extends Error {}
 
+/** Throws Unreadable: a JVM that does not say this is not known. */
+export function known(value: number | undefined): number {
+  if (value === undefined) throw new Unreadable('the JVM does not say it');
+  return value;
+}
+
 /** What `use` reads; undefined: it can't. */
 export function readable<T>(use: () => T): T | undefined {
   try {

@@ -242,7 +242,7 @@ function setHolder(view: DataView, { class: holder, classWord, narrow, steps }: 
   view.setUint32(layout.OFFSET_JAVA_HEAP_HOLDER_SHIFT, classWord.shift, true);
   if (narrow !== undefined) {
     view.setUint32(layout.OFFSET_JAVA_HEAP_NARROW, 1, true);
-    view.setBigUint64(layout.OFFSET_JAVA_HEAP_POINTERS, BigInt(narrow.from), true);
+    view.setBigUint64(layout.OFFSET_JAVA_HEAP_POINTERS, BigInt(narrow.base), true);
     view.setUint32(layout.OFFSET_JAVA_HEAP_POINTER_SHIFT, narrow.shift, true);
   }
   for (const [index, at] of steps.entries()) view.setUint32(layout.OFFSET_JAVA_HEAP_STEPS + index * 4, at, true);

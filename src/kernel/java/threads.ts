@@ -1,6 +1,5 @@
 /** The threads of a JVM: where each has its JavaThread. That is looked for in threads that are known, and must lie alike in all of them. */
-import { known } from './classes.ts';
-import { readable, type ProcessMemory } from './memory.ts';
+import { known, readable, type ProcessMemory } from './memory.ts';
 import type { VmStructs } from './vm-structs.ts';
 
 /** Looked at, and so many at least must be alike: a JVM has some ten of its own. */

@@ -3,10 +3,10 @@
  * a thread of the C library's has its JavaThread (threads.ts), and where a Thread object has its id. These are looked for in threads that
  * are known, and must lie alike in all of them.
  */
-import { Classes, known, type ClassWord, type Headers } from './classes.ts';
+import { Classes, headersOf, type ClassWord } from './classes.ts';
 import { flagsOf } from './flags.ts';
 import { collectionsOf, type Collections } from './heap.ts';
-import { Unreadable, type ProcessMemory } from './memory.ts';
+import { known, Unreadable, type ProcessMemory } from './memory.ts';
 import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 
@@ -83,8 +83,7 @@ function byObject(memory: ProcessMemory, structs: VmStructs, classes: Classes, v
   const zgc = flags.get('UseZGC') === true;
   const colours = zgc && flags.get('ZGenerational') !== false ? coloursOf(memory, structs) : undefined;
   if (zgc && colours === undefined) return 'zgc';
-  const compact = flags.get('UseCompactObjectHeaders') === true;
-  const headers: Headers = { compact, compressed: compact || flags.get('UseCompressedClassPointers') === true };
+  const headers = headersOf(flags);
   const threads = threadsIn(memory, structs);
   const own = known(structs.offset('JavaThread._threadObj'));
   const id = idIn(memory, threads?.all.flatMap((at) => {

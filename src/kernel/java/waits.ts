@@ -2,10 +2,10 @@
  * How the kernel side finds who waits for a virtual thread (bpf/java-waits.bpf.c): by which fields its object leads to what it runs, and that to
  * a thread that waits for its result. Classes say where their objects have which field.
  */
-import { Classes, known, type ClassWord, type Headers } from './classes.ts';
+import { Classes, headersOf, narrowPointers, type ClassWord } from './classes.ts';
 import { flagsOf } from './flags.ts';
 import { collectionsOf, type Collections } from './heap.ts';
-import { Unreadable, type ProcessMemory } from './memory.ts';
+import { known, Unreadable, type ProcessMemory } from './memory.ts';
 import { threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 
@@ -62,15 +62,14 @@ export function waitsOf(memory: ProcessMemory, structs: VmStructs): Waits | 'unl
     if (!COLLECTORS.some((flag) => flags?.get(flag) === true)) return 'other';
     const threads = threadsIn(memory, structs);
     if (threads === undefined) return 'unlike';
-    const compact = flags?.get('UseCompactObjectHeaders') === true;
-    const headers: Headers = { compact, compressed: compact || flags?.get('UseCompressedClassPointers') === true };
+    const headers = headersOf(flags);
     const classes = new Classes(memory, structs);
     const fields = new Fields(classes);
     const paths = PATHS.flatMap(({ of, fields: through, next }) => fields.path(of, through, next) ?? []);
     const wrapper = fields.at(WRAPPER);
     return {
       ...threads.offsets, ...collectionsOf(memory, structs),
-      oops: flags?.get('UseCompressedOops') === true ? oopsOf(memory, structs) : undefined, units: classes.units(headers),
+      oops: narrowPointers(memory, structs, flags), units: classes.units(headers),
       class: classes.said(known(fields.at(VIRTUAL)), headers), classWord: classes.word(headers),
       mounted: known(structs.offset('JavaThread._vthread')), id: known(fields.of(['java/lang/Thread', 'tid'])), task: TASK.map((field) => known(fields.of(field))),
       wrapper: wrapper === undefined ? undefined : { class: wrapper, slot: known(classes.slot(wrapper)), field: known(fields.of([WRAPPER, 'task'])) },
@@ -80,13 +79,6 @@ export function waitsOf(memory: ProcessMemory, structs: VmStructs): Waits | 'unl
     if (error instanceof Unreadable) return 'unlike';
     throw error;
   }
-}
-
-function oopsOf(memory: ProcessMemory, structs: VmStructs): { readonly base: number; readonly shift: number } {
-  return {
-    base: memory.pointer(known(structs.address('CompressedOops._narrow_oop._base', 'CompressedOops._base'))),
-    shift: memory.int(known(structs.address('CompressedOops._narrow_oop._shift', 'CompressedOops._shift'))),
-  };
 }
 
 /** Of classes by their names. */
