@@ -207,6 +207,7 @@ export class Egress {
     if (event.position + event.length > held.position + maxHeldBytes) return false;
     if (this.#heldBehind === NO_PIECES) this.#heldBehind = [];
     this.#heldBehind.push(pieceOf(event));
+    this.#sink.began('egress', event.position, event.atUs, event.tid, event.tgid);
     this.#announce(event.position + event.length);
     return true;
   }

@@ -282,6 +282,15 @@ describe('calls over HTTP/2', () => {
     assert.deepEqual(scene.derive().sessions.map(({ inbound, outbound }) => [textOf(inbound.request).slice(4, 8), outbound.map(lineOf)]), [['/one', ['GET /of-one → 200']], ['/two', []]]);
   });
 
+  it('are asked for when their write begins also where that is gathered from several places, the first of which opens nothing', () => {
+    const call = GET(1, '/of-one');
+    for (const [first, then] of [[PING, call], [call.slice(0, 12), call.slice(12)]] as const) {
+      const scene = new Scene().connect(9, 7).write(9, 7, START).read(9, 7, SETTINGS).accept(1).accept(2).read(1, 7, GET1('/one')).write(9, 7, first, { more: true }).write(9, 7, then);
+      scene.write(1, 7, OK1('1')).read(2, 7, GET1('/two')).write(2, 7, OK1('2')).read(9, 7, OK(1, 'x')).close(9).close(1).close(2);
+      assert.deepEqual(scene.derive().sessions.map(({ inbound, outbound }) => [textOf(inbound.request).slice(4, 8), outbound.map(lineOf)]), [['/one', ['GET /of-one → 200']], ['/two', []]]);
+    }
+  });
+
   it('are never proven: who writes on such a connection may write for others', () => {
     const scene = new Scene().workers().connect(9, 91).write(9, 91, START).read(9, 91, SETTINGS).accept(1, 91).read(1, 91, GET1('/one')).write(9, 91, GET(1, '/p')).read(9, 91, OK(1, 'p')).write(1, 91, OK1('1')).close(9).close(1);
     const { sessions } = scene.derive();
