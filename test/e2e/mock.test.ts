@@ -15,7 +15,7 @@ import { startMock, type Outcome } from './replay/command.ts';
 import { cannotReplay, hostState, PORT, processesWith, SERVICE, planRequest } from './replay/stage.ts';
 import { removeDir, temporaryDir } from './services/daemon.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
-import { record } from './stacks/recorded.ts';
+import { recordWhole } from './stacks/recorded.ts';
 import { skipIf } from '../skip.ts';
 
 const RUNNER = fileURLToPath(new URL('replay/runner.mjs', import.meta.url));
@@ -206,10 +206,9 @@ describe('koala-bpf mock', function () {
         skipIf(this, built.why);
         return;
       }
-      const stack = await pythonStack('psycopg')(built.dir);
-      remove = () => { stack.remove(); };
       const recording = join(dir, 'rec');
-      await record(stack, recording);
+      const stack = await recordWhole(() => pythonStack('psycopg')(built.dir), recording);
+      remove = () => { stack.remove(); };
       const requests = load([recording], [], 5_000).map(({ session: { inbound } }) => bytesOf(inbound.request)).filter((bytes) => Buffer.from(bytes).includes('GET /orders/'));
       const asked = join(dir, 'requests.json');
       writeFileSync(asked, JSON.stringify(requests.slice(20, 60).reverse().map((bytes) => Buffer.from(bytes).toString('base64'))));

@@ -12,7 +12,7 @@ import { javaBuild, javaStack } from './stacks/java.ts';
 import { nodeBuild, nodeStack } from './stacks/node.ts';
 import { phpBuild, phpStack } from './stacks/php.ts';
 import { pythonBuild, pythonStack } from './stacks/python.ts';
-import { record, REQUESTS } from './stacks/recorded.ts';
+import { recordWhole, REQUESTS } from './stacks/recorded.ts';
 import { CHANGES, type Change, type Signs, type Stack } from './stacks/stack.ts';
 import { skipIf } from '../skip.ts';
 
@@ -85,8 +85,7 @@ describe('replay of a real stack, its dependencies stopped', function () {
           console.log(`      skipped: ${made.why}`);
           this.skip();
         }
-        stack = await start(made.dir);
-        await record(stack, join(dir, 'rec'));
+        stack = await recordWhole(() => start(made.dir), join(dir, 'rec'));
       });
 
       after(() => {
