@@ -82,6 +82,14 @@ static __always_inline bool emit_goroutine(__u64 who, __u64 number, const struct
 	return true;
 }
 
+/* Tells of context `number`, which was made within `parent` (0: none that is known) and `began` now; false: there was no room. */
+static __always_inline bool tell_task(__u64 who, __u64 number, __u64 parent, bool began)
+{
+	struct goroutine_payload payload = { .parent = parent, .role = GOROUTINE_TASK, .began = began };
+
+	return emit_goroutine(who, number, &payload);
+}
+
 enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 
 /* One contiguous range into one sample of class C. A full ring needs no gap: the next position tells it. */

@@ -78,30 +78,6 @@ static __always_inline __u64 waiter_of(const struct java_waits *waits, __u32 tgi
 	return waiter && waiter != object && said_class(waits, waiter) == waits->class ? word_at(waiter + waits->id) : 0;
 }
 
-static __always_inline bool tell(__u64 who, __u64 context, __u64 parent)
-{
-	struct {
-		struct sample head;
-		struct goroutine_payload payload;
-	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-
-	if (!record) {
-		count_loss(CAUSE_RING_FULL, 1, 0);
-		return false;
-	}
-	__builtin_memset(record, 0, sizeof(*record));
-	record->head.captured = sizeof(record->payload);
-	record->head.kind = SAMPLE_GOROUTINE;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.context = context;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
-	record->payload.parent = parent;
-	record->payload.role = GOROUTINE_TASK;
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	return true;
-}
-
 int tell_waiter(__u64 who, __u64 context)
 {
 	__u32 tgid = who >> 32, collections;
@@ -124,7 +100,7 @@ int tell_waiter(__u64 who, __u64 context)
 	/* What was read while objects were moved may be of others. */
 	if (!waiter || waiter >= VIRTUAL_THREADS || were_moved(waits->collecting, waits->collections, collections))
 		return 0;
-	if (tell(who, context, FIRST_VIRTUAL_THREAD + waiter))
+	if (tell_task(who, context, FIRST_VIRTUAL_THREAD + waiter, false))
 		bpf_map_update_elem(&java_waited, &key, &waits->collecting, BPF_ANY);
 	return 0;
 }

@@ -36,14 +36,6 @@ static __always_inline __u64 met_task(void)
 	return FIRST_MET + (bpf_ktime_get_ns() >> MET_SHIFT & MET_MASK);
 }
 
-/* Tells of context `number`, which was made within `parent` (0: none that is known) and `began` now; false: there was no room. */
-static __always_inline bool tell_task(__u64 who, __u64 number, __u64 parent, bool began)
-{
-	struct goroutine_payload payload = { .parent = parent, .role = GOROUTINE_TASK, .began = began };
-
-	return emit_goroutine(who, number, &payload);
-}
-
 /* The work item that the current thread, which is `who`, is at; 0: none. */
 extern __u64 work_item_of(__u64 who);
 
