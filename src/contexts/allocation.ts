@@ -43,6 +43,8 @@ interface Thread {
   readonly stands: HeapEvent[];
   /** It was at work for several requests at a time, so what it allocates may be for any of them, also for one that is over by now. */
   loops: boolean;
+  /** Virtual threads take turns on it: between two events, and where it is not known which it carries, there may have been any of them. */
+  carries: boolean;
 }
 
 /** No object was moved in it: no address was used twice. */
@@ -67,14 +69,15 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   readonly #stands = new WeakMap<OpenTalk, HeapEvent>();
 
   told(event: HeapEvent): void {
-    const { tid, collections, start, top } = event;
+    const { tid, context, collections, start, top } = event;
     const thread = this.#threads.get(tid);
     const before = thread?.stands.at(-1);
     if (thread === undefined || before === undefined) {
-      this.#threads.set(tid, { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [event], loops: false });
+      this.#threads.set(tid, { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [event], loops: false, carries: context !== 0 });
       if (this.#threads.size > maxThreads) for (const oldest of this.#threads.keys()) { this.#threads.delete(oldest); break; }
       return;
     }
+    thread.carries ||= context !== 0;
     const since = { by: thread, before, after: event };
     if (before.collections !== collections || before.end === 0) {
       // The rest of its piece was nobody else's until objects were moved.
@@ -117,7 +120,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     const [first] = call.request.pieces;
     const thread = this.#threads.get(first?.thread ?? 0);
     // What a virtual thread does is not its carrier's task.
-    const job = thread === undefined || first?.goroutine !== 0 ? undefined : this.#jobOf(thread, this.#stands.get(call), candidates, maxDepth);
+    const job = thread === undefined || thread.carries || first?.goroutine !== 0 ? undefined : this.#jobOf(thread, this.#stands.get(call), candidates, maxDepth);
     return job === undefined ? undefined : { job, alternatives: [] };
   }
 
@@ -139,8 +142,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
 
   /** Whom the thread that has allocated it was at work for. */
   #jobOfAllocator({ by, before, after }: Range, candidates: readonly J[], depth: number): J | undefined {
-    // Virtual threads take turns on a thread, and between two events there may have been any of them.
-    if (before.context !== 0 || after.context !== 0) return undefined;
+    if (by.carries) return undefined;
     const reading = candidates.filter((job) => isAt(job, by, after.atUs));
     by.loops ||= reading.length > 1;
     if (by.loops) return undefined;

@@ -64,8 +64,10 @@ export class Context<J extends Job> {
   /** Undefined for a thread. */
   goroutine: Goroutine | undefined;
   heritage: Heritage<J> | undefined;
-  /** A thread of a process that was seen to run goroutines: which of them ran on it was not known, so it says nothing. */
+  /** A thread of a process that was seen to run goroutines, or one that carries virtual threads of Java's: which of them ran on it was not known, so it says nothing. */
   mute = false;
+  /** Of a carrier: what stands for it where it is known which virtual thread it carries, and where it is not, each the other's (carrier.ts). */
+  other: Context<J> | undefined;
   /** The listener that this came from. */
   discipline: Discipline<J> | undefined;
   /** Connections that it accepted and that are open. */

@@ -2,6 +2,7 @@
 import { Birth, born } from './born.ts';
 import { Context } from './context.ts';
 import type { Job } from './context.ts';
+import { carrierOf } from './carrier.ts';
 import { continuation } from './continuation.ts';
 import { elimination } from './elimination.ts';
 import { goroutine } from './goroutine.ts';
@@ -43,6 +44,8 @@ export class Contexts<J extends Job> {
   readonly goroutines = new Goroutines();
   /** Processes that run goroutines. */
   readonly #go = new Set<number>();
+  /** Some thread was seen to carry virtual threads of Java's. */
+  #carriers = false;
   readonly #onMovedOn: (job: J, tid: number) => void;
   readonly #now: () => number;
 
@@ -84,6 +87,16 @@ export class Contexts<J extends Job> {
     return context;
   }
 
+  /** Thread `tid` does something, and carries a virtual thread of Java's, or (not `known`) none of which it is known which it is. */
+  carries(tid: number, tgid: number, known: boolean): void {
+    if (!known && !this.#carriers) return;
+    this.#carriers = true;
+    const context = known ? this.own(tid, tgid) : this.#contexts.get(tid);
+    if (context === undefined) return;
+    const carrier = carrierOf(context, known);
+    if (carrier !== context) this.#contexts.set(tid, carrier);
+  }
+
   /** A goroutine is met for the first time: it works for what the one that began it works for now. `began`: which it does at this moment. */
   begun(goroutine: Goroutine, tgid: number, began: boolean): void {
     const by = goroutine.parent === undefined ? undefined : this.#contexts.get(goroutine.parent.stands.number);
@@ -111,7 +124,7 @@ export class Contexts<J extends Job> {
         context.reading = undefined;
         this.#onMovedOn(before, context.virtual ? 0 : context.tid);
       }
-      if (!context.virtual) this.#takes(context, discipline, fresh);
+      if (!context.virtual && !context.mute) this.#takes(context, discipline, fresh);
     }
     if (juggles) context.juggles = true;
     context.reading = job;
@@ -241,11 +254,8 @@ export class Contexts<J extends Job> {
     const others = this.#ofProcess.get(context.tgid);
     others?.delete(tid);
     if (others?.size === 0) this.#ofProcess.delete(context.tgid);
-    const { reading } = context;
-    context.discipline?.left(context);
-    context.forget();
-    context.ended = true;
-    if (reading !== undefined) this.#onMovedOn(reading, tid);
+    this.#ended(context);
+    if (context.other !== undefined) this.#ended(context.other);
   }
 
   exitProcess(tgid: number): void {
@@ -262,7 +272,7 @@ export class Contexts<J extends Job> {
 
   /** The recorder was away: whatever a thread did meanwhile, it may work for somebody else now. */
   pause(): void {
-    for (const context of [...this.#contexts.values(), ...this.#virtual.all()]) {
+    for (const context of [...this.#contexts.values(), ...this.#others(), ...this.#virtual.all()]) {
       const { reading } = context;
       context.forget();
       context.delegate = undefined;
@@ -272,6 +282,19 @@ export class Contexts<J extends Job> {
 
   get size(): number {
     return this.#contexts.size;
+  }
+
+  #ended(context: Context<J>): void {
+    const { reading, tid } = context;
+    context.discipline?.left(context);
+    context.forget();
+    context.ended = true;
+    if (reading !== undefined) this.#onMovedOn(reading, tid);
+  }
+
+  /** What stands for carriers at other times. */
+  *#others(): Generator<Context<J>> {
+    if (this.#carriers) for (const { other } of this.#contexts.values()) if (other !== undefined) yield other;
   }
 
   #takes(context: Context<J>, discipline: Discipline<J>, fresh: boolean): void {
@@ -296,7 +319,7 @@ export class Contexts<J extends Job> {
 
   #isLoop(context: Context<J>): void {
     context.loop = true;
-    if (context.discipline !== undefined) context.discipline.loop = true;
+    if (context.discipline !== undefined && !context.mute) context.discipline.loop = true;
   }
 
   /** No goroutine's end is ever told. One that serves a connection has been there long, and is spared. */

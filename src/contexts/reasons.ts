@@ -27,7 +27,7 @@ export type Doubt =
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
   | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'turn-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
-  | 'task-answers-none' | 'goroutine-unknown' | 'writer-unknown' | 'kind-outlives';
+  | 'task-answers-none' | 'goroutine-unknown' | 'virtual-thread-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
   readonly for: readonly Support[];
@@ -140,7 +140,7 @@ export function whyNot<J extends Job>(context: Context<J>, atUs: number, unanswe
   if (context.excluded) return ['excluded'];
   if (context.virtual && context.reading === undefined) return ['name-unread'];
   const found: WhyNot[] = [];
-  if (context.mute) return ['goroutine-unknown'];
+  if (context.mute) return [whyMute(context)];
   if (context.goroutine !== undefined) return [whyNoGoroutine(context)];
   if (!context.loop) found.push(context.reading === undefined ? 'no-request' : 'request-over');
   // A loop goes by what it read last, whichever that was; a thread that reads no requests may go on with an answer.
@@ -151,6 +151,8 @@ export function whyNot<J extends Job>(context: Context<J>, atUs: number, unanswe
   if (waiting !== 1) found.push(waiting === 0 ? 'none-unanswered' : 'several-unanswered');
   return found;
 }
+
+const whyMute = <J extends Job>({ other }: Context<J>): WhyNot => other === undefined ? 'goroutine-unknown' : 'virtual-thread-unknown';
 
 function whyNoGoroutine<J extends Job>({ goroutine: which, reading, heritage }: Context<J>): WhyNot {
   if (which?.role === 'writes-for') return 'writer-unknown';
@@ -169,7 +171,7 @@ function notWoken<J extends Job>(context: Context<J>, atUs: number): WhyNot[] {
 /** Of a call that was thought to be a session's, until that was given out. */
 export function fallenBecause<J extends Job>(tie: Tie<J> | undefined): WhyNot[] {
   if (tie === undefined || evidenceOf(tie) !== undefined) return ['by-itself'];
-  if (tie.context.mute) return ['goroutine-unknown'];
+  if (tie.context.mute) return [whyMute(tie.context)];
   if (tie.context.heritage !== undefined) return ['kind-outlives'];
   if (tie.birth === undefined || tie.context.loops) return ['turned-out-loop'];
   return [tie.context.ended ? 'starter-fell' : 'outlived'];

@@ -108,6 +108,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'none-unanswered': return 'no session of the process was without an answer';
     case 'task-answers-none': return `it was written in a context of Python's, or on a virtual thread of Java's, that answered no request which was open then, nor did one in which that was made`;
     case 'goroutine-unknown': return `which goroutine ran on ${wrote} was not known`;
+    case 'virtual-thread-unknown': return `which virtual thread of Java's ${wrote} carried was not known`;
     case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;
     case 'kind-outlives': return `${wrote} is a pool's worker, as far as others tell that begin with its function`;
     case 'unlike-alone': return `${wrote} seemed to make it for a session whose like, where they ran alone, made no such call then`;

@@ -6,7 +6,7 @@ import type { ConnectionAccount } from '../connections/account.ts';
 import type { Connection } from '../connections/connection.ts';
 import { Connections } from '../connections/connections.ts';
 import type { StreamEvent } from '../connections/connections.ts';
-import { FIRST_TASK } from '../events/event.ts';
+import { FIRST_TASK, FIRST_VIRTUAL_THREAD } from '../events/event.ts';
 import type { CloseEvent, Event, MarkEvent, OpenEvent, ProcessEvent } from '../events/event.ts';
 import { recognise } from '../protocols/index.ts';
 import { Cutter } from '../talks/cutter.ts';
@@ -117,8 +117,11 @@ export class Derivation {
   push(given: Event): void {
     if (given.kind === 'mark') return this.#mark(given);
     const weaver = this.#weaver;
+    const acts = 'connection' in given || given.kind === 'udp' || given.kind === 'append';
+    // Who closes a connection is not told.
+    if ((acts && given.kind !== 'close') || given.kind === 'process') weaver.contexts.carries(given.tid, given.tgid, given.context >= FIRST_VIRTUAL_THREAD);
     // A goroutine stands where its thread would.
-    const event = given.context === 0 || !('connection' in given || given.kind === 'udp' || given.kind === 'append') ? given : this.#asGoroutine(given);
+    const event = given.context === 0 || !acts ? given : this.#asGoroutine(given);
     weaver.seq += 1;
     if (event.atUs > weaver.nowUs && !event.snapshot) weaver.nowUs = event.atUs;
     if (this.#pauses) this.#pause();

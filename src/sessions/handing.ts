@@ -14,6 +14,7 @@ export class Handing {
 
   /** `own` begins `call`. */
   calls(own: Context<OpenSession>, call: Spoken): void {
+    if (own.mute) return;
     const { awaited } = own;
     if (own.requests === 0) this.#processes.of(own.tgid).queue.begins(call, own);
     own.done = own.awaited = undefined;
@@ -22,7 +23,7 @@ export class Handing {
 
   /** `own` reads of the answer to `call`. */
   answered(own: Context<OpenSession>, call: Spoken, atUs: number): void {
-    if (call.writerTid !== own.tid || call.mixed) return;
+    if (call.writerTid !== own.tid || call.mixed || own.mute) return;
     own.done = call;
     own.doneAtUs = atUs;
   }

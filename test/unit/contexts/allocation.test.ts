@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { FIRST_VIRTUAL_THREAD } from '../../../src/events/event.ts';
 import type { HeapEvent } from '../../../src/events/event.ts';
 import { GET, OK, Scene, SECOND, textOf } from '../sessions/scene.ts';
 
@@ -97,6 +98,12 @@ describe('Java\'s tasks', () => {
     const berts = scene.next(BERT) + 40;
     scene.calls(POOL, '/of-bert', 11, worker, berts);
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: /of-bert runtime likely']);
+  });
+
+  it('are not told by what stands on the stack of a thread that carries virtual threads, where it is not known which', () => {
+    const scene = atWork().heap(POOL, 8, [], { context: FIRST_VIRTUAL_THREAD + 7 });
+    scene.calls(POOL, '/of-whom', 11, scene.next(ANNA) + 40);
+    assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: ']);
   });
 
   it('are told by their maker\'s task, where a pool\'s thread has handed them on', () => {
