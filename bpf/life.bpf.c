@@ -159,8 +159,7 @@ static __always_inline void on_closed(const struct sock *sk, struct connection *
 	}
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
+static __always_inline int tell_state(const struct sock *sk, int old_state, int new_state)
 {
 	__u64 key = (__u64)sk;
 	struct connection *connection;
@@ -212,6 +211,50 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 		emit_close(connection, CLOSE_REMOTE_FIN);
 	}
 	return 0;
+}
+
+/* Of tcp_state, on one CPU. Added to: tcp_state_again. Read: user space, at a tick. */
+struct state_run {
+	__u64 under_way;  /* a run that may be interrupted                        */
+	__u64 taken_over; /* events that the kernel skipped it for, told otherwise */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct state_run);
+} state_runs SEC(".maps");
+
+static __always_inline struct state_run *state_run(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&state_runs, &zero);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
+{
+	volatile struct state_run *run = state_run();
+
+	if (run)
+		run->under_way = 1;
+	tell_state(sk, old_state, new_state);
+	if (run)
+		run->under_way = 0;
+	return 0;
+}
+
+/* Where a packet comes in the midst of tcp_state the kernel (from 6.2 on) skips that for the packet's events, and not this. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state_again, const struct sock *sk, int old_state, int new_state)
+{
+	struct state_run *run = state_run();
+
+	if (!run || !run->under_way)
+		return 0;
+	run->taken_over += 1;
+	return tell_state(sk, old_state, new_state);
 }
 
 SEC("tp_btf/tcp_destroy_sock")

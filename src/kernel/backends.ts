@@ -23,6 +23,8 @@ export interface Backend {
 export const COMMON_PROGRAMS = [
   'tcp_state', 'tcp_destroyed', 'process_fork', 'process_exec', 'process_exit',
 ] as const;
+/** Tells what the kernel skips `tcp_state` for, where no copies do. */
+export const INTERRUPTED_PROGRAM = 'tcp_state_again';
 /** Which of a backend's programs sit on tracepoints, as the common ones do. */
 export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe|go|python)_/.test(name);
 export const CGROUP_PROGRAMS = ['cgroup_made', 'cgroup_joined'] as const;

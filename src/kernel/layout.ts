@@ -53,6 +53,10 @@ export const SIZE_LOST = 16;
 export const OFFSET_LOST_EVENTS = 0;
 export const OFFSET_LOST_BYTES = 8;
 
+export const SIZE_STATE_RUN = 16;
+export const OFFSET_STATE_RUN_UNDER_WAY = 0;
+export const OFFSET_STATE_RUN_TAKEN_OVER = 8;
+
 export const SIZE_SHARED = 48;
 export const OFFSET_SHARED_NEXT_CONNECTION = 0;
 export const OFFSET_SHARED_PACKET_CONNECTIONS = 8;

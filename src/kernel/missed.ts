@@ -1,5 +1,7 @@
 /** Runs of our programs that the kernel skipped because the same program was running on that CPU already. */
 import { loadLibbpf } from './ffi.ts';
+import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_STATE_RUN } from './layout.ts';
+import { BpfMap, u32 } from './map.ts';
 
 /** struct bpf_prog_info of <linux/bpf.h>. The kernel fills recursion_misses since 5.12; before it stays 0. */
 const INFO_BYTES = 232;
@@ -8,9 +10,41 @@ const OFFSET_RECURSION_MISSES = 208;
 /** Copies of one program, by their descriptors: what one missed another may have made up for (bpf/claim.h). */
 export type Copies = readonly number[];
 
-/** How often all copies of each program were skipped, at most, since they were loaded. Descriptors are of the whole process: any thread may ask. */
-export function missedRuns(programs: readonly Copies[]): number {
-  return programs.reduce((sum, copies) => sum + Math.min(...copies.map(missesOf)), 0);
+/** What is looked at, by descriptors: they are of the whole process, any thread may ask. */
+export interface Counted {
+  readonly programs: readonly Copies[];
+  /** The map `state_runs`: what was told in place of `tcp_state`, which is among the programs. */
+  readonly stateRunsFd: number;
+  /** Slots of a per-CPU value. */
+  readonly cpus: number;
+}
+
+export class MissedRuns {
+  readonly #programs: readonly Copies[];
+  readonly #stateRuns: BpfMap;
+  #most = 0;
+
+  constructor({ programs, stateRunsFd, cpus }: Counted) {
+    this.#programs = programs;
+    this.#stateRuns = new BpfMap(stateRunsFd, 'state_runs', 4, SIZE_STATE_RUN * cpus);
+  }
+
+  /** How often all copies of each program were skipped, at most, since they were loaded, without anything that told it in their place. */
+  count(): number {
+    const skipped = this.#programs.reduce((sum, copies) => sum + Math.min(...copies.map(missesOf)), 0);
+    // Read last: what comes in between may hide one until the next look, and makes up none.
+    this.#most = Math.max(this.#most, skipped - this.#takenOver());
+    return this.#most;
+  }
+
+  #takenOver(): number {
+    const value = this.#stateRuns.get(u32(0));
+    if (value === undefined) return 0;
+    const view = new DataView(value.buffer);
+    let sum = 0;
+    for (let at = OFFSET_STATE_RUN_TAKEN_OVER; at < value.length; at += SIZE_STATE_RUN) sum += Number(view.getBigUint64(at, true));
+    return sum;
+  }
 }
 
 function missesOf(fd: number): number {

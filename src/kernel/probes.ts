@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
   BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
-  tracepointCopies, UPROBES,
+  INTERRUPTED_PROGRAM, tracepointCopies, UPROBES,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { appendHooks, sightOf, type AppendSight } from './append-sight.ts';
@@ -12,14 +12,14 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED } from './layout.ts';
+import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
 import { JavaPrograms } from './java/programs.ts';
 import type { WhyUnknown } from './java/virtual-threads.ts';
 import { BpfObject, LoadError } from './libbpf.ts';
 import { BpfMap, u32 } from './map.ts';
-import { missedRuns } from './missed.ts';
-import type { Copies } from './missed.ts';
+import { MissedRuns } from './missed.ts';
+import type { Copies, Counted } from './missed.ts';
 import { findPages, mayFindPages } from './pages.ts';
 import { allProcesses } from './processes.ts';
 import { PythonPrograms } from './python/programs.ts';
@@ -86,9 +86,9 @@ export class Probes {
   readonly connections: BpfMap;
   readonly unreported: BpfMap;
   readonly listeners: BpfMap;
-  /** All attached programs: for `missedRuns`. */
-  readonly programs: readonly Copies[];
-  readonly #followers: readonly Copies[];
+  /** All attached programs. */
+  readonly counted: Counted;
+  readonly #followers: MissedRuns;
   readonly #go: GoPrograms;
   readonly #python: PythonPrograms;
   readonly #java: JavaPrograms;
@@ -131,15 +131,15 @@ export class Probes {
     this.#copies = copies;
     this.#wakesKnobs = wakesKnobs;
     const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
-    this.programs = attached.map(fdsOf);
-    this.#followers = attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf);
+    const cpus = possibleCpus();
+    this.counted = { programs: attached.map(fdsOf), stateRunsFd: object.mapFd('state_runs'), cpus };
+    this.#followers = new MissedRuns({ ...this.counted, programs: attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf) });
     this.probe = row.name;
     this.ringBytes = options.ringBytes;
     this.packets = packets;
     this.appendSight = appendSight;
     this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
     this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
-    const cpus = possibleCpus();
     this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
     this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
     this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
@@ -205,7 +205,7 @@ export class Probes {
 
   /** How often the kernel skipped what follows forks, execs and filters. */
   missedFollowers(): number {
-    return missedRuns(this.#followers);
+    return this.#followers.count();
   }
 
   /** It has ended, and its end was not seen. */
@@ -301,7 +301,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   const copyCount = tracepointCopies();
   try {
     const maySeePages = mayFindPages(btf);
-    object.choose(new Set([...attached, ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
@@ -310,6 +310,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
     fillMaps(object, options, cgroupMount);
     const pages = maySeePages && findPages(object);
     for (const name of attached) object.attach(name);
+    if (copyCount === 1) object.attach(INTERRUPTED_PROGRAM);
     const again = attached.filter(isTracepointProgram);
     for (let index = 1; index < copyCount; index++) {
       const copy = new BpfObject(objectPath());
@@ -339,6 +340,6 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
 }
 
 const VALUE_SIZES = [
-  ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['shared', SIZE_SHARED],
+  ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['state_runs', SIZE_STATE_RUN], ['shared', SIZE_SHARED],
   ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

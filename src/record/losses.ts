@@ -4,8 +4,8 @@ import { KERNEL_CAUSES } from '../events/layout.ts';
 import { OFFSET_LOST_BYTES, OFFSET_LOST_EVENTS, SIZE_LOST } from '../kernel/layout.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { u32 } from '../kernel/map.ts';
-import { missedRuns } from '../kernel/missed.ts';
-import type { Copies } from '../kernel/missed.ts';
+import { MissedRuns } from '../kernel/missed.ts';
+import type { Counted } from '../kernel/missed.ts';
 
 export interface Loss {
   events: number;
@@ -14,20 +14,20 @@ export interface Loss {
 
 export class LossCounters {
   readonly #map: BpfMap;
-  readonly #programs: readonly Copies[];
+  readonly #skipped: MissedRuns | undefined;
   readonly #seen = new Map<number, Loss>();
   #missed = 0;
 
-  /** `programs`: whose skipped runs are counted as `probe-missed`; what they would have told shows elsewhere as a gap. */
-  constructor(map: BpfMap, programs: readonly Copies[] = []) {
+  /** `counted`: whose skipped runs are `probe-missed`; what they would have told shows elsewhere as a gap. */
+  constructor(map: BpfMap, counted?: Counted) {
     this.#map = map;
-    this.#programs = programs;
+    this.#skipped = counted && new MissedRuns(counted);
   }
 
   /** @param atUs the look's time, Unix µs */
   look(atUs: number): LostEvent[] {
     const found: LostEvent[] = [];
-    const missed = missedRuns(this.#programs);
+    const missed = this.#skipped?.count() ?? 0;
     if (missed > this.#missed) found.push(lostEvent(atUs, 'probe-missed', missed - this.#missed));
     this.#missed = missed;
     KERNEL_CAUSES.forEach((cause, index) => {

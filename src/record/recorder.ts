@@ -68,7 +68,7 @@ export class Recorder {
     const shared = makeShared();
     const workerData: WorkerInput = {
       shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,
-      watchPools: options.wakeups === 'auto', programs: probes.programs, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
+      watchPools: options.wakeups === 'auto', counted: probes.counted, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
       writer: { ...options.writer, facts: { ...hostFacts(probes.probe, options.filters), launches: options.launches ?? [] } },
     };
     for (const flag of WORKER_HEAP) setFlagsFromString(flag); // for isolates made from now on

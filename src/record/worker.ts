@@ -12,7 +12,7 @@ import {
 } from '../events/layout.ts';
 import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
 import { BpfMap } from '../kernel/map.ts';
-import type { Copies } from '../kernel/missed.ts';
+import type { Counted } from '../kernel/missed.ts';
 import { RingReader } from '../kernel/ring.ts';
 import { SegmentWriter } from '../store/writer.ts';
 import type { WriterOptions } from '../store/writer.ts';
@@ -31,8 +31,8 @@ export interface WorkerInput {
   readonly ringFd: number;
   readonly ringBytes: number;
   readonly lossesFd: number;
-  /** Descriptors of the attached programs. */
-  readonly programs: readonly Copies[];
+  /** The attached programs. */
+  readonly counted: Counted;
   readonly cpus: number;
   readonly connectionsFd: number;
   readonly unreportedFd: number;
@@ -76,7 +76,7 @@ function run(): void {
     setPriority(0, PRIORITY); // Linux: 0 is the calling thread
   } catch { /* not allowed here: then as everybody */ }
   const ring = new RingReader(input.ringFd, input.ringBytes);
-  const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus), input.programs);
+  const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus), input.counted);
   const unreported = new BpfMap(input.unreportedFd, 'unreported', 8, SIZE_CONNECTION);
   const writer = new SegmentWriter(input.writer);
   post({ kind: 'ready', recordingId: writer.recordingId });

@@ -1,7 +1,14 @@
 /** The probes are loaded beside everything else: the kernel's verifier takes a second. */
 import assert from 'node:assert/strict';
-import { LoadError } from '../../src/kernel/libbpf.ts';
-import { Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
+import { once } from 'node:events';
+import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { INTERRUPTED_PROGRAM } from '../../src/kernel/backends.ts';
+import { KernelBtf } from '../../src/kernel/btf.ts';
+import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
+import { BpfObject, LoadError } from '../../src/kernel/libbpf.ts';
+import { BpfMap, u32 } from '../../src/kernel/map.ts';
+import { objectPath, possibleCpus, Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
+import { fillMaps, knobs } from '../../src/kernel/settings.ts';
 import { whyNoRecorder } from './recorder.ts';
 import { skipIf } from '../skip.ts';
 
@@ -35,5 +42,40 @@ describe('loading the probes', function () {
     const refused = await Probes.load({ ...OPTIONS, maxConnections: 0 }).then((probes) => { probes.close(); }, (error: unknown) => error);
     assert.ok(refused instanceof LoadError);
     assert.match(refused.log, /connections/);
+  });
+
+  it('tells of TCP what the kernel skips a program for that a packet interrupts', async () => {
+    const btf = new KernelBtf();
+    const object = new BpfObject(objectPath());
+    const server = createServer((client) => client.unref());
+    try {
+      object.choose(new Set([INTERRUPTED_PROGRAM]));
+      object.setReadOnly(knobs(btf, { ...OPTIONS, watchAll: true }, 1, 0));
+      object.load();
+      fillMaps(object, OPTIONS, undefined);
+      const cpus = possibleCpus();
+      const runs = new BpfMap(object.mapFd('state_runs'), 'state_runs', 4, SIZE_STATE_RUN * cpus);
+      const takenOver = (): bigint => Array.from({ length: cpus }, (_, cpu) => Buffer.from(runs.get(u32(0))!).readBigUInt64LE(cpu * SIZE_STATE_RUN + OFFSET_STATE_RUN_TAKEN_OVER)).reduce((sum, one) => sum + one);
+      const connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
+      object.attach(INTERRUPTED_PROGRAM);
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const connected = async (): Promise<void> => {
+        const client = createConnection((server.address() as AddressInfo).port, '127.0.0.1').unref();
+        await once(client, 'connect');
+      };
+      await connected();
+      assert.deepEqual([takenOver(), [...connections.keys()].length], [0n, 0], 'where nothing is interrupted it tells nothing');
+      const underWay = new Uint8Array(SIZE_STATE_RUN * cpus);
+      for (let cpu = 0; cpu < cpus; cpu++) underWay[cpu * SIZE_STATE_RUN] = 1;
+      runs.set(u32(0), underWay);
+      await connected();
+      assert.ok(takenOver() > 0n);
+      assert.ok([...connections.keys()].length > 0);
+    } finally {
+      server.close();
+      object.close();
+      btf.close();
+    }
   });
 });
