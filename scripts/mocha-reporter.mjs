@@ -6,6 +6,9 @@ import mocha from 'mocha';
 
 const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_TEST_BEGIN, EVENT_HOOK_BEGIN, EVENT_RUN_END } = mocha.Runner.constants;
 
+/** What failed tests leave is waited for so long. */
+const LEFT_MS = 1000;
+
 export default class Reporter extends mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
@@ -31,6 +34,8 @@ export default class Reporter extends mocha.reporters.Spec {
     runner.on(EVENT_TEST_PENDING, (test) => skipped.push({ title: test.fullTitle(), reason: line || 'no reason was printed' }));
     runner.once(EVENT_RUN_END, () => {
       console.log = log;
+      // What a failed test has not ended would keep this process until its suite took too long.
+      if (failed > 0) setTimeout(() => process.exit(1), LEFT_MS).unref();
       if (file) writeFileSync(file, JSON.stringify({ passed, failed, failures, skipped }));
     });
   }

@@ -6,8 +6,9 @@ import { cgroupRoot } from '../../src/kernel/probes.ts';
 import { cgroupOf } from '../../src/kernel/processes.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
 import { MAIN, startReplay, type Outcome, type RunningReplay } from './replay/command.ts';
-import { cannotTakeRunning, freePort, leftovers, startDatabase, startService, until, type Started } from './replay/running.ts';
+import { cannotTakeRunning, leftovers, startDatabase, startService, until, type Started } from './replay/running.ts';
 import { hostState, planned, PORT, processesWith, SERVICE } from './replay/stage.ts';
+import { freePort } from './services/daemon.ts';
 import { skipIf } from '../skip.ts';
 
 const KILLS = 20;

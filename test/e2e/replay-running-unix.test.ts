@@ -12,9 +12,9 @@ import type { Replayed } from '../../src/replay/replayed.ts';
 import { call } from '../unit/replay/build.ts';
 import { exported, koala, Recorder, whyNotRecordable } from './recorder.ts';
 import { startReplay } from './replay/command.ts';
-import { cannotTakeRunning, freePort, leftovers, started, until, type Started } from './replay/running.ts';
+import { cannotTakeRunning, leftovers, started, until, type Started } from './replay/running.ts';
 import { hostState, planned, planRequest, play, SERVICE, type Step } from './replay/stage.ts';
-import { removeDir, temporaryDir } from './services/daemon.ts';
+import { freePort, removeDir, temporaryDir } from './services/daemon.ts';
 import { mariadb, type Mariadb } from './services/dependency.ts';
 import { skipIf } from '../skip.ts';
 

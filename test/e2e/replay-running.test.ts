@@ -10,9 +10,10 @@ import { cgroupOf } from '../../src/kernel/processes.ts';
 import { UserError } from '../../src/errors.ts';
 import { call, session } from '../unit/replay/build.ts';
 import { startReplay } from './replay/command.ts';
-import { cannotTakeRunning, DATABASE, freePort, leftovers, OLD_SOCKETS, startDatabase, started, startService, until, type Started } from './replay/running.ts';
+import { cannotTakeRunning, DATABASE, leftovers, OLD_SOCKETS, startDatabase, started, startService, until, type Started } from './replay/running.ts';
 import { whyNotRecordable } from './recorder.ts';
 import { hostState, planned, planRequest, play, SERVICE, THREADS, type Step } from './replay/stage.ts';
+import { freePort } from './services/daemon.ts';
 import { skipIf } from '../skip.ts';
 
 const verdicts = (replayed: readonly Replayed[]): string[] => replayed.map(({ verdict }) => verdict);

@@ -1,7 +1,6 @@
 /** Services and databases that run already, for replays that take them as they are. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { cgroupRoot } from '../../../src/kernel/probes.ts';
 import { LISTEN, tcpSockets } from '../../../src/kernel/tcp-table.ts';
@@ -13,15 +12,6 @@ export const OLD_SOCKETS = fileURLToPath(new URL('old-sockets.py', import.meta.u
 /** Why a running service can't be redirected here, or undefined when it can. */
 export function cannotTakeRunning(): string | undefined {
   return cannotReplay() ?? (cgroupRoot() === undefined ? 'no cgroup2 hierarchy is mounted' : undefined);
-}
-
-/** A TCP port that is free on the host's loopback at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
 }
 
 export interface Started {

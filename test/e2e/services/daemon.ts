@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -117,13 +117,32 @@ export function removeDir(dir: string): void {
   rmSync(dir, { recursive: true, force: true });
 }
 
-/** A TCP port on 127.0.0.1 that nobody listened on a moment ago. */
+/** Of those that are looked at. The last is the last below Linux's default range, where a host's range leaves none. */
+const FIRST_PORT = 10_000;
+const LAST_PORT = 32_767;
+const given = new Set<number>();
+
+/**
+ * A TCP port on 127.0.0.1 that is free at this moment, and is not given out again. None of those that the kernel gives to who asks for no certain
+ * one: the next connection out would have it before the service has begun to listen.
+ */
 export async function freePort(): Promise<number> {
+  const asked = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/)[0]);
+  const end = asked > FIRST_PORT + 1000 ? asked : LAST_PORT + 1;
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (end - FIRST_PORT));
+    if (given.has(port) || !await canListen(port)) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '0.0.0.0', () => server.close(() => resolve(true)));
+  });
 }
 
 /** True when something accepts connections there. */
