@@ -7,7 +7,7 @@
  *   thread 7   reads A  …  allocates [100, 180)  …  calls      (allocated by 7 since it read A: for A)
  *   thread 9   its stack: 160                        call      (160: for A)
  *
- * An event loop allocates for many: it tells nothing. Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
+ * An event loop allocates for many, as does who reads answers for others: it tells nothing. Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
  */
 import type { HeapEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
@@ -41,7 +41,7 @@ interface Thread {
   readonly sinceUs: number;
   /** What it was told to work with, the last of it, in order: that holds until it is told of again. Never none. */
   readonly stands: HeapEvent[];
-  /** It was at work for several requests at a time, so what it allocates may be for any of them, also for one that is over by now. */
+  /** It was at work for several requests at a time, or reads answers for others, so what it allocates may be for any of them, also for one that is over by now. */
   loops: boolean;
   /** Virtual threads take turns on it: between two events, and where it is not known which it carries, there may have been any of them. */
   carries: boolean;
@@ -97,6 +97,12 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     this.#threads.delete(tid);
     this.#begun.set(tid, atUs);
     if (this.#begun.size > maxThreads) for (const oldest of this.#begun.keys()) { this.#begun.delete(oldest); break; }
+  }
+
+  /** Thread `tid` reads an answer to what another one has written: it does so for all, or may. */
+  readsForOthers(tid: number): void {
+    const thread = this.#threads.get(tid);
+    if (thread !== undefined) thread.loops = true;
   }
 
   /** The process runs another program. */

@@ -373,7 +373,10 @@ export class Weaver implements TalkSink<Spoken>, Moment {
     if (!forWriter) talk.readBy(context.tid);
     this.handing.answered(own, talk, atUs);
     if (talk.tie === undefined) this.#options.processes.of(talk.begunTgid).strays.delete(talk);
-    if (talk.tie !== undefined && !forWriter && moved(talk.writerTid, context.tid)) talk.tie.job.process.moves = true;
+    if (!forWriter && moved(talk.writerTid, context.tid)) {
+      if (talk.tie !== undefined) talk.tie.job.process.moves = true;
+      this.#options.processes.of(talk.begunTgid).allocation.readsForOthers(tid);
+    }
     const session = talk.tie?.job ?? this.#openedFor.of(talk.connection)?.tie?.job;
     if (!talk.connection.isGuess) this.contexts.readAnswer(context, session?.gone === true ? undefined : session, context !== own);
     if (session === undefined || session.gone) return;

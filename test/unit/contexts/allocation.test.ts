@@ -124,6 +124,15 @@ describe('Java\'s tasks', () => {
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna runtime likely', '/bert: ']);
   });
 
+  it('are not told by a thread that reads answers to what others wrote, whatever stands on its own stack', () => {
+    const scene = atWork();
+    const annas = scene.next(ANNA) + 40;
+    scene.heap(OTHER, 0, [annas]).connect(12, POOL).write(12, POOL, GET('/asked')).heap(OTHER, 8, [annas]).read(12, OTHER, OK('u'));
+    const made = scene.next(OTHER) + 8;
+    scene.calls(POOL, '/of-whom', 11, made).heap(OTHER, 100, [annas]);
+    assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: ']);
+  });
+
   it('are told in the rest of a piece that was given up for another, and at that one\'s beginning', () => {
     const scene = atWork();
     const [rest, begun] = [pieceOf(ANNA) + PIECE - 8, 0x7_1000_0000];
