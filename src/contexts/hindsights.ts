@@ -6,10 +6,11 @@ import type { Task } from './task.ts';
 import type { Hindsight, Past } from './hindsight.ts';
 import { Pattern } from './pattern.ts';
 import type { Queue } from './queue.ts';
+import { Siblings } from './siblings.ts';
 import { Together } from './together.ts';
 import { Trace } from './trace.ts';
 
 /** `hide`: takes out of a text what content must not be judged by. `task`: is told which of Python's contexts was made in which; `allocation`: what threads of a JVM have allocated; `handedOver`: who wakes whom; `queue`: who takes calls out. */
 export function hindsights<J extends Past>(hide: ((text: string) => string) | undefined, task: Task<J>, allocation: Allocation<J>, handedOver: HandedOver<J>, queue: Queue<J>): readonly Hindsight<J>[] {
-  return [task, allocation, new Trace<J>(), new Content<J>(hide), handedOver, new Together<J>(), queue, new Pattern<J>()];
+  return [task, allocation, new Trace<J>(), new Content<J>(hide), handedOver, new Together<J>(), new Siblings<J>(), queue, new Pattern<J>()];
 }

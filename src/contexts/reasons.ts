@@ -13,11 +13,12 @@ import { goroutineReasons } from './goroutine-reasons.ts';
 import type { Discipline } from './discipline.ts';
 import type { CallFacts, Ground, JobFacts } from './evidence.ts';
 import { isRuntime, runtimeWrite } from './runtime.ts';
+import { Siblings } from './siblings.ts';
 import { Together } from './together.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'in-turn' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'allocated-for-it' | 'same-virtual-thread' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'in-turn' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'allocated-for-it' | 'same-virtual-thread' | 'numbered-between' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'queue-may-write' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'
@@ -61,7 +62,7 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   const { attribution } = evidence;
   const found: Support[] = [];
   if (isRuntime(evidence)) found.push(evidence === runtimeWrite ? 'asked-at-write' : 'asked-at-call');
-  else if (attribution === 'runtime') found.push(evidence instanceof Together ? 'same-virtual-thread' : evidence instanceof Allocation ? 'allocated-for-it' : 'in-its-context');
+  else if (attribution === 'runtime') found.push(evidence instanceof Together ? 'same-virtual-thread' : evidence instanceof Siblings ? 'numbered-between' : evidence instanceof Allocation ? 'allocated-for-it' : 'in-its-context');
   if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
   if (attribution === 'virtual-thread') found.push('virtual-thread');
   if (attribution === 'helper') found.push('named-late');
