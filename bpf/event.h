@@ -146,7 +146,8 @@ enum process_what {
 
 struct process_payload {
 	__u8 what;
-	__u8 pad0[3];
+	__u8 with_process; /* thread-exit: it is made to end, for its process does, or becomes another program */
+	__u8 pad0[2];
 	__u32 child_tgid;
 	__u32 child_tid;
 	__u32 parent_tgid;

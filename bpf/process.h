@@ -6,6 +6,17 @@
 #include "emit.h"
 #include "filter.h"
 
+/* Of signal->flags (include/linux/sched/signal.h). */
+#define SIGNAL_GROUP_EXIT 4
+
+/* Its threads are made to end: by exit_group or a signal, or because one of them runs another program and waits for the rest (de_thread of fs/exec.c). */
+static __always_inline bool ends_threads(struct task_struct *task)
+{
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+
+	return BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT || BPF_CORE_READ(signal, notify_count);
+}
+
 static __always_inline void emit_process(__u8 what, struct task_struct *task, struct task_struct *child,
 					 const char *filename)
 {
@@ -29,6 +40,8 @@ static __always_inline void emit_process(__u8 what, struct task_struct *task, st
 	record->process.child_tgid = BPF_CORE_READ(child, tgid);
 	record->process.child_tid = BPF_CORE_READ(child, pid);
 	record->process.parent_tgid = BPF_CORE_READ(child, real_parent, tgid);
+	if (what == PROCESS_THREAD_EXIT)
+		record->process.with_process = ends_threads(task);
 	if (what == PROCESS_EXIT)
 		record->process.exit_code = BPF_CORE_READ(task, group_leader, exit_code);
 	if (what == PROCESS_EXIT && !record->process.exit_code)

@@ -262,7 +262,9 @@ struct mm_struct {
 };
 
 struct signal_struct {
+	unsigned int flags;
 	int group_exit_code;
+	int notify_count;
 };
 
 struct thread_struct {

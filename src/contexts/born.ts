@@ -6,8 +6,8 @@
  *   a pool's        read A  start T      T: call (A's, B's, who knows) … T lives on
  *
  * What tells the two apart is the end: work that was started for a session is over with it, a pool's worker waits for more. So
- * such a tie is judged when its session has closed, and does not hold where the one that was started lives on. Until then it
- * is the best answer there is. It ends for good when the thread takes a request of its own, or another session's answer.
+ * such a tie is judged when its session has closed, and does not hold where the one that was started lives on, or would have, had
+ * its process not ended. Until then it is the best answer there is. It ends for good when the thread takes a request of its own, or another session's answer.
  */
 import type { Context, Job } from './context.ts';
 import { evidenceOf, type Tie } from './tie.ts';
@@ -33,9 +33,25 @@ export class Birth<J extends Job> {
     return this.creator.job;
   }
 
+  /** It ended by itself, or with a process that was started for a session. */
+  get ended(): boolean {
+    return this.child.ended && !this.cutShort;
+  }
+
+  /** It ended because its process did: whether it would have lived on is not known. */
+  get cutShort(): boolean {
+    return this.child.cutShort && !this.#isOfStartedProcess;
+  }
+
+  /** The first thread of a process that was started for a session, or started by such a one there. */
+  get #isOfStartedProcess(): boolean {
+    const { child: { tid, tgid }, creator: { context, birth } } = this;
+    return tid === tgid || (context.tgid === tgid && birth !== undefined && birth.#isOfStartedProcess);
+  }
+
   /** `early`: asked while the session goes on, when nobody can have outlived it yet. */
   holds(early: boolean): boolean {
-    return (early || this.child.ended) && evidenceOf(this.creator, early) !== undefined;
+    return (early || this.ended) && evidenceOf(this.creator, early) !== undefined;
   }
 
   /** It can't be a pool's: it is another program, or none that was started here ever lived on. */

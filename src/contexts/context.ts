@@ -59,6 +59,8 @@ export class Context<J extends Job> {
   awaited: OpenTalk | undefined;
   /** It is no more. */
   ended = false;
+  /** It was made to end, for its process did. */
+  cutShort = false;
   /** Requests that it has read. */
   requests = 0;
   /** Undefined for a thread. */

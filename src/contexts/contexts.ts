@@ -247,19 +247,20 @@ export class Contexts<J extends Job> {
     this.goroutines.forget(tgid);
   }
 
-  exitThread(tid: number): void {
+  /** `cutShort`: it did not end by itself. */
+  exitThread(tid: number, cutShort = false): void {
     const context = this.#contexts.get(tid);
     if (context === undefined) return;
     this.#contexts.delete(tid);
     const others = this.#ofProcess.get(context.tgid);
     others?.delete(tid);
     if (others?.size === 0) this.#ofProcess.delete(context.tgid);
-    this.#ended(context);
-    if (context.other !== undefined) this.#ended(context.other);
+    this.#ended(context, cutShort);
+    if (context.other !== undefined) this.#ended(context.other, cutShort);
   }
 
   exitProcess(tgid: number): void {
-    for (const tid of [...(this.#ofProcess.get(tgid) ?? [])]) this.exitThread(tid);
+    for (const tid of [...(this.#ofProcess.get(tgid) ?? [])]) this.exitThread(tid, true);
     for (const context of this.#virtual.of(tgid)) {
       const { reading } = context;
       context.forget();
@@ -284,11 +285,12 @@ export class Contexts<J extends Job> {
     return this.#contexts.size;
   }
 
-  #ended(context: Context<J>): void {
+  #ended(context: Context<J>, cutShort: boolean): void {
     const { reading, tid } = context;
     context.discipline?.left(context);
     context.forget();
     context.ended = true;
+    context.cutShort = cutShort;
     if (reading !== undefined) this.#onMovedOn(reading, tid);
   }
 
@@ -326,7 +328,7 @@ export class Contexts<J extends Job> {
   #evict(): void {
     let spared = 0;
     for (let oldest = this.#oldest.next(); oldest !== undefined; oldest = this.#oldest.next()) {
-      if (oldest.goroutine === undefined || oldest.requests === 0 || ++spared > maxSpared) return this.exitThread(oldest.tid);
+      if (oldest.goroutine === undefined || oldest.requests === 0 || ++spared > maxSpared) return this.exitThread(oldest.tid, true);
       this.#contexts.delete(oldest.tid);
       this.#contexts.set(oldest.tid, oldest);
     }

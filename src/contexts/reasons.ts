@@ -27,7 +27,7 @@ export type Doubt =
 /** Why a call has no tie. */
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
-  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'turn-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
+  | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'turn-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'cut-short' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
   | 'task-answers-none' | 'goroutine-unknown' | 'virtual-thread-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
@@ -175,5 +175,5 @@ export function fallenBecause<J extends Job>(tie: Tie<J> | undefined): WhyNot[] 
   if (tie.context.mute) return [whyMute(tie.context)];
   if (tie.context.heritage !== undefined) return ['kind-outlives'];
   if (tie.birth === undefined || tie.context.loops) return ['turned-out-loop'];
-  return [tie.context.ended ? 'starter-fell' : 'outlived'];
+  return [tie.birth.ended ? 'starter-fell' : tie.birth.cutShort ? 'cut-short' : 'outlived'];
 }

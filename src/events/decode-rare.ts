@@ -174,7 +174,7 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
     case 14:
       return {
         kind: 'process', ...base, what: whatName(body.number(1)), childTgid: body.number(2), childTid: body.number(3),
-        parentTgid: body.number(4), exitCode: body.number(5), command: body.text(6), path: body.text(7),
+        parentTgid: body.number(4), exitCode: body.number(5), ...(body.number(8) === 0 ? {} : { withProcess: true as const }), command: body.text(6), path: body.text(7),
       };
     case 15: {
       const helper = { kind: 'helper' as const, ...base, flags: body.fixed32(1), bytes: body.view(15) };

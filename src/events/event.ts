@@ -205,6 +205,8 @@ export interface ProcessEvent extends Base {
   readonly parentTgid: number;
   /** As wait(2) has it. */
   readonly exitCode: number;
+  /** thread-exit: it is made to end, for its process does, or becomes another program. */
+  readonly withProcess?: true;
   readonly command: string;
   readonly path: string;
 }

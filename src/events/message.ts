@@ -60,8 +60,8 @@ function body(event: Event): [string, Fields] {
     case 'listen':
       return ['listen', { local: event.local, netns: event.netns, open: event.open }];
     case 'process': {
-      const { childTgid, childTid, parentTgid, exitCode, command, path } = event;
-      return ['process', { what: whatNumber(event.what), childTgid, childTid, parentTgid, exitCode, command, path }];
+      const { childTgid, childTid, parentTgid, exitCode, withProcess, command, path } = event;
+      return ['process', { what: whatNumber(event.what), childTgid, childTid, parentTgid, exitCode, ...(withProcess === undefined ? {} : { withProcess }), command, path }];
     }
     case 'goroutine':
       return ['goroutine', {

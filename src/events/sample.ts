@@ -106,6 +106,7 @@ export function sampleToEvent(
         childTid: view.getUint32(payload + layout.OFFSET_PROCESS_PAYLOAD_CHILD_TID, true),
         parentTgid: view.getUint32(payload + layout.OFFSET_PROCESS_PAYLOAD_PARENT_TGID, true),
         exitCode: view.getUint32(payload + layout.OFFSET_PROCESS_PAYLOAD_EXIT_CODE, true),
+        ...(view.getUint8(payload + layout.OFFSET_PROCESS_PAYLOAD_WITH_PROCESS) === 0 ? {} : { withProcess: true }),
         command: cString(ring, payload + layout.OFFSET_PROCESS_PAYLOAD_COMM, layout.SIZE_PROCESS_PAYLOAD_COMM),
         path: cString(ring, payload + layout.OFFSET_PROCESS_PAYLOAD_PATH, layout.SIZE_PROCESS_PAYLOAD_PATH),
       };

@@ -117,6 +117,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'excluded': return `${wrote} had said that what it does is of no session`;
     case 'name-unread': return `${wrote} worked for a virtual thread then, as the service said, under whose name no request was read`;
     case 'outlived': return `${wrote} was started for the session and lived on after it: a pool's worker, which may work for anybody`;
+    case 'cut-short': return `${wrote} was started for the session, and ended only as its process did: it may be a pool's worker, which may work for anybody`;
     case 'starter-fell': return `whoever started ${wrote} turned out to work for nobody that is known`;
     case 'asked-none': return 'the runtime itself was asked: it was made for no request';
     case 'by-itself': return 'the process makes such calls also while no request waits';

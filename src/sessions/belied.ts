@@ -14,7 +14,7 @@ const RULES_OF_THUMB: ReadonlySet<Ground> = new Set([thread, continuation, elimi
 
 /** It names a request, and not that of the session that it is tied to; its thread, started for that session, may be a pool's; or a loop made it, where others are without a tie: these were queued, so it may have been. */
 export function isContested(call: Spoken, { context, evidence, job, birth }: Tie<OpenSession>): boolean {
-  if (birth !== undefined && !birth.executed && !birth.child.ended) return true;
+  if (birth !== undefined && !birth.executed && !birth.ended) return true;
   const { ids } = call.marks;
   if (ids.length > 0 && !ids.some((id) => job.talk.marks.ids.includes(id))) return true;
   // The runtime knows better than a guess, once the session has its answer.

@@ -152,7 +152,7 @@ export class Derivation {
           weaver.contexts.exitProcess(event.tgid);
           this.#asked.exit(event.tgid);
         }
-        else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid);
+        else if (event.what === 'thread-exit') weaver.contexts.exitThread(event.tid, event.withProcess === true);
         break;
       case 'goroutine': {
         if (event.role === 'task') {

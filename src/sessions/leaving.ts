@@ -78,7 +78,7 @@ export class Leaving {
       first.leaves = false;
       this.#from += 1;
       this.#blocker = undefined;
-      for (const { starts, child } of first.births ?? []) starts?.saw(child.ended);
+      for (const { starts, ended, cutShort } of first.births ?? []) if (!cutShort) starts?.saw(ended);
       this.#late.fell(first);
       this.#late.settle(first);
       if (first.aside) this.aside.add(first);

@@ -65,6 +65,11 @@ def outer():
     inner.start(); inner.join()
 t = threading.Thread(target=outer); t.start(); t.join(); answer = state["nested"]`);
     ids['outer'] = await one.number('answer = state["outer"]');
+    for (const [name, ends] of [['withExit', 'os._exit(0)'], ['withSignal', 'os.kill(os.getpid(), 9)'], ['withExec', 'os.execvp("true", ["true"])']] as const) {
+      ids[name] = await one.number(`
+p = subprocess.Popen([sys.executable, "-c", 'import os, threading, time; [threading.Thread(target=time.sleep, args=[60], daemon=True).start() for _ in range(2)]; ${ends}'])
+answer = p.pid; p.wait()`);
+    }
 
     // listeners and connects that fail
     ids['late'] = await one.number('late = listener(); answer = late.getsockname()[1]');
@@ -146,6 +151,14 @@ except ConnectionRefusedError: answer = 0`);
       assert.equal(processes('thread-exit', nested).length, 1);
       assert.equal(processes('thread-exit', outer).length, 1);
       assert.equal(processes('exit', nested).length, 0);
+    });
+
+    it('say of a thread whether it ended by itself, or had to, for its process did or became another program', () => {
+      assert.deepEqual(processes('thread-exit', ids['nested'] ?? 0).map(({ withProcess }) => withProcess), [undefined]);
+      for (const name of ['withExit', 'withSignal', 'withExec']) {
+        const made = processes('thread-exit', ids[name] ?? 0).map(({ withProcess }) => withProcess);
+        assert.deepEqual(made, [true, true], name);
+      }
     });
   });
 

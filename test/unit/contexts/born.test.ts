@@ -105,6 +105,39 @@ describe('born', () => {
     assert.deepEqual([besides(sessions).map(({ outbound, certificate }) => [outbound.length, certificate.state]), ambient.map((talk) => path(talk.request))], [[[0, 'incomplete'], [0, 'incomplete']], ['/of-2']]);
   });
 
+  describe('of a thread that did not end by itself', () => {
+    const started = (): Scene => call(start(new Scene().workers().accept(1, 91).read(1, 91, GET('/1')), 91, 31), 11, 31);
+    const given = (scene: Scene): readonly (readonly (string | undefined)[])[] => {
+      const { sessions, ambient } = scene.derive({ reasons: true });
+      return [told(sessions), ambient.map(({ whyNot }) => whyNot?.[0])];
+    };
+
+    it('is nothing: its process ended, and with it a pool\'s worker does too', () => {
+      const whole = answer(started(), 1, 91).process('thread-exit', 31, { withProcess: true }).process('thread-exit', 91, { withProcess: true }).process('exit', 92);
+      assert.deepEqual(given(whole), [['/1: '], ['cut-short']]);
+      assert.deepEqual(given(answer(started(), 1, 91).process('exit', 31)), [['/1: '], ['cut-short']], 'the last one that was left');
+    });
+
+    it('is what it made where it was a program\'s that the session ran', () => {
+      const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1')).process('fork', 91, { childTgid: 300, childTid: 300 });
+      scene.tgid = 300;
+      call(start(start(scene.process('exec', 300), 300, 301), 301, 302), 11, 302).process('thread-exit', 301, { withProcess: true }).process('thread-exit', 302, { withProcess: true }).process('exit', 300);
+      scene.tgid = 100;
+      assert.deepEqual(told(later(answer(scene, 1, 91), 91).derive().sessions), ['/1: /up11 born likely']);
+    });
+
+    it('proves nothing, nor speaks against it: that others end is known as before', () => {
+      const scene = new Scene().workers();
+      for (let n = 1; n <= 17; n += 1) {
+        if (n === 10) start(scene.accept(99, 92).read(99, 92, GET('/cut')), 92, 399);
+        start(scene.accept(n, 91).read(n, 91, GET(`/${n}`)), 91, 200 + n);
+        if (n === 10) answer(scene.process('thread-exit', 399, { withProcess: true }), 99, 92);
+        later(answer(end(call(scene, 100 + n, 200 + n), 200 + n), n, 91), 92);
+      }
+      assert.deepEqual(told(later(scene, 91).derive().sessions).slice(-3), ['/15: /up115 born likely', '/16: /up116 born proven', '/17: /up117 born proven']);
+    });
+  });
+
   it('is not proven of threads behind a listener one of whose sessions started one that lived on', () => {
     const scene = new Scene().workers();
     start(scene.accept(1, 91).read(1, 91, GET('/1')), 91, 31);

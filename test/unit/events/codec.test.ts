@@ -47,6 +47,7 @@ const EVENTS: readonly Event[] = [
   { ...base, kind: 'close', connection: 12, phase: 'failed', byRemote: true, reset: true, error: 111, ingressFinal: 3, egressFinal: 2 ** 33 },
   { ...base, kind: 'listen', local: { host: '::', port: 8080 }, netns: 9, open: true },
   { ...base, kind: 'process', what: 'fork', childTgid: 77, childTid: 78, parentTgid: 1, exitCode: 256, command: 'sh', path: '/bin/sh' },
+  { ...base, kind: 'process', what: 'thread-exit', childTgid: 77, childTid: 78, parentTgid: 1, exitCode: 0, withProcess: true, command: 'sh', path: '' },
   { ...base, kind: 'goroutine', parent: 17, function: '4a3b20', role: 'reads-ahead', began: true },
   { ...base, kind: 'goroutine', parent: 0, function: '', role: 'unknown', began: false },
   { ...base, kind: 'on-behalf', whose: 2 ** 40 },
