@@ -215,8 +215,8 @@ function grouped(lines: readonly BookLine[]): Map<string, BookLine[]> {
 const ends = (line: BookLine): string => `${line.local} ${line.remote}`;
 
 function accountProblems(scenario: Scenario, account: Account, service: BookLine, client: BookLine, probe: string, missed: number): string[] {
-  // A jump that nobody explains takes the name of a loss that is reported about then.
-  const named = (causes: readonly string[]): readonly string[] => (missed > 0 && causes.includes('unknown') ? [...causes, 'probe-missed'] : causes);
+  // A jump that nobody explains takes the name of a loss that is reported about then: of the probes that were skipped, or of who is found late therefore.
+  const named = (causes: readonly string[]): readonly string[] => (missed > 0 && causes.includes('unknown') ? [...causes, 'probe-missed', 'seen-late'] : causes);
   const truth = (bytes: number, seed: number, discarded: number, expected: StreamExpectation = {}): StreamTruth => ({
     bytes: expected.unseenBy?.includes(probe) === true ? 0 : bytes,
     seed,
