@@ -49,8 +49,16 @@ export interface Batch {
  */
 const ROOMY = small ? [] : ['--ring-bytes', '128MiB'];
 
+/** Other programs that the same recorder watches. */
+export interface Company {
+  readonly pids: readonly number[];
+  readonly flags: readonly string[];
+  /** What they do once the scenarios are through. A failure of it ends the batch. */
+  run(): Promise<void>;
+}
+
 /** Runs them all. `dry`: without a recorder, the two ends' books are compared with each other only. */
-export async function runBatch(scenarios: readonly Scenario[], dry: boolean): Promise<Batch> {
+export async function runBatch(scenarios: readonly Scenario[], dry: boolean, company?: Company): Promise<Batch> {
   const folder = mkdtempSync(join(tmpdir(), 'koala-native-'));
   const recording = join(folder, 'recording');
   const runs: Run[] = [];
@@ -60,8 +68,10 @@ export async function runBatch(scenarios: readonly Scenario[], dry: boolean): Pr
     for (const run of runs) if (run.scenario.older !== undefined) await noting(run, () => warmUp(run));
     // A service whose kind of socket this kernel doesn't have is gone already.
     const there = runs.filter(({ service }) => service.unsupported === undefined);
-    if (!dry) recorder = await startRecorder(recording, there.map(({ service }) => ['--pid', String(service.pid)]).flat(), ROOMY);
+    const pids = [...there.map(({ service }) => service.pid), ...(company?.pids ?? [])];
+    if (!dry) recorder = await startRecorder(recording, pids.flatMap((pid) => ['--pid', String(pid)]), [...ROOMY, ...(company?.flags ?? [])]);
     for (const run of runs) await noting(run, () => move(run));
+    await company?.run();
     const stopped = await recorder?.stop();
     const accounts = dry ? undefined : new Accounts(await connections(recording));
     return {
