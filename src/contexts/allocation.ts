@@ -57,6 +57,7 @@ const FULL = maxStands + maxStands / 2;
 
 export class Allocation<J extends Past> implements Hindsight<J> {
   readonly attribution = 'runtime';
+  readonly support = 'allocated-for-it';
   readonly refutes = true;
   readonly knows = true;
   readonly #threads = new Map<number, Thread>();

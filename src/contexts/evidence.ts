@@ -1,5 +1,6 @@
 /** A kind of evidence: how a call made by a context can be tied to a session. One kind, one file. */
 import type { Context, Job } from './context.ts';
+import type { Support } from './reasons.ts';
 import type { Tie } from './tie.ts';
 import type { Attribution } from './tie.ts';
 
@@ -30,6 +31,8 @@ export interface JobFacts {
 /** What a tie rests on. */
 export interface Ground {
   readonly attribution: Attribution;
+  /** What it always has to say for itself, to who wants reasons. */
+  readonly support?: Support;
   /** Judged when the session closes, from everything known by then. */
   proves<J extends Job>(context: Context<J>, call: CallFacts, job: JobFacts, tie: Tie<J>): boolean;
 }

@@ -2,7 +2,6 @@
  * What speaks for a tie and what against it, by name, from the facts that decide it. Made only for who asks (`koala-bpf
  * explain`): `proves` answers the same question without a list. Words for the names: src/report/reason-words.ts.
  */
-import { Allocation } from './allocation.ts';
 import { born } from './born.ts';
 import type { Birth } from './born.ts';
 import { evidenceOf } from './tie.ts';
@@ -13,8 +12,6 @@ import { goroutineReasons } from './goroutine-reasons.ts';
 import type { Discipline } from './discipline.ts';
 import type { CallFacts, Ground, JobFacts } from './evidence.ts';
 import { isRuntime, runtimeWrite } from './runtime.ts';
-import { Siblings } from './siblings.ts';
-import { Together } from './together.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
@@ -61,8 +58,7 @@ function supportOf<J extends Job>(tie: Tie<J>, call: CallFacts, job: JobFacts, m
   const evidence = evidenceOf(tie) ?? tie.evidence;
   const { attribution } = evidence;
   const found: Support[] = [];
-  if (isRuntime(evidence)) found.push(evidence === runtimeWrite ? 'asked-at-write' : 'asked-at-call');
-  else if (attribution === 'runtime') found.push(evidence instanceof Together ? 'same-virtual-thread' : evidence instanceof Siblings ? 'numbered-between' : evidence instanceof Allocation ? 'allocated-for-it' : 'in-its-context');
+  if (evidence.support !== undefined) found.push(evidence.support);
   if (attribution === 'thread') found.push(tie.context.loops ? 'first-after-request' : 'reads-request');
   if (attribution === 'virtual-thread') found.push('virtual-thread');
   if (attribution === 'helper') found.push('named-late');

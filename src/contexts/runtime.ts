@@ -24,11 +24,12 @@ const maxSpeakers = 4_096;
 /** The runtime knows it from where the call was made. */
 export const runtimeCall: Ground = {
   attribution: 'runtime',
+  support: 'asked-at-call',
   proves: (_context, _call, job) => !job.lossy && !job.pipelined,
 };
 
 /** The runtime knows it from where it was written: a queue that takes no context along may write in another request's. */
-export const runtimeWrite: Ground = { attribution: 'runtime', proves: () => false };
+export const runtimeWrite: Ground = { attribution: 'runtime', support: 'asked-at-write', proves: () => false };
 
 export const isRuntime = (evidence: Ground): boolean => evidence === runtimeCall || evidence === runtimeWrite;
 

@@ -7,27 +7,20 @@
  *
  * How often that fails hangs on how many threads carry them: it is believed where it is seen to hold for those of which something else tells.
  */
-import { FIRST_VIRTUAL_THREAD } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
-import type { Run } from '../talks/run.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
+import { SEVERAL, VirtualCalls, virtualThreadOf } from './virtual-calls.ts';
 
-/** Virtual threads remembered, of one process. Past that the one first told of is forgotten. */
-const maxThreads = 16_384;
 /** So many stood between two of one session and were known, and at most one of so many was another's. */
 const ENOUGH = 64;
 const ONE_IN = 200;
-const SEVERAL = 0;
 
 export class Siblings<J extends Past> implements Hindsight<J> {
   readonly attribution = 'runtime';
+  readonly support = 'numbered-between';
   readonly refutes = false;
   readonly atLast = true;
-  /** Sessions by number: they are not to be kept for this. */
-  readonly #numbers = new WeakMap<J, number>();
-  #sessions = 0;
-  /** Whose the decided calls of each are; SEVERAL: of more than one. */
-  readonly #of = new Map<number, number>();
+  readonly #calls = new VirtualCalls<J>();
   /** Calls that this tied: they bear no witness. */
   readonly #tied = new WeakSet<OpenTalk>();
   #told = 0;
@@ -38,27 +31,18 @@ export class Siblings<J extends Past> implements Hindsight<J> {
   }
 
   find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined {
-    const own = threadOf(call.request);
+    const own = virtualThreadOf(call.request);
     if (own === 0 || this.#told < ENOUGH || this.#belied * ONE_IN > this.#told) return undefined;
     const job = beside(own + 1, candidates);
     if (job === undefined || (beside(own - 1, candidates) ?? serves(own - 1, candidates)) !== job) return undefined;
-    const number = this.#number(job);
-    for (const each of [own - 1, own, own + 1]) if ((this.#of.get(each) ?? number) !== number) return undefined;
+    for (const each of [own - 1, own, own + 1]) if (!this.#calls.mayBeOf(each, job)) return undefined;
     this.#tied.add(call);
     return { job, alternatives: [] };
   }
 
   decided(call: OpenTalk, job: J | undefined): void {
-    const own = threadOf(call.request);
-    if (own === 0 || job === undefined || this.#tied.has(call)) return;
-    const number = this.#number(job);
-    const known = this.#of.get(own);
-    if (known !== undefined) {
-      if (known !== number) this.#of.set(own, SEVERAL);
-      return;
-    }
-    this.#of.set(own, number);
-    if (this.#of.size > maxThreads) for (const oldest of this.#of.keys()) { this.#of.delete(oldest); break; }
+    const own = virtualThreadOf(call.request);
+    if (own === 0 || job === undefined || this.#tied.has(call) || !this.#calls.decided(own, job)) return;
     for (const middle of [own - 1, own, own + 1]) this.#learn(middle);
   }
 
@@ -67,32 +51,21 @@ export class Siblings<J extends Past> implements Hindsight<J> {
   }
 
   #learn(middle: number): void {
-    const [before, between, after] = [middle - 1, middle, middle + 1].map((each) => this.#of.get(each) ?? SEVERAL);
+    const [before, between, after] = [middle - 1, middle, middle + 1].map((each) => this.#calls.of(each) ?? SEVERAL);
     if (before === SEVERAL || between === SEVERAL || before !== after) return;
     this.#told += 1;
     if (between !== before) this.#belied += 1;
-  }
-
-  #number(job: J): number {
-    const number = this.#numbers.get(job) ?? ++this.#sessions;
-    this.#numbers.set(job, number);
-    return number;
   }
 }
 
 /** Whose alone the calls of virtual thread `number` are, as far as that is sure. */
 function beside<J extends Past>(number: number, candidates: readonly J[]): J | undefined {
-  const jobs = candidates.filter(({ sure }) => sure.some(({ request }) => threadOf(request) === number));
+  const jobs = candidates.filter(({ sure }) => sure.some(({ request }) => virtualThreadOf(request) === number));
   return jobs.length === 1 ? jobs[0] : undefined;
 }
 
 /** Whom alone it answers. */
 function serves<J extends Past>(number: number, candidates: readonly J[]): J | undefined {
-  const jobs = candidates.filter(({ talk }) => threadOf(talk.response) === number);
+  const jobs = candidates.filter(({ talk }) => virtualThreadOf(talk.response) === number);
   return jobs.length === 1 ? jobs[0] : undefined;
-}
-
-/** The number of the virtual thread of Java's that wrote this; 0: of none that is known. */
-function threadOf({ pieces: [first] }: Run): number {
-  return first === undefined || first.goroutine < FIRST_VIRTUAL_THREAD ? 0 : first.goroutine;
 }

@@ -36,6 +36,7 @@ const OF_ITSELF: ReadonlySet<Ground> = new Set([thread, born]);
 
 export class Task<J extends Past> implements Hindsight<J> {
   readonly attribution = 'runtime';
+  readonly support = 'in-its-context';
   readonly refutes = true;
   readonly knows = true;
   readonly #made = new Map<number, Made>();
