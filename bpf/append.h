@@ -110,7 +110,7 @@ static __always_inline void emit_append(const struct part *part, __u64 address, 
 	if (!size)
 		return emit_unseen_append(part, who, CAUSE_NONE);
 	begin_append(&head, part, who);
-	got = emit_range(&head, (void *)address, size);
+	got = emit_range_once(&head, (void *)address, size);
 	if (got == EMIT_FULL) {
 		count_loss(CAUSE_RING_FULL, 1, 0);
 	} else if (got == EMIT_UNREADABLE) {

@@ -33,7 +33,7 @@ static __always_inline void read_peer(struct peer *peer, const void *name, bool 
 	if (!name)
 		return;
 	if (user)
-		bpf_probe_read_user(&any, sizeof(any), name);
+		read_user(&any, sizeof(any), name);
 	else
 		bpf_probe_read_kernel(&any, sizeof(any), name);
 	peer->family = any.family;
@@ -62,7 +62,7 @@ static __always_inline void read_peer(struct peer *peer, const void *name, bool 
 		opaque(length);                                                                               \
 		if (length > C)                                                                               \
 			length = C;                                                                           \
-		if (bpf_probe_read_user(record->payload, length, address)) {                                  \
+		if (read_user(record->payload, length, address)) {                                  \
 			record->head.cause = CAUSE_UNREADABLE;                                                \
 			length = 0;                                                                           \
 		}                                                                                             \

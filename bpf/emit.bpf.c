@@ -6,6 +6,27 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile struct knobs knobs = {};
 
+#define LOOKS 32
+
+/* What is split or put together is 2 MiB and more: the range lies in one such, or in two. */
+__noinline int is_readable_soon(__u64 address, __u64 size)
+{
+	__u8 byte;
+
+	for (int i = 0; i < LOOKS; i++)
+		if (!bpf_probe_read_user(&byte, 1, (void *)address) && !bpf_probe_read_user(&byte, 1, (void *)(address + size - 1)))
+			return 1;
+	return 0;
+}
+
+__noinline int turns_readable(__u64 address, __u64 size)
+{
+	for (int i = 0; i < LOOKS; i++)
+		if (is_readable_soon(address, size))
+			return 1;
+	return 0;
+}
+
 /* `kernel`: the bytes may lie in the kernel's memory. Known when compiled, for gathering never meets them. */
 static __always_inline bool next_piece(struct call *call, bool kernel)
 {
@@ -23,7 +44,7 @@ static __always_inline bool next_piece(struct call *call, bool kernel)
 	if (call->pieces.kind == PIECES_KERNEL_IOVEC || (kernel && call->pieces.kind == PIECES_KVEC))
 		refused = bpf_probe_read_kernel(&vec, sizeof(vec), (void *)at);
 	else
-		refused = bpf_probe_read_user(&vec, sizeof(vec), (void *)at);
+		refused = read_user(&vec, sizeof(vec), (void *)at);
 	if (refused)
 		return false;
 	call->index++;
@@ -83,6 +104,8 @@ static __always_inline bool advance(struct call *call, bool kernel)
 			if (take > (MAX))                                                    \
 				break;                                                       \
 			if (bpf_probe_read_user(record->payload + at, take, (void *)call->address)) { \
+				if (!call->early && turns_readable(call->address, take))     \
+					continue;                                            \
 				call->failed = CAUSE_UNREADABLE;                             \
 				break;                                                       \
 			}                                                                    \
@@ -131,7 +154,9 @@ int emit_step(__u32 place, __u32 direction)
 		call->head.length = take;
 		call->head.flags = take < call->remaining || call->more ? SAMPLE_MORE : 0;
 		got = kernel ? emit_kernel_range(&call->head, (void *)call->address, take) :
-			       emit_range(&call->head, (void *)call->address, take);
+			       emit_range_once(&call->head, (void *)call->address, take);
+		if (got == EMIT_UNREADABLE && !kernel && !call->early && turns_readable(call->address, take))
+			return 0;
 		if (got != EMITTED) {
 			call->failed = got == EMIT_FULL ? CAUSE_RING_FULL : CAUSE_UNREADABLE;
 			return 1;

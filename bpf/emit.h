@@ -124,9 +124,32 @@ enum emitted { EMITTED = 0, EMIT_FULL = 1, EMIT_UNREADABLE = 2 };
 		return EMIT_UNREADABLE;                                                      \
 	}
 
-/* From the process' memory. */
-static __noinline __attribute__((unused)) int emit_range(const struct sample *head, const void *address, __u32 size)
+/* From the process' memory. Unreadable also where the page is cold: see read_user. */
+static __noinline __attribute__((unused)) int emit_range_once(const struct sample *head, const void *address, __u32 size)
 EMIT_CLASSES(bpf_probe_read_user)
+
+/*
+ * Memory that the kernel has just used can be unreadable for a moment: while the huge page that it lies in is split, or put
+ * together (khugepaged). A fault would wait for that. A probe can't: it looks again, 1,024 times, for a millisecond at most.
+ * True: it can be read now. Global for the verifier's sake, see emit_step.
+ */
+extern int turns_readable(__u64 address, __u64 size);
+
+/* Of memory that the kernel has used, or is about to. */
+static __always_inline long read_user(void *to, __u32 size, const void *from)
+{
+	long refused = bpf_probe_read_user(to, size, from);
+
+	return refused && turns_readable((__u64)from, size) ? bpf_probe_read_user(to, size, from) : refused;
+}
+
+/* emit_range_once for memory that the kernel has used. */
+static __always_inline int emit_range(const struct sample *head, const void *address, __u32 size)
+{
+	int got = emit_range_once(head, address, size);
+
+	return got == EMIT_UNREADABLE && turns_readable((__u64)address, size) ? emit_range_once(head, address, size) : got;
+}
 
 /* From the kernel's: only what the kernel itself named (PIECES_KVEC, PIECES_BVEC), never an address a process gave. */
 static __noinline __attribute__((unused)) int emit_kernel_range(const struct sample *head, const void *address, __u32 size)
@@ -254,6 +277,7 @@ static __always_inline bool emit_message(struct call *call, __u32 direction, __u
 	call->head.kind = SAMPLE_DATA;
 	call->head.position = position;
 	call->failed = 0;
+	call->early = early;
 	call->remaining = length;
 	if (knobs.max_message && call->done + length > knobs.max_message) {
 		__u64 may = call->done < knobs.max_message ? knobs.max_message - call->done : 0;

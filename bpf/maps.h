@@ -257,7 +257,7 @@ struct call {
 	__u32 place;     /* its thread's key in `threads`                       */
 	__u64 message_name; /* user address of the datagram's peer              */
 	__u32 more;      /* what it emits now is not the last of it              */
-	__u32 pad2;
+	__u32 early;     /* the kernel has yet to touch what it emits now       */
 	__u64 pad1[6];   /* a power of two, see call_in                         */
 };
 

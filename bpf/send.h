@@ -89,7 +89,7 @@ static __always_inline void begin_send(struct connection *connection, struct cal
 		/* The common cases, one contiguous range and a few of them, need no walk. */
 		call->head.kind = SAMPLE_DATA;
 		got = call->pieces.kind == PIECES_RANGE ?
-			      emit_range(&call->head, (void *)(call->address + call->pieces.skip), size) :
+			      emit_range_once(&call->head, (void *)(call->address + call->pieces.skip), size) :
 			      emit_few(&call->head, call->pieces.base, call->pieces.count, size);
 		if (got == EMIT_FULL)
 			count_loss(CAUSE_RING_FULL, 1, size);

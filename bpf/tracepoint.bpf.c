@@ -36,7 +36,7 @@ static __always_inline void pieces_of_user_message(struct call *call, const void
 {
 	struct user_msghdr header = {};
 
-	bpf_probe_read_user(&header, sizeof(header), message);
+	read_user(&header, sizeof(header), message);
 	call->pieces.kind = PIECES_USER_IOVEC;
 	call->pieces.base = (__u64)header.msg_iov;
 	call->pieces.count = header.msg_iovlen;
@@ -168,7 +168,7 @@ static __always_inline void send_datagram(const struct sock *sk, const struct ta
 		return;
 	read_peer(&peer, (void *)call.message_name, true);
 	if (call.pieces.kind == PIECES_USER_IOVEC) {
-		if (bpf_probe_read_user(&vec, sizeof(vec), (void *)call.pieces.base))
+		if (read_user(&vec, sizeof(vec), (void *)call.pieces.base))
 			return;
 		call.address = (__u64)vec.iov_base;
 		call.left = vec.iov_len;
@@ -195,7 +195,7 @@ static __always_inline void receive_datagram(const struct sock *sk, const struct
 	if (!pieces_of_system_call(&call, sk, true, task, regs) || result < 0)
 		return;
 	if (call.pieces.kind == PIECES_USER_IOVEC) {
-		if (bpf_probe_read_user(&vec, sizeof(vec), (void *)call.pieces.base))
+		if (read_user(&vec, sizeof(vec), (void *)call.pieces.base))
 			return;
 		call.address = (__u64)vec.iov_base;
 		call.left = vec.iov_len;
