@@ -11,7 +11,7 @@ import ts from 'typescript';
 
 /** From the top: what stands in one row may import each other. */
 const ROWS: readonly (readonly string[])[] = [
-  ['errors.ts', 'bytes'],
+  ['errors.ts', 'bounded.ts', 'bytes'],
   ['kernel'],
   ['events'],
   ['connections'],

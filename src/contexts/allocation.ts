@@ -9,6 +9,7 @@
  *
  * An event loop allocates for many, as does who reads answers for others: it tells nothing. Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
  */
+import { dropFirst } from '../bounded.ts';
 import type { HeapEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
@@ -75,7 +76,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     const before = thread?.stands.at(-1);
     if (thread === undefined || before === undefined) {
       this.#threads.set(tid, { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [event], loops: false, carries: context !== 0 });
-      if (this.#threads.size > maxThreads) for (const oldest of this.#threads.keys()) { this.#threads.delete(oldest); break; }
+      dropFirst(this.#threads, maxThreads);
       return;
     }
     thread.carries ||= context !== 0;
@@ -97,7 +98,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   begun(tid: number, atUs: number): void {
     this.#threads.delete(tid);
     this.#begun.set(tid, atUs);
-    if (this.#begun.size > maxThreads) for (const oldest of this.#begun.keys()) { this.#begun.delete(oldest); break; }
+    dropFirst(this.#begun, maxThreads);
   }
 
   /** Thread `tid` reads an answer to what another one has written: it does so for all, or may. */

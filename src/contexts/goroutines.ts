@@ -7,6 +7,7 @@
  *
  * Of one that opens streams of HTTP/2 for others, each is told with who asked for it: the stream is that one's work, and nothing else is.
  */
+import { dropFirst } from '../bounded.ts';
 import { FIRST_GOROUTINE } from '../connections/piece.ts';
 import type { GoroutineEvent, GoroutineRole, OnBehalfEvent } from '../events/event.ts';
 import { Oldest } from './oldest.ts';
@@ -175,5 +176,5 @@ export class Goroutines {
 function opens(writer: Goroutine, stream: number, asker: Goroutine): void {
   const openings = (writer.openings ??= new Map());
   openings.set(stream, asker);
-  if (openings.size > maxOpenings) for (const oldest of openings.keys()) { openings.delete(oldest); break; }
+  dropFirst(openings, maxOpenings);
 }

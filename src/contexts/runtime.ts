@@ -10,6 +10,7 @@
  *
  * They are numbered, so that one which was lost is known to be: what was said before it says nothing of what comes after.
  */
+import { dropFirst } from '../bounded.ts';
 import type { HelperEvent } from '../events/event.ts';
 import type { Ground } from './evidence.ts';
 
@@ -94,7 +95,7 @@ export class RuntimeNotes {
     if (socket === undefined || socket.tgid !== tgid) {
       this.#sockets.delete(word.out);
       this.#sockets.set(word.out, (socket = { tgid, notes: [] }));
-      if (this.#sockets.size > maxSockets) for (const oldest of this.#sockets.keys()) { this.#sockets.delete(oldest); break; }
+      dropFirst(this.#sockets, maxSockets);
     }
     while (socket.notes.length > 0 && (socket.notes[socket.notes.length - 1] as Note).at >= at) socket.notes.pop();
     socket.notes.push({ ...word.note, at, answered });
@@ -131,6 +132,6 @@ export class RuntimeNotes {
       for (const [inode, socket] of this.#sockets) if (socket.tgid === tgid) this.#sockets.delete(inode);
     }
     this.#speakers.set(tgid, next);
-    if (this.#speakers.size > maxSpeakers) for (const oldest of this.#speakers.keys()) { this.#speakers.delete(oldest); break; }
+    dropFirst(this.#speakers, maxSpeakers);
   }
 }

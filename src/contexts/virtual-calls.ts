@@ -1,4 +1,5 @@
 /** Whose the calls of Java's virtual threads were found to be, of one process, by the threads' numbers. */
+import { dropFirst } from '../bounded.ts';
 import { FIRST_VIRTUAL_THREAD } from '../events/event.ts';
 import type { Run } from '../talks/run.ts';
 
@@ -28,7 +29,7 @@ export class VirtualCalls<J extends object> {
   decided(thread: number, job: J): boolean {
     const isFirst = !this.#of.has(thread);
     this.#of.set(thread, this.mayBeOf(thread, job) ? this.#number(job) : SEVERAL);
-    if (this.#of.size > maxThreads) for (const oldest of this.#of.keys()) { this.#of.delete(oldest); break; }
+    dropFirst(this.#of, maxThreads);
     return isFirst;
   }
 

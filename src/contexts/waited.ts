@@ -1,4 +1,5 @@
 /** Which virtual thread of Java's began which: the one that waits for it (bpf/java-waits.bpf.c). */
+import { dropFirst } from '../bounded.ts';
 
 /** Remembered, of one process. Past that the one first told of is forgotten. */
 const maxWaited = 65_536;
@@ -15,7 +16,7 @@ export class Waited {
   told(thread: number, by: Made): void {
     if (this.#of.has(thread)) return;
     this.#of.set(thread, by);
-    if (this.#of.size > maxWaited) for (const oldest of this.#of.keys()) { this.#of.delete(oldest); break; }
+    dropFirst(this.#of, maxWaited);
   }
 
   by(thread: number): Made | undefined {

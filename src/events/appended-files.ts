@@ -1,4 +1,5 @@
 /** Which file a number stands for: the kernel side names each once, and again after very many others. */
+import { dropFirst } from '../bounded.ts';
 
 export interface AppendedFile {
   readonly path: string;
@@ -16,7 +17,7 @@ export class AppendedFiles {
 
   told(number: number, file: AppendedFile): void {
     this.#files.set(number, file);
-    if (this.#files.size > maxFiles) for (const oldest of this.#files.keys()) { this.#files.delete(oldest); break; }
+    dropFirst(this.#files, maxFiles);
   }
 
   of(number: number): AppendedFile {

@@ -1,4 +1,5 @@
 /** What the runtime inside a service says of its calls, tied to the sessions and connections that the recorder sees. */
+import { dropFirst } from '../bounded.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Ground } from '../contexts/evidence.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
@@ -31,7 +32,7 @@ export class AskedRuntimes {
     const { socketInode } = connection.open;
     if (socketInode === 0) return;
     this.#connections.set(socketInode, connection);
-    if (this.#connections.size > maxConnections) for (const oldest of this.#connections.keys()) { this.#connections.delete(oldest); break; }
+    dropFirst(this.#connections, maxConnections);
   }
 
   over(connection: Connection): void {

@@ -1,5 +1,6 @@
 /** Blocks read again by place, checked anew: what was fine when it was indexed may have rotted since. */
 import { join } from 'node:path';
+import { dropFirst } from '../bounded.ts';
 import { CorruptError } from '../errors.ts';
 import { SegmentBlocks } from './blocks.ts';
 import { segmentName } from './format.ts';
@@ -56,13 +57,4 @@ export class BlockCache {
       throw new CorruptError(`${path} can't be read any more: ${(error as Error).message}`);
     }
   }
-}
-
-/** Removes the oldest entry of a map that has grown over `most`. */
-function dropFirst<K, V>(map: Map<K, V>, most: number): V | undefined {
-  if (map.size <= most) return undefined;
-  const [first] = map;
-  if (first === undefined) return undefined;
-  map.delete(first[0]);
-  return first[1];
 }

@@ -2,6 +2,7 @@
  * What is alive while a recording is written: connections, processes, listeners. A new segment repeats it, so that each
  * segment stands alone. Kept encoded, as it will be written.
  */
+import { dropFirst } from '../bounded.ts';
 import type { Event, ListenEvent, ProcessEvent } from '../events/event.ts';
 import { encodeEvent } from '../events/message.ts';
 
@@ -67,9 +68,6 @@ export class LiveState {
 const listenerKey = (event: ListenEvent): string => `${event.netns} ${event.local.host} ${event.local.port}`;
 
 function bounded<K, V>(map: Map<K, V>, key: K, value: V): void {
-  if (!map.has(key) && map.size >= MAX_ENTRIES) {
-    const oldest = map.keys().next();
-    if (oldest.done !== true) map.delete(oldest.value);
-  }
   map.set(key, value);
+  dropFirst(map, MAX_ENTRIES);
 }
