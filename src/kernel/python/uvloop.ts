@@ -8,44 +8,31 @@ import { remembered } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { loadedFiles, rooted } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
-import { relocated } from '../relocations.ts';
+import { Pointers } from './pointers.ts';
 
 const FILE = /\/uvloop\/loop\.[\w.-]+\.so$/;
-/** In a PyMethodDef: name, function, flags, text. */
-const FUNCTION_BEFORE_TEXT = 16;
 /** In a PyTypeObject, after its name. */
 const SIZE_AFTER_NAME = 8;
 /** Of a UVStream, as bpf/uvloop.bpf.c reads it: its fields are the same from 0.16 to 0.22. */
 const STREAM_BYTES = 400n;
-const QUEUING = ['UVStream.write(self, buf)', 'UVStream.writelines(self, bufs)'];
+const QUEUING = [{ name: 'write', doc: 'UVStream.write(self, buf)\0' }, { name: 'writelines', doc: 'UVStream.writelines(self, bufs)\0' }];
 /** The handle that writes later; since 0.23 there is none. */
-const QUEUE = 'loop._exec_queued_writes';
+const QUEUE = '\0loop._exec_queued_writes\0';
 
 /** Where in the file the functions begin that queue. None where it queues nothing, or is not as it is known. */
 export function readUvloop(path: string): readonly number[] {
   return ElfFile.read(path, (elf) => {
     if (elf.machine !== EM_X86_64) return undefined;
-    // Up to 0.20 these texts are variables.
-    const texts = elf.sections.filter(({ name }) => name === '.rodata' || name === '.data').map(({ address, offset, size }) => ({ address, bytes: elf.bytes(offset, size) }));
-    const addressOf = (string: string): number | undefined => {
-      for (const { address, bytes } of texts) {
-        const at = bytes.indexOf(`\0${string}\0`, 0, 'latin1');
-        if (at >= 0) return address + at + 1;
-      }
-      return undefined;
-    };
-    const pointers = relocated(elf);
-    const slotsOf = (string: string): readonly number[] => {
-      const address = addressOf(string);
-      return [...pointers].flatMap(([slot, to]) => to === address ? [slot] : []);
-    };
-    const isKnown = slotsOf('uvloop.loop.UVStream').some((slot) => {
+    const pointers = new Pointers(elf);
+    const isKnown = pointers.toText('uvloop.loop.UVStream\0').some((slot) => {
       const offset = elf.offsetOf(slot + SIZE_AFTER_NAME);
       return offset !== undefined && elf.bytes(offset, 8).readBigUInt64LE() === STREAM_BYTES;
     });
-    if (addressOf(QUEUE) === undefined || !isKnown) return undefined;
-    const functions = QUEUING.map((signature) => [...new Set(slotsOf(signature).map((slot) => pointers.get(slot - FUNCTION_BEFORE_TEXT)))]);
-    const found = functions.flatMap((one) => one.length === 1 ? one : []).flatMap((address) => (address === undefined ? undefined : elf.offsetOf(address)) ?? []);
+    if (!pointers.holds(QUEUE) || !isKnown) return undefined;
+    const found = QUEUING.flatMap((method) => {
+      const address = pointers.method(method)?.address;
+      return (address === undefined ? undefined : elf.offsetOf(address)) ?? [];
+    });
     return found.length === QUEUING.length ? found : undefined;
   }) ?? [];
 }
