@@ -30,6 +30,9 @@ describe('a certificate', () => {
     assert.deepEqual(answered(asked().udp('egress', 7, QUIC, bytes)), ['incomplete', [], [['quic', 1]]]);
     assert.deepEqual(answered(asked().udp('egress', 8, 8_125, bytes)), ['incomplete', [], [['udp-sent', 1]]]);
     assert.deepEqual(answered(asked().udp('ingress', 7, 8_125, bytes)), ['incomplete', [], [['udp', 1]]]);
+    const before = new Scene().accept(5).read(5, 7, GET('/0')).udp('egress', 7, QUIC, bytes).udp('egress', 8, 8_125, bytes).udp('ingress', 7, 8_125, bytes).write(5, 7, OK('x')).close(5);
+    const after = before.accept(1).read(1, 7, GET('/1')).udp('egress', 7, QUIC, bytes).udp('egress', 8, 8_125, bytes).udp('ingress', 7, 8_125, bytes);
+    assert.deepEqual(answered(after), ['incomplete', [], [['udp', 1], ['udp-sent', 1], ['quic', 1]]], 'those before it are not its own');
   });
 
   it('says which way what is missing went', () => {
