@@ -33,6 +33,7 @@ enum sample_kind {
 	                        `length` ns: since before `tid` last read from a connection                         */
 	SAMPLE_HEAP = 19,    /* what thread `tid` of a JVM, which carries `context`, has allocated so far, and works with; payload:
 	                        struct heap_payload                                                       */
+	SAMPLE_GIVEN = 20,   /* what virtual thread `context` of Java's was given to do; payload: struct given_payload */
 };
 
 enum direction {
@@ -186,6 +187,16 @@ struct heap_payload {
 	__u64 objects[HEAP_OBJECTS]; /* on its stack, its oldest calls' first; none that it has allocated in this piece, none that has been moved */
 	__u32 collections; /* times that objects were moved so far */
 	__u32 held;        /* 1: the one object is no such, but what it writes is of that; 0, it: of which is not known */
+};
+
+#define GIVEN_OBJECTS 8
+
+/* Addresses in the heap of a JVM, in what it was given: in each place where a pointer may be, what it points to; 0: nothing. */
+struct given_payload {
+	__u64 class; /* of what it was given, as objects say it */
+	__u64 objects[GIVEN_OBJECTS];
+	__u32 collections; /* times that objects were moved so far */
+	__u32 pad0;
 };
 
 #define PATH_END 1024

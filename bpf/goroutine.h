@@ -93,6 +93,9 @@ extern int tell_heap(__u64 who, __u64 context, __u64 at_ns);
 /* Tells which virtual thread waits for `context`, the one that the current thread, which is `who`, carries. */
 extern int tell_waiter(__u64 who, __u64 context);
 
+/* Tells what that one was given to do. */
+extern int tell_given(__u64 who, __u64 context);
+
 static __always_inline bool may_tell_contexts(__u32 tgid)
 {
 	__u32 word = tgid / 64 % GO_WORDS;
@@ -112,8 +115,10 @@ static __always_inline __u64 context_of(__u64 who, __u64 at_ns)
 	/* A goroutine and a context of Python's are of no JVM. */
 	if (!context || context >= FIRST_VIRTUAL_THREAD)
 		tell_heap(who, context, at_ns);
-	if (context >= FIRST_VIRTUAL_THREAD)
+	if (context >= FIRST_VIRTUAL_THREAD) {
 		tell_waiter(who, context);
+		tell_given(who, context);
+	}
 	return context;
 }
 

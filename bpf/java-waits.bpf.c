@@ -8,7 +8,7 @@
  *   virtual thread 8              call   (its task: waited for by 7)
  */
 #include "emit.h"
-#include "java.h"
+#include "java-objects.h"
 #include "registers.h"
 
 /* Those of which it is known. key: id and tgid. value: where the JVM says that objects are moved, for a process may run another one afterwards. */
@@ -18,27 +18,6 @@ struct {
 	__type(key, __u64);
 	__type(value, __u64);
 } java_waited SEC(".maps");
-
-/* The object to which `object` has a pointer at `field`; 0: to none. */
-static __always_inline __u64 pointed_to(const struct java_waits *waits, __u64 object, __u32 field)
-{
-	__u64 pointer = word_at(object + field);
-
-	if (!waits->narrow)
-		return pointer;
-	pointer = (__u32)pointer;
-	return pointer ? waits->oops + (pointer << (waits->oop_shift & 63)) : 0;
-}
-
-static __always_inline __u64 said_class(const struct java_waits *waits, __u64 object)
-{
-	return word_at(object + waits->class_at) >> (waits->class_shift & 63) & waits->class_mask;
-}
-
-static __always_inline bool is_derived(const struct java_waits *waits, __u64 object, __u64 class, __u32 slot)
-{
-	return word_at(waits->classes + (said_class(waits, object) << (waits->unit & 63)) + slot) == class;
-}
 
 /* A function of its own, of numbers: it is verified once, and not for each path. */
 __u64 java_path_end(__u32 tgid, __u64 object, __u32 index)
@@ -57,15 +36,6 @@ __u64 java_path_end(__u32 tgid, __u64 object, __u32 index)
 		object = pointed_to(waits, object, path->fields[i]);
 	}
 	return path->next && pointed_to(waits, last, path->next) ? 0 : object;
-}
-
-static __always_inline __u64 task_of(const struct java_waits *waits, __u64 object)
-{
-	for (int i = 0; i < 3 && object; i++)
-		object = pointed_to(waits, object, waits->task[i]);
-	if (object && waits->wrapper && is_derived(waits, object, waits->wrapper, waits->wrapper_slot))
-		return pointed_to(waits, object, waits->wrapped);
-	return object;
 }
 
 /* The id of the virtual thread that waits for the one at `object`; 0: none is known. */
@@ -92,9 +62,8 @@ int tell_waiter(__u64 who, __u64 context)
 	collections = (__u32)word_at(waits->collections);
 	if (are_moved(waits->collecting))
 		return 0;
-	object = java_thread(waits->thread, waits->os_thread, waits->self);
-	object = object ? word_at(word_at(object + waits->mounted)) : 0;
-	if (!object || said_class(waits, object) != waits->class || word_at(object + waits->id) + FIRST_VIRTUAL_THREAD != context)
+	object = mounted_object(waits, context);
+	if (!object)
 		return 0;
 	waiter = waiter_of(waits, tgid, object);
 	/* What was read while objects were moved may be of others. */

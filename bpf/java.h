@@ -77,7 +77,16 @@ struct java_path {
 	__u32 next;    /* in the object before the last: pointer to who waits as well; 0: there is none */
 };
 
-/* How to find who waits for a virtual thread. key: tgid. Inserted: user space. Deleted: exec, exit. Offsets in bytes. */
+/* What only holds what is to be done: of this class, or of one derived from it; 0: it is not loaded. */
+struct java_inner {
+	__u64 class;
+	__u32 slot;  /* as above             */
+	__u32 field; /* pointer to what is to be done */
+};
+
+#define JAVA_INNERS 2
+
+/* How to find who waits for a virtual thread, and what it was given to do. key: tgid. Inserted: user space. Deleted: exec, exit. Offsets in bytes. */
 struct java_waits {
 	__u64 collecting; /* as above */
 	__u64 collections;
@@ -101,6 +110,9 @@ struct java_waits {
 	__u32 wrapper_slot;
 	__u32 pad0;
 	struct java_path paths[JAVA_PATHS];
+	struct java_inner inners[JAVA_INNERS];
+	__u32 size_at;   /* in a class: bytes of its objects, as a signed number */
+	__u32 fields_at; /* in an object: where the first pointer may be         */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

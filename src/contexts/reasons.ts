@@ -15,7 +15,7 @@ import { isRuntime, runtimeWrite } from './runtime.ts';
 
 export type Support =
   | 'reads-request' | 'first-after-request' | 'first-after-answer' | 'only-one-to-act' | 'only-unanswered' | 'not-by-itself'
-  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'in-turn' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'allocated-for-it' | 'same-virtual-thread' | 'numbered-between' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
+  | 'begun-for-it' | 'begun-to-serve' | 'serves-connection' | 'kind-ends' | 'same-trace' | 'as-alone' | 'in-turn' | 'rare-words' | 'woke-waiter' | 'virtual-thread' | 'named-late' | 'delegated' | 'started-for-it' | 'ended-by-then' | 'another-program' | 'starts-end' | 'opened-for-it' | 'asked-at-call' | 'in-its-context' | 'allocated-for-it' | 'same-virtual-thread' | 'numbered-between' | 'holds-the-same' | 'asked-at-write' | 'call-by-one-thread' | 'session-by-one-thread' | 'one-at-a-time';
 
 export type Doubt =
   | 'never-proven' | 'queue-may-write' | 'event-loop' | 'holds-several' | 'listener-loops' | 'not-seen-enough' | 'work-moves' | 'events-lost' | 'recorder-away'

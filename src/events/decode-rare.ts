@@ -116,7 +116,7 @@ function numbers(bytes: Uint8Array): number[] {
 
 /** Field numbers of Event.what (recording.proto). */
 const FIRST_KIND = 6;
-const LAST_KIND = 26;
+const LAST_KIND = 27;
 
 /**
  * The Event message in [from, end) of `bytes`, of any kind and with its fields in any order. `baseUs`: Unix µs of the
@@ -199,6 +199,8 @@ export function decodeAny(bytes: Uint8Array, from: number, end: number, baseUs: 
       const start = body.number(1);
       return { kind: 'heap', ...base, start, top: start + body.number(2), end: start + body.number(3), objects: numbers(body.view(4)), collections: body.number(5), held: body.number(6) !== 0 };
     }
+    case 27:
+      return { kind: 'given', ...base, class: body.number(1), objects: numbers(body.view(2)), collections: body.number(3) };
     case 25: {
       const positions = numbers(body.view(2));
       return { kind: 'mark', ...base, sent: numbers(body.view(1)).map((one, index) => ({ connection: one, position: positions[index] ?? 0 })) };

@@ -196,6 +196,17 @@ export interface HeapEvent extends Base {
   readonly held: boolean;
 }
 
+/** What virtual thread `context` of Java's was given to do: an object, which holds what it needs. Addresses of the JVM's heap. */
+export interface GivenEvent extends Base {
+  readonly kind: 'given';
+  /** Of that object, as objects say it. */
+  readonly class: number;
+  /** In each place where it may have a pointer, the object to which that leads; 0: none. */
+  readonly objects: readonly number[];
+  /** As in a HeapEvent. */
+  readonly collections: number;
+}
+
 export interface ProcessEvent extends Base {
   readonly kind: 'process';
   readonly what: 'fork' | 'exec' | 'exit' | 'thread' | 'thread-exit' | 'seen';
@@ -276,4 +287,4 @@ export interface MarkEvent extends Base {
 
 export type Event =
   | OpenEvent | IntentEvent | DataEvent | AcceptedEvent | SentEvent | GapEvent | CloseEvent | ListenEvent
-  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HeapEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent | MarkEvent;
+  | ProcessEvent | GoroutineEvent | OnBehalfEvent | ServesEvent | WakeEvent | HeapEvent | GivenEvent | HelperEvent | UdpEvent | AppendEvent | LostEvent | PauseEvent | MarkEvent;

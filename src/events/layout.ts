@@ -79,6 +79,12 @@ export const SIZE_HEAP_PAYLOAD_OBJECTS = 48;
 export const OFFSET_HEAP_PAYLOAD_COLLECTIONS = 72;
 export const OFFSET_HEAP_PAYLOAD_HELD = 76;
 
+export const SIZE_GIVEN_PAYLOAD = 80;
+export const OFFSET_GIVEN_PAYLOAD_CLASS = 0;
+export const OFFSET_GIVEN_PAYLOAD_OBJECTS = 8;
+export const SIZE_GIVEN_PAYLOAD_OBJECTS = 64;
+export const OFFSET_GIVEN_PAYLOAD_COLLECTIONS = 72;
+
 export const SIZE_UDP_PAYLOAD = 48;
 export const OFFSET_UDP_PAYLOAD_LOCAL = 0;
 export const SIZE_UDP_PAYLOAD_LOCAL = 16;
@@ -116,6 +122,7 @@ export const SAMPLE_APPEND = 16;
 export const SAMPLE_FILE = 17;
 export const SAMPLE_WAKE = 18;
 export const SAMPLE_HEAP = 19;
+export const SAMPLE_GIVEN = 20;
 
 export const DIRECTION_NONE = 0;
 export const DIRECTION_INGRESS = 1;

@@ -77,6 +77,8 @@ function body(event: Event): [string, Fields] {
       const { start, top, end, objects, collections, held } = event;
       return ['heap', { start, allocated: top - start, size: end - start, objects, collections, held }];
     }
+    case 'given':
+      return ['given', { class: event.class, objects: event.objects, collections: event.collections }];
     case 'helper':
       return ['helper', { flags: event.flags, bytes: event.bytes, ...(event.length === undefined ? {} : { length: event.length }) }];
     case 'udp': {

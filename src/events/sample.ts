@@ -13,6 +13,8 @@ const TWO_32 = 4294967296;
 const WORD_BYTES = 8;
 /** Where the payload of SAMPLE_HEAP has its objects. */
 const OBJECTS = Array.from({ length: layout.SIZE_HEAP_PAYLOAD_OBJECTS / WORD_BYTES }, (_, index) => layout.OFFSET_HEAP_PAYLOAD_OBJECTS + index * WORD_BYTES);
+/** And that of SAMPLE_GIVEN. */
+const GIVEN = Array.from({ length: layout.SIZE_GIVEN_PAYLOAD_OBJECTS / WORD_BYTES }, (_, index) => layout.OFFSET_GIVEN_PAYLOAD_OBJECTS + index * WORD_BYTES);
 const utf8 = new TextDecoder();
 
 /** An unsigned 64-bit number as a double; exact below 2^53. */
@@ -130,6 +132,13 @@ export function sampleToEvent(
         ...base, kind: 'heap', start: at(layout.OFFSET_HEAP_PAYLOAD_START), top: at(layout.OFFSET_HEAP_PAYLOAD_TOP), end: at(layout.OFFSET_HEAP_PAYLOAD_END),
         objects: OBJECTS.map(at).filter((object) => object !== 0), collections: view.getUint32(payload + layout.OFFSET_HEAP_PAYLOAD_COLLECTIONS, true),
         held: view.getUint32(payload + layout.OFFSET_HEAP_PAYLOAD_HELD, true) !== 0,
+      };
+    }
+    case layout.SAMPLE_GIVEN: {
+      const at = (offset: number): number => readU64(view, payload + offset);
+      return {
+        ...base, kind: 'given', class: at(layout.OFFSET_GIVEN_PAYLOAD_CLASS), objects: GIVEN.map(at),
+        collections: view.getUint32(payload + layout.OFFSET_GIVEN_PAYLOAD_COLLECTIONS, true),
       };
     }
     case layout.SAMPLE_HELPER:

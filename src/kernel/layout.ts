@@ -133,7 +133,12 @@ export const OFFSET_JAVA_PATH_FIELDS = 16;
 export const SIZE_JAVA_PATH_FIELDS = 20;
 export const OFFSET_JAVA_PATH_NEXT = 36;
 
-export const SIZE_JAVA_WAITS = 240;
+export const SIZE_JAVA_INNER = 16;
+export const OFFSET_JAVA_INNER_CLASS = 0;
+export const OFFSET_JAVA_INNER_SLOT = 8;
+export const OFFSET_JAVA_INNER_FIELD = 12;
+
+export const SIZE_JAVA_WAITS = 280;
 export const OFFSET_JAVA_WAITS_COLLECTING = 0;
 export const OFFSET_JAVA_WAITS_COLLECTIONS = 8;
 export const OFFSET_JAVA_WAITS_OOPS = 16;
@@ -157,6 +162,10 @@ export const OFFSET_JAVA_WAITS_WRAPPER = 104;
 export const OFFSET_JAVA_WAITS_WRAPPER_SLOT = 112;
 export const OFFSET_JAVA_WAITS_PATHS = 120;
 export const SIZE_JAVA_WAITS_PATHS = 120;
+export const OFFSET_JAVA_WAITS_INNERS = 240;
+export const SIZE_JAVA_WAITS_INNERS = 32;
+export const OFFSET_JAVA_WAITS_SIZE_AT = 272;
+export const OFFSET_JAVA_WAITS_FIELDS_AT = 276;
 
 export const SIZE_SIGNAL_ACTION = 32;
 export const OFFSET_SIGNAL_ACTION_TGID = 0;

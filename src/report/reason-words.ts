@@ -33,6 +33,7 @@ export function supportWords(kind: Support, call: Tied, { inbound }: Session): s
     case 'in-its-context': return 'it was written in the context of Python\'s (contextvars: an asyncio task has one), or on the virtual thread of Java\'s, in which this session\'s request was answered, or in one made within that';
     case 'allocated-for-it': return `${wrote} was at a task of Java's that was made for this session: by the thread that had read its request, while that one was at work for it, or by one that was at such a task`;
     case 'numbered-between': return 'it was written on a virtual thread of Java\'s that was made between two which were begun for this session, which seldom is another\'s here';
+    case 'holds-the-same': return 'it was written on a virtual thread of Java\'s that was given to do what holds the same object as what another one was given to do that was begun for this session, and what is held there is seldom another\'s here';
     case 'same-virtual-thread': return 'other calls of the virtual thread of Java\'s on which it was written are this session\'s, and none of another one\'s';
     case 'asked-at-call': return 'the runtime itself was asked: where the call was made, it was made for this session\'s request';
     case 'asked-at-write': return 'the runtime itself was asked: where the call was written, this session\'s request was at work';

@@ -167,6 +167,9 @@ export class Derivation {
       case 'heap':
         this.#processes.of(event.tgid).allocation.told(event);
         break;
+      case 'given':
+        this.#processes.of(event.tgid).errands.told(event);
+        break;
       case 'on-behalf':
         weaver.contexts.goroutines.onBehalf(event);
         break;
@@ -272,6 +275,7 @@ export class Derivation {
   #executed(tgid: number): void {
     this.#weaver.contexts.executed(tgid);
     this.#processes.of(tgid).allocation.executed();
+    this.#processes.of(tgid).errands.executed();
     this.#processes.of(tgid).task.executed();
   }
 

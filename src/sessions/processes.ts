@@ -2,6 +2,7 @@
 import type { Connection } from '../connections/connection.ts';
 import { endpointText } from '../connections/endpoint.ts';
 import { Allocation } from '../contexts/allocation.ts';
+import { Errands } from '../contexts/errands.ts';
 import type { Refusal } from '../contexts/helper-datagram.ts';
 import { Discipline } from '../contexts/discipline.ts';
 import { HandedOver } from '../contexts/handed-over.ts';
@@ -71,9 +72,10 @@ export class Process implements Around<OpenSession> {
   /** A response was written, or an answer read, by another thread than the one that began it: threads here don't keep to a request. */
   moves = false;
 
-  /** Four of its hindsights. */
+  /** Five of its hindsights. */
   readonly task = new Task<OpenSession>();
   readonly allocation = new Allocation<OpenSession>();
+  readonly errands = new Errands<OpenSession>();
   readonly handedOver = new HandedOver<OpenSession>();
   readonly queue = new Queue<OpenSession>(this.handedOver);
 
@@ -101,7 +103,7 @@ export class Process implements Around<OpenSession> {
 
   /** What is known when whole talks are looked at. */
   get hindsights(): readonly Hindsight<OpenSession>[] {
-    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.allocation, this.handedOver, this.queue));
+    return (this.#hindsights ??= hindsights(this.#hide, this.task, this.allocation, this.errands, this.handedOver, this.queue));
   }
 
   /** `session` is given out. */

@@ -108,7 +108,7 @@ const SCENARIOS: readonly Scenario[] = [
   java('threads', 'whose handlers start a thread for each call', { byContent: true }),
   java('executor', 'whose handlers hand their calls to four threads that they share', { byContent: true, handsOver: true }),
   java('executor-zgc', 'whose handlers hand their calls to four threads that they share, where who has made which task is not known', { byContent: true, pool: true }),
-  java('virtual', 'on virtual threads, whose handlers start one more for each call', { byContent: true }),
+  java('virtual', 'on virtual threads, whose handlers start one more for each call', { byContent: true, handsOver: true }),
   java('virtual-own', 'on virtual threads, which call by JDBC, HttpURLConnection and Jedis', { everyCall: 'likely', everyHidden: true }),
   java('http-client', 'that calls by java.net.http.HttpClient', { byContent: true }),
   java('apache-async', 'that calls by Apache HttpAsyncClient', { byContent: true }),

@@ -200,7 +200,7 @@ function heapValue({ collecting, collections, from, to, thread, osThread, self, 
   return new Uint8Array(view.buffer);
 }
 
-function waitsValue({ collecting, collections, oops, units, class: virtual, classWord, thread, osThread, self, mounted, id, task, wrapper, paths }: Waits): Uint8Array {
+function waitsValue({ collecting, collections, oops, units, class: virtual, classWord, thread, osThread, self, mounted, id, task, wrapper, paths, inners, sizeAt, fieldsAt }: Waits): Uint8Array {
   const view = new DataView(new ArrayBuffer(layout.SIZE_JAVA_WAITS));
   const long = (at: number, value: number | bigint): void => { view.setBigUint64(at, BigInt(value), true); };
   const int = (at: number, value: number): void => { view.setUint32(at, value, true); };
@@ -232,6 +232,14 @@ function waitsValue({ collecting, collections, oops, units, class: virtual, clas
     path.fields.forEach((field, each) => { int(at + layout.OFFSET_JAVA_PATH_FIELDS + each * 4, field); });
     int(at + layout.OFFSET_JAVA_PATH_NEXT, path.next);
   });
+  inners.forEach((inner, index) => {
+    const at = layout.OFFSET_JAVA_WAITS_INNERS + index * layout.SIZE_JAVA_INNER;
+    long(at + layout.OFFSET_JAVA_INNER_CLASS, inner.class);
+    int(at + layout.OFFSET_JAVA_INNER_SLOT, inner.slot);
+    int(at + layout.OFFSET_JAVA_INNER_FIELD, inner.field);
+  });
+  int(layout.OFFSET_JAVA_WAITS_SIZE_AT, sizeAt);
+  int(layout.OFFSET_JAVA_WAITS_FIELDS_AT, fieldsAt);
   return new Uint8Array(view.buffer);
 }
 

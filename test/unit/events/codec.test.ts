@@ -56,6 +56,7 @@ const EVENTS: readonly Event[] = [
   { ...base, kind: 'wake', woken: 4_194_304, waitedUs: 1_500.25 },
   { ...base, context: 2 ** 49 + 31, kind: 'heap', start: 0x6_8740_0000, top: 0x6_8740_1230, end: 0x6_8748_0000, objects: [0x6_9100_0008, 0x7_0000_0000], collections: 7, held: false },
   { ...base, kind: 'heap', start: 0, top: 0, end: 0, objects: [0x7_0000_0000], collections: 0, held: true },
+  { ...base, context: 2 ** 49 + 31, kind: 'given', class: 0x1_0032, objects: [0x6_9100_0008, 0, 0x7_0000_0000, 0, 0, 0, 0, 0], collections: 7 },
   { ...base, kind: 'helper', flags: 0xdead_beef, bytes: payloadOf(9) },
   { ...base, kind: 'helper', flags: 1, length: 70_000, bytes: payloadOf(9) },
   {
