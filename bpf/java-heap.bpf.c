@@ -40,6 +40,8 @@ struct java_stack {
 	__u64 words[RUN_WORDS]; /* of its stack: programs have little room for variables */
 	__u32 count;
 	__u32 held; /* 1: a holder was found this time, and the object is what that holds; HELD_UNKNOWN and more: it is not known what */
+	__u32 collections; /* this time */
+	__u32 pad0;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -48,29 +50,69 @@ struct {
 	__type(value, struct java_stack);
 } java_stacks SEC(".maps");
 
+/*
+ * ZGC moves objects at any time, but only those of pages that it had made before it began to (ZPage::is_relocatable of OpenJDK). What lies in one
+ * that was made since has not been moved, and nothing else has lain there, until it begins again: that is counted in `collections`. Of others
+ * nothing is known here.
+ */
+static __always_inline bool stays(const struct java_heap *heap, __u64 object, __u32 collections)
+{
+	__u64 offset = object & heap->offset_mask, page;
+
+	if (!heap->pages)
+		return true;
+	page = word_at(heap->pages + (offset >> PAGE_SHIFT) * 8);
+	return page && (__u32)word_at(page + heap->page_time) == collections + 1 && word_at(page + heap->page_start) == offset >> PAGE_SHIFT << PAGE_SHIFT;
+}
+
+/*
+ * `word` of a stack is where the object is. ZGC sets words right only when the thread comes back to them, or when it begins again; until then it keeps
+ * from where it has moved what: a word that leads there may be old, though there be another object by now.
+ */
+static __always_inline bool is_true(const struct java_heap *heap, __u64 word)
+{
+	__u64 entry = (word & heap->offset_mask) >> PAGE_SHIFT << 3;
+
+	if (!heap->pages)
+		return true;
+	if (!heap->left[0])
+		return !(word & word_at(heap->stale));
+	return !word_at(heap->left[0] + entry) && !word_at(heap->left[1] + entry);
+}
+
 /* It has not been moved since it was allocated: unlocked, of age 0 (markWord.hpp of OpenJDK). */
-static __always_inline bool is_new(__u64 object)
+static __always_inline bool is_new(const struct java_heap *heap, __u64 object, __u32 collections)
 {
 	__u64 mark = word_at(object);
 
-	return (mark & 3) == 1 && !(mark & 15 << 3);
+	return (mark & 3) == 1 && !(mark & 15 << 3) && stays(heap, object, collections);
 }
 
-/* Where `own`, the thread's object, stands on its stack, which begins at `base`; 0: not found so far. */
-static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack *stack, __u64 base, __u64 own)
+/* The thread's own object, which has been at `own`, stands at `frame`. */
+static __always_inline bool stands_at(const struct java_heap *heap, __u64 frame, __u64 own)
 {
-	__u64 from;
+	return !((word_at(frame) ^ own) & heap->offset_mask);
+}
 
-	if (stack->frame && word_at(stack->frame) == own)
+/* Where the thread's object, which `slot` points to, stands on its stack, which begins at `base`; 0: not found so far. */
+static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack *stack, __u64 base, __u64 slot)
+{
+	__u64 own = word_at(slot), from;
+	/* Of ZGC's either may be of before it was moved. But the oldest of its calls stays where it is. */
+	bool moved = heap->stale && own & word_at(heap->stale);
+
+	if (heap->stale)
+		own >>= word_at(heap->coloured) & 63;
+	if (stack->frame && (moved || stands_at(heap, stack->frame, own)))
 		return stack->frame;
 	stack->frame = 0;
 	from = base - heap->depth;
 	for (int i = 1 - SPREADS; heap->depth && i < SPREADS; i++)
-		if (word_at(from + i * SPREAD_BYTES) == own)
+		if (stands_at(heap, from + i * SPREAD_BYTES, own))
 			return stack->frame = from + i * SPREAD_BYTES;
 	from = base - stack->searched;
 	for (int i = 1; i <= SEARCHED_BYTES / 8; i++) {
-		if (word_at(from - i * 8) == own) {
+		if (stands_at(heap, from - i * 8, own)) {
 			stack->searched = 0;
 			heap->depth = base - (from - i * 8);
 			return stack->frame = from - i * 8;
@@ -84,9 +126,12 @@ static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack 
 int java_object(__u32 tid, __u64 object)
 {
 	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	const struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 
-	if (!stack || !is_new(object))
+	if (!stack || !heap || !is_new(heap, object, stack->collections) || !is_true(heap, object))
 		return 0;
+	object &= heap->offset_mask;
 	for (__u32 i = 0; i < HEAP_OBJECTS; i++)
 		if (stack->objects[i] == object)
 			return 0;
@@ -106,7 +151,7 @@ static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __
 		for (int i = RUN_WORDS - 1; i >= 0; i--) {
 			__u64 word = stack->words[i];
 
-			if (!(word & 7) && word - heap->from < size && word - stack->from >= stack->to - stack->from)
+			if (!(word & 7) && word - heap->from < size && (word & heap->offset_mask) - stack->from >= stack->to - stack->from)
 				java_object(tid, word);
 		}
 	}
@@ -124,15 +169,13 @@ int java_holder(__u32 tid, __u64 object)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	const struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 
-	if (!stack || !heap || !is_holder(heap, object))
+	if (!stack || !heap || !is_holder(heap, object) || !stays(heap, object, stack->collections) || !is_true(heap, object))
 		return 0;
 	for (int i = 0; i < HELD_STEPS; i++) {
-		object = word_at(object + heap->steps[i]);
+		object = pointer_at(object + heap->steps[i], heap->stale ? word_at(heap->stale) : 0, heap->coloured);
 		if (heap->narrow)
 			object = heap->pointers + ((object & 0xffffffff) << (heap->pointer_shift & 63));
 	}
-	if (!is_new(object))
-		object = 0;
 	/* What stands where nothing was written since may be one of before: then it is not known which it is. */
 	if (stack->held && stack->objects[0] != object)
 		object = 0;
@@ -158,6 +201,11 @@ static __always_inline void find_held(struct java_stack *stack, __u32 tid, __u64
 		}
 		at += sizeof(stack->words);
 	}
+	if (!stack->held)
+		return;
+	if (!is_new(heap, stack->objects[0], stack->collections))
+		stack->objects[0] = 0;
+	stack->objects[0] &= heap->offset_mask;
 }
 
 /* One, of which nothing is known. */
@@ -185,7 +233,7 @@ static __always_inline struct java_stack *stack_of(__u32 tid, __u64 thread)
 	return stack;
 }
 
-static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack *stack, __u32 collections)
+static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack *stack)
 {
 	struct {
 		struct sample head;
@@ -206,7 +254,7 @@ static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack
 	record->payload.start = stack->from;
 	record->payload.top = stack->top;
 	record->payload.end = stack->to;
-	record->payload.collections = collections;
+	record->payload.collections = stack->collections;
 	record->payload.held = stack->held != 0;
 	__builtin_memcpy(record->payload.objects, stack->objects, sizeof(stack->objects));
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
@@ -222,7 +270,7 @@ static __always_inline void forget(struct java_stack *stack)
 
 int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 {
-	__u32 tgid = who >> 32, collections;
+	__u32 tgid = who >> 32;
 	struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 	struct java_stack *stack;
 	__u64 thread, base, frame, top = 0;
@@ -234,18 +282,21 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	if (!stack)
 		return 0;
 	forget(stack);
-	collections = (__u32)word_at(heap->collections);
+	stack->collections = (__u32)word_at(heap->collections);
 	if (!are_moved(heap->collecting)) {
-		stack->from = word_at(thread + heap->start);
-		top = word_at(thread + heap->top);
-		stack->to = word_at(thread + heap->end);
+		stack->from = word_at(thread + heap->start) & heap->offset_mask;
+		top = word_at(thread + heap->top) & heap->offset_mask;
+		stack->to = word_at(thread + heap->end) & heap->offset_mask;
+		/* ZGC takes a piece away from a thread that is in the kernel when it comes to it. */
+		if (!stays(heap, stack->from, stack->collections))
+			stack->from = stack->to = top = 0;
 		base = word_at(thread + heap->stack_base);
 		if (heap->holder)
 			find_held(stack, (__u32)who, base, heap);
-		frame = stack->held ? 0 : frame_of(heap, stack, base, word_at(word_at(thread + heap->own)));
+		frame = stack->held ? 0 : frame_of(heap, stack, base, word_at(thread + heap->own));
 		if (frame)
 			find_objects(stack, (__u32)who, frame, heap);
-		if (were_moved(heap->collecting, heap->collections, collections)) {
+		if (were_moved(heap->collecting, heap->collections, stack->collections)) {
 			/* Better nothing than what was so before. */
 			forget(stack);
 			top = 0;
@@ -256,6 +307,6 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 	stack->top = top;
 	stack->first = stack->objects[0];
 	stack->context = context;
-	tell(who, at_ns, stack, collections);
+	tell(who, at_ns, stack);
 	return 0;
 }

@@ -4,16 +4,6 @@
 #include "java.h"
 #include "registers.h"
 
-/* The object that the pointer at `slot` leads to; 0: it may be moved at any time. `stale`: which pointers' are. */
-static __always_inline __u64 object_at(const struct java_program *program, __u64 slot, __u64 stale)
-{
-	__u64 pointer = word_at(slot);
-
-	if (!program->stale)
-		return pointer;
-	return pointer & stale ? 0 : pointer >> (word_at(program->coloured) & 63);
-}
-
 /*
  * By its object. A thread that waits in the kernel, or has come back and not yet asked, is not stopped while objects are moved; what is
  * read here then may be of another object, which may even be a virtual thread as well. So it holds only where no such time was, neither
@@ -26,7 +16,7 @@ static __always_inline __u64 id_of_mounted(const struct java_program *program, _
 
 	if (are_moved(program->collecting))
 		return 0;
-	object = object_at(program, word_at(thread + program->mounted), stale);
+	object = pointer_at(word_at(thread + program->mounted), stale, program->coloured);
 	if (!object || (word_at(object + program->class_at) >> (program->class_shift & 63) & program->class_mask) != program->class)
 		return 0;
 	id = word_at(object + program->id);

@@ -14,7 +14,7 @@ struct java_program {
 	__u64 collecting;  /* address of a byte: not 0 while objects are moved with all threads stopped */
 	__u64 collections; /* address of a word of 32 bits: such times so far                           */
 	__u64 stale;       /* ZGC: address of the bits that only a pointer to what may be moved has now; 0: pointers are plain */
-	__u64 coloured;    /* and of the number of bits, the lowest, that are not of the address         */
+	__u64 coloured;    /* and of a word whose six lowest bits say how many, the lowest, are not of the address */
 	__u64 class;       /* VirtualThread, as an object says it: the word of 64 bits at class_at, from class_shift on, as far as class_mask goes */
 	__u64 class_mask;
 	__u32 class_at;
@@ -34,6 +34,9 @@ struct {
 } java_programs __weak SEC(".maps");
 
 #define HELD_STEPS 3
+/* Of ZGC's small pages: threads allocate in no others. */
+#define PAGE_SHIFT 21
+#define GENERATIONS 2
 
 /* Where a JVM keeps what its threads have allocated, and work with. key: tgid. Inserted: user space. Deleted: exec, exit. */
 struct java_heap {
@@ -58,6 +61,13 @@ struct java_heap {
 	__u32 pointer_shift; /* ... shifted by this */
 	__u32 narrow;        /* 0: they are plain */
 	__u32 steps[HELD_STEPS]; /* in the holder, and in what is found there: pointer to the next, and to what it holds */
+	__u64 stale;       /* ZGC: as above                                                                     */
+	__u64 coloured;
+	__u64 offset_mask; /* bits of an address that say where in the heap it is: of the others it may change some. Else all */
+	__u64 pages;       /* table of what it knows of each piece of the heap of 1 << PAGE_SHIFT bytes; 0: it isn't ZGC      */
+	__u64 left[GENERATIONS]; /* tables of what it moved last from such a piece; 0: words on stacks say themselves if they are old */
+	__u32 page_time;   /* there: by how many times it was made, and one                                     */
+	__u32 page_start;  /* there: where in the heap it is                                                    */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -127,6 +137,16 @@ static __always_inline __u64 java_thread(__s32 thread_at, __u32 os_thread_at, __
 	__u64 self = thread_pointer(), thread = self ? word_at(self + thread_at) : 0;
 
 	return thread && word_at(word_at(thread + os_thread_at) + self_at) == self ? thread : 0;
+}
+
+/* The pointer at `slot`, without what ZGC says in it beside the address; 0: what it leads to may have been moved. `stale`: which pointers' may. */
+static __always_inline __u64 pointer_at(__u64 slot, __u64 stale, __u64 coloured)
+{
+	__u64 pointer = word_at(slot);
+
+	if (!stale)
+		return pointer;
+	return pointer & stale ? 0 : pointer >> (word_at(coloured) & 63);
 }
 
 /* Objects are moved right now. Addresses, as above. */

@@ -26,7 +26,6 @@ export interface RecorderFlags {
 
 /** Why it can't be told which virtual thread of a JVM's runs. */
 export const WHY_UNKNOWN: Readonly<Record<WhyUnknown, string>> = {
-  zgc: 'its garbage collector is ZGC without generations (-XX:+ZGenerational, or a later JDK, has them)',
   unlike: 'its JVM is not built as those that are known',
 };
 

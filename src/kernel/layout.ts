@@ -101,7 +101,7 @@ export const OFFSET_JAVA_PROGRAM_MOUNTED = 68;
 export const OFFSET_JAVA_PROGRAM_OWN = 72;
 export const OFFSET_JAVA_PROGRAM_ID = 76;
 
-export const SIZE_JAVA_HEAP = 120;
+export const SIZE_JAVA_HEAP = 176;
 export const OFFSET_JAVA_HEAP_COLLECTING = 0;
 export const OFFSET_JAVA_HEAP_COLLECTIONS = 8;
 export const OFFSET_JAVA_HEAP_FROM = 16;
@@ -124,6 +124,14 @@ export const OFFSET_JAVA_HEAP_POINTER_SHIFT = 100;
 export const OFFSET_JAVA_HEAP_NARROW = 104;
 export const OFFSET_JAVA_HEAP_STEPS = 108;
 export const SIZE_JAVA_HEAP_STEPS = 12;
+export const OFFSET_JAVA_HEAP_STALE = 120;
+export const OFFSET_JAVA_HEAP_COLOURED = 128;
+export const OFFSET_JAVA_HEAP_OFFSET_MASK = 136;
+export const OFFSET_JAVA_HEAP_PAGES = 144;
+export const OFFSET_JAVA_HEAP_LEFT = 152;
+export const SIZE_JAVA_HEAP_LEFT = 16;
+export const OFFSET_JAVA_HEAP_PAGE_TIME = 168;
+export const OFFSET_JAVA_HEAP_PAGE_START = 172;
 
 export const SIZE_JAVA_PATH = 40;
 export const OFFSET_JAVA_PATH_CLASS = 0;

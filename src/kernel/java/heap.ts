@@ -3,10 +3,14 @@ import { flagsOf } from './flags.ts';
 import { known, readable, Unreadable, type ProcessMemory } from './memory.ts';
 import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
+import { addressAt, isInPage, ZGC_FLAGS, zgcOf, type Colours, type Pages } from './zgc.ts';
 
 const WORD_BYTES = 8;
 /** They move objects only while all threads are stopped, and each thread allocates in a piece of its own. */
-const FLAGS = ['UseG1GC', 'UseParallelGC', 'UseSerialGC'];
+const STOPPING = ['UseG1GC', 'UseParallelGC', 'UseSerialGC'];
+/** Of which ones ZGC moves is known as well. */
+const FLAGS = new Set([...STOPPING, ...ZGC_FLAGS]);
+const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 
 /** Addresses of what tells whether objects are moved, and how often they were. */
 export interface Collections {
@@ -18,6 +22,9 @@ export interface Collections {
 export interface Heap extends ThreadOffsets, Collections {
   readonly from: number;
   readonly to: number;
+  readonly offsetMask: bigint;
+  /** Of ZGC only. */
+  readonly zgc: (Colours & Pages) | undefined;
   readonly own: number;
   readonly stackBase: number;
   readonly start: number;
@@ -25,23 +32,24 @@ export interface Heap extends ThreadOffsets, Collections {
   readonly end: number;
 }
 
-/** 'unlike': not all is as it is known, or threads came and went meanwhile. 'other': its collector moves objects at any time. */
+/** 'unlike': not all is as it is known, or threads came and went meanwhile. 'other': its collector moves objects at any time, and which ones is not known. */
 export function heapOf(memory: ProcessMemory, structs: VmStructs): Heap | 'unlike' | 'other' {
   try {
-    const flags = flagsOf(memory, structs, new Set(FLAGS));
-    if (!FLAGS.some((flag) => flags?.get(flag) === true)) return 'other';
+    const flags = flagsOf(memory, structs, FLAGS);
+    const zgc = zgcOf(memory, structs, flags);
+    if (zgc === undefined && !STOPPING.some((flag) => flags?.get(flag) === true)) return 'other';
     const threads = threadsIn(memory, structs);
     const own = known(structs.offset('JavaThread._threadObj'));
+    const collections = collectionsOf(memory, structs);
     // Before JDK 16 that was no pointer to a pointer.
-    const sound = threads?.all.filter((at) => readable(() => threadObject(memory, memory.pointer(memory.pointer(at + own)), at)) !== undefined);
+    const sound = threads?.all.filter((at) => readable(() => {
+      const object = known(addressAt(memory, memory.pointer(at + own), zgc));
+      return threadObject(memory, object, at) !== undefined && (zgc === undefined || isInPage(memory, zgc, object, memory.int(collections.collections)));
+    }) === true);
     if (threads === undefined || sound === undefined || sound.length < MIN_THREADS) return 'unlike';
     const buffer = known(structs.offset('Thread._tlab'));
-    const reserved = memory.pointer(known(structs.address('Universe._collectedHeap'))) + known(structs.offset('CollectedHeap._reserved'));
-    const from = memory.pointer(reserved + known(structs.offset('MemRegion._start')));
     return {
-      ...threads.offsets, ...collectionsOf(memory, structs),
-      from, to: from + memory.pointer(reserved + known(structs.offset('MemRegion._word_size'))) * WORD_BYTES,
-      own, stackBase: known(structs.offset('JavaThread._stack_base', 'Thread._stack_base')),
+      ...threads.offsets, ...collections, ...(zgc ?? reserved(memory, structs)), zgc, own, stackBase: known(structs.offset('JavaThread._stack_base', 'Thread._stack_base')),
       start: buffer + known(structs.offset('ThreadLocalAllocBuffer._start')),
       top: buffer + known(structs.offset('ThreadLocalAllocBuffer._top')),
       end: buffer + known(structs.offset('ThreadLocalAllocBuffer._end')),
@@ -50,6 +58,13 @@ export function heapOf(memory: ProcessMemory, structs: VmStructs): Heap | 'unlik
     if (error instanceof Unreadable) return 'unlike';
     throw error;
   }
+}
+
+/** Where objects may be, with other collectors than ZGC. */
+function reserved(memory: ProcessMemory, structs: VmStructs): Pick<Heap, 'from' | 'to' | 'offsetMask'> {
+  const region = memory.pointer(known(structs.address('Universe._collectedHeap'))) + known(structs.offset('CollectedHeap._reserved'));
+  const from = memory.pointer(region + known(structs.offset('MemRegion._start')));
+  return { from, to: from + memory.pointer(region + known(structs.offset('MemRegion._word_size'))) * WORD_BYTES, offsetMask: ALL_BITS };
 }
 
 export function collectionsOf(memory: ProcessMemory, structs: VmStructs): Collections {

@@ -13,6 +13,7 @@ import { ProcessMemory } from './memory.ts';
 import { mayRunVirtual, virtualThreadsOf, type ByObject, type VirtualThreads, type WhyUnknown } from './virtual-threads.ts';
 import { exportsOf, VmStructs } from './vm-structs.ts';
 import { waitsOf, type Waits } from './waits.ts';
+import type { Colours, Pages } from './zgc.ts';
 
 const FILE = /\/libjvm\.so$/;
 /** How often it is looked whether a process has loaded a JVM by now, and whether that has all that is to be told of it. */
@@ -182,7 +183,7 @@ function setObject(view: DataView, { collecting, collections, stale, coloured, c
   view.setUint32(layout.OFFSET_JAVA_PROGRAM_CLASS_SHIFT, classWord.shift, true);
 }
 
-function heapValue({ collecting, collections, from, to, thread, osThread, self, own, stackBase, start, top, end }: Heap, holder?: Holder): Uint8Array {
+function heapValue({ collecting, collections, from, to, offsetMask, zgc, thread, osThread, self, own, stackBase, start, top, end }: Heap, holder?: Holder): Uint8Array {
   const view = new DataView(new ArrayBuffer(layout.SIZE_JAVA_HEAP));
   view.setBigUint64(layout.OFFSET_JAVA_HEAP_COLLECTING, BigInt(collecting), true);
   view.setBigUint64(layout.OFFSET_JAVA_HEAP_COLLECTIONS, BigInt(collections), true);
@@ -196,6 +197,8 @@ function heapValue({ collecting, collections, from, to, thread, osThread, self, 
   view.setUint32(layout.OFFSET_JAVA_HEAP_START, start, true);
   view.setUint32(layout.OFFSET_JAVA_HEAP_TOP, top, true);
   view.setUint32(layout.OFFSET_JAVA_HEAP_END, end, true);
+  view.setBigUint64(layout.OFFSET_JAVA_HEAP_OFFSET_MASK, offsetMask, true);
+  if (zgc !== undefined) setPages(view, zgc);
   if (holder !== undefined) setHolder(view, holder);
   return new Uint8Array(view.buffer);
 }
@@ -241,6 +244,15 @@ function waitsValue({ collecting, collections, oops, units, class: virtual, clas
   int(layout.OFFSET_JAVA_WAITS_SIZE_AT, sizeAt);
   int(layout.OFFSET_JAVA_WAITS_FIELDS_AT, fieldsAt);
   return new Uint8Array(view.buffer);
+}
+
+function setPages(view: DataView, { stale, coloured, pages, pageTime, pageStart, left }: Colours & Pages): void {
+  view.setBigUint64(layout.OFFSET_JAVA_HEAP_STALE, BigInt(stale), true);
+  view.setBigUint64(layout.OFFSET_JAVA_HEAP_COLOURED, BigInt(coloured), true);
+  view.setBigUint64(layout.OFFSET_JAVA_HEAP_PAGES, BigInt(pages), true);
+  view.setUint32(layout.OFFSET_JAVA_HEAP_PAGE_TIME, pageTime, true);
+  view.setUint32(layout.OFFSET_JAVA_HEAP_PAGE_START, pageStart, true);
+  for (const [index, table] of left.entries()) view.setBigUint64(layout.OFFSET_JAVA_HEAP_LEFT + index * 8, BigInt(table), true);
 }
 
 function setHolder(view: DataView, { class: holder, classWord, narrow, steps }: Holder): void {

@@ -9,6 +9,7 @@ import { collectionsOf, type Collections } from './heap.ts';
 import { known, Unreadable, type ProcessMemory } from './memory.ts';
 import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
+import { addressAt, coloursOf, ZGC_FLAGS } from './zgc.ts';
 
 const WORD_BYTES = 8;
 /** Beyond ids of threads. Twin of VIRTUAL_THREADS of bpf/event.h. */
@@ -34,8 +35,8 @@ export interface ByObject extends Collections {
   readonly classWord: ClassWord;
 }
 
-/** 'unlike': not all is as it is known, or threads came and went meanwhile. 'zgc': it moves objects at any time, and does not say which. */
-export type WhyUnknown = 'unlike' | 'zgc';
+/** 'unlike': not all is as it is known, or threads came and went meanwhile. */
+export type WhyUnknown = 'unlike';
 /** 'unused': it has begun none so far. */
 export type WhyNoVirtualThreads = WhyUnknown | 'unused';
 
@@ -75,19 +76,17 @@ function byThread(memory: ProcessMemory, structs: VmStructs): VirtualThreads | '
   return ids.size === threads.all.length ? { ...threads.offsets, mounted, id, carried: { own: known(structs.offset('JavaThread._threadObj')) } } : 'unlike';
 }
 
-const FLAGS = new Set(['UseZGC', 'ZGenerational', 'UseCompressedClassPointers', 'UseCompactObjectHeaders']);
+const FLAGS = new Set([...ZGC_FLAGS, 'UseCompressedClassPointers', 'UseCompactObjectHeaders']);
 
 function byObject(memory: ProcessMemory, structs: VmStructs, classes: Classes, virtual: number): VirtualThreads | WhyNoVirtualThreads {
   const flags = flagsOf(memory, structs, FLAGS);
   if (flags === undefined) return 'unlike';
-  const zgc = flags.get('UseZGC') === true;
-  const colours = zgc && flags.get('ZGenerational') !== false ? coloursOf(memory, structs) : undefined;
-  if (zgc && colours === undefined) return 'zgc';
+  const colours = coloursOf(memory, structs, flags);
   const headers = headersOf(flags);
   const threads = threadsIn(memory, structs);
   const own = known(structs.offset('JavaThread._threadObj'));
   const id = idIn(memory, threads?.all.flatMap((at) => {
-    const object = objectAt(memory, memory.pointer(at + own), colours);
+    const object = addressAt(memory, memory.pointer(at + own), colours);
     return object === undefined ? [] : [{ at, object }];
   }) ?? [], (object) => classes.isDerived(classes.classOf(object, headers), classes.thread));
   if (threads === undefined || id === undefined) return 'unlike';
@@ -99,26 +98,6 @@ function byObject(memory: ProcessMemory, structs: VmStructs, classes: Classes, v
       class: classes.said(virtual, headers), classWord: classes.word(headers),
     },
   };
-}
-
-/** Of generational ZGC (JEP 439): the addresses of which bits no pointer has that is true now, and of how many bits are no address. */
-interface Colours {
-  readonly stale: number;
-  readonly coloured: number;
-}
-
-function coloursOf(memory: ProcessMemory, structs: VmStructs): Colours | undefined {
-  const all = structs.address('ZGlobalsForVMStructs._instance_p');
-  const [stale, coloured] = [structs.offset('ZGlobalsForVMStructs._ZPointerLoadBadMask'), structs.offset('ZGlobalsForVMStructs._ZPointerLoadShift')];
-  const at = all === undefined ? 0 : memory.pointer(all);
-  return at === 0 || stale === undefined || coloured === undefined ? undefined : { stale: memory.pointer(at + stale), coloured: memory.pointer(at + coloured) };
-}
-
-/** Undefined: it may be moved. */
-function objectAt(memory: ProcessMemory, slot: number, colours: Colours | undefined): number | undefined {
-  const pointer = memory.long(slot);
-  if (colours === undefined) return Number(pointer);
-  return (pointer & memory.long(colours.stale)) === 0n ? Number(pointer >> memory.long(colours.coloured)) : undefined;
 }
 
 /** Where Thread objects have their id: after `eetop`, which points to their JavaThread. No two have the same. */

@@ -22,6 +22,7 @@ const WAYS = {
   threads: { name: 'Tomcat servlet, each call a FutureTask in a Thread of its own', discipline: 'thread-per-request', expects: blocking },
   executor: { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
   'executor-zgc': { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4, ZGC', discipline: 'event-loop', expects: blocking },
+  'executor-shenandoah': { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4, Shenandoah', discipline: 'event-loop', expects: blocking },
   virtual: { name: 'Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
   'virtual-own': { name: 'Tomcat on virtual threads, JDBC, HttpURLConnection and Jedis', discipline: 'event-loop', expects: blocking },
   'http-client': { name: 'Tomcat servlet, java.net.http.HttpClient', discipline: 'event-loop', expects: http },
@@ -30,6 +31,9 @@ const WAYS = {
 } as const satisfies Record<string, Way>;
 
 export type JavaWay = keyof typeof WAYS;
+
+/** By what a way's name ends with. */
+const COLLECTORS: Readonly<Record<string, string>> = { zgc: 'Z', shenandoah: 'Shenandoah' };
 
 const javaBuilt = (): Built => built('java-service', ['mvn', 'javac', 'java'],
   [['mvn', '--quiet', '--batch-mode', 'compile', 'dependency:copy-dependencies', '-DincludeScope=runtime']], fileURLToPath(new URL('java', import.meta.url)));
@@ -60,9 +64,9 @@ export async function javaService(way: JavaWay): Promise<Service> {
   const dependencies = [upstream, redis, sql].filter((each) => each !== undefined);
   const daemon = await Daemon.start({
     name: 'java', command: java, dir, readyMs: 60_000, ready: () => accepts(port),
-    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', way.endsWith('-zgc') ? '-XX:+UseZGC' : '-XX:+UseSerialGC', '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
+    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', `-XX:+Use${COLLECTORS[way.replace('executor-', '')] ?? 'Serial'}GC`, '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
     env: {
-      SHOP_WAY: way.replace('-zgc', ''), SHOP_PORT: String(port),
+      SHOP_WAY: way.startsWith('executor') ? 'executor' : way, SHOP_PORT: String(port),
       ...(upstream !== undefined && { SHOP_UPSTREAM_PORT: String(upstream.port) }),
       ...(redis !== undefined && { SHOP_REDIS_PORT: String(redis.port) }),
       ...(sql !== undefined && { SHOP_PG: `jdbc:postgresql://127.0.0.1:${sql.port}/${sql.database}?user=${sql.user}&password=${sql.password}` }),
