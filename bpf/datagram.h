@@ -62,7 +62,7 @@ static __always_inline void read_peer(struct peer *peer, const void *name, bool 
 		opaque(length);                                                                               \
 		if (length > C)                                                                               \
 			length = C;                                                                           \
-		if (read_user(record->payload, length, address)) {                                  \
+		if (read_user(record->payload, length, address)) {                                            \
 			record->head.cause = CAUSE_UNREADABLE;                                                \
 			length = 0;                                                                           \
 		}                                                                                             \
