@@ -25,7 +25,7 @@ function begin(command, ...args) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return { child, lines, ended: new Promise((resolve) => { child.once('exit', resolve); }) };
+  return { child, lines, ended: new Promise((resolve) => { child.once('exit', (code, signal) => { resolve(code ?? signal); }); }) };
 }
 
 /** Of each call, by number, whose it was; undefined: the backend was refused. */
@@ -36,8 +36,9 @@ async function record() {
   const port = (await front.lines.next()).value;
   const recorder = begin(koala, 'attach', '--pid', String(front.child.pid), '--probe', probe, '--json', '--out', recording);
   if ((await recorder.lines.next()).value === undefined) {
-    if (await recorder.ended === 3) return undefined;
-    throw new Error('koala-bpf attach ended at once');
+    const status = await recorder.ended;
+    if (status === 3) return undefined;
+    throw new Error(`koala-bpf attach ended at once with ${status}`);
   }
   if (await begin(python, program, 'clients', port).ended !== 0) throw new Error('the clients failed');
   front.child.stdin.end();

@@ -18,7 +18,7 @@ const recording = join(dir, 'rec');
 
 /** The lines that a child prints, as they come. */
 const linesOf = (child) => createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-const ended = (child) => new Promise((resolve) => { child.once('exit', resolve); });
+const ended = (child) => new Promise((resolve) => { child.once('exit', (code, signal) => { resolve(code ?? signal); }); });
 
 /** Undefined: the kernel refused the backend, and the recorder has said why. */
 async function record() {
@@ -31,8 +31,9 @@ async function record() {
   const { value: began } = await lines.next();
   if (began === undefined) {
     service.kill();
-    if (await recorderEnded === 3) return undefined;
-    throw new Error('koala-bpf attach ended at once');
+    const refused = await recorderEnded;
+    if (refused === 3) return undefined;
+    throw new Error(`koala-bpf attach ended at once with ${refused}`);
   }
   service.stdin.write('go\n');
   const status = await serviceEnded;
