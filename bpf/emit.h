@@ -58,6 +58,18 @@ static __always_inline void emit_gap(const struct sample *like, __u64 position, 
 	emit_bare(&gap);
 }
 
+/* The head of what is told of `context` itself, while that is being found: fill_sample would ask for it. `size`: of the payload. */
+static __always_inline void fill_told(struct sample *sample, __u8 kind, __u32 size, __u64 who, __u64 context, __u64 at_ns)
+{
+	__builtin_memset(sample, 0, sizeof(*sample));
+	sample->captured = size;
+	sample->kind = kind;
+	sample->at_ns = at_ns;
+	sample->context = context;
+	sample->tgid = who >> 32;
+	sample->tid = (__u32)who;
+}
+
 /* Tells of goroutine (or context of Python's) `number`; false: there was no room. */
 static __always_inline bool emit_goroutine(__u64 who, __u64 number, const struct goroutine_payload *payload)
 {
@@ -70,13 +82,7 @@ static __always_inline bool emit_goroutine(__u64 who, __u64 number, const struct
 		count_loss(CAUSE_RING_FULL, 1, 0);
 		return false;
 	}
-	__builtin_memset(&record->head, 0, sizeof(record->head));
-	record->head.captured = sizeof(record->payload);
-	record->head.kind = SAMPLE_GOROUTINE;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.context = number;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
+	fill_told(&record->head, SAMPLE_GOROUTINE, sizeof(record->payload), who, number, bpf_ktime_get_ns());
 	record->payload = *payload;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	return true;

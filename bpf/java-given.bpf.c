@@ -76,13 +76,7 @@ static __always_inline bool tell(__u64 who, __u64 context, const struct given_pa
 		count_loss(CAUSE_RING_FULL, 1, 0);
 		return false;
 	}
-	__builtin_memset(&record->head, 0, sizeof(record->head));
-	record->head.captured = sizeof(record->payload);
-	record->head.kind = SAMPLE_GIVEN;
-	record->head.at_ns = bpf_ktime_get_ns();
-	record->head.context = context;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
+	fill_told(&record->head, SAMPLE_GIVEN, sizeof(record->payload), who, context, bpf_ktime_get_ns());
 	record->payload = *given;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	return true;

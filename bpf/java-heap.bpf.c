@@ -244,13 +244,7 @@ static __always_inline void tell(__u64 who, __u64 at_ns, const struct java_stack
 		count_loss(CAUSE_RING_FULL, 1, 0);
 		return;
 	}
-	__builtin_memset(&record->head, 0, sizeof(record->head));
-	record->head.captured = sizeof(record->payload);
-	record->head.kind = SAMPLE_HEAP;
-	record->head.at_ns = at_ns;
-	record->head.context = stack->context;
-	record->head.tgid = who >> 32;
-	record->head.tid = (__u32)who;
+	fill_told(&record->head, SAMPLE_HEAP, sizeof(record->payload), who, stack->context, at_ns);
 	record->payload.start = stack->from;
 	record->payload.top = stack->top;
 	record->payload.end = stack->to;

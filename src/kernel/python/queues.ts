@@ -18,6 +18,7 @@ const GETS = [
 ];
 /** METH_FASTCALL | METH_KEYWORDS: the second argument points to what was given, of which the first is the item. */
 const FAST_WITH_KEYWORDS = 0x82;
+
 export interface Queues {
   /** In the file: entry of `put`. */
   readonly put: number;
