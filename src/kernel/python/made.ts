@@ -48,6 +48,8 @@ export interface Returned {
 }
 /** Functions looked at, one of which returns what another one does. */
 const MAX_DEPTH = 3;
+/** Before the instruction at an address, what is looked for was in a register, by its number. */
+type Way = readonly [at: number, register: number];
 
 /** It takes some 60 ms to load, and few need it. */
 let iced: typeof Iced | undefined;
@@ -91,9 +93,10 @@ function beforeCall(steps: ReadonlyMap<number, Step>, from: number, found: Map<n
 
 /**
  * Where the function at `address` has what it returns: at the last call or jump before, and in which register, which the kernel does itself; at
- * its returns, where it is not so on each way. None where it can't be followed.
+ * its returns, where it is not so on each way. None where it can't be followed. Of two that one way leads by the first is enough, and where there
+ * is nothing on each way, none is needed.
  *
- *   mov (%rdx), %rbx     je  1f   <- rbx      1: mov %rbx, %rax      ret
+ *   mov (%rdx), %rbx     je  1f   <- rbx      call unlock   jmp 1f      1: mov %rbx, %rax   ret
  */
 export function returnedIn(elf: ElfFile, address: number): readonly Returned[] {
   const found = new Map<number, Held>();
@@ -112,7 +115,7 @@ function held(elf: ElfFile, address: number, found: Map<number, Held>, depth: nu
   const steps = follow(elf, address);
   const before = new Map<number, number[]>();
   for (const { at, next } of steps.values()) for (const to of next) before.set(to, [...before.get(to) ?? [], at]);
-  const open = [...steps.values()].flatMap(({ at, kind }): [number, number][] => (kind === 'return' ? [[at, Register.RAX]] : []));
+  const open = [...steps.values()].flatMap(({ at, kind }): Way[] => (kind === 'return' ? [[at, Register.RAX]] : []));
   if (open.length === 0) return false;
   const seen = new Set<string>();
   for (let way = open.pop(); way !== undefined; way = open.pop()) {
@@ -131,6 +134,28 @@ function held(elf: ElfFile, address: number, found: Map<number, Held>, depth: nu
       else if (!clears) return false;
     }
   }
+  /** What is there then was not at another of them before, on some way, and is something. */
+  const isFirst = (site: Way): boolean => {
+    const back = [site];
+    const been = new Set<string>();
+    for (let way = back.pop(); way !== undefined; way = back.pop()) {
+      const [at, register] = way;
+      if (been.has(way.join())) continue;
+      been.add(way.join());
+      if (at === address) return true;
+      for (const previous of before.get(at) ?? []) {
+        const { kind, sets, from, clears } = steps.get(previous) as Step;
+        const name = kept.get(register);
+        if (name !== undefined && found.get(previous) === name) continue;
+        if (kind === 'call' && name === undefined) return true;
+        if (!sets.includes(register)) back.push([previous, register]);
+        else if (from !== undefined) back.push([previous, from]);
+        else if (!clears) return true;
+      }
+    }
+    return false;
+  };
+  for (const [at, name] of found) if (steps.has(at) && !isFirst([at, Register[name.toUpperCase() as Uppercase<typeof name>]])) found.delete(at);
   return true;
 }
 
