@@ -213,23 +213,21 @@ static __always_inline int tell_state(const struct sock *sk, int old_state, int 
 	return 0;
 }
 
-/* Of tcp_state, on one CPU. Added to: tcp_state_again. Read: user space, at a tick. */
+/* key: CPU. value: of tcp_state, there. Added to: tcp_state_again. Read: user space, at a tick. */
 struct state_run {
 	__u64 under_way;  /* a run that may be interrupted                        */
 	__u64 taken_over; /* events that the kernel skipped it for, told otherwise */
+	__u64 pad0[6];    /* a cache line: each CPU writes its own                */
 };
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct state_run);
+	PER_CPU_ARRAY(struct state_run);
 } state_runs SEC(".maps");
 
 static __always_inline struct state_run *state_run(void)
 {
-	__u32 zero = 0;
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&state_runs, &zero);
+	return bpf_map_lookup_elem(&state_runs, &cpu);
 }
 
 SEC("tp_btf/inet_sock_set_state")

@@ -7,10 +7,13 @@
 
 static __always_inline void count_loss(__u32 cause, __u64 events, __u64 bytes)
 {
-	struct lost *lost = bpf_map_lookup_elem(&losses, &cause);
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_losses *here = bpf_map_lookup_elem(&losses, &cpu);
+	struct lost *lost;
 
-	if (!lost)
+	if (!here)
 		return;
+	lost = &here->of[cause & (CAUSES - 1)];
 	/*
 	 * Whole additions: a softirq, or on Linux >=7.0 another thread, may count on the same CPU in between. None of 0: clang
 	 * makes an atomic OR of it, which 5.10 refuses.

@@ -68,16 +68,28 @@ struct {
 	(bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) + (size) > knobs.payload_room ? 0 :     \
 		bpf_ringbuf_reserve(&ring, size, 0))
 
-/* key: cause. value: what was lost without a connection's position to tell it. Added to: emit. Read: user space, at a tick. */
+/*
+ * What is looked at again and again is an array with an element for each CPU, which user space reads as memory. Of a per-CPU map it would
+ * take a system call, in the midst of which the kernel runs no kprobe's program on that CPU (docs/limits.md).
+ */
+#define PER_CPU_ARRAY(type_of_value)                                        \
+	__uint(type, BPF_MAP_TYPE_ARRAY);                                   \
+	__uint(map_flags, BPF_F_MMAPABLE);                                  \
+	__uint(max_entries, 1); /* set by user space: it counts the CPUs */ \
+	__type(key, __u32);                                                 \
+	__type(value, type_of_value)
+
+/* key: CPU. value: by cause, what was lost there without a connection's position to tell it. Added to: emit. Read: user space, at a tick. */
 struct lost {
 	__u64 events;
 	__u64 bytes;
 };
+#define CAUSES 16 /* a power of two, see count_loss */
+struct cpu_losses {
+	struct lost of[CAUSES];
+};
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 16);
-	__type(key, __u32);
-	__type(value, struct lost);
+	PER_CPU_ARRAY(struct cpu_losses);
 } losses __weak SEC(".maps");
 
 /* key: tgid. value: 1. Inserted: user space (targets), fork of a watched process, exec, cgroup and listen filters. Deleted: exit. */

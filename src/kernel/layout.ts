@@ -53,7 +53,11 @@ export const SIZE_LOST = 16;
 export const OFFSET_LOST_EVENTS = 0;
 export const OFFSET_LOST_BYTES = 8;
 
-export const SIZE_STATE_RUN = 16;
+export const SIZE_CPU_LOSSES = 256;
+export const OFFSET_CPU_LOSSES_OF = 0;
+export const SIZE_CPU_LOSSES_OF = 256;
+
+export const SIZE_STATE_RUN = 64;
 export const OFFSET_STATE_RUN_UNDER_WAY = 0;
 export const OFFSET_STATE_RUN_TAKEN_OVER = 8;
 

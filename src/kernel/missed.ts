@@ -1,7 +1,7 @@
 /** Runs of our programs that the kernel skipped because the same program was running on that CPU already. */
+import { CpuCounts } from './cpu-counts.ts';
 import { loadLibbpf } from './ffi.ts';
 import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_STATE_RUN } from './layout.ts';
-import { BpfMap, u32 } from './map.ts';
 
 /** struct bpf_prog_info of <linux/bpf.h>. The kernel fills recursion_misses since 5.12; before it stays 0. */
 const INFO_BYTES = 232;
@@ -15,35 +15,31 @@ export interface Counted {
   readonly programs: readonly Copies[];
   /** The map `state_runs`: what was told in place of `tcp_state`, which is among the programs. */
   readonly stateRunsFd: number;
-  /** Slots of a per-CPU value. */
+  /** Elements of what each CPU counts for itself. */
   readonly cpus: number;
 }
 
 export class MissedRuns {
   readonly #programs: readonly Copies[];
-  readonly #stateRuns: BpfMap;
+  readonly #stateRuns: CpuCounts;
   #most = 0;
 
+  /** Throws EnvironmentError. */
   constructor({ programs, stateRunsFd, cpus }: Counted) {
     this.#programs = programs;
-    this.#stateRuns = new BpfMap(stateRunsFd, 'state_runs', 4, SIZE_STATE_RUN * cpus);
+    this.#stateRuns = CpuCounts.of(stateRunsFd, 'state_runs', SIZE_STATE_RUN, cpus);
   }
 
   /** How often all copies of each program were skipped, at most, since they were loaded, without anything that told it in their place. */
   count(): number {
     const skipped = this.#programs.reduce((sum, copies) => sum + Math.min(...copies.map(missesOf)), 0);
     // Read last: what comes in between may hide one until the next look, and makes up none.
-    this.#most = Math.max(this.#most, skipped - this.#takenOver());
+    this.#most = Math.max(this.#most, skipped - this.#stateRuns.sum(OFFSET_STATE_RUN_TAKEN_OVER));
     return this.#most;
   }
 
-  #takenOver(): number {
-    const value = this.#stateRuns.get(u32(0));
-    if (value === undefined) return 0;
-    const view = new DataView(value.buffer);
-    let sum = 0;
-    for (let at = OFFSET_STATE_RUN_TAKEN_OVER; at < value.length; at += SIZE_STATE_RUN) sum += Number(view.getBigUint64(at, true));
-    return sum;
+  close(): void {
+    this.#stateRuns.close();
   }
 }
 

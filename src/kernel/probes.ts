@@ -12,7 +12,7 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_LOST, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
+import { SIZE_CONNECTION, SIZE_CPU_LOSSES, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
 import { JavaPrograms } from './java/programs.ts';
 import type { WhyUnknown } from './java/virtual-threads.ts';
@@ -82,7 +82,6 @@ export class Probes {
   /** On which file systems what is appended to files is seen; none where it was not asked for. */
   readonly appendSight: AppendSight;
   readonly watched: BpfMap;
-  readonly losses: BpfMap;
   readonly connections: BpfMap;
   readonly unreported: BpfMap;
   readonly listeners: BpfMap;
@@ -131,8 +130,7 @@ export class Probes {
     this.#copies = copies;
     this.#wakesKnobs = wakesKnobs;
     const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
-    const cpus = possibleCpus();
-    this.counted = { programs: attached.map(fdsOf), stateRunsFd: object.mapFd('state_runs'), cpus };
+    this.counted = { programs: attached.map(fdsOf), stateRunsFd: object.mapFd('state_runs'), cpus: possibleCpus() };
     this.#followers = new MissedRuns({ ...this.counted, programs: attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf) });
     this.probe = row.name;
     this.ringBytes = options.ringBytes;
@@ -140,7 +138,6 @@ export class Probes {
     this.appendSight = appendSight;
     this.watched = new BpfMap(object.mapFd('watched'), 'watched', 4, 4);
     this.#slots = new BpfMap(object.mapFd('watched_slots'), 'watched_slots', 4, 4);
-    this.losses = new BpfMap(object.mapFd('losses'), 'losses', 4, SIZE_LOST * cpus);
     this.connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
     this.unreported = new BpfMap(object.mapFd('unreported'), 'unreported', 8, SIZE_CONNECTION);
     this.listeners = new BpfMap(object.mapFd('listeners'), 'listeners', SIZE_LISTENER_KEY, 4);
@@ -160,6 +157,10 @@ export class Probes {
 
   get ringFd(): number {
     return this.#object.mapFd('ring');
+  }
+
+  get lossesFd(): number {
+    return this.#object.mapFd('losses');
   }
 
   /** From now on what this process does is recorded, and what its children do. */
@@ -249,6 +250,7 @@ export class Probes {
 
   close(): void {
     this.#helperAddress?.close();
+    this.#followers.close();
     this.#go.close();
     this.#python.close();
     this.#java.close();
@@ -256,9 +258,8 @@ export class Probes {
   }
 }
 
-/** Slots of a per-CPU value. */
+/** Elements of a PER_CPU_ARRAY (bpf/maps.h): one for each CPU that there may be, by its number. */
 export function possibleCpus(): number {
-  // per-CPU values have one slot for each possible CPU
   const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim();
   return 1 + Math.max(...text.split(',').map((range) => Number(range.split('-').at(-1))));
 }
@@ -305,6 +306,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
+    for (const map of PER_CPU) object.setMaxEntries(map, possibleCpus());
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     await load(object);
     fillMaps(object, options, cgroupMount);
@@ -339,7 +341,8 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   }
 }
 
+const PER_CPU = ['losses', 'state_runs'] as const;
 const VALUE_SIZES = [
-  ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_LOST], ['state_runs', SIZE_STATE_RUN], ['shared', SIZE_SHARED],
+  ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_CPU_LOSSES], ['state_runs', SIZE_STATE_RUN], ['shared', SIZE_SHARED],
   ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

@@ -3,14 +3,9 @@
  * position, a page with the producer's, then the data, mapped twice so that no record is cut by the end. A record is
  * {u32 length | busy | discard, u32 page offset}, then the data, up to a multiple of 8. No system call an event.
  */
-import { EnvironmentError } from '../errors.ts';
 import { PAGE_BYTES } from './auxiliary.ts';
-import { c, errno, errnoName, isNoAddress, viewMemory } from './ffi.ts';
-import type { Pointer } from './ffi.ts';
+import { Mapped, PROT_READ, PROT_WRITE } from './mapped.ts';
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
 const BUSY = 0x8000_0000;
 const DISCARD = 0x4000_0000;
 const RECORD_HEADER = 8;
@@ -23,7 +18,7 @@ export class RingReader {
   readonly #consumer: BigUint64Array;
   readonly #producer: BigUint64Array;
   readonly #size: number;
-  readonly #maps: [Pointer, number][] = [];
+  readonly #maps: Mapped[] = [];
   /** Position modulo the ring's size is all that indexes need; the whole one is kept as a number (exact to 2^53). */
   #position: number;
 
@@ -79,13 +74,12 @@ export class RingReader {
 
   /** Unmaps: `bytes` must not be touched again. */
   close(): void {
-    for (const [address, length] of this.#maps.splice(0)) c.munmap(address, length);
+    for (const mapped of this.#maps.splice(0)) mapped.close();
   }
 
   #map(fd: number, length: number, protection: number, offset: number): ArrayBuffer {
-    const address = c.mmap(null, length, protection, MAP_SHARED, fd, offset);
-    if (isNoAddress(address)) throw new EnvironmentError(`Cannot map the ring: kernel returned ${errnoName(errno())}`);
-    this.#maps.push([address, length]);
-    return viewMemory(address, length);
+    const mapped = new Mapped(fd, 'the ring', length, protection, offset);
+    this.#maps.push(mapped);
+    return mapped.memory;
   }
 }

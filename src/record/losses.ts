@@ -1,9 +1,8 @@
 /** The kernel's loss counters, as events: what each cause lost since the last look. */
 import type { Cause, LostEvent } from '../events/event.ts';
 import { KERNEL_CAUSES } from '../events/layout.ts';
-import { OFFSET_LOST_BYTES, OFFSET_LOST_EVENTS, SIZE_LOST } from '../kernel/layout.ts';
-import type { BpfMap } from '../kernel/map.ts';
-import { u32 } from '../kernel/map.ts';
+import { CpuCounts } from '../kernel/cpu-counts.ts';
+import { OFFSET_CPU_LOSSES_OF, OFFSET_LOST_BYTES, OFFSET_LOST_EVENTS, SIZE_CPU_LOSSES, SIZE_LOST } from '../kernel/layout.ts';
 import { MissedRuns } from '../kernel/missed.ts';
 import type { Counted } from '../kernel/missed.ts';
 
@@ -13,15 +12,20 @@ export interface Loss {
 }
 
 export class LossCounters {
-  readonly #map: BpfMap;
+  readonly #counts: CpuCounts;
   readonly #skipped: MissedRuns | undefined;
   readonly #seen = new Map<number, Loss>();
   #missed = 0;
 
   /** `counted`: whose skipped runs are `probe-missed`; what they would have told shows elsewhere as a gap. */
-  constructor(map: BpfMap, counted?: Counted) {
-    this.#map = map;
+  constructor(counts: CpuCounts, counted?: Counted) {
+    this.#counts = counts;
     this.#skipped = counted && new MissedRuns(counted);
+  }
+
+  /** Those of the map `losses`. Throws EnvironmentError. */
+  static of(lossesFd: number, cpus: number, counted?: Counted): LossCounters {
+    return new LossCounters(CpuCounts.of(lossesFd, 'losses', SIZE_CPU_LOSSES, cpus), counted);
   }
 
   /** @param atUs the look's time, Unix µs */
@@ -40,16 +44,14 @@ export class LossCounters {
     return found;
   }
 
+  close(): void {
+    this.#counts.close();
+    this.#skipped?.close();
+  }
+
   #read(cause: number): Loss {
-    const value = this.#map.get(u32(cause));
-    const sum = { events: 0, bytes: 0 };
-    if (value === undefined) return sum;
-    const view = new DataView(value.buffer);
-    for (let at = 0; at < value.length; at += SIZE_LOST) {
-      sum.events += Number(view.getBigUint64(at + OFFSET_LOST_EVENTS, true));
-      sum.bytes += Number(view.getBigUint64(at + OFFSET_LOST_BYTES, true));
-    }
-    return sum;
+    const at = OFFSET_CPU_LOSSES_OF + cause * SIZE_LOST;
+    return { events: this.#counts.sum(at + OFFSET_LOST_EVENTS), bytes: this.#counts.sum(at + OFFSET_LOST_BYTES) };
   }
 }
 

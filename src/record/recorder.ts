@@ -67,7 +67,7 @@ export class Recorder {
     const probes = await Probes.load(options);
     const shared = makeShared();
     const workerData: WorkerInput = {
-      shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.losses.fd,
+      shared: shared.buffer, ringFd: probes.ringFd, ringBytes: options.ringBytes, lossesFd: probes.lossesFd,
       watchPools: options.wakeups === 'auto', counted: probes.counted, cpus: possibleCpus(), connectionsFd: probes.connections.fd, unreportedFd: probes.unreported.fd,
       writer: { ...options.writer, facts: { ...hostFacts(probes.probe, options.filters), launches: options.launches ?? [] } },
     };

@@ -10,7 +10,7 @@ import {
   OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CAUSE, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_LENGTH, SAMPLE_DATA, SAMPLE_GAP,
   KERNEL_CAUSES, OFFSET_PROCESS_PAYLOAD_CHILD_TGID, OFFSET_PROCESS_PAYLOAD_WHAT, OFFSET_SAMPLE_TGID, PROCESS_EXEC, PROCESS_FORK, PROCESS_SEEN, SAMPLE_OPEN, SAMPLE_PROCESS, SIZE_SAMPLE,
 } from '../events/layout.ts';
-import { SIZE_CONNECTION, SIZE_LOST } from '../kernel/layout.ts';
+import { SIZE_CONNECTION } from '../kernel/layout.ts';
 import { BpfMap } from '../kernel/map.ts';
 import type { Counted } from '../kernel/missed.ts';
 import { RingReader } from '../kernel/ring.ts';
@@ -76,7 +76,7 @@ function run(): void {
     setPriority(0, PRIORITY); // Linux: 0 is the calling thread
   } catch { /* not allowed here: then as everybody */ }
   const ring = new RingReader(input.ringFd, input.ringBytes);
-  const losses = new LossCounters(new BpfMap(input.lossesFd, 'losses', 4, SIZE_LOST * input.cpus), input.counted);
+  const losses = LossCounters.of(input.lossesFd, input.cpus, input.counted);
   const unreported = new BpfMap(input.unreportedFd, 'unreported', 8, SIZE_CONNECTION);
   const writer = new SegmentWriter(input.writer);
   post({ kind: 'ready', recordingId: writer.recordingId });
@@ -183,6 +183,7 @@ function run(): void {
   } finally {
     publish();
     writer.close();
+    losses.close();
   }
 }
 

@@ -8,8 +8,6 @@ import type { Event } from '../events/event.ts';
 import { OFFSET_SAMPLE_AT_NS } from '../events/layout.ts';
 import { readU64, sampleToEvent } from '../events/sample.ts';
 import { LossCounters } from '../record/losses.ts';
-import { SIZE_LOST } from '../kernel/layout.ts';
-import { BpfMap } from '../kernel/map.ts';
 import type { Probes } from '../kernel/probes.ts';
 import { possibleCpus } from '../kernel/probes.ts';
 import { RingReader } from '../kernel/ring.ts';
@@ -36,7 +34,7 @@ const MAX_WAITS = 100;
 const LOOK_FOR_LOSSES_MS = 250;
 
 export function trackerSource(probes: Probes): TrackerSource {
-  return { ringFd: probes.ringFd, ringBytes: probes.ringBytes, lossesFd: probes.losses.fd, cpus: possibleCpus() };
+  return { ringFd: probes.ringFd, ringBytes: probes.ringBytes, lossesFd: probes.lossesFd, cpus: possibleCpus() };
 }
 
 /** Connections of the service by their two ends, and what the derivation makes of them. No ring here: events and a clock. */
@@ -85,7 +83,7 @@ export class Tracker {
   constructor(source: TrackerSource, onProcess: OnProcess) {
     this.#onProcess = onProcess;
     this.#ring = new RingReader(source.ringFd, source.ringBytes);
-    this.#losses = new LossCounters(new BpfMap(source.lossesFd, 'losses', 4, SIZE_LOST * source.cpus));
+    this.#losses = LossCounters.of(source.lossesFd, source.cpus);
   }
 
   /** Takes in what has happened. To be called now and then too, so that the ring does not fill. */
@@ -125,5 +123,6 @@ export class Tracker {
 
   close(): void {
     this.#ring.close();
+    this.#losses.close();
   }
 }

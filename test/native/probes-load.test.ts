@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo } from 'node:net';
 import { INTERRUPTED_PROGRAM } from '../../src/kernel/backends.ts';
 import { KernelBtf } from '../../src/kernel/btf.ts';
-import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
+import { CpuCounts } from '../../src/kernel/cpu-counts.ts';
+import { OFFSET_STATE_RUN_TAKEN_OVER, OFFSET_STATE_RUN_UNDER_WAY, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
 import { BpfObject, LoadError } from '../../src/kernel/libbpf.ts';
 import { BpfMap, u32 } from '../../src/kernel/map.ts';
 import { objectPath, possibleCpus, Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
@@ -51,11 +52,13 @@ describe('loading the probes', function () {
     try {
       object.choose(new Set([INTERRUPTED_PROGRAM]));
       object.setReadOnly(knobs(btf, { ...OPTIONS, watchAll: true }, 1, 0));
+      const cpus = possibleCpus();
+      object.setMaxEntries('state_runs', cpus);
       object.load();
       fillMaps(object, OPTIONS, undefined);
-      const cpus = possibleCpus();
-      const runs = new BpfMap(object.mapFd('state_runs'), 'state_runs', 4, SIZE_STATE_RUN * cpus);
-      const takenOver = (): bigint => Array.from({ length: cpus }, (_, cpu) => Buffer.from(runs.get(u32(0))!).readBigUInt64LE(cpu * SIZE_STATE_RUN + OFFSET_STATE_RUN_TAKEN_OVER)).reduce((sum, one) => sum + one);
+      const runs = new BpfMap(object.mapFd('state_runs'), 'state_runs', 4, SIZE_STATE_RUN);
+      const counts = CpuCounts.of(runs.fd, 'state_runs', SIZE_STATE_RUN, cpus);
+      const takenOver = (): number => counts.sum(OFFSET_STATE_RUN_TAKEN_OVER);
       const connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
       object.attach(INTERRUPTED_PROGRAM);
       server.listen(0, '127.0.0.1');
@@ -65,13 +68,14 @@ describe('loading the probes', function () {
         await once(client, 'connect');
       };
       await connected();
-      assert.deepEqual([takenOver(), [...connections.keys()].length], [0n, 0], 'where nothing is interrupted it tells nothing');
-      const underWay = new Uint8Array(SIZE_STATE_RUN * cpus);
-      for (let cpu = 0; cpu < cpus; cpu++) underWay[cpu * SIZE_STATE_RUN] = 1;
-      runs.set(u32(0), underWay);
+      assert.deepEqual([takenOver(), [...connections.keys()].length], [0, 0], 'where nothing is interrupted it tells nothing');
+      const underWay = new Uint8Array(SIZE_STATE_RUN);
+      underWay[OFFSET_STATE_RUN_UNDER_WAY] = 1;
+      for (let cpu = 0; cpu < cpus; cpu++) runs.set(u32(cpu), underWay);
       await connected();
-      assert.ok(takenOver() > 0n);
+      assert.ok(takenOver() > 0);
       assert.ok([...connections.keys()].length > 0);
+      counts.close();
     } finally {
       server.close();
       object.close();
