@@ -10,6 +10,7 @@ import type { ContextBits } from '../context-bits.ts';
 import { fileId } from '../file-id.ts';
 import { AT_ENTRY, auxiliary } from '../auxiliary.ts';
 import { u32, type BpfMap } from '../map.ts';
+import { processFacts } from '../processes.ts';
 import { readGoExecutable, type GoExecutable } from './executable.ts';
 import type { GoFunctions, GoProbe } from './functions.ts';
 
@@ -77,8 +78,7 @@ export class GoPrograms {
   }
 
   #add(tgid: number): boolean {
-    this.#runs.get(tgid)?.users.delete(tgid);
-    this.#runs.delete(tgid);
+    this.#leave(tgid);
     const path = `/proc/${tgid}/exe`;
     const known = this.#look(path);
     if (known?.go === undefined) return false;
@@ -103,6 +103,7 @@ export class GoPrograms {
   /** It has ended, and its end was not seen. */
   forget(tgid: number): void {
     this.#programs.delete(u32(tgid));
+    this.#leave(tgid);
   }
 
   close(): void {
@@ -110,13 +111,15 @@ export class GoPrograms {
     this.#sweeping = undefined;
   }
 
+  /** It runs what it ran no more. */
+  #leave(tgid: number): void {
+    this.#runs.get(tgid)?.users.delete(tgid);
+    this.#runs.delete(tgid);
+  }
+
   /** Probes are taken out of executables that no watched process runs any more. */
   #sweep(): void {
-    for (const [tgid, known] of this.#runs) {
-      if (this.#programs.get(u32(tgid)) !== undefined) continue;
-      this.#runs.delete(tgid);
-      known.users.delete(tgid);
-    }
+    for (const tgid of [...this.#runs.keys()]) if (processFacts(tgid) === undefined) this.#leave(tgid);
     for (const { users, placed } of this.#executables.values()) if (users.size === 0) for (const remove of placed.splice(0)) remove();
   }
 

@@ -83,7 +83,7 @@ export class JavaPrograms {
     if (structs === undefined) return true;
     const looks = new Set<Look>();
     looks.add(this.#lookAtHeap((heap) => { looks.add(this.#lookForHolder(heap)); }));
-    if (mayRunVirtual(structs)) looks.add(this.#lookForVirtualThreads()).add(this.#lookAtWaits());
+    if (mayRunVirtual(structs)) looks.add(this.#lookForVirtualThreads(() => { looks.add(this.#lookAtWaits()); }));
     const jvm: Jvm = { structs, looks };
     if (!this.#look(tgid, jvm)) this.#waiting.set(tgid, jvm);
     return true;
@@ -99,13 +99,15 @@ export class JavaPrograms {
     return looks.size === 0;
   }
 
-  #lookForVirtualThreads(): Look {
+  #lookForVirtualThreads(onFound: () => void): Look {
     let looks = 0;
     return (tgid, memory, structs) => {
       const found = virtualThreadsOf(memory, structs);
       if (found === 'unused') return false;
-      if (typeof found === 'object') this.#tell(tgid, this.#programs, programValue(found));
-      else if (found === 'unlike' && ++looks < MAX_LOOKS) return false;
+      if (typeof found === 'object') {
+        this.#tell(tgid, this.#programs, programValue(found));
+        onFound();
+      } else if (found === 'unlike' && ++looks < MAX_LOOKS) return false;
       else this.#onUnknown(tgid, found);
       return true;
     };
@@ -127,7 +129,7 @@ export class JavaPrograms {
   #lookAtWaits(): Look {
     let sweeps = 0;
     return (tgid, memory, structs) => {
-      if (this.#programs.get(u32(tgid)) === undefined || (++sweeps & (sweeps - 1)) !== 0) return false;
+      if ((++sweeps & (sweeps - 1)) !== 0) return false;
       const found = waitsOf(memory, structs);
       if (found === 'other') return true;
       if (found !== 'unlike') this.#tell(tgid, this.#waits, waitsValue(found));

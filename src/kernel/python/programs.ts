@@ -14,6 +14,7 @@ import { remembered } from '../file-id.ts';
 import { LoadError } from '../libbpf.ts';
 import { rooted, type Loaded } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
+import { processFacts } from '../processes.ts';
 import { loadedPython, readPythonFile, type PythonFile } from './executable.ts';
 import { queueModule, queuesIn, type Queues } from './queues.ts';
 import type { UvloopPrograms } from './uvloop.ts';
@@ -116,7 +117,7 @@ export class PythonPrograms {
 
   /** Also those whose end was seen by the kernel side alone. */
   #sweep(): void {
-    for (const tgid of [...this.#placed.keys()]) if (this.#programs.get(u32(tgid)) === undefined) this.#remove(tgid);
+    for (const tgid of [...this.#placed.keys()]) if (processFacts(tgid) === undefined) this.#remove(tgid);
     this.#awaited.look((tgid) => this.#look(tgid));
     this.#uvloop.sweep();
   }
