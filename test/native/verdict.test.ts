@@ -1,5 +1,6 @@
 /** The comparison itself: it must see what is wrong, or the fidelity tests could not fail. */
 import assert from 'node:assert/strict';
+import { forgiveOne, type Verdict } from './batch.ts';
 import type { AccountHalf } from './recorder.ts';
 import { streamHash } from './stream.ts';
 import { streamProblems, type StreamTruth } from './verdict.ts';
@@ -30,5 +31,22 @@ describe('the verdict on a recorded stream', () => {
   it('is right from a first position on', () => {
     const late = { from: 10, bytes: 990, sha256: streamHash(5, 10, 1000), gaps: [] };
     assert.deepEqual(streamProblems('x', late, { ...truth, from: 10 }), []);
+  });
+});
+
+describe('the verdicts on a batch of which the kernel skipped some', () => {
+  const verdicts = (...all: readonly Verdict['verdict'][]): Verdict[] => all.map((verdict) => ({ verdict, problems: verdict === 'wrong' ? ['x'] : [], ms: 1 }));
+
+  it('forgive one scenario what it declares', () => {
+    assert.deepEqual(forgiveOne(verdicts('recorded', 'wrong', 'declared'), verdicts('recorded', 'declared', 'declared')), verdicts('recorded', 'declared', 'declared'));
+  });
+
+  it('forgive none where there are two', () => {
+    const strictly = verdicts('wrong', 'recorded', 'wrong');
+    assert.deepEqual(forgiveOne(strictly, verdicts('declared', 'recorded', 'declared')), strictly);
+  });
+
+  it('leave wrong what is not declared, also beside one that is forgiven', () => {
+    assert.deepEqual(forgiveOne(verdicts('wrong', 'wrong'), verdicts('wrong', 'declared')), verdicts('wrong', 'declared'));
   });
 });
