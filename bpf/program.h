@@ -5,6 +5,7 @@
 
 #include "goroutine.h"
 #include "java.h"
+#include "node.h"
 #include "python.h"
 #include "uvloop.h"
 
@@ -16,6 +17,7 @@ static __always_inline void forget_program(__u32 tgid)
 	bpf_map_delete_elem(&go_programs, &tgid);
 	bpf_map_delete_elem(&python_programs, &tgid);
 	bpf_map_delete_elem(&uvloop_programs, &tgid);
+	bpf_map_delete_elem(&node_programs, &tgid);
 	bpf_map_delete_elem(&java_programs, &tgid);
 	bpf_map_delete_elem(&java_heaps, &tgid);
 	bpf_map_delete_elem(&java_waits, &tgid);

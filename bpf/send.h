@@ -10,6 +10,7 @@
 #define KOALA_SEND_H
 
 #include "connection.h"
+#include "node.h"
 #include "uvloop.h"
 
 #define INLINE_MAX (32u << 10)
@@ -39,6 +40,8 @@ static __always_inline void fill_send(struct sample *head, __u8 kind, const stru
 {
 	fill_sample_of(head, kind, DIRECTION_EGRESS, connection->id, who);
 	head->context = writer_of(connection->key, who, head->context);
+	if (!head->context && may_tell_contexts(who >> 32))
+		head->context = node_request_of(who, connection->key, connection->role == ROLE_INBOUND ? connection->id : 0);
 }
 
 static __always_inline void announce_send(struct connection *connection, struct call *call, __u64 sock, __u64 size,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who has queued what uvloop (up to 0.22) is about to write. */
+#include "files.h"
 #include "python.h"
 #include "registers.h"
 #include "socket.h"
@@ -18,11 +19,6 @@
 #define UV_NAMED_PIPE 7
 #define UV_TCP 12
 
-struct uvloop_socket {
-	__u64 sock;
-	__u64 inode; /* another socket may come to lie there */
-};
-
 struct uvloop_queue {
 	__u64 task; /* the context that has queued */
 	__u64 sent; /* 1: some of it was sent      */
@@ -32,28 +28,9 @@ struct uvloop_queue {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, struct uvloop_socket);
+	__type(key, struct file_socket);
 	__type(value, struct uvloop_queue);
 } uvloop_queues SEC(".maps");
-
-/* The socket that is file `fd` of the current process. */
-static __always_inline bool socket_at(struct uvloop_socket *found, __u32 fd)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct socket *socket;
-	struct file *file;
-
-	if (fd >= BPF_CORE_READ(table, max_fds) ||
-	    bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd) || !file)
-		return false;
-	socket = BPF_CORE_READ(file, private_data);
-	if (BPF_CORE_READ(socket, file) != file)
-		return false;
-	found->sock = (__u64)BPF_CORE_READ(socket, sk);
-	found->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	return true;
-}
 
 /* UVStream.write and .writelines, where they begin: the interpreter's lock is held. */
 SEC("uprobe")
@@ -62,7 +39,7 @@ int python_queues(struct pt_regs *regs)
 	__u64 who = bpf_get_current_pid_tgid(), stream = PT_REGS_PARM1(regs), handle = word_at(stream + HANDLE);
 	__u32 type = word_at(handle + TYPE);
 	struct uvloop_queue queue = {}, *before;
-	struct uvloop_socket key;
+	struct file_socket key;
 
 	ON_THREADS_STACK(regs);
 	if (word_at(handle + DATA) != stream || (type != UV_TCP && type != UV_NAMED_PIPE) || !socket_at(&key, word_at(handle + FD)))
@@ -78,7 +55,7 @@ int python_queues(struct pt_regs *regs)
 
 __u64 queued_for(__u64 sock, __u64 who, __u64 context)
 {
-	struct uvloop_socket key = { .sock = sock };
+	struct file_socket key = { .sock = sock };
 	struct uvloop_queue *queue;
 	__u32 tgid = who >> 32;
 

@@ -40,6 +40,8 @@ export class ElfFile {
   readonly segments: readonly Segment[];
   readonly #fd: number;
   readonly #size: number;
+  /** Symbols and their names, once they were asked for. */
+  readonly #tables = new Map<Section, Buffer>();
 
   private constructor(fd: number, size: number, header: Buffer) {
     this.#fd = fd;
@@ -115,8 +117,8 @@ export class ElfFile {
     const table = this.section(tableName);
     const names = this.section(namesName);
     if (table === undefined || names === undefined) return undefined;
-    const text = this.bytes(names.offset, names.size);
-    const symbols = this.bytes(table.offset, table.size);
+    const text = this.#kept(names);
+    const symbols = this.#kept(table);
     const wanted = Buffer.from(`\0${name}\0`, 'latin1');
     for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
       for (let symbol = 0; symbol + SYMBOL_BYTES <= symbols.length; symbol += SYMBOL_BYTES) {
@@ -124,6 +126,12 @@ export class ElfFile {
       }
     }
     return undefined;
+  }
+
+  #kept(section: Section): Buffer {
+    const kept = this.#tables.get(section) ?? this.bytes(section.offset, section.size);
+    this.#tables.set(section, kept);
+    return kept;
   }
 
   #readSegments(offset: number, count: number): Segment[] {

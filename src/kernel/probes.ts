@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
-  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, NODE_UPROBES, PACKETS_PROGRAM, PAGES_ITERATOR,
   INTERRUPTED_PROGRAM, tracepointCopies, UPROBES,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
@@ -12,7 +12,7 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_CPU_LOSSES, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
+import { SIZE_CONNECTION, SIZE_CPU_LOSSES, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_NODE_PROGRAM, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
 import { JavaPrograms } from './java/programs.ts';
 import type { WhyUnknown } from './java/virtual-threads.ts';
@@ -22,6 +22,7 @@ import { MissedRuns } from './missed.ts';
 import type { Copies, Counted } from './missed.ts';
 import { findPages, mayFindPages } from './pages.ts';
 import { allProcesses } from './processes.ts';
+import { NodePrograms } from './node/programs.ts';
 import { PythonPrograms } from './python/programs.ts';
 import { UvloopPrograms } from './python/uvloop.ts';
 import { fillMaps, knobs } from './settings.ts';
@@ -41,6 +42,10 @@ export interface ProbeOptions {
   /** Paths inside the cgroup2 hierarchy, as /proc/PID/cgroup shows them after `0::`. */
   readonly cgroups: readonly string[];
   readonly executables: readonly string[];
+  /** Whose each call of a Node program is, is read from its memory. */
+  readonly walksNode?: boolean;
+  /** A watched Node program has a V8 whose memory can't be read. */
+  readonly onUnknownV8?: (tgid: number, version: string) => void;
   /** A watched JVM has virtual threads, and which of them runs can't be told. */
   readonly onUnknownVirtualThreads?: (tgid: number, why: WhyUnknown) => void;
 }
@@ -91,6 +96,7 @@ export class Probes {
   readonly #go: GoPrograms;
   readonly #python: PythonPrograms;
   readonly #java: JavaPrograms;
+  readonly #node: NodePrograms;
   readonly #watchesAll: boolean;
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
@@ -150,6 +156,10 @@ export class Probes {
       new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), bits,
       hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
       new UvloopPrograms(new BpfMap(object.mapFd('uvloop_programs'), 'uvloop_programs', 4, 4), (offset, path, tgid) => object.attachUprobe('python_queues', path, offset, tgid)));
+    this.#node = new NodePrograms(
+      new BpfMap(object.mapFd('node_programs'), 'node_programs', 4, SIZE_NODE_PROGRAM), bits,
+      options.walksNode === true && hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
+      (tgid, version) => options.onUnknownV8?.(tgid, version));
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP),
       new BpfMap(object.mapFd('java_waits'), 'java_waits', 4, SIZE_JAVA_WAITS), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
@@ -188,11 +198,13 @@ export class Probes {
     if (this.#go.add(tgid)) return;
     this.#python.add(tgid, fresh);
     this.#java.add(tgid, fresh);
+    this.#node.add(tgid, fresh);
   }
 
   /** A watched process has made another, which runs the same until it executes something. */
   forked(parent: number, tgid: number): void {
     this.#python.forked(parent, tgid);
+    this.#node.forked(parent, tgid);
   }
 
   /** From now on it is told which thread wakes one that waited for it. Costs some at each switch of threads on this host. Throws LoadError. */
@@ -215,6 +227,7 @@ export class Probes {
     this.#go.forget(tgid);
     this.#python.forget(tgid);
     this.#java.forget(tgid);
+    this.#node.forget(tgid);
   }
 
   watchedProcesses(): number[] {
@@ -302,11 +315,13 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   const copyCount = tracepointCopies();
   try {
     const maySeePages = mayFindPages(btf);
-    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? [...UPROBES, ...(options.walksNode === true ? NODE_UPROBES : [])] : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const map of PER_CPU) object.setMaxEntries(map, possibleCpus());
+    // 50 KiB each.
+    if (options.walksNode !== true) object.setMaxEntries('node_walks', 1);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     await load(object);
     fillMaps(object, options, cgroupMount);
@@ -344,5 +359,5 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
 const PER_CPU = ['losses', 'state_runs'] as const;
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_CPU_LOSSES], ['state_runs', SIZE_STATE_RUN], ['shared', SIZE_SHARED],
-  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['node_programs', SIZE_NODE_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

@@ -30,7 +30,7 @@ export function supportWords(kind: Support, call: Tied, { inbound }: Session): s
     case 'serves-connection': return `${wrote} serves one connection, one request at a time: it runs net/http's (*conn).serve`;
     case 'kind-ends': return 'many goroutines that begin with its function were seen, and none went on when its session was over';
     case 'opened-for-it': return 'its connection was opened for this session';
-    case 'in-its-context': return 'it was written in the context of Python\'s (contextvars: an asyncio task has one), or on the virtual thread of Java\'s, in which this session\'s request was answered, or in one made within that';
+    case 'in-its-context': return 'it was written in the context of Python\'s (contextvars: an asyncio task has one), or on the virtual thread of Java\'s, in which this session\'s request was answered, or in one made within that; or Node\'s memory leads from it to this session\'s response';
     case 'allocated-for-it': return `${wrote} was at a task of Java's that was made for this session: by the thread that had read its request, while that one was at work for it, or by one that was at such a task`;
     case 'numbered-between': return 'it was written on a virtual thread of Java\'s that was made between two which were begun for this session, which seldom is another\'s here';
     case 'holds-the-same': return 'it was written on a virtual thread of Java\'s that was given to do what holds the same object as what another one was given to do that was begun for this session, and what is held there is seldom another\'s here';
@@ -108,7 +108,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'others-may-act': return `${wrote} had read an answer, but another session was without a response, or this one waited for something else`;
     case 'several-unanswered': return 'several sessions of the process were without an answer';
     case 'none-unanswered': return 'no session of the process was without an answer';
-    case 'task-answers-none': return `it was written in a context of Python's, or on a virtual thread of Java's, that answered no request which was open then, nor did one in which that was made`;
+    case 'task-answers-none': return `it was written in a context of Python's, or on a virtual thread of Java's, that answered no request which was open then, nor did one in which that was made; or Node's memory leads from it to a connection with no such request`;
     case 'goroutine-unknown': return `which goroutine ran on ${wrote} was not known`;
     case 'virtual-thread-unknown': return `which virtual thread of Java's ${wrote} carried was not known`;
     case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;

@@ -49,6 +49,8 @@ interface Scenario {
   readonly background?: readonly string[];
   /** The runtime is asked: 100% is asked of it too, and that all of it is proven. */
   readonly asked?: true;
+  /** Whose its calls are is read from the runtime's memory. */
+  readonly memory?: true;
   /** Its requests wait for threads that they share: with the ids hidden, some of its calls are tied by who wakes whom. */
   readonly pool?: true;
   /** The runtime knows who handed which call to a pool. */
@@ -56,8 +58,8 @@ interface Scenario {
 }
 
 const drivers = (asked: boolean, more: Partial<Scenario> & { readonly unix?: true } = {}): Scenario => ({
-  name: `a Node service with undici, http.Agent, pg, mysql2${more.unix ? ' by a unix socket' : ''} and ioredis, ${asked ? 'asked' : 'not asked'}, ${more.clients ?? CLIENTS} clients${more.warm ? ', every connection older than the recorder' : ''}`,
-  make: () => nodeDrivers({ asked, ...(more.unix && { unix: true }) }), whyNot: whyNoDrivers, background: [REFRESH_RID], ...(asked && { asked: true }), ...more,
+  name: `a Node service with undici, http.Agent, pg, mysql2${more.unix ? ' by a unix socket' : ''} and ioredis, ${asked ? 'asked' : 'its memory read'}, ${more.clients ?? CLIENTS} clients${more.warm ? ', every connection older than the recorder' : ''}`,
+  make: () => nodeDrivers({ asked, ...(more.unix && { unix: true }) }), whyNot: whyNoDrivers, background: [REFRESH_RID], ...(asked ? { asked: true } : { memory: true }), ...more,
 });
 
 const overHttp2 = (by: GoOverHttp2['by'], more: Partial<Scenario> & Pick<GoOverHttp2, 'how' | 'workers'> = {}): Scenario => ({
@@ -125,7 +127,7 @@ const SCENARIOS: readonly Scenario[] = [
   drivers(true, { warm: true, unix: true }),
 ];
 
-for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, pool, handsOver } of SCENARIOS) {
+for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, memory, pool, handsOver } of SCENARIOS) {
   const REQUESTS = clients > 16 ? 640 : 320;
   describe(name, function () {
     this.timeout(400_000);
@@ -133,7 +135,7 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden,
 
     before(async function () {
       skipIf(this, await whyNotRecordable() ?? whyNot?.());
-      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked && { flags: ['--instrument', 'node'] }) });
+      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : memory && { flags: ['--read-memory', 'node'] }) });
       for (const { part, score, hidden } of result.parts) {
         const ids = byContext || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {

@@ -34,7 +34,7 @@ async function record() {
   const upstreamPort = (await upstream.lines.next()).value;
   const front = command.length > 0 ? begin(...command, upstreamPort) : begin(python, program, 'front', upstreamPort);
   const port = (await front.lines.next()).value;
-  const recorder = begin(koala, 'attach', '--pid', String(front.child.pid), '--probe', probe, '--json', '--out', recording);
+  const recorder = begin(koala, 'attach', '--pid', String(front.child.pid), '--probe', probe, '--json', '--out', recording, ...(process.env.KOALA_TEST_FLAGS?.split(' ') ?? []));
   if ((await recorder.lines.next()).value === undefined) {
     const status = await recorder.ended;
     if (status === 3) return undefined;

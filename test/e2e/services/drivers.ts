@@ -46,7 +46,7 @@ export async function nodeDrivers({ unix, asked, node }: DriversOptions): Promis
   });
   return {
     port, keepAlive: true,
-    parts: [{ name: `Node, undici, http.Agent, pg, mysql2${unix ? ' by unix socket' : ''}, ioredis${asked ? ', asked' : ''}`, discipline: 'event-loop', pid: daemon.pid, dependencies }],
+    parts: [{ name: `Node, undici, http.Agent, pg, mysql2${unix ? ' by unix socket' : ''}, ioredis${asked ? ', asked' : ', its memory read'}`, discipline: 'event-loop', pid: daemon.pid, dependencies }],
     ask: (rid, index) => ({ rid, target: `/work/${rid}${index % 8 === 3 ? '?after=1' : ''}` }),
     expects: (given) => ({ ...CALLS, redis: CALLS.redis + (given.target.includes('after=1') ? 1 : 0) }),
     stop: async () => {

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For which request Node writes to a dependency. V8's heap leads from the call that is being written to the response that it is for (docs/decisions/node-heap.md):
+ * it is walked where libuv is given something to write, in Node's main thread, and what is found is noted by socket. What is written to
+ * a connection that somebody else has opened is for the request that this one is at.
+ */
+#ifndef KOALA_NODE_H
+#define KOALA_NODE_H
+
+#include "goroutine.h"
+
+#define NODE_WALKS 64
+
+/* Numbers of requests, by the connection that is at them: beyond those of Python's contexts that are counted, before those that are met. */
+#define NODE_REQUEST_MASK ((1ULL << 46) - 1)
+#define FIRST_NODE_REQUEST (FIRST_TASK + (1ULL << 46))
+
+/* key: tgid. Inserted: user space. Deleted: exec, exit. Numbers of types are V8's instance types. */
+struct node_program {
+	__s64 isolate;     /* pointer to the thread's isolate, from fsbase                        */
+	__u32 entry_frame; /* in that: the last frame of JavaScript before the code that runs now */
+	__u32 place;       /* key of node_walks                                                   */
+	__u16 map;
+	__u16 object;
+	__u16 api_object;
+	__u16 first_function;
+	__u16 last_function;
+	__u16 bound_function;
+	__u16 promise;
+	__u16 reaction;
+	__u16 capability;
+	__u16 generator;
+	__u16 async_function;
+	__u16 async_generator;
+	__u16 async_request;
+	__u16 first_context; /* they are in the order of their names: await, block, catch, debug evaluate, eval, function, module, native, script, with */
+	__u16 last_context;
+	__u16 fixed_array;
+	__u16 property_array;
+	__u16 name_dictionary;
+	__u16 array;
+	__u16 first_collection; /* map, set and weak ones */
+	__u16 last_collection;
+	__u16 primitive_wrapper;
+	__u16 pad0[2];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NODE_WALKS);
+	__type(key, __u32);
+	__type(value, struct node_program);
+} node_programs __weak SEC(".maps");
+
+/* The number of the request for which the current thread, which is `who`, writes to `sock` (a number); 0: not known. `inbound`: number of its connection, where somebody else has opened that. */
+extern __u64 node_request_of(__u64 who, __u64 sock, __u64 inbound);
+
+#endif
