@@ -238,7 +238,7 @@ static __noinline __attribute__((unused)) int emit_few(const struct sample *head
 }
 
 /*
- * One step of a message: one sample from the current piece, or one gathered from up to 64 pieces. Non-zero: no more.
+ * One step of a message: one sample from the current piece, or one gathered from a few pieces. Non-zero: no more.
  * A global function is verified once for itself, so a loop of a thousand calls costs the verifier nothing; on 5.10
  * (no bpf_loop) that is the only way. Such a function may take numbers only, hence the look-up: by the thread's place, for
  * each way of finding it would be verified by itself. Defined in emit.bpf.c.

@@ -88,41 +88,48 @@ static __always_inline bool is_new(const struct java_heap *heap, __u64 object, _
 	return (mark & 3) == 1 && !(mark & 15 << 3) && stays(heap, object, collections);
 }
 
-/* The thread's own object, which has been at `own`, stands at `frame`. */
-static __always_inline bool stands_at(const struct java_heap *heap, __u64 frame, __u64 own)
+/* At `frame` stands what has been at `own`: as far as `mask` goes. */
+static __always_inline bool stands_at(__u64 frame, __u64 own, __u64 mask)
 {
-	return !((word_at(frame) ^ own) & heap->offset_mask);
+	return !((word_at(frame) ^ own) & mask);
+}
+
+/* Where it stands among the SEARCHED_BYTES below `from`; 0: not there. A function of its own, of numbers: it is verified once, and not for each way there. */
+__noinline __u64 java_frame_below(__u64 from, __u64 own, __u64 mask)
+{
+	for (int i = 1; i <= SEARCHED_BYTES / 8; i++)
+		if (stands_at(from - i * 8, own, mask))
+			return from - i * 8;
+	return 0;
 }
 
 /* Where the thread's object, which `slot` points to, stands on its stack, which begins at `base`; 0: not found so far. */
 static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack *stack, __u64 base, __u64 slot)
 {
-	__u64 own = word_at(slot), from;
+	__u64 own = word_at(slot), mask = heap->offset_mask, from;
 	/* Of ZGC's either may be of before it was moved. But the oldest of its calls stays where it is. */
 	bool moved = heap->stale && own & word_at(heap->stale);
 
 	if (heap->stale)
 		own >>= word_at(heap->coloured) & 63;
-	if (stack->frame && (moved || stands_at(heap, stack->frame, own)))
+	if (stack->frame && (moved || stands_at(stack->frame, own, mask)))
 		return stack->frame;
 	stack->frame = 0;
 	from = base - heap->depth;
 	for (int i = 1 - SPREADS; heap->depth && i < SPREADS; i++)
-		if (stands_at(heap, from + i * SPREAD_BYTES, own))
+		if (stands_at(from + i * SPREAD_BYTES, own, mask))
 			return stack->frame = from + i * SPREAD_BYTES;
-	from = base - stack->searched;
-	for (int i = 1; i <= SEARCHED_BYTES / 8; i++) {
-		if (stands_at(heap, from - i * 8, own)) {
-			stack->searched = 0;
-			heap->depth = base - (from - i * 8);
-			return stack->frame = from - i * 8;
-		}
+	stack->frame = java_frame_below(base - stack->searched, own, mask);
+	if (stack->frame) {
+		stack->searched = 0;
+		heap->depth = base - stack->frame;
+		return stack->frame;
 	}
 	stack->searched = stack->searched < STACK_BYTES ? stack->searched + SEARCHED_BYTES : 0;
 	return 0;
 }
 
-/* `object` stands on the stack of thread `tid`. A function of its own, of numbers: it is verified once, and not for each word of a stack. */
+/* `object` stands on the stack of thread `tid`. A function of its own, likewise. */
 int java_object(__u32 tid, __u64 object)
 {
 	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
@@ -140,21 +147,38 @@ int java_object(__u32 tid, __u64 object)
 	return 0;
 }
 
-/* Finds what stands on its stack below `frame`, and was not allocated in its own piece. */
-static __always_inline void find_objects(struct java_stack *stack, __u32 tid, __u64 frame, const struct java_heap *heap)
+/* The next words of the stack of thread `tid`, from `at` on; false: no more are to be looked at. */
+static __always_inline bool read_run(struct java_stack *stack, __u64 at)
 {
-	__u64 size = heap->to - heap->from;
+	return !bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)at);
+}
 
-	for (__u32 run = 1; run <= RUNS && stack->count < HEAP_OBJECTS; run++) {
-		if (bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)(frame - run * sizeof(stack->words))))
-			return;
-		for (int i = RUN_WORDS - 1; i >= 0; i--) {
-			__u64 word = stack->words[i];
+/* Finds what stands there and was not allocated in its own piece, the oldest first. 0: no more is to be found. A function of its own, likewise. */
+__noinline int java_objects_from(__u32 tid, __u64 at)
+{
+	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	const struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
+	__u64 size;
 
-			if (!(word & 7) && word - heap->from < size && (word & heap->offset_mask) - stack->from >= stack->to - stack->from)
-				java_object(tid, word);
-		}
+	if (!stack || !heap || !read_run(stack, at))
+		return 0;
+	size = heap->to - heap->from;
+	for (int i = RUN_WORDS - 1; i >= 0; i--) {
+		__u64 word = stack->words[i];
+
+		if (!(word & 7) && word - heap->from < size && (word & heap->offset_mask) - stack->from >= stack->to - stack->from)
+			java_object(tid, word);
 	}
+	return stack->count < HEAP_OBJECTS;
+}
+
+/* Finds what stands on its stack below `frame`. */
+static __always_inline void find_objects(__u32 tid, __u64 frame)
+{
+	for (__u32 run = 1; run <= RUNS; run++)
+		if (!java_objects_from(tid, frame - run * RUN_WORDS * sizeof(__u64)))
+			return;
 }
 
 static __always_inline bool is_holder(const struct java_heap *heap, __u64 object)
@@ -184,23 +208,34 @@ int java_holder(__u32 tid, __u64 object)
 	return 0;
 }
 
+/* Likewise, of holders. */
+__noinline int java_holders_from(__u32 tid, __u64 at)
+{
+	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	const struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
+	__u64 size;
+
+	if (!stack || !heap || !read_run(stack, at))
+		return 0;
+	size = heap->to - heap->from;
+	for (int i = 0; i < RUN_WORDS; i++) {
+		__u64 word = stack->words[i];
+
+		if (!(word & 7) && word - heap->from < size && stack->held < HELD_UNKNOWN)
+			java_holder(tid, word);
+	}
+	return stack->held < HELD_UNKNOWN;
+}
+
 /* Finds what is held by who stands on its stack, which begins at `base`. */
 static __always_inline void find_held(struct java_stack *stack, __u32 tid, __u64 base, const struct java_heap *heap)
 {
 	const struct pt_regs *registers = CALL_REGISTERS(bpf_get_current_task_btf(), bpf_get_current_task());
-	__u64 size = heap->to - heap->from, at = BPF_CORE_READ(registers, sp) & ~7ull;
+	__u64 at = BPF_CORE_READ(registers, sp) & ~7ull;
 
-	for (__u32 run = 0; run < HOLDER_RUNS && at < base && stack->held < HELD_UNKNOWN; run++) {
-		if (bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)at))
-			return;
-		for (int i = 0; i < RUN_WORDS; i++) {
-			__u64 word = stack->words[i];
-
-			if (!(word & 7) && word - heap->from < size && stack->held < HELD_UNKNOWN)
-				java_holder(tid, word);
-		}
+	for (__u32 run = 0; run < HOLDER_RUNS && at < base && java_holders_from(tid, at); run++)
 		at += sizeof(stack->words);
-	}
 	if (!stack->held)
 		return;
 	if (!is_new(heap, stack->objects[0], stack->collections))
@@ -289,7 +324,7 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 			find_held(stack, (__u32)who, base, heap);
 		frame = stack->held ? 0 : frame_of(heap, stack, base, word_at(thread + heap->own));
 		if (frame)
-			find_objects(stack, (__u32)who, frame, heap);
+			find_objects((__u32)who, frame);
 		if (were_moved(heap->collecting, heap->collections, stack->collections)) {
 			/* Better nothing than what was so before. */
 			forget(stack);
