@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { cgroupRoot } from '../../src/kernel/probes.ts';
 import { cgroupOf } from '../../src/kernel/processes.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
-import { MAIN, startReplay, type Outcome, type RunningReplay } from './replay/command.ts';
+import { startReplay, type Outcome, type RunningReplay } from './replay/command.ts';
+import { KOALA } from './recorder.ts';
 import { cannotTakeRunning, leftovers, startDatabase, startService, until, type Started } from './replay/running.ts';
 import { hostState, planned, PORT, processesWith, SERVICE } from './replay/stage.ts';
 import { freePort } from './services/daemon.ts';
@@ -22,7 +23,7 @@ const quick = (to: string): ReturnType<typeof planned> => {
 };
 
 function koala(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, ['--import', 'tsx', MAIN, ...args], { encoding: 'utf8', timeout: 60_000 });
+  return spawnSync(KOALA, args, { encoding: 'utf8', timeout: 60_000 });
 }
 
 /** Ends it at once; what it started may need a moment. */

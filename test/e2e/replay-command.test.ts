@@ -4,15 +4,14 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { sessionJson } from '../../src/sessions/json.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { call, get, ok } from '../unit/replay/build.ts';
+import { KOALA } from './recorder.ts';
 import { AS_NOBODY, cannotReplayAsNobody, hiddenFromOthers } from './replay/nobody.ts';
 import { cannotReplay, hostState, planned, PORT, processesWith, SERVICE } from './replay/stage.ts';
 import { skipIf } from '../skip.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TO = '10.20.30.40:80';
 
 interface Outcome {
@@ -29,7 +28,7 @@ interface Running {
 }
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}, wrapper: readonly string[] = []): Running {
-  const [command = '', ...rest] = [...wrapper, process.execPath, '--import', 'tsx', MAIN, 'replay', ...args];
+  const [command = '', ...rest] = [...wrapper, KOALA, 'replay', ...args];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
   let stdout = '';
   let stderr = '';

@@ -11,11 +11,11 @@ import type { ReplayOptions } from '../../src/replay/options.ts';
 import { sessionJson } from '../../src/sessions/json.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { call, ok, session } from '../unit/replay/build.ts';
+import { KOALA } from './recorder.ts';
 import { cannotReplay, play } from './replay/stage.ts';
 import { skipIf } from '../skip.ts';
 
 const SHOP = fileURLToPath(new URL('replay/shop.mjs', import.meta.url));
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const PORT = 18_091;
 const UPSTREAM = '10.20.30.50:8000';
 const COMMAND = [process.execPath, SHOP, String(PORT), '10.20.30.50', '8000'];
@@ -114,7 +114,7 @@ describe('replay of a service that makes values and keeps answers', function () 
     after(() => { rmSync(folder, { recursive: true }); });
 
     const koala = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<{ status: number | null; stdout: string; stderr: string }> => new Promise((resolve) => {
-      const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+      const child = spawn(KOALA, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
       const heard = { stdout: '', stderr: '' };
       for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (text: Buffer) => { heard[name] += text.toString(); });
       child.on('close', (status) => { resolve({ status, ...heard }); });

@@ -3,11 +3,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { load } from '../../src/replay/load.ts';
 import { whyNot } from '../../src/replay/playable.ts';
 import type { Replayed } from '../../src/replay/replayed.ts';
-import { Recorder, whyNotRecordable } from './recorder.ts';
+import { KOALA, Recorder, whyNotRecordable } from './recorder.ts';
 import { cannotReplay, play } from './replay/stage.ts';
 import { allAnswered } from './scenario.ts';
 import { Clients } from './services/client.ts';
@@ -19,7 +18,6 @@ import { ridMaker } from './services/rid.ts';
 import type { Service } from './services/service.ts';
 import { skipIf } from '../skip.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const REQUESTS = 48;
 
 interface Result {
@@ -153,7 +151,7 @@ describe('replay of a real service, its dependencies stopped', function () {
       await clients.send(Array.from({ length: 6 }, (_, n) => ({ rid: ridAt(n), target: `/secret/${ridAt(n)}` })));
       await sleep(300);
       await recorder.stop();
-      const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', MAIN, 'replay', join(dir, 'rec'), '--json', '--', 'true'], { encoding: 'utf8', timeout: 60_000 });
+      const { status, stdout, stderr } = spawnSync(KOALA, ['replay', join(dir, 'rec'), '--json', '--', 'true'], { encoding: 'utf8', timeout: 60_000 });
       const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { verdict?: string; reason?: string; skipped?: number });
       assert.equal(status, 3, stderr);
       assert.equal(lines.length, 7);

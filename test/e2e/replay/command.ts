@@ -3,12 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { sessionJson } from '../../../src/sessions/json.ts';
 import type { Session } from '../../../src/sessions/session.ts';
 import { KOALA } from '../recorder.ts';
-
-export const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 
 export interface Outcome {
   readonly status: number | null;
@@ -22,12 +19,12 @@ export interface RunningReplay {
 }
 
 /** Plays `sessions`, written as files, with these arguments after them. */
-export const startReplay = (sessions: readonly Session[], args: readonly string[]): RunningReplay => start([process.execPath, '--import', 'tsx', MAIN, 'replay'], sessions, args);
+export const startReplay = (sessions: readonly Session[], args: readonly string[]): RunningReplay => start([KOALA, 'replay'], sessions, args);
 
-/** Runs a command with `sessions`, written as files, in the place of what it calls. The compiled program: it starts sooner. */
+/** Runs a command with `sessions`, written as files, in the place of what it calls. */
 export const startMock = (sessions: readonly Session[], args: readonly string[]): RunningReplay => start([KOALA, 'mock'], sessions, args);
 
-/** The compiled program again, by the user that `as` becomes. */
+/** Either, by the user that `as` becomes. */
 export const startAs = (as: readonly [string, ...string[]], command: 'replay' | 'mock', sessions: readonly Session[], args: readonly string[]): RunningReplay =>
   start([...as, KOALA, command], sessions, args);
 

@@ -4,17 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Replayed } from '../../../src/replay/replayed.ts';
 import type { RunFacts } from '../../../src/replay/options.ts';
 import { sessionJson } from '../../../src/sessions/json.ts';
 import type { Session } from '../../../src/sessions/session.ts';
 import { call, get, ok } from '../../unit/replay/build.ts';
-import { whyNotRecordable } from '../recorder.ts';
+import { KOALA, whyNotRecordable } from '../recorder.ts';
 import { cannotReplay, hostState, planned, play, PORT, processesWith, SERVICE, THREADS, type Step } from './stage.ts';
 import { skipIf } from '../../skip.ts';
 
-const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 const HTTP = '10.20.30.40:80';
 const REDIS = '10.20.30.41:6379';
 const COUNT = 200;
@@ -151,7 +149,7 @@ describe('replay of several sessions at a time', function () {
     try {
       const path = join(folder, 'sessions.jsonl');
       writeFileSync(path, many((n) => [page(`/a?n=${n}`, padded(n))], 2_000).map((one) => JSON.stringify(sessionJson(one))).join('\n'));
-      const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'replay', path, '--concurrency', '8', '--', process.execPath, SERVICE, String(PORT)], { stdio: ['ignore', 'pipe', 'ignore'] });
+      const child = spawn(KOALA, ['replay', path, '--concurrency', '8', '--', process.execPath, SERVICE, String(PORT)], { stdio: ['ignore', 'pipe', 'ignore'] });
       await new Promise((resolve) => { child.stdout.once('data', resolve); });
       assert.notDeepEqual(processesWith(SERVICE), []);
       child.kill('SIGKILL');
