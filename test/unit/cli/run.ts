@@ -1,8 +1,8 @@
-/** Runs the program as a person would, from the sources. */
+/** Runs the program as a person would: what `npm run build` has made, for that starts in a third of the time. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 
 export interface Outcome {
   readonly status: number | null;
@@ -13,7 +13,7 @@ export interface Outcome {
 /** KOALA_* of the caller are not passed on. */
 export function koala(args: readonly string[], environment: Record<string, string> = {}): Outcome {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KOALA_')));
-  return spawnSync(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  return spawnSync(process.execPath, [MAIN, ...args], {
     encoding: 'utf8', env: { ...inherited, ...environment }, timeout: 60_000, maxBuffer: 1 << 28,
   });
 }
