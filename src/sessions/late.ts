@@ -101,7 +101,7 @@ export class Late {
     const calls = [...concerning(session)];
     // What was sent last on a connection is not looked at before something shows that it was taken.
     for (const call of calls) if (!call.over) call.connection.egress.flush();
-    if (calls.length > 0) this.#decide(calls.filter((call) => call.doubt !== undefined && !this.#mayBeTold(call, session)));
+    if (calls.length > 0) this.#decide(calls.filter((call) => call.doubt !== undefined && (!this.#mayBeTold(call, session) || isToldOf(call, session))));
   }
 
   /** The answer of another session, which was open when `call` began, may tell whose it is. */
@@ -265,6 +265,13 @@ function* concerning(session: OpenSession): Generator<Spoken> {
     if (session.wasOpenAt(call)) yield call;
   }
   for (const call of process.contested) if (session.wasOpenAt(call)) yield call;
+}
+
+/** Who knows says that `session` has made it: that one will not be asked again. */
+function isToldOf(call: Spoken, session: OpenSession): boolean {
+  const { home } = call.doubt as InDoubt;
+  const candidates = home.held.openAt(call);
+  return home.hindsights.some((kind) => kind.knows === true && kind.find(call, candidates, home.background.has(call), home)?.job === session);
 }
 
 /** Adds what looking back came to. */

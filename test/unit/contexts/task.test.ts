@@ -79,6 +79,13 @@ describe('a context of Python\'s', () => {
     assert.deepEqual(told(found).filter((line) => !line.endsWith('complete') || line.endsWith('incomplete')), ['/beside: ; incomplete']);
   });
 
+  it('makes its calls for what it has answered, also where others that were open then stay so for longer than anyone waits', () => {
+    const scene = two().read(1, 7, GET('/quick')).read(2, 7, GET('/long-poll')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(1, 1).close(1);
+    for (let second = 0; second < 10; second += 1) scene.wait(SECOND).accept(20 + second, 7).read(20 + second, 7, GET(`/${second}`)).answer(20 + second, 3 + second).close(20 + second);
+    const found = scene.answer(2, 2).end(2, 11, 12).derive();
+    assert.deepEqual([told(found).filter((line) => line.startsWith('/quick')), strays(found)], [['/quick: /up1 runtime likely; complete'], []]);
+  });
+
   it('that never answers, though asked, does not keep its calls for ever', () => {
     const scene = two().read(1, 7, GET('/slow')).read(2, 7, GET('/beside')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(2, 2);
     for (let second = 0; second < 70; second += 1) scene.wait(SECOND).read(2, 7, GET(`/${second}`)).answer(2, 2);
