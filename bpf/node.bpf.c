@@ -118,10 +118,6 @@ struct node_walk {
 	struct node_met next[MAX_NEXT];     /* what goes on: looked at first */
 	struct node_met queue[MAX_OBJECTS];
 	__u64 seen[MAX_SEEN];
-	__u64 n;
-	__u64 hist[4096];
-	__u64 ph[8];
-	__u64 pushes;
 };
 /* key: a program's place. Written: by its main thread only. */
 struct {
@@ -165,7 +161,6 @@ __noinline int node_push(__u32 place, __u64 object, __u64 via)
 
 	if (!walk || !IS_POINTER(object) || object >> PAGE_SHIFT == walk->constants)
 		return 0;
-	walk->pushes++;
 	key = object >> 3 << GENERATION_BITS | walk->generation;
 	at = object * 0x9e3779b97f4a7c15ULL >> 52;
 	for (__u32 i = 0; i < MAX_PROBES; i++) {
@@ -520,7 +515,6 @@ __noinline int node_step(__u32 place)
 		return 1;
 	}
 	type = node_load(place, object);
-	walk->hist[type & 4095]++; walk->ph[walk->phase == WALK && walk->found ? 5 : walk->phase == WALK && walk->of_socket ? 4 : walk->phase & 7]++;
 	list = type == program->property_array || type == program->name_dictionary;
 	switch (walk->phase) {
 	case FIND_SOCKET:
@@ -587,7 +581,6 @@ static __always_inline int writes(__u64 handle)
 	walk = walk_at(place);
 	if (!walk)
 		return 0;
-	walk->n++;
 	walk->program = *program;
 	__builtin_memset(&walk->found, 0, __builtin_offsetof(struct node_walk, frame) - __builtin_offsetof(struct node_walk, found));
 	inside = word_at(handle + DATA);

@@ -80,7 +80,7 @@ describe('attach --instrument node', function () {
     before(async function () {
       skipIf(this, whyNoDrivers());
       dir = temporaryDir('instrument');
-      service = await nodeDrivers({ asked: true });
+      service = await nodeDrivers({ how: 'asked' });
       pid = service.parts[0]!.pid;
     });
 

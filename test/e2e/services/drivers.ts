@@ -14,8 +14,8 @@ const CALLS = { http: 5, postgresql: 5, mysql: 2, redis: 7 } as const;
 export interface DriversOptions {
   /** MariaDB by its unix socket instead of by TCP. */
   readonly unix?: true;
-  /** The runtime is asked (`attach --instrument node`). */
-  readonly asked: boolean;
+  /** The runtime is asked (`attach --instrument node`), or its memory is read (`--read-memory node`). */
+  readonly how?: 'asked' | 'its memory read';
   /** Another Node. */
   readonly node?: string;
 }
@@ -26,7 +26,7 @@ export function whyNoDrivers(): string | undefined {
   return 'why' in build ? build.why : undefined;
 }
 
-export async function nodeDrivers({ unix, asked, node }: DriversOptions): Promise<Service> {
+export async function nodeDrivers({ unix, how, node }: DriversOptions): Promise<Service> {
   const build = nodeBuild();
   if ('why' in build) throw new Error(build.why);
   const dir = temporaryDir('drivers');
@@ -46,7 +46,7 @@ export async function nodeDrivers({ unix, asked, node }: DriversOptions): Promis
   });
   return {
     port, keepAlive: true,
-    parts: [{ name: `Node, undici, http.Agent, pg, mysql2${unix ? ' by unix socket' : ''}, ioredis${asked ? ', asked' : ', its memory read'}`, discipline: 'event-loop', pid: daemon.pid, dependencies }],
+    parts: [{ name: `Node, undici, http.Agent, pg, mysql2${unix ? ' by unix socket' : ''}, ioredis${how === undefined ? '' : `, ${how}`}`, discipline: 'event-loop', pid: daemon.pid, dependencies }],
     ask: (rid, index) => ({ rid, target: `/work/${rid}${index % 8 === 3 ? '?after=1' : ''}` }),
     expects: (given) => ({ ...CALLS, redis: CALLS.redis + (given.target.includes('after=1') ? 1 : 0) }),
     stop: async () => {
