@@ -93,7 +93,7 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
     const launches = flags.keepEnvironment ? checkSize([...launchesOf(targets), ...(child === undefined ? [] : [launchOf(child.tgid, cmd)].filter((one) => one !== undefined))]) : [];
     recorder = await startRecorder({
       ...options, launches, onNoWakeups: (why) => say(`koala-bpf: who wakes whom can't be told: ${why}`),
-      onUnknownV8: (tgid, version) => say(`koala-bpf: process ${tgid} runs V8 ${version}, whose memory can't be read (--read-memory): its calls are tied by other means`),
+      onUnknownV8: (tgid, version) => say(`koala-bpf: process ${tgid} runs ${version === undefined ? 'a Node that exports nothing of V8' : `V8 ${version}`}, whose memory can't be read (--read-memory): its calls are tied by other means`),
       onUnknownVirtualThreads: (tgid, why) => say(`koala-bpf: process ${tgid} has virtual threads, and which of them makes a call can't be told: ${WHY_UNKNOWN[why]}`),
     });
     signals.started(recorder);

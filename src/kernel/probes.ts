@@ -44,8 +44,8 @@ export interface ProbeOptions {
   readonly executables: readonly string[];
   /** Whose each call of a Node program is, is read from its memory. */
   readonly walksNode?: boolean;
-  /** A watched Node program has a V8 whose memory can't be read. */
-  readonly onUnknownV8?: (tgid: number, version: string) => void;
+  /** A watched Node program has a V8 whose memory can't be read: it is of this version, or says nothing of itself. */
+  readonly onUnknownV8?: (tgid: number, version: string | undefined) => void;
   /** A watched JVM has virtual threads, and which of them runs can't be told. */
   readonly onUnknownVirtualThreads?: (tgid: number, why: WhyUnknown) => void;
 }

@@ -21,12 +21,12 @@ export class NodePrograms {
   readonly #programs: BpfMap;
   readonly #bits: ContextBits;
   readonly #place: PlaceIn | undefined;
-  readonly #onUnknown: (tgid: number, version: string) => void;
+  readonly #onUnknown: (tgid: number, version: string | undefined) => void;
   readonly #files = new Map<string, NodeFile | UnknownV8 | undefined>();
   readonly #placed = new Map<number, { readonly at: number; readonly removes: (() => void)[] }>();
 
-  /** `place`: absent where the kernel has no uprobes, or its memory is not to be read. `onUnknown`: a program has a V8 that is not known. */
-  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined, onUnknown: (tgid: number, version: string) => void) {
+  /** `place`: absent where the kernel has no uprobes, or its memory is not to be read. `onUnknown`: a program has a V8 that is not known, or (no version) says nothing of it. */
+  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined, onUnknown: (tgid: number, version: string | undefined) => void) {
     this.#programs = programs;
     this.#bits = bits;
     this.#place = place;
@@ -44,8 +44,8 @@ export class NodePrograms {
     const at = Array.from({ length: MAX_PROGRAMS }, (_, index) => index).find((index) => !taken.has(index));
     const path = rooted(tgid, loaded.path);
     const file = remembered(this.#files, path, readNodeFile);
-    if (file !== undefined && 'version' in file) this.#onUnknown(tgid, file.version);
-    if (file === undefined || 'version' in file || at === undefined) return;
+    if (file === undefined || 'version' in file) return this.#onUnknown(tgid, file?.version);
+    if (at === undefined) return;
     const removes: (() => void)[] = [];
     this.#placed.set(tgid, { at, removes });
     try {
