@@ -70,6 +70,7 @@ static __always_inline bool advance(struct call *call, bool kernel)
 
 /* Pieces that one sample is gathered from at most. The verifier walks through each round, in each of the dozen programs that tell data: 64 cost it half of all its time. */
 #define GATHER_ROUNDS 8
+#define SMALL 2048
 
 /*
  * Wanted: a record of exactly `want` bytes, and a counter of what is filled in a register. The verifier knows bounds of
@@ -128,6 +129,21 @@ static __always_inline bool advance(struct call *call, bool kernel)
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                \
 	}
 
+/*
+ * Bytes of one sample that begins with a piece of `left`: about what so many such pieces have. What is reserved and not filled takes room in the ring
+ * until it is read: of a thousand small pieces, each eight in a sample of the largest class, that would be megabytes.
+ */
+static __always_inline __u32 wanted(__u64 left, __u64 remaining)
+{
+	__u64 want = left * GATHER_ROUNDS;
+
+	if (left < SMALL && want > SMALL)
+		want = SMALL;
+	if (want > GATHER)
+		want = GATHER;
+	return want < remaining ? want : remaining;
+}
+
 int emit_step(__u32 place, __u32 direction)
 {
 	struct thread *thread = thread_at(place);
@@ -169,11 +185,11 @@ int emit_step(__u32 place, __u32 direction)
 		call->left -= take;
 	} else {
 		call->filled = 0;
-		call->want = call->remaining > GATHER ? GATHER : call->remaining;
+		call->want = wanted(call->left, call->remaining);
 		if (call->want <= 256)
 			GATHER_INTO(256)
-		else if (call->want <= 2048)
-			GATHER_INTO(2048)
+		else if (call->want <= SMALL)
+			GATHER_INTO(SMALL)
 		else
 			GATHER_INTO(GATHER)
 	}

@@ -60,6 +60,7 @@ export class Endings {
 
   inboundOver(session: OpenSession): void {
     session.process.unanswered.delete(session);
+    session.process.answering.delete(session);
     if (session.after === undefined) session.look(this.#moment.seq);
     if (!session.talk.over) return;
     const behind = session.followedBy;
@@ -96,6 +97,7 @@ export class Endings {
     this.open.delete(session);
     session.process.sessions.delete(session);
     session.process.unanswered.delete(session);
+    session.process.answering.delete(session);
     for (const { child } of session.births ?? []) if (child.birth?.job === session) child.birth = undefined;
   }
 

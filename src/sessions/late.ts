@@ -107,7 +107,9 @@ export class Late {
   /** The answer of another session, which was open when `call` began, may tell whose it is. */
   #mayBeTold(call: Spoken, session: OpenSession): boolean {
     if (!this.#patient.has(call) || call.tie?.job === session || this.ending) return false;
-    for (const other of call.doubt?.home.unanswered ?? NONE) if (other !== session && other.wasOpenAt(call)) return true;
+    const { unanswered, answering } = (call.doubt as InDoubt).home;
+    for (const other of unanswered) if (other !== session && other.wasOpenAt(call)) return true;
+    for (const other of answering) if (other !== session && other.talk.response.pieces.length === 0 && other.wasOpenAt(call)) return true;
     return false;
   }
 
@@ -267,8 +269,12 @@ function* concerning(session: OpenSession): Generator<Spoken> {
   for (const call of process.contested) if (session.wasOpenAt(call)) yield call;
 }
 
-/** Who knows says that `session` has made it: that one will not be asked again. */
+/**
+ * Who knows says that `session` has made it: that one will not be asked again. Only where its answer came afterwards: else the call may be of the next
+ * request of its connection, which is answered by the same.
+ */
 function isToldOf(call: Spoken, session: OpenSession): boolean {
+  if ((session.talk.response.pieces[0]?.atUs ?? 0) < call.begunAtUs) return false;
   const { home } = call.doubt as InDoubt;
   const candidates = home.held.openAt(call);
   return home.hindsights.some((kind) => kind.knows === true && kind.find(call, candidates, home.background.has(call), home)?.job === session);

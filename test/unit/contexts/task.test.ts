@@ -86,6 +86,21 @@ describe('a context of Python\'s', () => {
     assert.deepEqual([told(found).filter((line) => line.startsWith('/quick')), strays(found)], [['/quick: /up1 runtime likely; complete'], []]);
   });
 
+  it('is waited for also while its answer is being written, of which nothing is known yet', () => {
+    const scene = two().read(2, 7, GET('/beside')).read(1, 7, GET('/slow')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).wait(SECOND).answer(2, 2).close(2).intent(1, 7, OK('x').length);
+    for (let second = 0; second < 5; second += 1) scene.wait(SECOND).accept(20 + second, 7).read(20 + second, 7, GET(`/${second}`)).answer(20 + second, 3 + second).close(20 + second);
+    const found = scene.answer(1, 1).end(1, 11, 12).derive();
+    assert.deepEqual([told(found).filter((line) => line.startsWith('/slow')), strays(found)], [['/slow: /up1 runtime likely; complete'], []]);
+  });
+
+  it('makes no call for the request before, which waits for one that it left, while its next one has no answer', () => {
+    const scene = two().read(2, 7, GET('/long-poll')).read(1, 7, GET('/first')).wait(2_000).call(12, 1, '/left').answer(1, 1).wait(2_000).read(1, 7, GET('/second')).wait(2_000)
+      .call(11, 1, '/up').read(11, 7, OK('u')).read(12, 7, OK('v'));
+    for (let second = 0; second < 10; second += 1) scene.wait(SECOND).accept(20 + second, 7).read(20 + second, 7, GET(`/${second}`)).answer(20 + second, 3 + second).close(20 + second);
+    const found = scene.answer(1, 1).answer(2, 2).end(1, 2, 11, 12).derive();
+    assert.deepEqual([told(found).filter((line) => /^.(?:first|second)/.test(line)), strays(found)], [['/first: /left runtime likely; complete', '/second: /up runtime likely; complete'], []]);
+  });
+
   it('that never answers, though asked, does not keep its calls for ever', () => {
     const scene = two().read(1, 7, GET('/slow')).read(2, 7, GET('/beside')).wait(2_000).call(11, 1, '/up1').read(11, 7, OK('u')).answer(2, 2);
     for (let second = 0; second < 70; second += 1) scene.wait(SECOND).read(2, 7, GET(`/${second}`)).answer(2, 2);
