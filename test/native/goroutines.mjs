@@ -92,7 +92,9 @@ function check({ front, upstream, calls }) {
   console.log(JSON.stringify(found));
   const enough = mayMiss === undefined ? found.right === found.calls && found.proven * 2 >= found.calls : found.right >= 0.9 * found.calls;
   const told = found.events >= (mayMiss === undefined ? 96 : 86);
-  process.exitCode = told && found.wrong === 0 && found.calls === Number(calls) && found.misled === 0 && enough && found.problems.length === 0 ? 0 : 1;
+  // What takes a request in may be skipped too.
+  const all = mayMiss === undefined ? found.calls === Number(calls) : found.calls >= 0.97 * Number(calls) && found.calls <= Number(calls);
+  process.exitCode = told && found.wrong === 0 && all && found.misled === 0 && enough && found.problems.length === 0 ? 0 : 1;
 }
 
 try {
