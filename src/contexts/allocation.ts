@@ -140,7 +140,6 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   #jobOf(thread: Thread, stand: HeapEvent | undefined, candidates: readonly J[], depth: number): J | undefined {
     if (stand === undefined || depth === 0) return undefined;
     for (const object of stand.objects) {
-      if (isStale(object, thread, stand)) continue;
       const range = this.#rangeOf(object, stand.collections);
       // What it has allocated itself, and what was there before it: not its task.
       if (range === undefined || (!stand.held && (range.by === thread || range.before.atUs < thread.sinceUs))) continue;
@@ -188,18 +187,6 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   #rangeOf(address: number, collections: number): Range | undefined {
     return this.#times.get(collections)?.granules.get(Math.floor(address / GRANULE))?.find(({ from, to }) => from <= address && address < to);
   }
-}
-
-/**
- * It stood there before objects were moved, too: what is at work is moved then, and what points to it set right. So this is a word that nobody looks at
- * any more, in a place of the stack that was not written since, and there is another object by now.
- */
-function isStale(object: number, { stands }: Thread, stand: HeapEvent): boolean {
-  for (const before of stands) {
-    if (before === stand) return false;
-    if (before.collections !== stand.collections && before.objects.includes(object)) return true;
-  }
-  return false;
 }
 
 /**

@@ -70,17 +70,6 @@ describe('Java\'s tasks', () => {
       ['/anna: /of-anna runtime likely', '/bert: /of-bert runtime likely, /of-bert-too runtime likely']);
   });
 
-  it('are not what stood there before objects were moved already, and was left there: its place may be another\'s by now', () => {
-    const scene = atWork();
-    const [annas, berts] = [scene.next(ANNA) + 40, scene.next(BERT) + 40];
-    scene.calls(POOL, '/one-of-anna', 11, annas);
-    scene.collections += 1;
-    // Anna's piece begins where the last one did: what she allocates next lies where the task did that is long over.
-    scene.heap(ANNA, -scene.next(ANNA) + annas - 40).heap(BERT, 0).heap(ANNA, 100);
-    scene.calls(POOL, '/of-bert', 12, annas, berts + 40);
-    assert.deepEqual(scene.heap(BERT, 100).answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /one-of-anna runtime likely', '/bert: /of-bert runtime likely']);
-  });
-
   it('are nobody\'s where it was allocated before the request was read, or after it was answered', () => {
     const scene = atWork();
     const before = scene.next(ANNA) - 40;
