@@ -147,7 +147,7 @@ int java_object(__u32 tid, __u64 object)
 	return 0;
 }
 
-/* The next words of the stack of thread `tid`, from `at` on; false: no more are to be looked at. */
+/* Reads so many words of its stack, from `at` on; false: they can't be read. */
 static __always_inline bool read_run(struct java_stack *stack, __u64 at)
 {
 	return !bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)at);

@@ -12,11 +12,12 @@
  * address. Each function is verified by itself, and finds what the others have left in node_walks.
  */
 #include "files.h"
+#include "libuv.h"
 #include "node.h"
 #include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-#define MAX_STEPS 384 /* objects looked at, of all parts: past that nothing is told. What was told took 481 at most, where it was tried */
+#define MAX_STEPS 384 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
 #define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
 #define MAX_PROBES 8 /* places where an object is looked for among those that were met */
@@ -58,14 +59,6 @@
 #define DICTIONARY_PREFIX 5 /* before the first key */
 #define EMBEDDER_FIELD 32   /* of an object that stands for one of Node's: that */
 #define NODE_HANDLE 8       /* in Node's: the reference to the object */
-
-/* In a uv_stream_t (libuv 1, 64 bits, Linux). */
-#define DATA 0
-#define LOOP 8
-#define TYPE 16
-#define FD 184
-#define UV_NAMED_PIPE 7
-#define UV_TCP 12
 
 #define GENERATION_BITS 20 /* beside the 44 of an address of a multiple of 8 */
 #define GENERATION_MASK ((1ULL << GENERATION_BITS) - 1)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who has queued what uvloop (up to 0.22) is about to write. */
 #include "files.h"
+#include "libuv.h"
 #include "python.h"
 #include "registers.h"
 #include "socket.h"
@@ -10,14 +11,6 @@
 /* In a UVStream (handles/stream.pxd), whose size user space has compared. */
 #define HANDLE 24    /* uv_stream_t *_handle                                     */
 #define BUFFERED 304 /* size_t _buffer_size: queued, and not handed to libuv yet */
-
-/* In a uv_stream_t (libuv 1, 64 bits, Linux). */
-#define DATA 0      /* the UVStream           */
-#define TYPE 16
-#define UNSENT 96   /* size_t write_queue_size */
-#define FD 184      /* io_watcher.fd          */
-#define UV_NAMED_PIPE 7
-#define UV_TCP 12
 
 struct uvloop_queue {
 	__u64 task; /* the context that has queued */
