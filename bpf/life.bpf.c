@@ -134,6 +134,14 @@ static __always_inline bool has_sent_fin(int old_state)
 	       old_state == TCP_CLOSING;
 }
 
+static __always_inline void fail_connect(const struct sock *sk, struct connection *connection, __u64 key)
+{
+	if (!(connection->flags & CONNECTION_OPENED))
+		emit_open(sk, connection);
+	emit_close(connection, CLOSE_FAILED);
+	bpf_map_delete_elem(&connections, &key);
+}
+
 static __always_inline void on_closed(const struct sock *sk, struct connection *connection, __u64 key, int old_state)
 {
 	__u32 error = BPF_CORE_READ(sk, sk_err);
@@ -145,10 +153,7 @@ static __always_inline void on_closed(const struct sock *sk, struct connection *
 	connection->flags |= CONNECTION_CLOSED;
 	if (connection->flags & CONNECTION_CONNECTING) {
 		connection->inode = inode_of(sk);
-		if (!(connection->flags & CONNECTION_OPENED))
-			emit_open(sk, connection);
-		emit_close(connection, CLOSE_FAILED);
-		bpf_map_delete_elem(&connections, &key);
+		fail_connect(sk, connection, key);
 		return;
 	}
 	if (error == ECONNRESET || error == EPIPE) {
@@ -213,22 +218,62 @@ static __always_inline int tell_state(const struct sock *sk, int old_state, int 
 	return 0;
 }
 
-/* key: CPU. value: of tcp_state, there. Added to: tcp_state_again. Read: user space, at a tick. */
+/*
+ * From 6.2 on the kernel skips a program on a CPU on which that is running already, which a packet or a timer may have interrupted. What
+ * tcp_state is skipped for, tcp_state_again tells, which the kernel calls after it for each event: it looks whether tcp_state has left the event here.
+ *
+ *   tcp_state(connect)           leaves it           connect
+ *     packet: tcp_state          skipped             connect
+ *             tcp_state_again    not found: tells    connect
+ *   tcp_state_again(connect)     takes it away
+ *
+ * What an interruption leaves above goes with it: then it was tcp_state_again that was interrupted.
+ */
+#define LEFT_EVENTS 4 /* a power of two */
+
+struct left_event {
+	__u64 sock;
+	__u64 states;
+};
+
+/* key: CPU. value: what tcp_state has left there. Added to: tcp_state_again. Read: user space, at a tick. */
 struct state_run {
-	__u64 under_way;  /* a run that may be interrupted                        */
 	__u64 taken_over; /* events that the kernel skipped it for, told otherwise */
-	__u64 pad0[6];    /* a cache line: each CPU writes its own                */
+	__u64 count;
+	struct left_event left[LEFT_EVENTS]; /* the oldest first */
+	__u64 pad0[6];                       /* cache lines: each CPU writes its own */
 };
 struct {
 	PER_CPU_ARRAY(struct state_run);
 } state_runs SEC(".maps");
 
-static __always_inline struct state_run *state_run(void)
+static __always_inline volatile struct state_run *state_run(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&state_runs, &cpu);
 }
+
+static __always_inline void leave_event(volatile struct state_run *run, const struct sock *sk, __u64 states)
+{
+	__u64 count = run->count & (LEFT_EVENTS - 1); /* where it is full: from the beginning */
+
+	run->left[count].sock = (__u64)sk;
+	run->left[count].states = states;
+	run->count = count + 1;
+}
+
+static __always_inline bool take_event(volatile struct state_run *run, const struct sock *sk, __u64 states)
+{
+	for (int i = LEFT_EVENTS - 1; i >= 0; i--)
+		if (i < run->count && run->left[i].sock == (__u64)sk && run->left[i].states == states) {
+			run->count = i;
+			return true;
+		}
+	return false;
+}
+
+#define STATES(from, to) ((__u64)(from) << 32 | (__u32)(to))
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
@@ -236,20 +281,16 @@ int BPF_PROG(tcp_state, const struct sock *sk, int old_state, int new_state)
 	volatile struct state_run *run = state_run();
 
 	if (run)
-		run->under_way = 1;
-	tell_state(sk, old_state, new_state);
-	if (run)
-		run->under_way = 0;
-	return 0;
+		leave_event(run, sk, STATES(old_state, new_state));
+	return tell_state(sk, old_state, new_state);
 }
 
-/* Where a packet comes in the midst of tcp_state the kernel (from 6.2 on) skips that for the packet's events, and not this. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state_again, const struct sock *sk, int old_state, int new_state)
 {
-	struct state_run *run = state_run();
+	volatile struct state_run *run = state_run();
 
-	if (!run || !run->under_way)
+	if (!run || take_event(run, sk, STATES(old_state, new_state)))
 		return 0;
 	run->taken_over += 1;
 	return tell_state(sk, old_state, new_state);
@@ -264,6 +305,11 @@ int BPF_PROG(tcp_destroyed, struct sock *sk)
 
 	if (!connection) /* also where another copy (claim.h) was here first */
 		return 0;
+	if (connection->flags & CONNECTION_CONNECTING) {
+		/* No probe saw that it failed, nor why: that is told the process, and then forgotten. */
+		fail_connect(sk, connection, key);
+		return 0;
+	}
 	if (!(connection->flags & (CONNECTION_LOCAL_FIN | CONNECTION_CLOSED)))
 		end_egress(connection, sent_sequence(sk, connection));
 	sequence = consumed_sequence(sk);

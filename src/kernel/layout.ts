@@ -57,9 +57,11 @@ export const SIZE_CPU_LOSSES = 256;
 export const OFFSET_CPU_LOSSES_OF = 0;
 export const SIZE_CPU_LOSSES_OF = 256;
 
-export const SIZE_STATE_RUN = 64;
-export const OFFSET_STATE_RUN_UNDER_WAY = 0;
-export const OFFSET_STATE_RUN_TAKEN_OVER = 8;
+export const SIZE_STATE_RUN = 128;
+export const OFFSET_STATE_RUN_TAKEN_OVER = 0;
+export const OFFSET_STATE_RUN_COUNT = 8;
+export const OFFSET_STATE_RUN_LEFT = 16;
+export const SIZE_STATE_RUN_LEFT = 64;
 
 export const SIZE_SHARED = 48;
 export const OFFSET_SHARED_NEXT_CONNECTION = 0;

@@ -11,6 +11,8 @@ import { skipIf } from '../skip.ts';
 const EOPNOTSUPP = 95;
 const ECONNREFUSED = 111;
 const ETIMEDOUT = 110;
+/** Connects to a listener that doesn't answer: that are waited for, and that are given up (of four, one is in its queue). */
+const [TIMED_OUT, WAITING] = [3, 3];
 const HELPER = "('127.127.127.127', 127)";
 
 /** A DNS query for A (RFC 1035): what matters is that it is small and binary. */
@@ -78,7 +80,15 @@ answer = p.pid; p.wait()`);
     // A listener whose queue is full answers no SYN; TCP_USER_TIMEOUT (18) makes the wait short.
     ids['full'] = await one.number('full = socket.socket(); full.bind(("127.0.0.1", 0)); full.listen(0); answer = full.getsockname()[1]');
     await one.run(`fill = [socket.socket() for _ in range(4)]; [f.setblocking(False) for f in fill]; [f.connect_ex(('127.0.0.1', ${ids['full']})) for f in fill]; time.sleep(0.3)`);
-    assert.equal(await one.run(`s = socket.socket(); s.setsockopt(6, 18, 600); s.setsockopt(6, 7, 1); answer = s.connect_ex(('127.0.0.1', ${ids['full']})); ids = s.getsockname()[1]; s.close()`), ETIMEDOUT);
+    // Several, at different ticks of the clock: a kernel may run no program for what a timer does while process 1 runs (docs/limits.md).
+    assert.deepEqual(await one.run(`
+answer = []
+def connect(after):
+    time.sleep(after)
+    s = socket.socket(); s.setsockopt(6, 18, 600); s.setsockopt(6, 7, 1)
+    answer.append(s.connect_ex(('127.0.0.1', ${ids['full']}))); s.close()
+threads = [threading.Thread(target=connect, args=[0.07 * n]) for n in range(${TIMED_OUT})]
+[t.start() for t in threads]; [t.join() for t in threads]`), Array(TIMED_OUT).fill(ETIMEDOUT));
     await one.run('[f.close() for f in fill]; full.close()');
 
     // datagrams: a server of its own that answers
@@ -166,7 +176,7 @@ except ConnectionRefusedError: answer = 0`);
     const listens = (port: number): boolean[] => events.flatMap((event) => event.kind === 'listen' && event.local.port === port ? [event.open] : []);
     const failures = (port: number) => events.flatMap((event) => {
       if (event.kind !== 'open' || event.remote.port !== port) return [];
-      return events.flatMap((end) => end.kind === 'close' && end.connection === event.connection && end.phase === 'failed' ? [{ errno: end.error, open: event }] : []);
+      return events.flatMap((end) => end.kind === 'close' && end.connection === event.connection && end.phase === 'failed' ? [{ errno: end.error, atUs: end.atUs, open: event }] : []);
     });
 
     it('say who listened already, who begins to, and who stops', () => {
@@ -180,10 +190,10 @@ except ConnectionRefusedError: answer = 0`);
     });
 
     it('say that a connect timed out, after the time it took', () => {
-      const [found, ...more] = failures(ids['full'] ?? 0).filter(({ errno }) => errno === ETIMEDOUT);
-      assert.deepEqual(more, []);
-      const end = events.find((event) => event.kind === 'close' && event.connection === found?.open.connection);
-      assert.ok(found !== undefined && end !== undefined && end.atUs - found.open.atUs > 400_000, JSON.stringify([found, end]));
+      const found = failures(ids['full'] ?? 0);
+      assert.equal(found.length, TIMED_OUT + WAITING);
+      const timedOut = found.filter(({ errno }) => errno === ETIMEDOUT);
+      assert.ok(timedOut.length > 0 && timedOut.every(({ open, atUs }) => atUs - open.atUs > 400_000), JSON.stringify(found));
     });
   });
 

@@ -1,16 +1,24 @@
 /** The probes are loaded beside everything else: the kernel's verifier takes a second. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CLOSE_FAILED, OFFSET_CLOSE_PAYLOAD_PHASE, OFFSET_OPEN_PAYLOAD_REMOTE_PORT, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND, SAMPLE_CLOSE, SAMPLE_OPEN, SIZE_SAMPLE,
+} from '../../src/events/layout.ts';
 import { INTERRUPTED_PROGRAM } from '../../src/kernel/backends.ts';
 import { KernelBtf } from '../../src/kernel/btf.ts';
 import { CpuCounts } from '../../src/kernel/cpu-counts.ts';
-import { OFFSET_STATE_RUN_TAKEN_OVER, OFFSET_STATE_RUN_UNDER_WAY, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
+import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
 import { BpfObject, LoadError } from '../../src/kernel/libbpf.ts';
-import { BpfMap, u32 } from '../../src/kernel/map.ts';
+import { BpfMap } from '../../src/kernel/map.ts';
 import { objectPath, possibleCpus, Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
+import { RingReader } from '../../src/kernel/ring.ts';
 import { fillMaps, knobs } from '../../src/kernel/settings.ts';
 import { whyNoRecorder } from './recorder.ts';
+import { startSubject } from './subject.ts';
 import { skipIf } from '../skip.ts';
 
 const OPTIONS: ProbeOptions = {
@@ -46,21 +54,13 @@ describe('loading the probes', function () {
   });
 
   it('tells of TCP what the kernel skips a program for that a packet interrupts', async () => {
-    const btf = new KernelBtf();
-    const object = new BpfObject(objectPath());
     const server = createServer((client) => client.unref());
+    const programs = new LoneTcp();
     try {
-      object.choose(new Set([INTERRUPTED_PROGRAM]));
-      object.setReadOnly(knobs(btf, { ...OPTIONS, watchAll: true }, 1, 0));
-      const cpus = possibleCpus();
-      object.setMaxEntries('state_runs', cpus);
-      object.load();
-      fillMaps(object, OPTIONS, undefined);
-      const runs = new BpfMap(object.mapFd('state_runs'), 'state_runs', 4, SIZE_STATE_RUN);
-      const counts = CpuCounts.of(runs.fd, 'state_runs', SIZE_STATE_RUN, cpus);
+      const counts = CpuCounts.of(programs.object.mapFd('state_runs'), 'state_runs', SIZE_STATE_RUN, possibleCpus());
       const takenOver = (): number => counts.sum(OFFSET_STATE_RUN_TAKEN_OVER);
-      const connections = new BpfMap(object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
-      object.attach(INTERRUPTED_PROGRAM);
+      const connections = new BpfMap(programs.object.mapFd('connections'), 'connections', 8, SIZE_CONNECTION);
+      programs.attachOnly('tcp_state', INTERRUPTED_PROGRAM);
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const connected = async (): Promise<void> => {
@@ -68,18 +68,78 @@ describe('loading the probes', function () {
         await once(client, 'connect');
       };
       await connected();
-      assert.deepEqual([takenOver(), [...connections.keys()].length], [0, 0], 'where nothing is interrupted it tells nothing');
-      const underWay = new Uint8Array(SIZE_STATE_RUN);
-      underWay[OFFSET_STATE_RUN_UNDER_WAY] = 1;
-      for (let cpu = 0; cpu < cpus; cpu++) runs.set(u32(cpu), underWay);
+      const told = [...connections.keys()].length;
+      assert.ok(told > 0);
+      assert.equal(takenOver(), 0, 'where nothing is interrupted it tells nothing');
+      programs.attachOnly(INTERRUPTED_PROGRAM);
       await connected();
       assert.ok(takenOver() > 0);
-      assert.ok([...connections.keys()].length > 0);
+      assert.ok([...connections.keys()].length > told);
       counts.close();
     } finally {
       server.close();
-      object.close();
-      btf.close();
+      programs.close();
+    }
+  });
+
+  it('tells that a connect failed when its socket is destroyed, where no probe saw it fail', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'koala-probes-'));
+    const subject = startSubject(folder);
+    const programs = new LoneTcp();
+    try {
+      const port = await subject.number('full = socket.socket(); full.bind(("127.0.0.1", 0)); full.listen(0); answer = full.getsockname()[1]');
+      await subject.run(`fill = [socket.socket() for _ in range(4)]; [f.setblocking(False) for f in fill]; [f.connect_ex(("127.0.0.1", ${port})) for f in fill]`);
+      programs.attachOnly('tcp_state');
+      await subject.run(`s = socket.socket(); s.setblocking(False); s.connect_ex(("127.0.0.1", ${port}))`);
+      programs.attachOnly('tcp_destroyed');
+      await subject.run('s.close()');
+      assert.deepEqual(programs.samples(port), ['open', `close ${CLOSE_FAILED}`]);
+    } finally {
+      programs.close();
+      subject.kill();
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });
+
+/** What sits on TCP's tracepoints, loaded with nothing else, and attached as asked. */
+class LoneTcp {
+  readonly object = new BpfObject(objectPath());
+  readonly #btf = new KernelBtf();
+
+  constructor() {
+    this.object.choose(new Set(['tcp_state', INTERRUPTED_PROGRAM, 'tcp_destroyed']));
+    this.object.setReadOnly(knobs(this.#btf, { ...OPTIONS, watchAll: true }, 1, 0));
+    for (const map of ['state_runs', 'losses']) this.object.setMaxEntries(map, possibleCpus());
+    this.object.setMaxEntries('ring', OPTIONS.ringBytes);
+    this.object.load();
+    fillMaps(this.object, OPTIONS, undefined);
+  }
+
+  attachOnly(...names: readonly string[]): void {
+    this.object.detach();
+    for (const name of names) this.object.attach(name);
+  }
+
+  /** What it told so far of the connection to `port`: each opening, and each end with its phase. */
+  samples(port: number): string[] {
+    const ring = new RingReader(this.object.mapFd('ring'), OPTIONS.ringBytes);
+    const found: string[] = [];
+    let connection: bigint | undefined;
+    ring.drain((offset) => {
+      const of = ring.view.getBigUint64(offset + OFFSET_SAMPLE_CONNECTION, true);
+      const [kind, payload] = [ring.view.getUint8(offset + OFFSET_SAMPLE_KIND), offset + SIZE_SAMPLE];
+      if (kind === SAMPLE_OPEN && ring.view.getUint16(payload + OFFSET_OPEN_PAYLOAD_REMOTE_PORT, true) === port) {
+        connection = of;
+        found.push('open');
+      } else if (kind === SAMPLE_CLOSE && of === connection) found.push(`close ${ring.view.getUint8(payload + OFFSET_CLOSE_PAYLOAD_PHASE)}`);
+    }, OPTIONS.ringBytes);
+    ring.close();
+    return found;
+  }
+
+  close(): void {
+    this.object.close();
+    this.#btf.close();
+  }
+}
