@@ -7,6 +7,8 @@
  *   thread 7   reads A  …  allocates [100, 180)  …  calls      (allocated by 7 since it read A: for A)
  *   thread 9   its stack: 160                        call      (160: for A)
  *
+ * The task of a thread that is begun for it is older than that thread, and not told of. What is new on its stack then is no task: what others have
+ * put back into a pool of connections, for instance. Where such a thread has ended with its session nothing of it is believed (`sparesBorn`).
  * An event loop allocates for many, as does who reads answers for others: it tells nothing. Objects that were moved since are not told of (`collections`): of a task that waited while that was done, nothing is known.
  */
 import { dropFirst } from '../bounded.ts';
@@ -60,6 +62,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   readonly attribution = 'runtime';
   readonly support = 'allocated-for-it';
   readonly refutes = true;
+  readonly sparesBorn = true;
   readonly knows = true;
   readonly #threads = new Map<number, Thread>();
   /** Threads that were seen to begin, and when. */

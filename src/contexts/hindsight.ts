@@ -40,6 +40,8 @@ export interface Around<J extends Past> {
 export interface Hindsight<J extends Past> extends Ground {
   /** It is stronger than ties that are not proven: what contradicts it gives way. */
   readonly refutes: boolean;
+  /** But where a thread was started for a session and has ended with it, that one stays. */
+  readonly sparesBorn?: true;
   /** It knows who made a call, also where that one was started for a session and lives on: what was started may work for anybody. */
   readonly knows?: true;
   /** It builds on what the other kinds found: asked when they find no more. */

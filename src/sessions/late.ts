@@ -218,7 +218,7 @@ export class Late {
   #refute(call: Spoken, kind: Hindsight<OpenSession>, job: OpenSession): void {
     const tie = call.tie as NonNullable<typeof call.tie>;
     const { attribution, certainty } = attributionOf(tie, callFacts(call, tie.job), jobFacts(tie.job, this.#options.ledger));
-    if (certainty === 'proven' || !GIVES_WAY.has(attribution)) {
+    if (certainty === 'proven' || !GIVES_WAY.has(attribution) || (attribution === 'born' && kind.sparesBorn === true)) {
       call.tie = { ...tie, alternatives: [job] };
       return;
     }

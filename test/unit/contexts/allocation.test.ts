@@ -25,6 +25,14 @@ class Jvm extends Scene {
     });
   }
 
+  /** `tid` begins `child`, or that one ends. */
+  life(what: 'thread' | 'thread-exit', tid: number, child: number): this {
+    return this.add({
+      kind: 'process', what, atUs: this.nowUs + 10, tgid: this.tgid, tid, context: 0, snapshot: false, childTgid: this.tgid, childTid: child,
+      parentTgid: 0, exitCode: 0, command: '', path: '',
+    });
+  }
+
   /** Where `tid` allocates what comes next, when it was told of before. */
   next(tid: number): number {
     return this.#tops.get(tid) ?? pieceOf(tid);
@@ -90,14 +98,19 @@ describe('Java\'s tasks', () => {
   it('are not told by what stood there when the thread was begun', () => {
     const scene = new Jvm().asks(ANNA, '/anna', 1).asks(BERT, '/bert', 2);
     const worker = scene.next(ANNA) + 8;
-    scene.add({
-      kind: 'process', what: 'thread', atUs: scene.nowUs + 10, tgid: scene.tgid, tid: ANNA, context: 0, snapshot: false, childTgid: scene.tgid, childTid: POOL,
-      parentTgid: 0, exitCode: 0, command: '', path: '',
-    });
-    scene.wait(20).heap(BERT, 200);
+    scene.life('thread', ANNA, POOL).wait(20).heap(BERT, 200);
     const berts = scene.next(BERT) + 40;
     scene.calls(POOL, '/of-bert', 11, worker, berts);
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: /of-bert runtime likely']);
+  });
+
+  it('are of the request for which their thread was begun, where it has ended with that, whatever others have put on its stack meanwhile', () => {
+    const scene = new Jvm().asks(ANNA, '/anna', 1).asks(BERT, '/bert', 2);
+    const task = scene.next(ANNA) + 8;
+    scene.life('thread', ANNA, POOL).wait(20).heap(BERT, 200);
+    const pooled = scene.next(BERT) + 40;
+    scene.calls(POOL, '/of-anna', 11, task, pooled).life('thread-exit', POOL, POOL);
+    assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna born likely, otherwise', '/bert: ']);
   });
 
   it('are not told by what stands on the stack of a thread that carries virtual threads, where it is not known which', () => {
