@@ -24,7 +24,7 @@ const maxLookedAt = 16;
 const NONE: Spoken[] = [];
 
 /** Whose seats are which. */
-export const SEATS = { open: 0, ofProcess: 1, unanswered: 2 } as const;
+export const SEATS = { open: 0, ofProcess: 1, unanswered: 2, answering: 3 } as const;
 
 export class OpenSession implements Job, Seated<OpenSession> {
   readonly talk: Spoken;
@@ -91,7 +91,7 @@ export class OpenSession implements Job, Seated<OpenSession> {
   behind: OpenSession | undefined;
   block: Block | undefined;
   /** In the rosters of the weaver, of its process, and of those of its process that have no answer. */
-  readonly seats: (Seat<OpenSession> | undefined)[] = [undefined, undefined, undefined];
+  readonly seats: (Seat<OpenSession> | undefined)[] = [undefined, undefined, undefined, undefined];
   readonly #recordingId: string;
   #id: string | undefined;
 

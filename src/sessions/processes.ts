@@ -46,7 +46,7 @@ export class Process implements Around<OpenSession> {
   /** Those of which no response has begun. */
   readonly unanswered = new Roster<OpenSession>(SEATS.unanswered);
   /** Their answer has begun, and nothing of it was known to be taken then: who wrote it, and when, may not be known yet. */
-  readonly answering = new Set<OpenSession>();
+  readonly answering = new Roster<OpenSession>(SEATS.answering);
   readonly background = new Background();
   /** Outbound talks of no session that have no answer. */
   readonly strays = new Set<Spoken>();

@@ -275,7 +275,7 @@ export class Weaver implements TalkSink<Spoken>, Moment {
     talk.answerSeq = this.seq;
     if (!session.gone) this.#endings.answers(session);
     session.process.unanswered.delete(session);
-    if (!session.gone && talk.response.pieces.length === 0) session.process.answering.add(session);
+    if (!session.gone && talk.response.pieces.length === 0 && !session.process.answering.has(session)) session.process.answering.add(session);
     session.look(this.seq);
     if (tid === 0) return;
     const own = this.contexts.own(tid, tgid);
