@@ -140,6 +140,9 @@ static __always_inline struct connection *connection_of(const struct sock *sk, _
 
 	if (connection && connection->flags & CONNECTION_OPENED)
 		return connection;
+	/* No probe saw that its connect succeeded: it is met here. */
+	if (connection && connection->flags & CONNECTION_CONNECTING && state_of(sk) != TCP_SYN_SENT)
+		connection = 0;
 	if (!connection) {
 		struct standing standing;
 		__u8 role = is_listener(sk) ? ROLE_INBOUND : ROLE_OUTBOUND;

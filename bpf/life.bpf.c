@@ -151,7 +151,7 @@ static __always_inline void on_closed(const struct sock *sk, struct connection *
 	if (!(connection->flags & (CONNECTION_LOCAL_FIN | CONNECTION_CONNECTING)))
 		end_egress(connection, BPF_CORE_READ(TCP(sk), write_seq) - has_sent_fin(old_state));
 	connection->flags |= CONNECTION_CLOSED;
-	if (connection->flags & CONNECTION_CONNECTING) {
+	if (connection->flags & CONNECTION_CONNECTING && old_state == TCP_SYN_SENT) {
 		connection->inode = inode_of(sk);
 		fail_connect(sk, connection, key);
 		return;

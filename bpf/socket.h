@@ -23,6 +23,11 @@ enum {
 #define TCP(sk) ((const struct tcp_sock *)(sk))
 #define FAMILY(sk) LOAD(SOCK(sk), __sk_common.skc_family)
 
+static __always_inline __u8 state_of(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_state);
+}
+
 static __always_inline __u32 write_sequence(const struct sock *sk)
 {
 #ifdef KOALA_DIRECT

@@ -25,7 +25,7 @@ static __always_inline void look(struct standing *standing, const struct sock *s
 	__u64 acked = BPF_CORE_READ(TCP(sk), bytes_acked);
 	__u64 received = BPF_CORE_READ(TCP(sk), bytes_received);
 	__u64 waiting = rcv_nxt - copied_seq;
-	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	__u8 state = state_of(sk);
 
 	standing->flags = 0;
 	if (consumed_sequence(sk) != copied_seq) { /* their FIN was read */

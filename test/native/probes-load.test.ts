@@ -6,9 +6,10 @@ import { createConnection, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  CLOSE_FAILED, OFFSET_CLOSE_PAYLOAD_PHASE, OFFSET_OPEN_PAYLOAD_REMOTE_PORT, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND, SAMPLE_CLOSE, SAMPLE_OPEN, SIZE_SAMPLE,
+  CLOSE_FAILED, OFFSET_CLOSE_PAYLOAD_PHASE, OFFSET_OPEN_PAYLOAD_REMOTE_PORT, OFFSET_SAMPLE_CAPTURED, OFFSET_SAMPLE_CONNECTION, OFFSET_SAMPLE_KIND, OFFSET_SAMPLE_POSITION,
+  SAMPLE_CLOSE, SAMPLE_DATA, SAMPLE_OPEN, SIZE_SAMPLE,
 } from '../../src/events/layout.ts';
-import { INTERRUPTED_PROGRAM } from '../../src/kernel/backends.ts';
+import { BACKENDS, INTERRUPTED_PROGRAM } from '../../src/kernel/backends.ts';
 import { KernelBtf } from '../../src/kernel/btf.ts';
 import { CpuCounts } from '../../src/kernel/cpu-counts.ts';
 import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
@@ -18,7 +19,7 @@ import { objectPath, possibleCpus, Probes, type ProbeOptions } from '../../src/k
 import { RingReader } from '../../src/kernel/ring.ts';
 import { fillMaps, knobs } from '../../src/kernel/settings.ts';
 import { whyNoRecorder } from './recorder.ts';
-import { startSubject } from './subject.ts';
+import { startSubject, type Subject } from './subject.ts';
 import { skipIf } from '../skip.ts';
 
 const OPTIONS: ProbeOptions = {
@@ -82,33 +83,51 @@ describe('loading the probes', function () {
     }
   });
 
-  it('tells that a connect failed when its socket is destroyed, where no probe saw it fail', async () => {
+  describe('where no probe saw how a connect ended', () => {
     const folder = mkdtempSync(join(tmpdir(), 'koala-probes-'));
-    const subject = startSubject(folder);
-    const programs = new LoneTcp();
-    try {
-      const port = await subject.number('full = socket.socket(); full.bind(("127.0.0.1", 0)); full.listen(0); answer = full.getsockname()[1]');
-      await subject.run(`fill = [socket.socket() for _ in range(4)]; [f.setblocking(False) for f in fill]; [f.connect_ex(("127.0.0.1", ${port})) for f in fill]`);
+    let programs: LoneTcp;
+    let subject: Subject;
+    let port: number;
+
+    /** Of a listener whose queue is full, which doesn't answer. */
+    beforeEach(async () => {
+      programs = new LoneTcp();
+      subject = startSubject(folder);
+      port = await subject.number('full = socket.socket(); full.bind(("127.0.0.1", 0)); full.listen(0); first = socket.create_connection(full.getsockname()); answer = full.getsockname()[1]');
       programs.attachOnly('tcp_state');
       await subject.run(`s = socket.socket(); s.setblocking(False); s.connect_ex(("127.0.0.1", ${port}))`);
+    });
+    afterEach(() => {
+      programs.close();
+      subject.kill();
+    });
+    after(() => { rmSync(folder, { recursive: true, force: true }); });
+
+    it('tells that it failed when its socket is destroyed', async () => {
       programs.attachOnly('tcp_destroyed');
       await subject.run('s.close()');
       assert.deepEqual(programs.samples(port), ['open', `close ${CLOSE_FAILED}`]);
-    } finally {
-      programs.close();
-      subject.kill();
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
+
+    it('tells what is sent on it where it succeeded', async () => {
+      programs.attachOnly();
+      await subject.run('full.accept(); import select; select.select([], [s], [], 20)');
+      programs.attachOnly(...programs.hooks);
+      await subject.run('s.sendall(b"hello")');
+      assert.deepEqual(programs.samples(port), ['open', 'data hello at 0']);
+    });
   });
 });
 
-/** What sits on TCP's tracepoints, loaded with nothing else, and attached as asked. */
+/** What sits on TCP's tracepoints, and the hooks of the backend that works here, loaded with nothing else, and attached as asked. */
 class LoneTcp {
   readonly object = new BpfObject(objectPath());
   readonly #btf = new KernelBtf();
+  readonly hooks: readonly string[];
 
   constructor() {
-    this.object.choose(new Set(['tcp_state', INTERRUPTED_PROGRAM, 'tcp_destroyed']));
+    this.hooks = BACKENDS.find((row) => row.refusal(this.#btf) === undefined)?.programs ?? [];
+    this.object.choose(new Set(['tcp_state', INTERRUPTED_PROGRAM, 'tcp_destroyed', ...this.hooks]));
     this.object.setReadOnly(knobs(this.#btf, { ...OPTIONS, watchAll: true }, 1, 0));
     for (const map of ['state_runs', 'losses']) this.object.setMaxEntries(map, possibleCpus());
     this.object.setMaxEntries('ring', OPTIONS.ringBytes);
@@ -121,7 +140,7 @@ class LoneTcp {
     for (const name of names) this.object.attach(name);
   }
 
-  /** What it told so far of the connection to `port`: each opening, and each end with its phase. */
+  /** What it told so far of the connection to `port`: each opening, what was sent, and each end with its phase. */
   samples(port: number): string[] {
     const ring = new RingReader(this.object.mapFd('ring'), OPTIONS.ringBytes);
     const found: string[] = [];
@@ -132,6 +151,9 @@ class LoneTcp {
       if (kind === SAMPLE_OPEN && ring.view.getUint16(payload + OFFSET_OPEN_PAYLOAD_REMOTE_PORT, true) === port) {
         connection = of;
         found.push('open');
+      } else if (kind === SAMPLE_DATA && of === connection) {
+        const length = ring.view.getUint32(offset + OFFSET_SAMPLE_CAPTURED, true);
+        found.push(`data ${Buffer.from(ring.bytes.subarray(payload, payload + length)).toString()} at ${ring.view.getBigUint64(offset + OFFSET_SAMPLE_POSITION, true)}`);
       } else if (kind === SAMPLE_CLOSE && of === connection) found.push(`close ${ring.view.getUint8(payload + OFFSET_CLOSE_PAYLOAD_PHASE)}`);
     }, OPTIONS.ringBytes);
     ring.close();
