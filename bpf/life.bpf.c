@@ -80,14 +80,16 @@ static __always_inline void on_connect(const struct sock *sk, __u64 key)
 static __always_inline void on_established(const struct sock *sk, __u64 key, int old_state)
 {
 	struct connection *connection;
+	struct standing standing;
 
 	if (old_state == TCP_SYN_SENT) {
 		connection = bpf_map_lookup_elem(&connections, &key);
 		if (!connection)
 			return;
 		connection->flags &= ~CONNECTION_CONNECTING;
-		connection->egress_sequence = BPF_CORE_READ(TCP(sk), write_seq);
-		connection->ingress_sequence = BPF_CORE_READ(TCP(sk), copied_seq);
+		look(&standing, sk, ROLE_OUTBOUND);
+		stand(connection, &standing);
+		connection->egress_from = 0; /* what the SYN took along is missing */
 		connection->inode = inode_of(sk);
 		emit_open(sk, connection);
 		return;

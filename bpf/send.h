@@ -136,13 +136,14 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 		count_loss(CAUSE_MAP_FULL, 1, size);
 		return;
 	}
+	/* It connects by sending (TCP Fast Open): what the SYN takes along is missing from the stream's beginning, and shows as a gap. */
+	if (state_of(sk) == TCP_CLOSE || state_of(sk) == TCP_SYN_SENT)
+		return;
 	connection = connection_of(sk, 0);
 	if (!connection) {
 		begin_untracked(call, (__u64)sk, size);
 		return;
 	}
-	if (connection->flags & CONNECTION_CONNECTING)
-		return;
 	write_seq = write_sequence(sk);
 	end = extend(connection->egress_position, connection->egress_sequence, write_seq);
 	if (connection->learnt == LEARNT_SEEN && connection->egress_position == connection->egress_from &&

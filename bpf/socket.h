@@ -25,7 +25,7 @@ enum {
 
 static __always_inline __u8 state_of(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_state);
+	return LOAD(SOCK(sk), __sk_common.skc_state);
 }
 
 static __always_inline __u32 write_sequence(const struct sock *sk)
