@@ -129,6 +129,7 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 				       struct call *call)
 {
 	struct connection *connection;
+	__u8 state = state_of(sk);
 	__u32 write_seq;
 	__u64 end;
 
@@ -137,7 +138,7 @@ static __always_inline void enter_send(const struct sock *sk, const struct msghd
 		return;
 	}
 	/* It connects by sending (TCP Fast Open): what the SYN takes along is missing from the stream's beginning, and shows as a gap. */
-	if (state_of(sk) == TCP_CLOSE || state_of(sk) == TCP_SYN_SENT)
+	if (state == TCP_CLOSE || state == TCP_SYN_SENT)
 		return;
 	connection = connection_of(sk, 0);
 	if (!connection) {
