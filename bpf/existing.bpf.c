@@ -126,7 +126,7 @@ int existing_listeners(struct bpf_iter__task_file *ctx)
 		return 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
-	    BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+	    state_of(sk) == TCP_LISTEN)
 		found_listener(sk, BPF_CORE_READ(task, tgid), BPF_CORE_READ(task, pid));
 	return 0;
 }
@@ -148,7 +148,7 @@ int existing_connections(struct bpf_iter__task_file *ctx)
 	}
 	if (!sk)
 		return 0;
-	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	state = state_of(sk);
 	if (FAMILY(sk) == AF_UNIX) {
 		if (BPF_CORE_READ(sk, sk_type) == SOCK_STREAM && state == TCP_ESTABLISHED)
 			found_connection(sk, task, AF_UNIX);

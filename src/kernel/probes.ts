@@ -356,7 +356,8 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   }
 }
 
-const PER_CPU = ['losses', 'state_runs'] as const;
+/** Maps with an element for each CPU (PER_CPU_ARRAY of bpf/maps.h): their size is set before they are made. */
+export const PER_CPU = ['losses', 'state_runs'] as const;
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_CPU_LOSSES], ['state_runs', SIZE_STATE_RUN], ['shared', SIZE_SHARED],
   ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['node_programs', SIZE_NODE_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],

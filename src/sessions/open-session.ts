@@ -90,7 +90,7 @@ export class OpenSession implements Job, Seated<OpenSession> {
   ahead: OpenSession | undefined;
   behind: OpenSession | undefined;
   block: Block | undefined;
-  /** In the rosters of the weaver, of its process, and of those of its process that have no answer. */
+  /** By SEATS: in the rosters of the weaver and of its process. */
   readonly seats: (Seat<OpenSession> | undefined)[] = [undefined, undefined, undefined, undefined];
   readonly #recordingId: string;
   #id: string | undefined;

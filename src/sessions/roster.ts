@@ -29,8 +29,9 @@ export class Roster<T extends Seated<T>> {
     return this.#first?.item;
   }
 
-  /** Which is in no roster of this index. */
+  /** Nothing happens where it is in. It is in no other roster of this index. */
   add(item: T): void {
+    if (this.has(item)) return;
     const seat: Seat<T> = { item, previous: this.#last, next: undefined };
     item.seats[this.#index] = seat;
     if (this.#last === undefined) this.#first = seat;

@@ -229,7 +229,7 @@ export class Weaver implements TalkSink<Spoken>, Moment {
   #asked(session: OpenSession, talk: Spoken, tid: number, tgid: number): void {
     const begins = talk.readerTid === 0;
     // What was answered was no request (a handshake).
-    if (!talk.responded && !session.gone && !session.process.unanswered.has(session)) session.process.unanswered.add(session);
+    if (!talk.responded && !session.gone) session.process.unanswered.add(session);
     const own = this.contexts.own(tid, tgid);
     this.#turns(own, talk.connection);
     if (talk.connection.multiplexed) this.served.reads(own, talk.connection);
@@ -275,7 +275,7 @@ export class Weaver implements TalkSink<Spoken>, Moment {
     talk.answerSeq = this.seq;
     if (!session.gone) this.#endings.answers(session);
     session.process.unanswered.delete(session);
-    if (!session.gone && talk.response.pieces.length === 0 && !session.process.answering.has(session)) session.process.answering.add(session);
+    if (!session.gone && talk.response.pieces.length === 0) session.process.answering.add(session);
     session.look(this.seq);
     if (tid === 0) return;
     const own = this.contexts.own(tid, tgid);

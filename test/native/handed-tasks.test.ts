@@ -32,11 +32,10 @@ describe('tasks that Java programs hand to an executor', function () {
   }
 
   for (const options of [['-XX:+UseG1GC'], ['-XX:+UseZGC', '-XX:+ZGenerational']] as const) {
-    it(`tell next to nothing wrong while objects are moved all the time (${options.join(' ')})`, async function () {
+    it(`tell nothing wrong while objects are moved all the time (${options.join(' ')})`, async function () {
       skipIf(this, await whyNotRecordable());
       const { wrong, problems } = found([...commandOf(this, 21, '-Xmx256m', ...options), 'handed', 'litter']) as typeof ALL;
-      assert.deepEqual(problems, []);
-      assert.ok(wrong <= 1, `${wrong} wrong of 320: once in many runs one is (docs/attribution.md)`);
+      assert.deepEqual({ wrong, problems }, { wrong: 0, problems: [] });
     });
   }
 

@@ -15,7 +15,7 @@ import { CpuCounts } from '../../src/kernel/cpu-counts.ts';
 import { OFFSET_STATE_RUN_TAKEN_OVER, SIZE_CONNECTION, SIZE_STATE_RUN } from '../../src/kernel/layout.ts';
 import { BpfObject, LoadError } from '../../src/kernel/libbpf.ts';
 import { BpfMap } from '../../src/kernel/map.ts';
-import { objectPath, possibleCpus, Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
+import { objectPath, PER_CPU, possibleCpus, Probes, type ProbeOptions } from '../../src/kernel/probes.ts';
 import { RingReader } from '../../src/kernel/ring.ts';
 import { fillMaps, knobs } from '../../src/kernel/settings.ts';
 import { whyNoRecorder } from './recorder.ts';
@@ -129,7 +129,7 @@ class LoneTcp {
     this.hooks = BACKENDS.find((row) => row.refusal(this.#btf) === undefined)?.programs ?? [];
     this.object.choose(new Set(['tcp_state', INTERRUPTED_PROGRAM, 'tcp_destroyed', ...this.hooks]));
     this.object.setReadOnly(knobs(this.#btf, { ...OPTIONS, watchAll: true }, 1, 0));
-    for (const map of ['state_runs', 'losses']) this.object.setMaxEntries(map, possibleCpus());
+    for (const map of PER_CPU) this.object.setMaxEntries(map, possibleCpus());
     this.object.setMaxEntries('ring', OPTIONS.ringBytes);
     this.object.load();
     fillMaps(this.object, OPTIONS, undefined);

@@ -25,14 +25,6 @@ class Jvm extends Scene {
     });
   }
 
-  /** `tid` begins `child`, or that one ends. */
-  life(what: 'thread' | 'thread-exit', tid: number, child: number): this {
-    return this.add({
-      kind: 'process', what, atUs: this.nowUs + 10, tgid: this.tgid, tid, context: 0, snapshot: false, childTgid: this.tgid, childTid: child,
-      parentTgid: 0, exitCode: 0, command: '', path: '',
-    });
-  }
-
   /** Where `tid` allocates what comes next, when it was told of before. */
   next(tid: number): number {
     return this.#tops.get(tid) ?? pieceOf(tid);
@@ -98,7 +90,7 @@ describe('Java\'s tasks', () => {
   it('are not told by what stood there when the thread was begun', () => {
     const scene = new Jvm().asks(ANNA, '/anna', 1).asks(BERT, '/bert', 2);
     const worker = scene.next(ANNA) + 8;
-    scene.life('thread', ANNA, POOL).wait(20).heap(BERT, 200);
+    scene.process('thread', ANNA, { childTid: POOL }).wait(20).heap(BERT, 200);
     const berts = scene.next(BERT) + 40;
     scene.calls(POOL, '/of-bert', 11, worker, berts);
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: /of-bert runtime likely']);
@@ -107,9 +99,9 @@ describe('Java\'s tasks', () => {
   it('are of the request for which their thread was begun, where it has ended with that, whatever others have put on its stack meanwhile', () => {
     const scene = new Jvm().asks(ANNA, '/anna', 1).asks(BERT, '/bert', 2);
     const task = scene.next(ANNA) + 8;
-    scene.life('thread', ANNA, POOL).wait(20).heap(BERT, 200);
+    scene.process('thread', ANNA, { childTid: POOL }).wait(20).heap(BERT, 200);
     const pooled = scene.next(BERT) + 40;
-    scene.calls(POOL, '/of-anna', 11, task, pooled).life('thread-exit', POOL, POOL);
+    scene.calls(POOL, '/of-anna', 11, task, pooled).process('thread-exit', POOL);
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna born likely, otherwise', '/bert: ']);
   });
 
