@@ -212,6 +212,7 @@ export interface GivenEvent extends Base {
 
 export interface ProcessEvent extends Base {
   readonly kind: 'process';
+  /** exit: with all threads of the process, also those that end at the same moment and are not told of by themselves. */
   readonly what: 'fork' | 'exec' | 'exit' | 'thread' | 'thread-exit' | 'seen';
   /** fork: the new process; thread: the new thread. Otherwise equal to tgid/tid. */
   readonly childTgid: number;
