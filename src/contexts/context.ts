@@ -70,6 +70,8 @@ export class Context<J extends Job> {
   mute = false;
   /** Of a carrier: what stands for it where it is known which virtual thread it carries, and where it is not, each the other's (carrier.ts). */
   other: Context<J> | undefined;
+  /** Of a carrier: the virtual thread that it carried last; 0: that is not known. */
+  carried = 0;
   /** The listener that this came from. */
   discipline: Discipline<J> | undefined;
   /** Connections that it accepted and that are open. */

@@ -87,13 +87,13 @@ export class Contexts<J extends Job> {
     return context;
   }
 
-  /** Thread `tid` does something, and carries a virtual thread of Java's, or (not `known`) none of which it is known which it is. */
-  carries(tid: number, tgid: number, known: boolean): void {
-    if (!known && !this.#carriers) return;
+  /** Thread `tid` does something, and carries `virtual` of Java's virtual threads (0: none of which it is known which it is). */
+  carries(tid: number, tgid: number, virtual: number): void {
+    if (virtual === 0 && !this.#carriers) return;
     this.#carriers = true;
-    const context = known ? this.own(tid, tgid) : this.#contexts.get(tid);
+    const context = virtual !== 0 ? this.own(tid, tgid) : this.#contexts.get(tid);
     if (context === undefined) return;
-    const carrier = carrierOf(context, known);
+    const carrier = carrierOf(context, virtual);
     if (carrier !== context) this.#contexts.set(tid, carrier);
   }
 

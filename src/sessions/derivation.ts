@@ -119,7 +119,7 @@ export class Derivation {
     const weaver = this.#weaver;
     const acts = 'connection' in given || given.kind === 'udp' || given.kind === 'append';
     // Who closes a connection is not told.
-    if ((acts && given.kind !== 'close') || given.kind === 'process') weaver.contexts.carries(given.tid, given.tgid, given.context >= FIRST_VIRTUAL_THREAD);
+    if ((acts && given.kind !== 'close') || given.kind === 'process') weaver.contexts.carries(given.tid, given.tgid, given.context >= FIRST_VIRTUAL_THREAD ? given.context : 0);
     // A goroutine stands where its thread would.
     const event = given.context === 0 || !acts ? given : this.#asGoroutine(given);
     weaver.seq += 1;

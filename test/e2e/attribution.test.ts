@@ -7,6 +7,7 @@ import { printed, resultOf, writeResult } from './results.ts';
 import { runScenario, type PartResult, type ScenarioResult } from './scenario.ts';
 import { byCertainty, idsIn, ridOf } from './score.ts';
 import { nodeDrivers, whyNoDrivers } from './services/drivers.ts';
+import type { NodeRelease } from './services/node-releases.ts';
 import { goOverHttp2, goService, GO_REFRESH_RID, whyNotGo, type GoOverHttp2 } from './services/go.ts';
 import { grpcPair, whyNotGrpc } from './services/grpc.ts';
 import { gunicorn } from './services/gunicorn.ts';
@@ -57,9 +58,10 @@ interface Scenario {
   readonly handsOver?: true;
 }
 
-const drivers = (how: 'asked' | 'its memory read' | 'not asked', more: Partial<Scenario> & { readonly unix?: true } = {}): Scenario => ({
-  name: `a Node service with undici, http.Agent, pg, mysql2${more.unix ? ' by a unix socket' : ''} and ioredis, ${how}, ${more.clients ?? CLIENTS} clients${more.warm ? ', every connection older than the recorder' : ''}`,
-  make: () => nodeDrivers({ ...(how !== 'not asked' && { how }), ...(more.unix && { unix: true }) }), whyNot: whyNoDrivers, background: [REFRESH_RID],
+const drivers = (how: 'asked' | 'its memory read' | 'not asked', more: Partial<Scenario> & { readonly unix?: true; readonly release?: NodeRelease } = {}): Scenario => ({
+  name: `a Node${more.release === undefined ? '' : ` ${more.release}`} service with undici, http.Agent, pg, mysql2${more.unix ? ' by a unix socket' : ''} and ioredis, ${how}, ${more.clients ?? CLIENTS} clients${more.warm ? ', every connection older than the recorder' : ''}`,
+  make: () => nodeDrivers({ ...(how !== 'not asked' && { how }), ...(more.unix && { unix: true }), ...(more.release && { release: more.release }) }),
+  whyNot: () => whyNoDrivers(more.release), background: [REFRESH_RID],
   ...(how === 'asked' && { asked: true }), ...(how === 'its memory read' && { memory: true }), ...more,
 });
 
@@ -127,6 +129,7 @@ const SCENARIOS: readonly Scenario[] = [
   drivers('asked'),
   drivers('asked', { clients: 64 }),
   drivers('asked', { warm: true, unix: true }),
+  ...([22, 24, 26] as const).map((release) => drivers('asked', { release })),
 ];
 
 for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, memory, pool, handsOver } of SCENARIOS) {

@@ -4,7 +4,8 @@
  * head is about to be written.
  */
 (() => {
-  const GLOBAL = Symbol.for('undici.globalDispatcher.1');
+  /** The latter since undici 8, which puts a shim of the former's kind before it. */
+  const GLOBALS = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map(Symbol.for);
   const handlers = new WeakMap();
   const seen = new WeakSet();
 
@@ -21,8 +22,10 @@
 
   /** The undici inside Node shows itself once fetch was used. */
   const builtIn = (koala) => {
-    for (let object = globalThis[GLOBAL]; object; object = Object.getPrototypeOf(object)) {
-      if (Object.hasOwn(object, 'dispatch')) return dispatches(koala, object);
+    for (const name of GLOBALS) {
+      let object = globalThis[name];
+      while (object && !Object.hasOwn(object, 'dispatch')) object = Object.getPrototypeOf(object);
+      dispatches(koala, object);
     }
   };
 

@@ -6,6 +6,7 @@ import { nodeBuild } from '../stacks/node.ts';
 import { Daemon, accepts, freePort, removeDir, temporaryDir } from './daemon.ts';
 import { httpUpstream, mariadb, postgresql, redisServer } from './dependency.ts';
 import { REFRESH_RID } from './node.ts';
+import { nodeOf, type NodeRelease } from './node-releases.ts';
 import { stopAll, type Service } from './service.ts';
 
 /** As drivers.mjs is written. */
@@ -16,19 +17,23 @@ export interface DriversOptions {
   readonly unix?: true;
   /** The runtime is asked (`attach --instrument node`), or its memory is read (`--read-memory node`). */
   readonly how?: 'asked' | 'its memory read';
-  /** Another Node. */
-  readonly node?: string;
+  /** By that Node, not the installed one. */
+  readonly release?: NodeRelease;
 }
 
 /** Why it can't run here. */
-export function whyNoDrivers(): string | undefined {
+export function whyNoDrivers(release?: NodeRelease): string | undefined {
   const build = nodeBuild();
-  return 'why' in build ? build.why : undefined;
+  if ('why' in build) return build.why;
+  const found = release === undefined ? undefined : nodeOf(release);
+  return found !== undefined && 'why' in found ? found.why : undefined;
 }
 
-export async function nodeDrivers({ unix, how, node }: DriversOptions): Promise<Service> {
+export async function nodeDrivers({ unix, how, release }: DriversOptions): Promise<Service> {
   const build = nodeBuild();
   if ('why' in build) throw new Error(build.why);
+  const found = release === undefined ? { node: process.execPath } : nodeOf(release);
+  if ('why' in found) throw new Error(found.why);
   const dir = temporaryDir('drivers');
   const script = join(dir, 'drivers.mjs');
   copyFileSync(fileURLToPath(new URL('drivers.mjs', import.meta.url)), script);
@@ -36,7 +41,7 @@ export async function nodeDrivers({ unix, how, node }: DriversOptions): Promise<
   const [upstream, redis, sql, stock, port] = await Promise.all([httpUpstream(), redisServer(), postgresql(), mariadb({ tcp: true }), freePort()]);
   const dependencies = [upstream, redis, sql, stock];
   const daemon = await Daemon.start({
-    name: 'drivers', command: node ?? process.execPath, dir, args: [script],
+    name: 'drivers', command: found.node, dir, args: [script],
     env: {
       SHOP_PORT: String(port), SHOP_UPSTREAM_PORT: String(upstream.port), SHOP_REDIS_PORT: String(redis.port), SHOP_REFRESH_ID: REFRESH_RID,
       SHOP_PG: `postgresql://${sql.user}:${sql.password}@127.0.0.1:${sql.port}/${sql.database}`,
@@ -46,7 +51,7 @@ export async function nodeDrivers({ unix, how, node }: DriversOptions): Promise<
   });
   return {
     port, keepAlive: true,
-    parts: [{ name: `Node, undici, http.Agent, pg, mysql2${unix ? ' by unix socket' : ''}, ioredis${how === undefined ? '' : `, ${how}`}`, discipline: 'event-loop', pid: daemon.pid, dependencies }],
+    parts: [{ name: `Node${release === undefined ? '' : ` ${release}`}, undici, http.Agent, pg, mysql2${unix ? ' by unix socket' : ''}, ioredis${how === undefined ? '' : `, ${how}`}`, discipline: 'event-loop', pid: daemon.pid, dependencies }],
     ask: (rid, index) => ({ rid, target: `/work/${rid}${index % 8 === 3 ? '?after=1' : ''}` }),
     expects: (given) => ({ ...CALLS, redis: CALLS.redis + (given.target.includes('after=1') ? 1 : 0) }),
     stop: async () => {
