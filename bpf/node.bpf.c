@@ -37,10 +37,9 @@
 #define IS_POINTER(word) (((word) & 3) == TAG)
 #define WORD(object, offset) word_at((object) - TAG + (offset))
 
-/* In objects of V8 11.3 (src/kernel/node/offsets.ts), 64 bits, without compressed pointers. */
+/* In objects of V8 11.3 to 14.6, 64 bits, without compressed pointers (what differs is in src/kernel/node/offsets.ts). */
 #define MAP_META 8 /* sizes, type */
 #define MAP_PROTOTYPE 24
-#define FUNCTION_CONTEXT 32
 #define BOUND_FROM 24 /* function, this, arguments */
 #define PROMISE_REACTIONS 24
 #define PROMISE_FLAGS 32
@@ -55,9 +54,9 @@
 #define CONTEXT_NATIVE 7
 #define CONTEXT_OF_SCRIPT 8
 #define ELEMENTS 16
+#define ELEMENTS_OF_OBJECT 16
 #define MAX_PROPERTIES 1023
 #define DICTIONARY_PREFIX 5 /* before the first key */
-#define EMBEDDER_FIELD 32   /* of an object that stands for one of Node's: that */
 #define NODE_HANDLE 8       /* in Node's: the reference to the object */
 
 #define GENERATION_BITS 20 /* beside the 44 of an address of a multiple of 8 */
@@ -211,14 +210,14 @@ __noinline int node_load(__u32 place, __u64 object)
 	bpf_probe_read_user(map, sizeof(map), (void *)(head[0] - TAG + MAP_META));
 	meta = map[0];
 	type = TYPE_IN(meta);
-	if (type >= program->object && type < program->promise) {
+	if (type >= program->object && type <= program->last_object) {
 		if (type == program->object)
 			walk->of_prototype = map[(MAP_PROTOTYPE - MAP_META) / 8];
 		from = (meta >> 8 & 255) * 8;
 		count = (meta & 255) - (meta >> 8 & 255);
 		properties = head[1];
 	} else if (type >= program->first_function && type <= program->last_function) {
-		from = FUNCTION_CONTEXT;
+		from = program->function_context;
 		count = 1;
 	} else if (type >= program->first_context && type <= program->last_context) {
 		__u32 kind = type - program->first_context, around;
@@ -238,7 +237,10 @@ __noinline int node_load(__u32 place, __u64 object)
 		count = (WORD(object, PROMISE_FLAGS) >> 32 & PROMISE_STATUS) == 0;
 	} else if (type == program->reaction) {
 		from = 8;
-		count = 4;
+		count = 5;
+	} else if (type == program->context_cell) {
+		from = 8;
+		count = 1;
 	} else if (type == program->capability) {
 		from = 8;
 		count = 2;
@@ -317,7 +319,7 @@ __noinline int node_file_of(__u32 place, __u64 object)
 
 	if (!walk)
 		return 0;
-	inside = WORD(object, EMBEDDER_FIELD);
+	inside = WORD(object, walk->program.embedder_field);
 	if (!inside || inside & 7)
 		return 0;
 	handle = inside + walk->handle_in;
@@ -384,7 +386,7 @@ __noinline int node_start(__u32 place, __u32 at)
 		    WORD(object, GENERATOR_FROM + 8 * GENERATOR_CONTINUATION) >> 32 != RUNNING)
 			return 0;
 	} else if (type < program->object || type == program->array || type == program->primitive_wrapper ||
-		   (type >= program->first_collection && type <= program->last_collection) ||
+		   (type >= program->first_collection && type <= program->last_collection && type != program->promise) ||
 		   (type == program->api_object && object == walk->handle)) {
 		return 0;
 	}
@@ -580,7 +582,7 @@ static __always_inline int writes(__u64 handle)
 	walk->handle_in = handle - inside;
 	walk->loop = word_at(handle + LOOP);
 	object = word_at(word_at(inside + NODE_HANDLE));
-	walk->constants = WORD(WORD(object, 0), 0) >> PAGE_SHIFT;
+	walk->constants = WORD(object, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
 	isolate = word_at(thread_pointer() + program->isolate);
 	walk->top = word_at(isolate + program->entry_frame);
 	if (!isolate || !walk->top || !IS_POINTER(object) || !node_file_of(place, object))

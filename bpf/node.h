@@ -22,6 +22,7 @@ struct node_program {
 	__u32 place;       /* key of node_walks                                                   */
 	__u16 map;
 	__u16 object;
+	__u16 last_object; /* from plain ones on: what has properties within it */
 	__u16 api_object;
 	__u16 first_function;
 	__u16 last_function;
@@ -33,6 +34,7 @@ struct node_program {
 	__u16 async_function;
 	__u16 async_generator;
 	__u16 async_request;
+	__u16 context_cell; /* 0: contexts have none */
 	__u16 first_context; /* they are in the order of their names: await, block, catch, debug evaluate, eval, function, module, native, script, with */
 	__u16 last_context;
 	__u16 fixed_array;
@@ -42,6 +44,8 @@ struct node_program {
 	__u16 first_collection; /* map, set and weak ones */
 	__u16 last_collection;
 	__u16 primitive_wrapper;
+	__u16 function_context; /* in a function, in bytes: its context                       */
+	__u16 embedder_field;   /* in an object that stands for one of Node's: that           */
 	__u16 pad0[2];
 };
 struct {

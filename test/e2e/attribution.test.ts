@@ -129,7 +129,7 @@ const SCENARIOS: readonly Scenario[] = [
   drivers('asked'),
   drivers('asked', { clients: 64 }),
   drivers('asked', { warm: true, unix: true }),
-  ...([22, 24, 26] as const).map((release) => drivers('asked', { release })),
+  ...([22, 24, 26] as const).flatMap((release) => [drivers('its memory read', { release }), drivers('asked', { release })]),
 ];
 
 for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, memory, pool, handsOver } of SCENARIOS) {

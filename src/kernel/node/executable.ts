@@ -24,10 +24,16 @@ const TYPES = {
   last_collection: 'type_JSWeakSet__JS_WEAK_SET_TYPE',
   primitive_wrapper: 'type_JSPrimitiveWrapper__JS_PRIMITIVE_WRAPPER_TYPE',
 } as const;
+/** Since V8 14: a context's variables that change. */
+const CONTEXT_CELL = 'type_ContextCell__CONTEXT_CELL_TYPE';
 export type NodeType = keyof typeof TYPES;
+
+const CURRENT_ISOLATE = '_ZN2v88internal18g_current_isolate_E';
 
 export interface NodeFile {
   readonly types: Readonly<Record<NodeType, number>>;
+  /** 0: there is none. */
+  readonly contextCell: number;
   readonly offsets: V8Offsets;
   /** Of the pointer to a thread's isolate, from its fsbase. */
   readonly isolate: number;
@@ -50,7 +56,7 @@ export function readNodeFile(path: string): NodeFile | UnknownV8 | undefined {
     const version = `${major}.${minor}`;
     const offsets = V8_OFFSETS.get(version);
     if (offsets === undefined) return { version };
-    const isolate = elf.exported('_ZN2v88internal18g_current_isolate_E');
+    const isolate = elf.exported(CURRENT_ISOLATE) ?? elf.symbol(CURRENT_ISOLATE);
     const [tryWrite, write] = ['uv_try_write', 'uv_write2'].map((name) => {
       const address = elf.exported(name);
       return address === undefined ? undefined : elf.offsetOf(address);
@@ -60,7 +66,7 @@ export function readNodeFile(path: string): NodeFile | UnknownV8 | undefined {
     if (found.some(([, type]) => type === undefined)) return undefined;
     const { memorySize, align } = elf.tls;
     const types = Object.fromEntries(found) as Record<NodeType, number>;
-    return { types, offsets, isolate: isolate - Math.ceil(memorySize / align) * align, tryWrite, write };
+    return { types, contextCell: int32(elf, `v8dbg_${CONTEXT_CELL}`) ?? 0, offsets, isolate: isolate - Math.ceil(memorySize / align) * align, tryWrite, write };
   });
 }
 

@@ -1,13 +1,21 @@
-/** What no symbol of V8's says, by its version: where bpf/node.bpf.c finds the last frame of JavaScript, in bytes. */
+/** What no symbol of V8's says, by its version: where bpf/node.bpf.c finds what it looks for, in bytes. */
 
 export interface V8Offsets {
   /** In an Isolate: `c_entry_fp`. */
   readonly entryFrame: number;
-  /** NAME_DICTIONARY_TYPE, beyond FIXED_ARRAY_TYPE. */
-  readonly nameDictionary: number;
+  /** In a JSFunction: `context`. */
+  readonly functionContext: number;
+  /** In an API object: Node's second embedder field (`BaseObject::kSlot`). */
+  readonly embedderField: number;
 }
+
+/** NAME_DICTIONARY_TYPE, beyond FIXED_ARRAY_TYPE. */
+export const NAME_DICTIONARY = 4;
 
 /** By `major.minor`. */
 export const V8_OFFSETS: ReadonlyMap<string, V8Offsets> = new Map([
-  ['11.3', { entryFrame: 0x180, nameDictionary: 4 }], // Node 20
+  ['11.3', { entryFrame: 0x180, functionContext: 32, embedderField: 32 }], // Node 20
+  ['12.4', { entryFrame: 0x110, functionContext: 40, embedderField: 32 }], // Node 22
+  ['13.6', { entryFrame: 0x140, functionContext: 40, embedderField: 40 }], // Node 24
+  ['14.6', { entryFrame: 0x148, functionContext: 40, embedderField: 40 }], // Node 26
 ]);

@@ -10,6 +10,7 @@ import { loadedFiles, rooted } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
 import type { PlaceIn } from '../python/programs.ts';
 import { readNodeFile, type NodeFile, type UnknownV8 } from './executable.ts';
+import { NAME_DICTIONARY } from './offsets.ts';
 
 /** Processes at a time (bpf/node.h): what a walk takes is kept for each. */
 const MAX_PROGRAMS = 64;
@@ -72,7 +73,7 @@ export class NodePrograms {
   }
 }
 
-function valueOf({ types, offsets, isolate }: NodeFile, at: number): Uint8Array {
+function valueOf({ types, contextCell, offsets, isolate }: NodeFile, at: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(layout.SIZE_NODE_PROGRAM));
   view.setBigInt64(layout.OFFSET_NODE_PROGRAM_ISOLATE, BigInt(isolate), true);
   view.setUint32(layout.OFFSET_NODE_PROGRAM_ENTRY_FRAME, offsets.entryFrame, true);
@@ -80,6 +81,7 @@ function valueOf({ types, offsets, isolate }: NodeFile, at: number): Uint8Array 
   const type = (offset: number, number: number): void => { view.setUint16(offset, number, true); };
   type(layout.OFFSET_NODE_PROGRAM_MAP, types.map);
   type(layout.OFFSET_NODE_PROGRAM_OBJECT, types.object);
+  type(layout.OFFSET_NODE_PROGRAM_LAST_OBJECT, Math.min(types.promise, types.bound_function) - 1);
   type(layout.OFFSET_NODE_PROGRAM_API_OBJECT, types.api_object);
   type(layout.OFFSET_NODE_PROGRAM_FIRST_FUNCTION, types.first_function);
   type(layout.OFFSET_NODE_PROGRAM_LAST_FUNCTION, types.first_function + FUNCTION_TYPES - 1);
@@ -91,14 +93,17 @@ function valueOf({ types, offsets, isolate }: NodeFile, at: number): Uint8Array 
   type(layout.OFFSET_NODE_PROGRAM_ASYNC_FUNCTION, types.async_function);
   type(layout.OFFSET_NODE_PROGRAM_ASYNC_GENERATOR, types.async_generator);
   type(layout.OFFSET_NODE_PROGRAM_ASYNC_REQUEST, types.async_request);
+  type(layout.OFFSET_NODE_PROGRAM_CONTEXT_CELL, contextCell);
   type(layout.OFFSET_NODE_PROGRAM_FIRST_CONTEXT, types.first_context);
   type(layout.OFFSET_NODE_PROGRAM_LAST_CONTEXT, types.last_context);
   type(layout.OFFSET_NODE_PROGRAM_FIXED_ARRAY, types.fixed_array);
   type(layout.OFFSET_NODE_PROGRAM_PROPERTY_ARRAY, types.property_array);
-  type(layout.OFFSET_NODE_PROGRAM_NAME_DICTIONARY, types.fixed_array + offsets.nameDictionary);
+  type(layout.OFFSET_NODE_PROGRAM_NAME_DICTIONARY, types.fixed_array + NAME_DICTIONARY);
   type(layout.OFFSET_NODE_PROGRAM_ARRAY, types.array);
   type(layout.OFFSET_NODE_PROGRAM_FIRST_COLLECTION, types.first_collection);
   type(layout.OFFSET_NODE_PROGRAM_LAST_COLLECTION, types.last_collection);
   type(layout.OFFSET_NODE_PROGRAM_PRIMITIVE_WRAPPER, types.primitive_wrapper);
+  type(layout.OFFSET_NODE_PROGRAM_FUNCTION_CONTEXT, offsets.functionContext);
+  type(layout.OFFSET_NODE_PROGRAM_EMBEDDER_FIELD, offsets.embedderField);
   return new Uint8Array(view.buffer);
 }
