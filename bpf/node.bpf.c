@@ -17,9 +17,10 @@
 #include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-#define MAX_STEPS 384 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
+#define MAX_STEPS 640 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
 #define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
+#define MAX_VARIABLES 24 /* of a context that is gone on with: past that it is a module's, in a bundle */
 #define MAX_PROBES 8 /* places where an object is looked for among those that were met */
 /* Powers of 2. */
 #define MAX_OBJECTS 1024 /* in the queue */
@@ -132,9 +133,10 @@ static __always_inline struct node_walk *walk_at(__u32 place)
 	return bpf_map_lookup_elem(&node_walks, &place);
 }
 
-static __always_inline __u64 request_of(__u64 connection)
+/* `answered`: not the one that the connection is at, but one before. */
+static __always_inline __u64 request_of(__u64 connection, bool answered)
 {
-	return FIRST_NODE_REQUEST + (connection & NODE_REQUEST_MASK);
+	return (answered ? FIRST_NODE_ANSWERED : FIRST_NODE_REQUEST) + (connection & NODE_REQUEST_MASK);
 }
 
 static __always_inline struct node_program *program_now(void)
@@ -227,6 +229,8 @@ __noinline int node_load(__u32 place, __u64 object)
 			return type;
 		from = CONTEXT_PREVIOUS;
 		count = (__u32)(head[1] >> 32) - 1;
+		if (count > MAX_VARIABLES)
+			count = 1; /* those around it */
 		if (kind == CONTEXT_OF_FUNCTION) {
 			around = TYPE_IN(meta_of(WORD(object, CONTEXT_PREVIOUS))) - program->first_context;
 			if (around == CONTEXT_NATIVE || around == CONTEXT_OF_SCRIPT)
@@ -596,8 +600,8 @@ static __always_inline int writes(__u64 handle)
 		if (node_step(place))
 			break;
 	}
-	if (i < MAX_STEPS && walk->found && walk->current && !walk->several && !walk->cut) {
-		__u64 number = request_of(walk->found);
+	if (i < MAX_STEPS && walk->found && (walk->current || walk->found_via) && !walk->several && !walk->cut) {
+		__u64 number = request_of(walk->found, !walk->current);
 
 		bpf_map_update_elem(&node_calls, &there.sock, &number, BPF_ANY);
 	}
@@ -627,7 +631,7 @@ __u64 node_request_of(__u64 who, __u64 sock, __u64 inbound)
 	if (tgid != (__u32)who || !bpf_map_lookup_elem(&node_programs, &tgid))
 		return 0;
 	if (inbound)
-		return request_of(inbound);
+		return request_of(inbound, false);
 	known = bpf_map_lookup_elem(&node_calls, &sock);
 	if (!known)
 		return 0;

@@ -11,9 +11,13 @@
 
 #define NODE_WALKS 64
 
-/* Numbers of requests, by the connection that is at them: beyond those of Python's contexts that are counted, before those that are met. */
-#define NODE_REQUEST_MASK ((1ULL << 46) - 1)
+/*
+ * Numbers of requests, by the connection that is at them, and of those that it was at before: beyond those of Python's contexts that are
+ * counted, before those that are met.
+ */
+#define NODE_REQUEST_MASK ((1ULL << 45) - 1)
 #define FIRST_NODE_REQUEST (FIRST_TASK + (1ULL << 46))
+#define FIRST_NODE_ANSWERED (FIRST_NODE_REQUEST + (1ULL << 45))
 
 /* key: tgid. Inserted: user space. Deleted: exec, exit. Numbers of types are V8's instance types. */
 struct node_program {
@@ -55,7 +59,7 @@ struct {
 	__type(value, struct node_program);
 } node_programs __weak SEC(".maps");
 
-/* The number of the request for which the current thread, which is `who`, writes to `sock` (a number); 0: not known. `inbound`: number of its connection, where somebody else has opened that. */
+/* The number of the request (or one before: FIRST_NODE_ANSWERED) for which the current thread, which is `who`, writes to `sock` (a number); 0: not known. `inbound`: number of its connection, where somebody else has opened that. */
 extern __u64 node_request_of(__u64 who, __u64 sock, __u64 inbound);
 
 #endif

@@ -1,7 +1,7 @@
 /** `koala-bpf events`: the payload events, and who woke whom, as they came. */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
-import { FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, NODE_REQUESTS } from '../events/event.ts';
+import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, NODE_REQUESTS } from '../events/event.ts';
 import type { Event, WakeEvent } from '../events/event.ts';
 import { bytesJson } from '../report/bytes-json.ts';
 import { hexdump, localTime, oneLine, readableText, textLines } from '../report/text.ts';
@@ -102,7 +102,8 @@ function* eventLines(event: Shown, colours: Colours): Generator<string> {
 function contextText(context: number): string {
   if (context === 0) return '';
   if (context >= FIRST_VIRTUAL_THREAD) return ` virtual thread ${context - FIRST_VIRTUAL_THREAD}`;
-  if (context >= FIRST_NODE_REQUEST && context < FIRST_NODE_REQUEST + NODE_REQUESTS) return ` for connection ${context - FIRST_NODE_REQUEST}`;
+  if (context >= FIRST_NODE_REQUEST && context < FIRST_NODE_ANSWERED) return ` for connection ${context - FIRST_NODE_REQUEST}`;
+  if (context >= FIRST_NODE_ANSWERED && context < FIRST_NODE_ANSWERED + NODE_REQUESTS) return ` for a request before, of connection ${context - FIRST_NODE_ANSWERED}`;
   return context < FIRST_TASK ? ` goroutine ${context}` : ` Python context ${context - FIRST_TASK}`;
 }
 

@@ -13,7 +13,7 @@
  * it. One that was made in no context, by a thread that was at work for a request, is at work for that one.
  * Other queues, and workers that live on, are not seen through: their contexts answer nobody.
  */
-import { FIRST_TASK, FIRST_VIRTUAL_THREAD } from '../events/event.ts';
+import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, NODE_REQUESTS } from '../events/event.ts';
 import type { GoroutineEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Run } from '../talks/run.ts';
@@ -76,6 +76,7 @@ export class Task<J extends Past> implements Hindsight<J> {
   find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined {
     let task = taskOf(call.request);
     let atUs = call.begunAtUs;
+    if (isNodeAnswered(task)) return answeredBefore(task - FIRST_NODE_ANSWERED + FIRST_NODE_REQUEST, atUs, candidates);
     for (let depth = 0; task !== 0 && depth < maxDepth; depth += 1) {
       const begun = candidates.filter(({ talk }) => talk.begunAtUs <= atUs);
       const jobs = begun.filter(({ talk }) => isServedBy(task, talk) || this.#hasServed(task, talk, atUs));
@@ -123,6 +124,11 @@ export const isOfTask = (call: OpenTalk): boolean => taskOf(call.request) !== 0;
 /** In which of Python's contexts. */
 export const isOfContext = (call: OpenTalk): boolean => isOfTask(call) && taskOf(call.request) < FIRST_VIRTUAL_THREAD;
 
+/** Node's memory leads from `call` to a response that its connection was not at any more. */
+export const isOfAnswered = (call: OpenTalk): boolean => isNodeAnswered(taskOf(call.request));
+
+const isNodeAnswered = (task: number): boolean => task >= FIRST_NODE_ANSWERED && task < FIRST_NODE_ANSWERED + NODE_REQUESTS;
+
 function taskOf({ pieces: [first] }: Run): number {
   return first === undefined || first.goroutine < FIRST_TASK ? 0 : first.goroutine;
 }
@@ -133,6 +139,14 @@ const NOBODY: readonly never[] = [];
 function isServedBy(task: number, { request, response }: OpenTalk): boolean {
   const answered = taskOf(response);
   return answered === task || (task >= FIRST_VIRTUAL_THREAD && answered === 0 && taskOf(request) === task);
+}
+
+/** Of `candidates` the one that was answered before `atUs` over the connection that `task` stands for; with several it may be any, and with pipelined requests also one that comes. */
+function answeredBefore<J extends Past>(task: number, atUs: number, candidates: readonly J[]): Verdict<J> | undefined {
+  const ofIt = candidates.filter(({ talk }) => isServedBy(task, talk));
+  const answered = ofIt.filter(({ talk }) => (talk.response.pieces[0]?.atUs ?? Infinity) < atUs);
+  const [job] = answered;
+  return job === undefined || answered.length > 1 || ofIt.length > 2 ? undefined : { job, alternatives: [] };
 }
 
 /**

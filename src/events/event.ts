@@ -138,9 +138,13 @@ export interface ListenEvent extends Base {
 
 /** Numbers of Python's contexts begin here, beyond all ids of goroutines. Twin of FIRST_TASK of bpf/event.h. */
 export const FIRST_TASK = 2 ** 48;
-/** Numbers of requests to Node, by the connection that is at them. Twins of FIRST_NODE_REQUEST and NODE_REQUEST_MASK of bpf/node.h. */
+/**
+ * Numbers of requests to Node, by the connection that is at them, and of those that it was at before. Twins of FIRST_NODE_REQUEST, NODE_REQUEST_MASK
+ * and FIRST_NODE_ANSWERED of bpf/node.h.
+ */
+export const NODE_REQUESTS = 2 ** 45;
 export const FIRST_NODE_REQUEST = FIRST_TASK + 2 ** 46;
-export const NODE_REQUESTS = 2 ** 46;
+export const FIRST_NODE_ANSWERED = FIRST_NODE_REQUEST + NODE_REQUESTS;
 /** And those of Java's virtual threads here: the id that Thread.threadId() has, and this. Twin of FIRST_VIRTUAL_THREAD of bpf/event.h. */
 export const FIRST_VIRTUAL_THREAD = 2 ** 49;
 
