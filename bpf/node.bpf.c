@@ -6,19 +6,25 @@
  *   FIND_STARTS   what that one points to, and what points back to it (an http request): the call may be begun with these
  *   WALK          these, and what lies on the stack from the last frame of JavaScript on, the innermost first: what goes on when each is
  *                 done, up to a socket that somebody else has opened. What has a promise is the call, and nothing further out is looked at
- *   IS_CURRENT    the response by which it was found is the one that this socket is at, or it tells nothing
+ *   IS_CURRENT    the response by which it was found is the one that this socket is at, or it is one before
+ *
+ * Where nothing is found and an array of callbacks was met, what is written is of several calls, maybe, one for each (ioredis' auto-pipelining):
+ * WALK from each of these by itself.
  *
  * While the thread is in here no JavaScript runs, and the engine moves no object without it. A pointer is tagged: it is 1 beyond its object's
  * address. Each function is verified by itself, and finds what the others have left in node_walks.
  */
+#include "emit.h"
 #include "files.h"
 #include "libuv.h"
 #include "node.h"
 #include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-#define MAX_STEPS 640 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
+#define MAX_LOOKED_AT 640 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
 #define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
+#define MAX_ARRAYS 4    /* of callbacks */
+#define MAX_SHARED_STEPS 2048 /* of all of their walks */
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
 #define MAX_VARIABLES 24 /* of a context that is gone on with: past that it is a module's, in a bundle */
 #define MAX_PROBES 8 /* places where an object is looked for among those that were met */
@@ -56,6 +62,7 @@
 #define CONTEXT_OF_SCRIPT 8
 #define ELEMENTS 16
 #define ELEMENTS_OF_OBJECT 16
+#define ARRAY_LENGTH 24
 #define MAX_PROPERTIES 1023
 #define DICTIONARY_PREFIX 5 /* before the first key */
 #define NODE_HANDLE 8       /* in Node's: the reference to the object */
@@ -80,7 +87,9 @@ struct node_walk {
 	__u64 loop;         /* of libuv's handles                                    */
 	__u64 constants;    /* the page where V8 keeps what never changes            */
 	__u64 handle_in;    /* in Node's object: libuv's handle                      */
-	/* Zero when a walk begins: from here on to `start`. */
+	__u32 handle_at;    /* which of a socket's words is its handle               */
+	__u32 pad0;
+	/* Zero when a walk begins: from here on to `frame`; when one from a callback does, to `arrays`. */
 	__u64 found;        /* number of the inbound connection                      */
 	__u64 found_socket;
 	__u64 found_via;    /* what pointed to that                                  */
@@ -93,7 +102,6 @@ struct node_walk {
 	__u32 goes_on;      /* what is queued now is to be looked at first             */
 	__u32 further;      /* looked at since something was found                    */
 	enum node_phase phase;
-	__u32 handle_at;    /* which of a socket's words is its handle               */
 	__u32 starts;
 	__u32 next_start;
 	__u32 stack_at;     /* words of the stack that were read                     */
@@ -105,12 +113,20 @@ struct node_walk {
 	__u32 several;      /* more than one was found                               */
 	__u32 current;      /* the socket points back to `found_via`                 */
 	__u32 of_socket;    /* it is gone on from one of `start`                     */
+	__u32 arrays;
+	__u32 array_at;     /* of these: whose callbacks are looked at               */
+	__u32 part;         /* of these: at which it is                              */
+	__u32 in_part;
+	__u32 shared;       /* one of those of this array has led somewhere          */
+	__u64 array[MAX_ARRAYS];
 	__u64 start[MAX_STARTS];
 	__u64 frame[FRAME_WORDS];
 	__u64 body[MAX_WORDS];
 	struct node_met next[MAX_NEXT];     /* what goes on: looked at first */
 	struct node_met queue[MAX_OBJECTS];
 	__u64 seen[MAX_SEEN];
+	__u64 parts[NODE_PARTS]; /* numbers of requests; 0: not known */
+	__u64 shares;            /* writes for several so far */
 };
 /* key: a program's place. Written: by its main thread only. */
 struct {
@@ -137,6 +153,12 @@ static __always_inline struct node_walk *walk_at(__u32 place)
 static __always_inline __u64 request_of(__u64 connection, bool answered)
 {
 	return (answered ? FIRST_NODE_ANSWERED : FIRST_NODE_REQUEST) + (connection & NODE_REQUEST_MASK);
+}
+
+/* Of what the walk came to; 0: nothing. Before what it began with leads to a socket without anything between them, it says nothing of which request that is at. */
+static __always_inline __u64 number_of(const struct node_walk *walk)
+{
+	return walk->found && (walk->current || walk->found_via) && !walk->several && !walk->cut ? request_of(walk->found, !walk->current) : 0;
 }
 
 static __always_inline struct node_program *program_now(void)
@@ -471,6 +493,25 @@ __noinline int node_end_start(__u32 place)
 	}
 }
 
+/* Notes an array of callbacks. */
+__noinline int node_array(__u32 place, __u64 array)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 length = WORD(array, ARRAY_LENGTH) >> 32, first;
+	__u32 at, type;
+
+	if (!walk || !length || length > NODE_PARTS)
+		return 0;
+	first = WORD(WORD(array, ELEMENTS_OF_OBJECT), ELEMENTS);
+	type = IS_POINTER(first) ? TYPE_IN(meta_of(first)) : 0;
+	at = walk->arrays;
+	if (type < walk->program.first_function || type > walk->program.last_function || at >= MAX_ARRAYS)
+		return 0;
+	walk->array[at & (MAX_ARRAYS - 1)] = array;
+	walk->arrays = at + 1;
+	return 0;
+}
+
 /* Looks at one object. 1: that's it. */
 __noinline int node_step(__u32 place)
 {
@@ -549,6 +590,10 @@ __noinline int node_step(__u32 place)
 			return 0;
 		} else if (type == program->api_object && node_file_of(place, object)) {
 			return 0;
+		} else if (type == program->array) {
+			if (!walk->in_part)
+				node_array(place, object);
+			return 0;
 		}
 		walk->goes_on = !list && type != program->object && type != program->api_object;
 		node_push_body(place, list ? via : object);
@@ -560,11 +605,83 @@ __noinline int node_step(__u32 place)
 	}
 }
 
+/* One step of the walks from each callback. 1: that's it: parts[0..part) are told. */
+__noinline int node_shared_step(__u32 place)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 array, number;
+	__u32 part;
+
+	if (!walk)
+		return 1;
+	array = walk->array[walk->array_at & (MAX_ARRAYS - 1)];
+	part = walk->part;
+	if (walk->in_part) {
+		if (!node_step(place))
+			return 0;
+		walk->in_part = 0;
+		number = number_of(walk);
+		walk->parts[part & (NODE_PARTS - 1)] = number;
+		walk->part = part + 1;
+		if (number)
+			walk->shared = 1;
+		return 0;
+	}
+	if (part < NODE_PARTS && part < WORD(array, ARRAY_LENGTH) >> 32) {
+		__builtin_memset(&walk->found, 0, __builtin_offsetof(struct node_walk, arrays) - __builtin_offsetof(struct node_walk, found));
+		/* Nothing of the stack. */
+		walk->frame_at = FRAME_WORDS;
+		walk->stack_at = STACK_WORDS;
+		restart(walk, WALK);
+		walk->in_part = 1;
+		node_push(place, WORD(WORD(array, ELEMENTS_OF_OBJECT), ELEMENTS + 8 * (__u64)part), 0);
+		return 0;
+	}
+	if (walk->shared)
+		return 1;
+	walk->part = 0;
+	return ++walk->array_at >= walk->arrays;
+}
+
+/* Tells for whom part `at` of what is written is. */
+__noinline int node_tell(__u32 place, __u32 at)
+{
+	struct node_walk *walk = walk_at(place);
+
+	if (walk)
+		tell_task(bpf_get_current_pid_tgid(), FIRST_NODE_SHARED + ((walk->shares * NODE_PARTS + at) & NODE_SHARED_MASK), walk->parts[at & (NODE_PARTS - 1)], false);
+	return 0;
+}
+
+/* What is written is of several calls, maybe: the number that it has; 0: it is not known whose they are. */
+static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
+{
+	__u32 i, parts;
+
+	walk->array_at = walk->part = walk->in_part = walk->shared = 0;
+	for (i = 0; i < MAX_SHARED_STEPS; i++) {
+		if (node_shared_step(place))
+			break;
+	}
+	parts = walk->part;
+	if (!walk->shared || i == MAX_SHARED_STEPS)
+		return 0;
+	if (parts == 1)
+		return walk->parts[0];
+	walk->shares++;
+	for (i = 0; i < NODE_PARTS; i++) {
+		if (i >= parts)
+			break;
+		node_tell(place, i);
+	}
+	return FIRST_NODE_SHARED + (walk->shares * NODE_PARTS & NODE_SHARED_MASK);
+}
+
 /* The current thread is about to write to `handle`, of libuv's. */
 static __always_inline int writes(__u64 handle)
 {
 	const struct node_program *program = program_now();
-	__u64 who = bpf_get_current_pid_tgid(), inside, isolate, object;
+	__u64 who = bpf_get_current_pid_tgid(), inside, isolate, object, number;
 	struct connection *connection;
 	struct file_socket there;
 	struct node_walk *walk;
@@ -596,15 +713,15 @@ static __always_inline int writes(__u64 handle)
 	restart(walk, FIND_SOCKET);
 	node_load(place, object);
 	node_push_body(place, 0);
-	for (i = 0; i < MAX_STEPS; i++) {
+	for (i = 0; i < MAX_LOOKED_AT; i++) {
 		if (node_step(place))
 			break;
 	}
-	if (i < MAX_STEPS && walk->found && (walk->current || walk->found_via) && !walk->several && !walk->cut) {
-		__u64 number = request_of(walk->found, !walk->current);
-
+	number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
+	if (!number && !walk->found && walk->arrays)
+		number = number_shared(walk, place);
+	if (number)
 		bpf_map_update_elem(&node_calls, &there.sock, &number, BPF_ANY);
-	}
 	return 0;
 }
 

@@ -12,12 +12,15 @@
 #define NODE_WALKS 64
 
 /*
- * Numbers of requests, by the connection that is at them, and of those that it was at before: beyond those of Python's contexts that are
- * counted, before those that are met.
+ * Numbers of requests, by the connection that is at them, and of those that it was at before; and of what is written for several, which the
+ * writes of a process are counted by: beyond those of Python's contexts that are counted, before those that are met. Of the latter each part has a number.
  */
-#define NODE_REQUEST_MASK ((1ULL << 45) - 1)
+#define NODE_REQUEST_MASK ((1ULL << 44) - 1)
 #define FIRST_NODE_REQUEST (FIRST_TASK + (1ULL << 46))
-#define FIRST_NODE_ANSWERED (FIRST_NODE_REQUEST + (1ULL << 45))
+#define FIRST_NODE_ANSWERED (FIRST_NODE_REQUEST + (1ULL << 44))
+#define FIRST_NODE_SHARED (FIRST_NODE_REQUEST + (1ULL << 45))
+#define NODE_SHARED_MASK ((1ULL << 45) - 1)
+#define NODE_PARTS 64
 
 /* key: tgid. Inserted: user space. Deleted: exec, exit. Numbers of types are V8's instance types. */
 struct node_program {

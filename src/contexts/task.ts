@@ -21,6 +21,7 @@ import { born } from './born.ts';
 import type { Ground } from './evidence.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
 import type { WhyNot } from './reasons.ts';
+import { isShared, Shares } from './shares.ts';
 import { thread } from './thread.ts';
 import { evidenceOf, type Tie } from './tie.ts';
 import { Waited, type Made } from './waited.ts';
@@ -43,6 +44,7 @@ export class Task<J extends Past> implements Hindsight<J> {
   /** What was made in no context, by a thread that was at work for a session: by that, and with what tells so. */
   readonly #madeBy = new WeakMap<J, Map<Made, Tie<J>>>();
   readonly #waited = new Waited();
+  readonly #shares = new Shares();
   #last = 0;
 
   /**
@@ -51,6 +53,7 @@ export class Task<J extends Past> implements Hindsight<J> {
    */
   made({ context, parent, began, atUs }: GoroutineEvent, by: Tie<J> | undefined): void {
     if (context >= FIRST_VIRTUAL_THREAD) this.#waited.told(context, { parent, atUs });
+    else if (isShared(context)) this.#shares.told(context, parent);
     if (!began) return;
     // The process runs another program, or the recorder was begun anew.
     if (context <= this.#last) this.#made.clear();
@@ -69,12 +72,28 @@ export class Task<J extends Past> implements Hindsight<J> {
     this.#waited.executed();
   }
 
+  /** `call` is known to be one. */
+  called(call: OpenTalk): void {
+    const task = taskOf(call.request);
+    if (isShared(task)) this.#shares.called(call, task);
+  }
+
+  /** Node's memory leads from `call` to a response that its connection was not at any more. */
+  isOfAnswered(call: OpenTalk): boolean {
+    return isNodeAnswered(this.#taskOf(call));
+  }
+
+  #taskOf(call: OpenTalk): number {
+    const task = taskOf(call.request);
+    return isShared(task) ? this.#shares.of(call) : task;
+  }
+
   proves(): boolean {
     return false;
   }
 
   find(call: OpenTalk, candidates: readonly J[]): Verdict<J> | undefined {
-    let task = taskOf(call.request);
+    let task = this.#taskOf(call);
     let atUs = call.begunAtUs;
     if (isNodeAnswered(task)) return answeredBefore(task - FIRST_NODE_ANSWERED + FIRST_NODE_REQUEST, atUs, candidates);
     for (let depth = 0; task !== 0 && depth < maxDepth; depth += 1) {
@@ -123,9 +142,6 @@ export const isOfTask = (call: OpenTalk): boolean => taskOf(call.request) !== 0;
 
 /** In which of Python's contexts. */
 export const isOfContext = (call: OpenTalk): boolean => isOfTask(call) && taskOf(call.request) < FIRST_VIRTUAL_THREAD;
-
-/** Node's memory leads from `call` to a response that its connection was not at any more. */
-export const isOfAnswered = (call: OpenTalk): boolean => isNodeAnswered(taskOf(call.request));
 
 const isNodeAnswered = (task: number): boolean => task >= FIRST_NODE_ANSWERED && task < FIRST_NODE_ANSWERED + NODE_REQUESTS;
 

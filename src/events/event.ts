@@ -139,12 +139,16 @@ export interface ListenEvent extends Base {
 /** Numbers of Python's contexts begin here, beyond all ids of goroutines. Twin of FIRST_TASK of bpf/event.h. */
 export const FIRST_TASK = 2 ** 48;
 /**
- * Numbers of requests to Node, by the connection that is at them, and of those that it was at before. Twins of FIRST_NODE_REQUEST, NODE_REQUEST_MASK
- * and FIRST_NODE_ANSWERED of bpf/node.h.
+ * Numbers of requests to Node, by the connection that is at them, and of those that it was at before; and of what it writes for several at a time, each
+ * part of which has a number (the first one's is that of the whole). Twins of FIRST_NODE_REQUEST, NODE_REQUEST_MASK, FIRST_NODE_ANSWERED,
+ * FIRST_NODE_SHARED, NODE_SHARED_MASK and NODE_PARTS of bpf/node.h.
  */
-export const NODE_REQUESTS = 2 ** 45;
+export const NODE_REQUESTS = 2 ** 44;
 export const FIRST_NODE_REQUEST = FIRST_TASK + 2 ** 46;
 export const FIRST_NODE_ANSWERED = FIRST_NODE_REQUEST + NODE_REQUESTS;
+export const FIRST_NODE_SHARED = FIRST_NODE_REQUEST + 2 ** 45;
+export const NODE_SHARED = 2 ** 45;
+export const NODE_PARTS = 64;
 /** And those of Java's virtual threads here: the id that Thread.threadId() has, and this. Twin of FIRST_VIRTUAL_THREAD of bpf/event.h. */
 export const FIRST_VIRTUAL_THREAD = 2 ** 49;
 

@@ -3,7 +3,7 @@ import { continuation } from '../contexts/continuation.ts';
 import { elimination } from '../contexts/elimination.ts';
 import type { Ground } from '../contexts/evidence.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
-import { isOfAnswered, isOfContext, isOfTask } from '../contexts/task.ts';
+import { isOfContext, isOfTask } from '../contexts/task.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
@@ -25,7 +25,7 @@ export function isContested(call: Spoken, { context, evidence, job, birth }: Tie
 /** Why a loop's wake, which says that it is this session's, is not believed; undefined: it is. */
 export function whyBelied(call: Spoken, { context, evidence, inLoop, job }: Tie<OpenSession>): WhyNot | undefined {
   if (!context.loops || !RULES_OF_THUMB.has(evidence)) return undefined;
-  if (isOfAnswered(call) && !((job.talk.response.pieces[0]?.atUs ?? Infinity) < call.begunAtUs)) return 'answered-by-then';
+  if (job.process.task.isOfAnswered(call) && !((job.talk.response.pieces[0]?.atUs ?? Infinity) < call.begunAtUs)) return 'answered-by-then';
   // Where threads take up whatever task comes next, the first one need not be that of the request which was read.
   if (evidence === thread && job.crowded && job.process.moves) return 'tasks-shared';
   // Those that ran alone did otherwise: it was queued in another's wake, or a timer's. Of one that holds several connections and was not seen

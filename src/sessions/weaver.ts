@@ -167,6 +167,7 @@ export class Weaver implements TalkSink<Spoken>, Moment {
   }
 
   called(talk: Spoken): void {
+    this.#options.processes.of(talk.begunTgid).task.called(talk);
     if (talk.writerTid === 0 && !talk.over) {
       talk.nameless = true;
       return;

@@ -1,0 +1,49 @@
+/**
+ * What Node writes for several requests at a time (ioredis with auto-pipelining: the commands of all that asked within one turn of the loop): its memory
+ * leads from the callback of each command to the response that this is for (bpf/node.bpf.c). They are told in the order of the commands, which are the
+ * calls that begin in that write; where these are not as many, nothing is known.
+ */
+import { dropFirst } from '../bounded.ts';
+import { FIRST_NODE_SHARED, NODE_PARTS, NODE_SHARED } from '../events/event.ts';
+import type { OpenTalk } from '../talks/open-talk.ts';
+
+/** Writes remembered, of one process. Past that the first one is forgotten. */
+const maxWrites = 4_096;
+
+export const isShared = (number: number): boolean => number >= FIRST_NODE_SHARED && number < FIRST_NODE_SHARED + NODE_SHARED;
+
+interface Write {
+  /** For which request each part is, by its number; 0: not known. */
+  readonly numbers: number[];
+  /** Calls that are known to have begun in it. */
+  calls: number;
+}
+
+export class Shares {
+  /** By the number of the first part. */
+  readonly #writes = new Map<number, Write>();
+  readonly #places = new WeakMap<OpenTalk, { readonly write: Write; readonly at: number }>();
+
+  /** Part `context` is written for request `number`. */
+  told(context: number, number: number): void {
+    const at = (context - FIRST_NODE_SHARED) % NODE_PARTS;
+    // The numbers of writes come round again.
+    if (at === 0) this.#writes.set(context, { numbers: [number], calls: 0 });
+    else this.#writes.get(context - at)?.numbers.push(number);
+    dropFirst(this.#writes, maxWrites);
+  }
+
+  /** `call` is known to be one, and was written as `number`. In the order in which they began. */
+  called(call: OpenTalk, number: number): void {
+    const write = this.#writes.get(number);
+    if (write === undefined || this.#places.has(call)) return;
+    this.#places.set(call, { write, at: write.calls });
+    write.calls += 1;
+  }
+
+  /** For which request `call` was written, by its number; 0: not known. */
+  of(call: OpenTalk): number {
+    const place = this.#places.get(call);
+    return place === undefined || place.write.calls !== place.write.numbers.length ? 0 : place.write.numbers[place.at] ?? 0;
+  }
+}
