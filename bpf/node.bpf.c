@@ -158,7 +158,11 @@ static __always_inline __u64 request_of(__u64 connection, bool answered)
 /* Of what the walk came to; 0: nothing. Before what it began with leads to a socket without anything between them, it says nothing of which request that is at. */
 static __always_inline __u64 number_of(const struct node_walk *walk)
 {
-	return walk->found && (walk->current || walk->found_via) && !walk->several && !walk->cut ? request_of(walk->found, !walk->current) : 0;
+	if (walk->several || walk->cut)
+		return 0;
+	if (!walk->found)
+		return FIRST_NODE_REQUEST; /* nobody's */
+	return walk->current || walk->found_via ? request_of(walk->found, !walk->current) : 0;
 }
 
 static __always_inline struct node_program *program_now(void)
@@ -623,7 +627,7 @@ __noinline int node_shared_step(__u32 place)
 		number = number_of(walk);
 		walk->parts[part & (NODE_PARTS - 1)] = number;
 		walk->part = part + 1;
-		if (number)
+		if (walk->found)
 			walk->shared = 1;
 		return 0;
 	}
@@ -718,8 +722,11 @@ static __always_inline int writes(__u64 handle)
 			break;
 	}
 	number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
-	if (!number && !walk->found && walk->arrays)
-		number = number_shared(walk, place);
+	if (!walk->found && walk->arrays) {
+		__u64 shared = number_shared(walk, place);
+
+		number = shared ? shared : number;
+	}
 	if (number)
 		bpf_map_update_elem(&node_calls, &there.sock, &number, BPF_ANY);
 	return 0;

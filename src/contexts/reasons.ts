@@ -25,7 +25,7 @@ export type Doubt =
 export type WhyNot =
   | 'no-thread' | 'role-unknown' | 'session-over' | 'no-request' | 'request-over' | 'read-nothing' | 'slept' | 'acted-before' | 'several-read' | 'written-together'
   | 'read-unknown' | 'named-by-several' | 'no-rare-words' | 'woke-nobody' | 'woke-several' | 'wakes-unsure' | 'pattern-unsure' | 'turn-unsure' | 'unlike-alone' | 'tasks-shared' | 'others-may-act' | 'several-unanswered' | 'none-unanswered' | 'turned-out-loop' | 'by-itself' | 'outlived' | 'cut-short' | 'starter-fell' | 'excluded' | 'name-unread' | 'asked-none'
-  | 'task-answers-none' | 'answered-by-then' | 'goroutine-unknown' | 'virtual-thread-unknown' | 'writer-unknown' | 'kind-outlives';
+  | 'task-answers-none' | 'waited-for-by-none' | 'goroutine-unknown' | 'virtual-thread-unknown' | 'writer-unknown' | 'kind-outlives';
 
 export interface TieReasons {
   readonly for: readonly Support[];

@@ -13,7 +13,7 @@
  * it. One that was made in no context, by a thread that was at work for a request, is at work for that one.
  * Other queues, and workers that live on, are not seen through: their contexts answer nobody.
  */
-import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, NODE_REQUESTS } from '../events/event.ts';
+import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, NODE_NOBODY, NODE_REQUESTS } from '../events/event.ts';
 import type { GoroutineEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Run } from '../talks/run.ts';
@@ -78,9 +78,10 @@ export class Task<J extends Past> implements Hindsight<J> {
     if (isShared(task)) this.#shares.called(call, task);
   }
 
-  /** Node's memory leads from `call` to a response that its connection was not at any more. */
-  isOfAnswered(call: OpenTalk): boolean {
-    return isNodeAnswered(this.#taskOf(call));
+  /** Node's memory leads from `call` to a response that its connection was not at any more, or to none. */
+  isOfNoneThatWaits(call: OpenTalk): boolean {
+    const task = this.#taskOf(call);
+    return task === NODE_NOBODY || isNodeAnswered(task);
   }
 
   #taskOf(call: OpenTalk): number {

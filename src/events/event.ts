@@ -145,6 +145,8 @@ export const FIRST_TASK = 2 ** 48;
  */
 export const NODE_REQUESTS = 2 ** 44;
 export const FIRST_NODE_REQUEST = FIRST_TASK + 2 ** 46;
+/** No connection has the number 0. */
+export const NODE_NOBODY = FIRST_NODE_REQUEST;
 export const FIRST_NODE_ANSWERED = FIRST_NODE_REQUEST + NODE_REQUESTS;
 export const FIRST_NODE_SHARED = FIRST_NODE_REQUEST + 2 ** 45;
 export const NODE_SHARED = 2 ** 45;

@@ -113,7 +113,7 @@ export function whyNotWords(kind: WhyNot, call: Call): string {
     case 'virtual-thread-unknown': return `which virtual thread of Java's ${wrote} carried was not known`;
     case 'writer-unknown': return `${wrote} writes for whoever has its connection, and who had was not seen`;
     case 'kind-outlives': return `${wrote} is a pool's worker, as far as others tell that begin with its function`;
-    case 'answered-by-then': return `${wrote} seemed to make it for a session that had no answer yet, but Node's memory leads from it to a response that was over by then`;
+    case 'waited-for-by-none': return `${wrote} seemed to make it for a session that had no answer yet, but no response that was missing waited for it, as Node's memory has it`;
     case 'unlike-alone': return `${wrote} seemed to make it for a session whose like, where they ran alone, made no such call then`;
     case 'turned-out-loop': return `${wrote} turned out to be an event loop, and this was not the first thing that it did after it read the request`;
     case 'excluded': return `${wrote} had said that what it does is of no session`;

@@ -25,12 +25,16 @@ export function isContested(call: Spoken, { context, evidence, job, birth }: Tie
 /** Why a loop's wake, which says that it is this session's, is not believed; undefined: it is. */
 export function whyBelied(call: Spoken, { context, evidence, inLoop, job }: Tie<OpenSession>): WhyNot | undefined {
   if (!context.loops || !RULES_OF_THUMB.has(evidence)) return undefined;
-  if (job.process.task.isOfAnswered(call) && !((job.talk.response.pieces[0]?.atUs ?? Infinity) < call.begunAtUs)) return 'answered-by-then';
   // Where threads take up whatever task comes next, the first one need not be that of the request which was read.
   if (evidence === thread && job.crowded && job.process.moves) return 'tasks-shared';
   // Those that ran alone did otherwise: it was queued in another's wake, or a timer's. Of one that holds several connections and was not seen
   // to work for two at once, `evidence` is what its thread read last, whatever it has done since: what it would be of a loop tells which act it is.
   return job.process.hindsights.some((kind) => kind.belies?.(call, job, inLoop === thread) === true) ? 'unlike-alone' : undefined;
+}
+
+/** It is tied by what was read last, or by who waits, to a session without an answer; and Node's memory, all of it that was to be looked at, leads from it to no response that such a one waits for. */
+export function isOfNoneThatWaits(call: Spoken, { evidence, job }: Tie<OpenSession>): boolean {
+  return RULES_OF_THUMB.has(evidence) && job.process.task.isOfNoneThatWaits(call) && !((job.talk.response.pieces[0]?.atUs ?? Infinity) < call.begunAtUs);
 }
 
 /** It is tied by what a loop read last, while others were at work; and in which context of Python's it was written is known, which should have told. */

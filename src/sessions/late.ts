@@ -10,7 +10,7 @@ import { isOfTask } from '../contexts/task.ts';
 import { attributionOf } from '../contexts/tie.ts';
 import type { Attribution, Tie } from '../contexts/tie.ts';
 import type { LossLedger } from '../connections/loss.ts';
-import { isGuess } from './belied.ts';
+import { isGuess, isOfNoneThatWaits } from './belied.ts';
 import { candidateIds } from './candidates.ts';
 import { InDoubt } from './in-doubt.ts';
 import type { OpenSession } from './open-session.ts';
@@ -119,7 +119,7 @@ export class Late {
     const fallen = session.takeFallen(early);
     if (fallen.length > 0) process.unlearn(session);
     for (const call of fallen) {
-      const fallenFor = this.#lack(call, session, fallenBecause(call.tie));
+      const fallenFor = this.#lack(call, session, call.tie !== undefined && isOfNoneThatWaits(call, call.tie) ? ['waited-for-by-none'] : fallenBecause(call.tie));
       const overAtUs = call.doubt?.overAtUs ?? 0;
       call.doubt = new InDoubt(process, 0, session);
       call.doubt.overAtUs = overAtUs;

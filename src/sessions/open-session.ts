@@ -2,6 +2,7 @@
 import type { Connection } from '../connections/connection.ts';
 import type { Birth } from '../contexts/born.ts';
 import type { Job } from '../contexts/context.ts';
+import { isOfNoneThatWaits } from './belied.ts';
 import { sessionId } from './id.ts';
 import type { NameTable } from './names.ts';
 import { evidenceOf } from '../contexts/tie.ts';
@@ -226,6 +227,7 @@ function isFallen(call: Spoken, early: boolean): boolean {
   if (!call.called || tie === undefined) return false;
   const evidence = evidenceOf(tie, early);
   if (evidence === undefined) return true;
+  if (isOfNoneThatWaits(call, tie)) return true;
   const { context, job } = tie;
   const { background, hindsights } = job.process;
   // What the process does by itself it may do at any time.
