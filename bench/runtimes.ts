@@ -1,9 +1,10 @@
 /**
  * What is asked from a runtime costs the service: processor time of its process for a request, which other work on the machine touches
- * least. Node, recorded and asked (`attach --instrument node`), a request making one call by http.Agent and one by fetch; and a Go service
+ * least. Node, recorded and asked (`attach --instrument node`), a request making one call by http.Agent and one by fetch; and one with six drivers
+ * (undici, http.Agent, fetch, pg, mysql2, ioredis), 19 calls a request, its memory read (`--read-memory node`) or asked; and a Go service
  * (net/http, pgx, go-redis) and two of which one asks the other by gRPC, recorded without probes in the programs and with them; and a servlet whose
  * calls are made by threads that requests share, without being told who wakes whom and with it; and aiohttp, without the probe where Python's contexts are made and with it. Interleaved; as ratios within each round.
- *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|Go|gRPC|Python|Java] [--programs]
+ *   node --import tsx bench/runtimes.ts [--rounds 5] [--requests 3000] [--only Node|drivers|Go|gRPC|Python|Java] [--programs]
  * --programs: then, of the last way, how often each of the recorder's programs ran for a request, and how long.
  */
 import { spawn } from 'node:child_process';
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { attach, type Attached } from '../test/native/attached.ts';
 import { Clients, type Asked } from '../test/e2e/services/client.ts';
 import { removeDir, temporaryDir } from '../test/e2e/services/daemon.ts';
+import { nodeDrivers, whyNoDrivers } from '../test/e2e/services/drivers.ts';
 import { goOverHttp2, goService, whyNotGo } from '../test/e2e/services/go.ts';
 import { whyNotGrpc } from '../test/e2e/services/grpc.ts';
 import { javaService, whyNotJava } from '../test/e2e/services/java.ts';
@@ -126,6 +128,13 @@ const spread = (all: readonly number[], digits: number): string =>
 const services: [string, () => Promise<Running>, Way[]][] = [
   ['Node', nodeService, [{ name: 'not recorded' }, { name: 'recorded', recorded: {} }, { name: 'recorded and asked (`--instrument node`)', recorded: { flags: ['--instrument', 'node'] } }]],
 ];
+const whyNoNode = whyNoDrivers();
+if (whyNoNode === undefined) {
+  services.push(['drivers', () => running(nodeDrivers()), [
+    { name: 'not recorded' }, { name: 'recorded', recorded: {} }, { name: 'recorded, its memory read (`--read-memory node`)', recorded: { flags: ['--read-memory', 'node'] } },
+    { name: 'recorded and asked (`--instrument node`)', recorded: { flags: ['--instrument', 'node'] } },
+  ]]);
+} else console.error(`The Node service with six drivers is left out: ${whyNoNode}`);
 const whyNot = whyNotGo() ?? whyNotGrpc();
 if (whyNot === undefined) {
   const ways = [{ name: 'not recorded' }, { name: 'recorded, no uprobes', recorded: { before: WITHOUT_UPROBES } }, { name: 'recorded, with uprobes', recorded: {} }];

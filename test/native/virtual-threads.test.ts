@@ -34,10 +34,9 @@ describe('virtual threads of Java programs', function () {
   for (const [release, options] of [[21, ['-XX:+UseSerialGC', '-XX:-UseCompressedOops']], [25, ['-XX:+UseG1GC']]] as const) {
     it(`that another has begun tell whose each call is, where that one waits for them (JDK ${release}, ${options.join(' ')})`, async function () {
       skipIf(this, await whyNotRecordable());
-      const { sessions, calls, most, wrong, problems } = found([...commandOf(this, release, HEAP, ...options), 'begun']) as typeof ALL;
-      assert.deepEqual({ sessions, calls, most }, { sessions: ALL.sessions, calls: ALL.calls, most: ALL.most });
-      // In one of some sixty runs one or two are, where nothing but the carrier tells (docs/attribution.md): 99 of 100 ties are to be right.
-      assert.ok(wrong <= 3 && problems.length === wrong, problems.join('\n'));
+      const { nearlyAll, ...rest } = found([...commandOf(this, release, HEAP, ...options), 'begun']) as typeof ALL;
+      const { nearlyAll: _, ...wanted } = ALL;
+      assert.deepEqual(rest, wanted, `nearly all: ${nearlyAll}`);
     });
   }
 

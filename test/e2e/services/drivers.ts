@@ -29,7 +29,7 @@ export function whyNoDrivers(release?: NodeRelease): string | undefined {
   return found !== undefined && 'why' in found ? found.why : undefined;
 }
 
-export async function nodeDrivers({ unix, how, release }: DriversOptions): Promise<Service> {
+export async function nodeDrivers({ unix, how, release }: DriversOptions = {}): Promise<Service> {
   const build = nodeBuild();
   if ('why' in build) throw new Error(build.why);
   const found = release === undefined ? { node: process.execPath } : nodeOf(release);
