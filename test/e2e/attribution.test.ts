@@ -109,7 +109,7 @@ const SCENARIOS: readonly Scenario[] = [
     .flatMap(([kind, what, more]) => [16, 64].map((clients): Scenario => ({ name: `${what}, with ${clients} clients`, make: () => loop(kind), whyNot: () => whyNotLoop(kind), byContent: true, clients, ...more }))),
   { name: 'the same aiohttp, every connection older than the recorder', make: () => loop('asyncio'), whyNot: () => whyNotLoop('asyncio'), byContent: true, byContext: true, warm: true },
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID] },
-  { name: 'the same, its memory read', make: () => nodeService({ leftOvers: true, read: true }), clients: 1, background: [REFRESH_RID], memory: true },
+  { name: 'the same Node service that leaves work over, its memory read', make: () => nodeService({ leftOvers: true, read: true }), clients: 1, background: [REFRESH_RID], memory: true },
   { name: 'a Node service with a pooled agent and one Redis connection, its memory read', make: () => nodeService({ leftOvers: false, read: true }), memory: true },
   java('servlet', 'whose servlet thread calls by JDBC, HttpURLConnection and Jedis', { threadPerRequest: true }),
   java('threads', 'whose handlers start a thread for each call', { byContent: true }),
