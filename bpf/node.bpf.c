@@ -21,12 +21,13 @@
 #include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-#define MAX_LOOKED_AT 640 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
+#define MAX_LOOKED_AT 1000 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
 #define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
 #define MAX_ARRAYS 4    /* of callbacks */
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
 #define MAX_VARIABLES 24 /* of a context that is gone on with: past that it is a module's, in a bundle */
+#define MAX_LINKS 12 /* of an object's words: where it may point to the next of a list */
 #define MAX_PROBES 8 /* places where an object is looked for among those that were met */
 /* Powers of 2. */
 #define MAX_OBJECTS 1024 /* in the queue */
@@ -118,6 +119,9 @@ struct node_walk {
 	__u32 part;         /* of these: at which it is                              */
 	__u32 in_part;
 	__u32 shared;       /* one of those of this array has led somewhere          */
+	__u32 otherwise;    /* and not to `alone`                                    */
+	__u32 pad1;
+	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
 	__u64 start[MAX_STARTS];
 	__u64 frame[FRAME_WORDS];
@@ -155,14 +159,14 @@ static __always_inline __u64 request_of(__u64 connection, bool answered)
 	return (answered ? FIRST_NODE_ANSWERED : FIRST_NODE_REQUEST) + (connection & NODE_REQUEST_MASK);
 }
 
-/* Of what the walk came to; 0: nothing. Before what it began with leads to a socket without anything between them, it says nothing of which request that is at. */
+/* Of what the walk came to; 0: nothing. */
 static __always_inline __u64 number_of(const struct node_walk *walk)
 {
 	if (walk->several || walk->cut)
 		return 0;
 	if (!walk->found)
 		return FIRST_NODE_REQUEST; /* nobody's */
-	return walk->current || walk->found_via ? request_of(walk->found, !walk->current) : 0;
+	return request_of(walk->found, !walk->current);
 }
 
 static __always_inline struct node_program *program_now(void)
@@ -218,6 +222,23 @@ static __always_inline __u64 meta_of(__u64 object)
 	return IS_POINTER(map) ? WORD(map, MAP_META) : 0;
 }
 #define TYPE_IN(meta) ((__u16)((meta) >> 32))
+
+/* 1: `object`, whose first words were loaded, points to another of the same `map`: it is in a list, as what waits in a queue of all is. */
+__noinline int node_is_listed(__u32 place, __u64 object, __u64 map, __u32 count)
+{
+	struct node_walk *walk = walk_at(place);
+	int listed = 0;
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_LINKS; i++) {
+		__u64 word = walk->body[i];
+
+		if (i < count && IS_POINTER(word) && word != object && WORD(word, 0) == map)
+			listed = 1;
+	}
+	return listed;
+}
 
 /* Reads those words of `object` that lead to what goes on when it is done. Returns its type. */
 __noinline int node_load(__u32 place, __u64 object)
@@ -295,10 +316,14 @@ __noinline int node_load(__u32 place, __u64 object)
 	}
 	if (count > MAX_WORDS - 1)
 		count = (__s32)count < 0 ? 0 : MAX_WORDS - 1;
+	opaque(count);
+	count &= MAX_WORDS - 1;
 	if (count && bpf_probe_read_user(walk->body, count * 8, (void *)(object - TAG + from))) {
 		walk->cut = 1;
 		return 0;
 	}
+	if (type == program->object && node_is_listed(place, object, head[0], count))
+		return type;
 	if (IS_POINTER(properties)) {
 		walk->body[count & (MAX_WORDS - 1)] = properties;
 		count++;
@@ -383,8 +408,11 @@ static __always_inline void meet_socket(struct node_walk *walk, __u32 place, __u
 	walk->found = connection->id;
 	walk->found_socket = socket;
 	walk->found_via = via;
-	if (!via)
+	if (!via) {
+		/* On the stack: what runs now was called by what had read of it. */
+		walk->current = 1;
 		return;
+	}
 	walk->current = node_place_of(place, via) != 0;
 	if (!walk->current && walk->words) {
 		node_load(place, walk->body[(walk->words - 1) & (MAX_WORDS - 1)]); /* its properties */
@@ -412,8 +440,10 @@ __noinline int node_start(__u32 place, __u32 at)
 	meta = WORD(map, MAP_META);
 	type = TYPE_IN(meta);
 	if (walk->far) {
-		if ((type != program->async_function && type != program->async_generator) ||
-		    WORD(object, GENERATOR_FROM + 8 * GENERATOR_CONTINUATION) >> 32 != RUNNING)
+		bool is_socket = type == program->object && WORD(map, MAP_PROTOTYPE) == walk->prototype;
+
+		if (!is_socket && ((type != program->async_function && type != program->async_generator) ||
+				   WORD(object, GENERATOR_FROM + 8 * GENERATOR_CONTINUATION) >> 32 != RUNNING))
 			return 0;
 	} else if (type < program->object || type == program->array || type == program->primitive_wrapper ||
 		   (type >= program->first_collection && type <= program->last_collection && type != program->promise) ||
@@ -627,8 +657,11 @@ __noinline int node_shared_step(__u32 place)
 		number = number_of(walk);
 		walk->parts[part & (NODE_PARTS - 1)] = number;
 		walk->part = part + 1;
-		if (walk->found)
+		if (walk->found) {
 			walk->shared = 1;
+			if (number != walk->alone)
+				walk->otherwise = 1;
+		}
 		return 0;
 	}
 	if (part < NODE_PARTS && part < WORD(array, ARRAY_LENGTH) >> 32) {
@@ -657,23 +690,11 @@ __noinline int node_tell(__u32 place, __u32 at)
 	return 0;
 }
 
-/* What is written is of several calls, maybe: the number that it has; 0: it is not known whose they are. */
-static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
+/* Tells of each part of what is written. Returns the number of the whole. */
+static __always_inline __u64 tell_parts(struct node_walk *walk, __u32 place, __u32 parts)
 {
-	__u32 i, parts;
-
-	walk->array_at = walk->part = walk->in_part = walk->shared = 0;
-	for (i = 0; i < MAX_SHARED_STEPS; i++) {
-		if (node_shared_step(place))
-			break;
-	}
-	parts = walk->part;
-	if (!walk->shared || i == MAX_SHARED_STEPS)
-		return 0;
-	if (parts == 1)
-		return walk->parts[0];
 	walk->shares++;
-	for (i = 0; i < NODE_PARTS; i++) {
+	for (__u32 i = 0; i < NODE_PARTS; i++) {
 		if (i >= parts)
 			break;
 		node_tell(place, i);
@@ -681,8 +702,29 @@ static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
 	return FIRST_NODE_SHARED + (walk->shares * NODE_PARTS & NODE_SHARED_MASK);
 }
 
-/* The current thread is about to write to `handle`, of libuv's. */
-static __always_inline int writes(__u64 handle)
+/* What is written may be of several calls, for arrays of callbacks were met: the number that it has; 0: it is not known whose they are. */
+static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
+{
+	__u32 i, parts;
+
+	walk->array_at = walk->part = walk->in_part = walk->shared = walk->otherwise = 0;
+	for (i = 0; i < MAX_SHARED_STEPS; i++) {
+		if (node_shared_step(place))
+			break;
+	}
+	parts = walk->part;
+	if (i == MAX_SHARED_STEPS)
+		return 0;
+	if (!walk->otherwise)
+		return walk->alone;
+	/* One that is led to twice, by what differs: by who has given the sign to send, and who is sent for. */
+	if (parts == 1)
+		return walk->parts[0];
+	return tell_parts(walk, place, parts);
+}
+
+/* The current thread is about to write to `handle`, of libuv's: `pieces`, that were given to be written one by one. */
+static __always_inline int writes(__u64 handle, __u32 pieces)
 {
 	const struct node_program *program = program_now();
 	__u64 who = bpf_get_current_pid_tgid(), inside, isolate, object, number;
@@ -721,11 +763,13 @@ static __always_inline int writes(__u64 handle)
 		if (node_step(place))
 			break;
 	}
-	number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
-	if (!walk->found && walk->arrays) {
-		__u64 shared = number_shared(walk, place);
-
-		number = shared ? shared : number;
+	walk->alone = number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
+	if (walk->arrays)
+		number = number_shared(walk, place);
+	/* Others' may have waited to be written with it: then it is of one call, or it is not known of which. */
+	if (pieces > 1 && number && number < FIRST_NODE_SHARED) {
+		walk->parts[0] = number;
+		number = tell_parts(walk, place, 1);
 	}
 	if (number)
 		bpf_map_update_elem(&node_calls, &there.sock, &number, BPF_ANY);
@@ -737,14 +781,14 @@ SEC("uprobe")
 int node_tries(struct pt_regs *regs)
 {
 	ON_THREADS_STACK(regs);
-	return writes(PT_REGS_PARM1(regs));
+	return writes(PT_REGS_PARM1(regs), PT_REGS_PARM3(regs));
 }
 
 SEC("uprobe")
 int node_writes(struct pt_regs *regs)
 {
 	ON_THREADS_STACK(regs);
-	return writes(PT_REGS_PARM2(regs));
+	return writes(PT_REGS_PARM2(regs), PT_REGS_PARM4(regs));
 }
 
 __u64 node_request_of(__u64 who, __u64 sock, __u64 inbound)

@@ -1,0 +1,126 @@
+/**
+ * requests.mjs [listed] PORT: serves requests, each by five calls to that port: two by an agent of four connections at a time with one by fetch, then two
+ * that are written with those of others that ask within the same turn of the loop, over one connection: as one text, with an array of callbacks, as
+ * ioredis does; or each by itself into a corked socket, with a list of who waits, as node-redis does (listed). Prints its port; when its standard input
+ * ends, it prints for each call "WAY-NUMBER NAME", which call was of which request, and ends. Nothing in a call says whose it is, nor in an answer.
+ */
+import http from 'node:http';
+import net from 'node:net';
+
+const upstream = Number(process.argv.at(-1));
+const isListed = process.argv[2] === 'listed';
+const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+const whose = new Map();
+let last = 1000;
+
+function pathFor(name, way) {
+  const number = `${way}-${++last}`;
+  whose.set(number, name);
+  return `/${number}`;
+}
+
+const byAgent = (name) => new Promise((resolve, reject) => {
+  http.get({ port: upstream, host: '127.0.0.1', agent, path: pathFor(name, 'agent') }, (response) => { response.resume().on('end', resolve); }).on('error', reject);
+});
+
+async function byFetch(name) {
+  const response = await fetch(`http://127.0.0.1:${upstream}${pathFor(name, 'fetch')}`);
+  return response.text();
+}
+
+/** Called with each answer, in turn. */
+const waiting = [];
+const shared = net.connect(upstream, '127.0.0.1').setNoDelay();
+let read = '';
+shared.on('data', (bytes) => {
+  read += bytes;
+  for (let end = read.indexOf('same'); end >= 0; end = read.indexOf('same')) {
+    read = read.slice(end + 4);
+    waiting.shift()();
+  }
+});
+
+/** What has been asked since the last turn, and what is called when it is answered. */
+let batch;
+
+function flush() {
+  const { texts, callbacks } = batch;
+  batch = undefined;
+  const answered = callbacks.values();
+  for (let n = 0; n < callbacks.length; n += 1) waiting.push(() => answered.next().value());
+  shared.write(texts.join(''));
+}
+
+const together = (name) => new Promise((resolve) => {
+  if (batch === undefined) {
+    const made = { texts: [], callbacks: [] };
+    batch = made;
+    const { callbacks } = made;
+    setImmediate(() => { if (callbacks.length > 0) flush(); });
+  }
+  batch.texts.push(`GET ${pathFor(name, 'shared')} HTTP/1.1\r\nHost: upstream\r\n\r\n`);
+  batch.callbacks.push(() => { resolve(); });
+});
+
+/** Commands, each with the next. */
+class List {
+  first = undefined;
+  last = undefined;
+
+  push(value) {
+    const node = { value, next: undefined };
+    if (this.last === undefined) this.first = node;
+    else this.last.next = node;
+    this.last = node;
+  }
+
+  shift() {
+    const { value, next } = this.first;
+    this.first = next;
+    if (next === undefined) this.last = undefined;
+    return value;
+  }
+}
+
+class Commands {
+  toWrite = new List();
+  waiting = new List();
+
+  ask(name) {
+    return new Promise((resolve) => {
+      if (this.toWrite.first === undefined) setImmediate(() => { this.write(); });
+      this.toWrite.push({ text: `GET ${pathFor(name, 'listed')} HTTP/1.1\r\nHost: upstream\r\n\r\n`, resolve });
+    });
+  }
+
+  write() {
+    shared.cork();
+    for (const text of this.texts()) shared.write(text);
+    shared.uncork();
+  }
+
+  *texts() {
+    while (this.toWrite.first !== undefined) {
+      const command = this.toWrite.shift();
+      this.waiting.push(command);
+      waiting.push(() => { this.waiting.shift().resolve(); });
+      yield command.text;
+    }
+  }
+}
+
+const commands = new Commands();
+
+const server = http.createServer(async (request, response) => {
+  const name = request.url.slice(1);
+  await Promise.all([byAgent(name), byAgent(name), byFetch(name)]);
+  const ask = isListed ? (of) => commands.ask(of) : together;
+  await ask(name);
+  await ask(name);
+  response.end('done');
+}).listen(0, '127.0.0.1', () => { console.log(server.address().port); });
+
+process.stdin.resume().on('end', () => {
+  for (const [number, name] of whose) console.log(`${number} ${name}`);
+  process.exit(0);
+});
