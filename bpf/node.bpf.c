@@ -8,8 +8,8 @@
  *                 done, up to a socket that somebody else has opened. What has a promise is the call, and nothing further out is looked at
  *   IS_CURRENT    the response by which it was found is the one that this socket is at, or it is one before
  *
- * Where nothing is found and an array of callbacks was met, what is written is of several calls, maybe, one for each (ioredis' auto-pipelining):
- * WALK from each of these by itself.
+ * Where an array of callbacks was met, what is written is of several calls, maybe, one for each (ioredis' auto-pipelining): WALK from each of these by
+ * itself.
  *
  * While the thread is in here no JavaScript runs, and the engine moves no object without it. A pointer is tagged: it is 1 beyond its object's
  * address. Each function is verified by itself, and finds what the others have left in node_walks.
@@ -120,7 +120,7 @@ struct node_walk {
 	__u32 in_part;
 	__u32 shared;       /* one of those of this array has led somewhere          */
 	__u32 otherwise;    /* and not to `alone`                                    */
-	__u32 pad1;
+	__u32 unlike;       /* one of those has not led to `alone`                   */
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
 	__u64 start[MAX_STARTS];
@@ -657,6 +657,8 @@ __noinline int node_shared_step(__u32 place)
 		number = number_of(walk);
 		walk->parts[part & (NODE_PARTS - 1)] = number;
 		walk->part = part + 1;
+		if (number != walk->alone)
+			walk->unlike = 1;
 		if (walk->found) {
 			walk->shared = 1;
 			if (number != walk->alone)
@@ -676,7 +678,7 @@ __noinline int node_shared_step(__u32 place)
 	}
 	if (walk->shared)
 		return 1;
-	walk->part = 0;
+	walk->part = walk->unlike = 0;
 	return ++walk->array_at >= walk->arrays;
 }
 
@@ -707,7 +709,7 @@ static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
 {
 	__u32 i, parts;
 
-	walk->array_at = walk->part = walk->in_part = walk->shared = walk->otherwise = 0;
+	walk->array_at = walk->part = walk->in_part = walk->shared = walk->otherwise = walk->unlike = 0;
 	for (i = 0; i < MAX_SHARED_STEPS; i++) {
 		if (node_shared_step(place))
 			break;
@@ -715,8 +717,13 @@ static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
 	parts = walk->part;
 	if (i == MAX_SHARED_STEPS)
 		return 0;
-	if (!walk->otherwise)
+	if (!walk->shared || !walk->unlike)
 		return walk->alone;
+	if (!walk->otherwise) {
+		/* Of the others nothing is known: it holds for one call. */
+		walk->parts[0] = walk->alone;
+		return tell_parts(walk, place, 1);
+	}
 	/* One that is led to twice, by what differs: by who has given the sign to send, and who is sent for. */
 	if (parts == 1)
 		return walk->parts[0];
