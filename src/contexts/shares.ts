@@ -1,6 +1,6 @@
 /**
  * What Node writes for several requests at a time (ioredis with auto-pipelining: the commands of all that asked within one turn of the loop): its memory
- * leads from the callback of each command to the response that this is for (bpf/node.bpf.c). They are told in the order of the commands, which are the
+ * leads from the callback of each command to the response that this is for (bpf/node-heap.h). They are told in the order of the commands, which are the
  * calls that begin in that write; where these are not as many, nothing is known.
  */
 import { dropFirst } from '../bounded.ts';

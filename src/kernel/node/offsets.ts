@@ -1,4 +1,4 @@
-/** What no symbol of V8's says, by its version: where bpf/node.bpf.c finds what it looks for, in bytes. */
+/** What no symbol of V8's says, by its version: where bpf/node-heap.bpf.c finds what it looks for, in bytes. */
 
 export interface V8Offsets {
   /** In an Isolate: `c_entry_fp`. */

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Objects of V8's: what they are, and what they point to that is worth looking at. */
+#include "emit.h"
+#include "node-heap.h"
+
+#define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
+#define MAX_VARIABLES 24 /* of a context that is gone on with: past that it is a module's, in a bundle */
+#define MAX_LINKS 12 /* of an object's words: where it may point to the next of a list */
+#define MAX_PROBES 8 /* places where an object is looked for among those that were met */
+
+/* In objects of V8 (node-heap.h). */
+#define BOUND_FROM 24 /* function, this, arguments */
+#define PROMISE_REACTIONS 24
+#define PROMISE_FLAGS 32
+#define PROMISE_STATUS 3 /* of its flags; 0: pending */
+#define ASYNC_REQUEST_PROMISE 32
+#define CONTEXT_PREVIOUS 24
+#define CONTEXT_OF_FUNCTION 5 /* in the order of their names */
+#define CONTEXT_OF_MODULE 6
+#define CONTEXT_NATIVE 7
+#define CONTEXT_OF_SCRIPT 8
+#define MAX_PROPERTIES 1023
+#define DICTIONARY_PREFIX 5 /* before the first key */
+
+/* Queues `object`, unless it was met before. 1: it is queued. */
+__noinline int node_push(__u32 place, __u64 object, __u64 via)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 key;
+	__u32 at, tail;
+
+	if (!walk || !IS_POINTER(object) || object >> PAGE_SHIFT == walk->constants)
+		return 0;
+	key = object >> 3 << GENERATION_BITS | walk->generation;
+	at = object * 0x9e3779b97f4a7c15ULL >> 52;
+	for (__u32 i = 0; i < MAX_PROBES; i++) {
+		__u32 index = (at + i) & (MAX_SEEN - 1);
+		__u64 there = walk->seen[index];
+
+		if (there == key)
+			return 0;
+		if ((there & GENERATION_MASK) != walk->generation) {
+			tail = walk->tail;
+			if (tail >= MAX_OBJECTS || (walk->of_socket && tail >= MAX_OF_SOCKET))
+				break;
+			walk->seen[index] = key;
+			if (walk->goes_on && walk->next_tail < MAX_NEXT) {
+				tail = walk->next_tail;
+				walk->next[tail & (MAX_NEXT - 1)].object = object;
+				walk->next[tail & (MAX_NEXT - 1)].via = via;
+				walk->next_tail = tail + 1;
+				return 1;
+			}
+			walk->queue[tail & (MAX_OBJECTS - 1)].object = object;
+			walk->queue[tail & (MAX_OBJECTS - 1)].via = via;
+			walk->tail = tail + 1;
+			return 1;
+		}
+	}
+	walk->cut = 1;
+	return 0;
+}
+
+/* 1: `object`, whose first words were loaded, points to another of the same `map`: it is in a list, as what waits in a queue of all is. */
+__noinline int node_is_listed(__u32 place, __u64 object, __u64 map, __u32 count)
+{
+	struct node_walk *walk = walk_at(place);
+	int listed = 0;
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_LINKS; i++) {
+		__u64 word = walk->body[i];
+
+		if (i < count && IS_POINTER(word) && word != object && WORD(word, 0) == map)
+			listed = 1;
+	}
+	return listed;
+}
+
+/* Reads those words of `object` that lead to what goes on when it is done. Returns its type. */
+__noinline int node_load(__u32 place, __u64 object)
+{
+	struct node_walk *walk = walk_at(place);
+	const struct node_program *program;
+	__u64 head[2] = {}, map[3] = {}, meta, properties = 0;
+	__u32 from = 0, count = 0, type;
+
+	if (!walk)
+		return 0;
+	program = &walk->program;
+	walk->words = 0;
+	walk->of_prototype = 0;
+	bpf_probe_read_user(head, sizeof(head), (void *)(object - TAG));
+	if (!IS_POINTER(head[0]))
+		return 0;
+	bpf_probe_read_user(map, sizeof(map), (void *)(head[0] - TAG + MAP_META));
+	meta = map[0];
+	type = TYPE_IN(meta);
+	if (type >= program->object && type <= program->last_object) {
+		if (type == program->object)
+			walk->of_prototype = map[(MAP_PROTOTYPE - MAP_META) / 8];
+		from = (meta >> 8 & 255) * 8;
+		count = (meta & 255) - (meta >> 8 & 255);
+		properties = head[1];
+	} else if (type >= program->first_function && type <= program->last_function) {
+		from = program->function_context;
+		count = 1;
+	} else if (type >= program->first_context && type <= program->last_context) {
+		__u32 kind = type - program->first_context, around;
+
+		/* Those are shared by all. */
+		if (kind == CONTEXT_OF_MODULE || kind == CONTEXT_NATIVE || kind == CONTEXT_OF_SCRIPT)
+			return type;
+		from = CONTEXT_PREVIOUS;
+		count = (__u32)(head[1] >> 32) - 1;
+		if (count > MAX_VARIABLES)
+			count = 1; /* those around it */
+		if (kind == CONTEXT_OF_FUNCTION) {
+			around = TYPE_IN(meta_of(WORD(object, CONTEXT_PREVIOUS))) - program->first_context;
+			if (around == CONTEXT_NATIVE || around == CONTEXT_OF_SCRIPT)
+				return type; /* a CommonJS module's own */
+		}
+	} else if (type == program->promise) {
+		from = PROMISE_REACTIONS;
+		count = (WORD(object, PROMISE_FLAGS) >> 32 & PROMISE_STATUS) == 0;
+	} else if (type == program->reaction) {
+		from = 8;
+		count = 5;
+	} else if (type == program->context_cell) {
+		from = 8;
+		count = 1;
+	} else if (type == program->capability) {
+		from = 8;
+		count = 2;
+	} else if (type == program->generator || type == program->async_function || type == program->async_generator) {
+		from = GENERATOR_FROM;
+		count = type == program->generator ? 6 : 7;
+	} else if (type == program->bound_function) {
+		from = BOUND_FROM;
+		count = 3;
+	} else if (type == program->fixed_array) {
+		from = ELEMENTS;
+		count = head[1] >> 32;
+	} else if (type == program->property_array) {
+		from = ELEMENTS;
+		count = head[1] >> 32 & MAX_PROPERTIES;
+	} else if (type == program->name_dictionary) {
+		from = ELEMENTS + DICTIONARY_PREFIX * 8;
+		count = (__u32)(head[1] >> 32) - DICTIONARY_PREFIX;
+	} else if (type == program->async_request) {
+		from = ASYNC_REQUEST_PROMISE;
+		count = 1;
+	}
+	if (count > MAX_WORDS - 1)
+		count = (__s32)count < 0 ? 0 : MAX_WORDS - 1;
+	opaque(count);
+	count &= MAX_WORDS - 1;
+	if (count && bpf_probe_read_user(walk->body, count * 8, (void *)(object - TAG + from))) {
+		walk->cut = 1;
+		return 0;
+	}
+	if (type == program->object && node_is_listed(place, object, head[0], count))
+		return type;
+	if (IS_POINTER(properties)) {
+		walk->body[count & (MAX_WORDS - 1)] = properties;
+		count++;
+	}
+	walk->words = count;
+	return type;
+}
+
+/* Queues what the object that was loaded last points to. */
+__noinline int node_push_body(__u32 place, __u64 via)
+{
+	struct node_walk *walk = walk_at(place);
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_WORDS; i++) {
+		if (i >= walk->words)
+			break;
+		if (IS_POINTER(walk->body[i]))
+			node_push(place, walk->body[i], via);
+	}
+	return 0;
+}
+
+/* Which of the words of the object that was loaded last is `value`, counted from 1; 0: none. */
+__noinline int node_place_of(__u32 place, __u64 value)
+{
+	struct node_walk *walk = walk_at(place);
+	__u32 at = 0;
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_WORDS; i++) {
+		if (i >= walk->words)
+			break;
+		if (walk->body[i] == value)
+			at = i + 1;
+	}
+	return at;
+}
+
+/* The file of the handle of libuv's for which `object` stands, counted from 1; 0: it stands for none. */
+__noinline int node_file_of(__u32 place, __u64 object)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 inside, handle;
+	__u32 type;
+
+	if (!walk)
+		return 0;
+	inside = WORD(object, walk->program.embedder_field);
+	if (!inside || inside & 7)
+		return 0;
+	handle = inside + walk->handle_in;
+	type = word_at(handle + TYPE);
+	if (word_at(handle + DATA) != inside || word_at(handle + LOOP) != walk->loop || (type != UV_TCP && type != UV_NAMED_PIPE))
+		return 0;
+	return (__u32)word_at(handle + FD) + 1;
+}
