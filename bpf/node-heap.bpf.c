@@ -61,11 +61,13 @@ __noinline int node_push(__u32 place, __u64 object, __u64 via)
 	return 0;
 }
 
-/* 1: `object`, whose first words were loaded, points to another of the same `map`: it is in a list, as what waits in a queue of all is. */
-__noinline int node_is_listed(__u32 place, __u64 object, __u64 map, __u32 count)
+#define LINKS 255 /* more than one */
+
+/* Which of the words of `object`, which were loaded, points to another of the same `map`, counted from 1: it is in a list, as what waits in a queue of all is. 0: none. */
+__noinline int node_link_of(__u32 place, __u64 object, __u64 map, __u32 count)
 {
 	struct node_walk *walk = walk_at(place);
-	int listed = 0;
+	int link = 0;
 
 	if (!walk)
 		return 0;
@@ -73,9 +75,9 @@ __noinline int node_is_listed(__u32 place, __u64 object, __u64 map, __u32 count)
 		__u64 word = walk->body[i];
 
 		if (i < count && IS_POINTER(word) && word != object && WORD(word, 0) == map)
-			listed = 1;
+			link = link ? LINKS : i + 1;
 	}
-	return listed;
+	return link;
 }
 
 /* Reads those words of `object` that lead to what goes on when it is done. Returns its type. */
@@ -160,8 +162,16 @@ __noinline int node_load(__u32 place, __u64 object)
 		walk->cut = 1;
 		return 0;
 	}
-	if (type == program->object && node_is_listed(place, object, head[0], count))
-		return type;
+	if (type == program->object) {
+		__u32 link = node_link_of(place, object, head[0], count);
+
+		if (link && link != LINKS && !walk->list && !walk->in_part) {
+			walk->list = object;
+			walk->link = from + 8 * (link - 1);
+		}
+		if (link)
+			return type;
+	}
 	if (IS_POINTER(properties)) {
 		walk->body[count & (MAX_WORDS - 1)] = properties;
 		count++;

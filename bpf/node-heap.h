@@ -99,8 +99,13 @@ struct node_walk {
 	__u32 shared;       /* one of those of this array has led somewhere          */
 	__u32 otherwise;    /* and not to `alone`                                    */
 	__u32 unlike;       /* one of those has not led to `alone`                   */
+	__u32 found_alone;  /* that is a request                                     */
+	__u32 pad1;
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
+	__u64 list;         /* the first met that points to the next of a list       */
+	__u32 link;         /* in that, in bytes: the next                           */
+	__u32 of_list;      /* `parts` are: the last ones are meant                  */
 	__u64 start[MAX_STARTS];
 	__u64 frame[FRAME_WORDS];
 	__u64 body[MAX_WORDS];

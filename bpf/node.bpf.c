@@ -7,6 +7,8 @@
 
 #define MAX_LOOKED_AT 1000 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
+#define FIRST_FIELD 24 /* of an object */
+#define MAX_FIELDS 8   /* of one in a list */
 #define NODE_HANDLE 8       /* in Node's: the reference to the object */
 
 /* key: struct sock. value: number of the request for which it is written to next. Inserted: before it is. Deleted: once it is told. */
@@ -24,6 +26,27 @@ static __always_inline struct node_program *program_now(void)
 	return bpf_map_lookup_elem(&node_programs, &tgid);
 }
 
+static __always_inline void begin_part(struct node_walk *walk)
+{
+	__builtin_memset(&walk->found, 0, __builtin_offsetof(struct node_walk, arrays) - __builtin_offsetof(struct node_walk, found));
+	/* Nothing of the stack. */
+	walk->frame_at = FRAME_WORDS;
+	walk->stack_at = STACK_WORDS;
+	restart(walk, WALK);
+	walk->in_part = 1;
+}
+
+/* Returns the part's number. */
+static __always_inline __u64 end_part(struct node_walk *walk)
+{
+	__u64 number = number_of(walk);
+
+	walk->in_part = 0;
+	walk->parts[walk->part & (NODE_PARTS - 1)] = number;
+	walk->part++;
+	return number;
+}
+
 /* One step of the walks from each callback. 1: that's it: parts[0..part) are told. */
 __noinline int node_shared_step(__u32 place)
 {
@@ -38,10 +61,7 @@ __noinline int node_shared_step(__u32 place)
 	if (walk->in_part) {
 		if (!node_step(place))
 			return 0;
-		walk->in_part = 0;
-		number = number_of(walk);
-		walk->parts[part & (NODE_PARTS - 1)] = number;
-		walk->part = part + 1;
+		number = end_part(walk);
 		if (number != walk->alone)
 			walk->unlike = 1;
 		if (walk->found) {
@@ -52,12 +72,7 @@ __noinline int node_shared_step(__u32 place)
 		return 0;
 	}
 	if (part < NODE_PARTS && part < WORD(array, ARRAY_LENGTH) >> 32) {
-		__builtin_memset(&walk->found, 0, __builtin_offsetof(struct node_walk, arrays) - __builtin_offsetof(struct node_walk, found));
-		/* Nothing of the stack. */
-		walk->frame_at = FRAME_WORDS;
-		walk->stack_at = STACK_WORDS;
-		restart(walk, WALK);
-		walk->in_part = 1;
+		begin_part(walk);
 		node_push(place, WORD(WORD(array, ELEMENTS_OF_OBJECT), ELEMENTS + 8 * (__u64)part), 0);
 		return 0;
 	}
@@ -67,13 +82,69 @@ __noinline int node_shared_step(__u32 place)
 	return ++walk->array_at >= walk->arrays;
 }
 
+/* How many are in the list from the one that was met on; 0: it goes both ways, or is longer than what is told. */
+__noinline int node_listed(__u32 place)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 object, map, second;
+	__u32 count = 0;
+
+	if (!walk || !walk->list)
+		return 0;
+	object = walk->list;
+	map = WORD(object, 0);
+	second = WORD(object, walk->link);
+	for (__u32 at = 0; at < MAX_FIELDS; at++) {
+		if (WORD(second, FIRST_FIELD + 8 * at) == object)
+			return 0;
+	}
+	for (__u32 i = 0; i <= NODE_PARTS; i++) {
+		if (!IS_POINTER(object) || WORD(object, 0) != map)
+			return count;
+		object = WORD(object, walk->link);
+		count++;
+	}
+	return 0;
+}
+
+/* One step of the walks from what is in the list. 1: that's it: parts[0..part) are told. */
+__noinline int node_listed_step(__u32 place)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 object, map, meta;
+
+	if (!walk)
+		return 1;
+	if (walk->in_part) {
+		if (node_step(place))
+			end_part(walk);
+		return 0;
+	}
+	object = walk->list;
+	map = WORD(object, 0);
+	if (walk->part >= NODE_PARTS || !walk->link)
+		return 1;
+	begin_part(walk);
+	meta = meta_of(object);
+	for (__u32 at = 0; at < MAX_FIELDS; at++) {
+		if (at < (meta & 255) - FIRST_FIELD / 8 && FIRST_FIELD + 8 * at != walk->link)
+			node_push(place, WORD(object, FIRST_FIELD + 8 * at), object);
+	}
+	object = WORD(object, walk->link);
+	if (IS_POINTER(object) && WORD(object, 0) == map)
+		walk->list = object;
+	else
+		walk->link = 0; /* that was the last */
+	return 0;
+}
+
 /* Tells for whom part `at` of what is written is. */
 __noinline int node_tell(__u32 place, __u32 at)
 {
 	struct node_walk *walk = walk_at(place);
 
 	if (walk)
-		tell_task(bpf_get_current_pid_tgid(), FIRST_NODE_SHARED + ((walk->shares * NODE_PARTS + at) & NODE_SHARED_MASK), walk->parts[at & (NODE_PARTS - 1)], false);
+		tell_task(bpf_get_current_pid_tgid(), FIRST_NODE_SHARED + ((walk->shares * NODE_PARTS + at) & NODE_SHARED_MASK), walk->parts[at & (NODE_PARTS - 1)], walk->of_list);
 	return 0;
 }
 
@@ -113,6 +184,31 @@ static __always_inline __u64 number_shared(struct node_walk *walk, __u32 place)
 	if (parts == 1)
 		return walk->parts[0];
 	return tell_parts(walk, place, parts);
+}
+
+/*
+ * What is written in `pieces`, the last of which is for `alone`, may be of several who wait in a list (node-redis' commands): the number that it
+ * has; 0: it is not known whose they are. Of the list as many are told at the most as there are pieces, the last ones.
+ */
+static __always_inline __u64 number_listed(struct node_walk *walk, __u32 place, __u32 pieces)
+{
+	__u32 count = node_listed(place), i;
+
+	for (i = 0; i < NODE_PARTS; i++) {
+		if (i + pieces >= count)
+			break;
+		walk->list = WORD(walk->list, walk->link);
+	}
+	walk->part = walk->in_part = 0;
+	for (i = 0; count && i < MAX_SHARED_STEPS; i++) {
+		if (node_listed_step(place))
+			break;
+	}
+	count = walk->part;
+	if (!count || i == MAX_SHARED_STEPS || walk->parts[(count - 1) & (NODE_PARTS - 1)] != walk->alone)
+		return 0;
+	walk->of_list = 1;
+	return tell_parts(walk, place, count);
 }
 
 /* The current thread is about to write to `handle`, of libuv's: `pieces`, that were given to be written one by one. */
@@ -156,12 +252,15 @@ static __always_inline int writes(__u64 handle, __u32 pieces)
 			break;
 	}
 	walk->alone = number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
+	walk->found_alone = number && walk->found;
 	if (walk->arrays)
 		number = number_shared(walk, place);
 	/* Others' may have waited to be written with it: then it is of one call, or it is not known of which. */
 	if (pieces > 1 && number && number < FIRST_NODE_SHARED) {
+		__u64 shared = walk->found_alone ? number_listed(walk, place, pieces) : 0;
+
 		walk->parts[0] = number;
-		number = tell_parts(walk, place, 1);
+		number = shared ? shared : tell_parts(walk, place, 1);
 	}
 	if (number)
 		bpf_map_update_elem(&node_calls, &there.sock, &number, BPF_ANY);

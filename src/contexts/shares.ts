@@ -1,7 +1,8 @@
 /**
  * What Node writes for several requests at a time (ioredis with auto-pipelining: the commands of all that asked within one turn of the loop): its memory
  * leads from the callback of each command to the response that this is for (bpf/node-heap.h). They are told in the order of the commands, which are the
- * calls that begin in that write; where these are not as many, nothing is known.
+ * calls that begin in that write; where these are not as many, nothing is known. Where the commands stand in a list, of all that wait for an answer, each
+ * with the next (node-redis), the last ones are those of this write.
  */
 import { dropFirst } from '../bounded.ts';
 import { FIRST_NODE_SHARED, NODE_PARTS, NODE_SHARED } from '../events/event.ts';
@@ -13,6 +14,8 @@ const maxWrites = 4_096;
 export const isShared = (number: number): boolean => number >= FIRST_NODE_SHARED && number < FIRST_NODE_SHARED + NODE_SHARED;
 
 interface Write {
+  /** They are those of all who wait: the last are of this write. */
+  readonly ofList: boolean;
   /** For which request each part is, by its number; 0: not known. */
   readonly numbers: number[];
   /** Calls that are known to have begun in it. */
@@ -24,11 +27,11 @@ export class Shares {
   readonly #writes = new Map<number, Write>();
   readonly #places = new WeakMap<OpenTalk, { readonly write: Write; readonly at: number }>();
 
-  /** Part `context` is written for request `number`. */
-  told(context: number, number: number): void {
+  /** Part `context` is written for request `number`. `ofList`: or an earlier write's last part is. */
+  told(context: number, number: number, ofList: boolean): void {
     const at = (context - FIRST_NODE_SHARED) % NODE_PARTS;
     // The numbers of writes come round again.
-    if (at === 0) this.#writes.set(context, { numbers: [number], calls: 0 });
+    if (at === 0) this.#writes.set(context, { ofList, numbers: [number], calls: 0 });
     else this.#writes.get(context - at)?.numbers.push(number);
     dropFirst(this.#writes, maxWrites);
   }
@@ -44,6 +47,9 @@ export class Shares {
   /** For which request `call` was written, by its number; 0: not known. */
   of(call: OpenTalk): number {
     const place = this.#places.get(call);
-    return place === undefined || place.write.calls !== place.write.numbers.length ? 0 : place.write.numbers[place.at] ?? 0;
+    if (place === undefined) return 0;
+    const { write: { ofList, numbers, calls }, at } = place;
+    const before = numbers.length - calls;
+    return before === 0 || (ofList && before > 0) ? numbers[before + at] ?? 0 : 0;
   }
 }

@@ -53,7 +53,7 @@ export class Task<J extends Past> implements Hindsight<J> {
    */
   made({ context, parent, began, atUs }: GoroutineEvent, by: Tie<J> | undefined): void {
     if (context >= FIRST_VIRTUAL_THREAD) this.#waited.told(context, { parent, atUs });
-    else if (isShared(context)) this.#shares.told(context, parent);
+    else if (isShared(context)) this.#shares.told(context, parent, began);
     if (!began) return;
     // The process runs another program, or the recorder was begun anew.
     if (context <= this.#last) this.#made.clear();

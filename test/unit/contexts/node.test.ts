@@ -14,11 +14,11 @@ class Node extends Scene {
     return this.wrote(connection, OK('x'), FIRST_NODE_REQUEST + connection);
   }
 
-  /** What is written `nth` is for several. */
-  shares(nth: number, numbers: readonly number[]): this {
+  /** What is written `nth` is for several; `began`: for the last ones of these. */
+  shares(nth: number, numbers: readonly number[], began = false): this {
     for (const [at, parent] of numbers.entries()) {
       this.nowUs += 10;
-      this.add({ kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid: 7, context: share(nth) + at, snapshot: false, parent, function: '', role: 'task', began: false });
+      this.add({ kind: 'goroutine', atUs: this.nowUs, tgid: this.tgid, tid: 7, context: share(nth) + at, snapshot: false, parent, function: '', role: 'task', began });
     }
     return this;
   }
@@ -74,8 +74,8 @@ describe('what Node\'s memory says of a call', () => {
 });
 
 describe('what Node writes for several requests at a time', () => {
-  const written = (numbers: readonly number[], keys: readonly string[]): Node =>
-    two().shares(1, numbers).wrote(11, keys.map(COMMAND).join(''), share(1)).read(11, 7, NONE.repeat(keys.length)).answer(1).answer(2).end(1, 2, 11) as Node;
+  const written = (numbers: readonly number[], keys: readonly string[], ofList = false): Node =>
+    two().shares(1, numbers, ofList).wrote(11, keys.map(COMMAND).join(''), share(1)).read(11, 7, NONE.repeat(keys.length)).answer(1).answer(2).end(1, 2, 11) as Node;
 
   it('is of each what its callback leads to, in order', () => {
     assert.deepEqual(commands(written([for2, for1, for2], ['a', 'b', 'c'])), ['/1: b', '/2: a c']);
@@ -88,6 +88,12 @@ describe('what Node writes for several requests at a time', () => {
   it('is of nobody where there are not as many callbacks as calls', () => {
     assert.deepEqual(commands(written([for2, for1], ['a', 'b', 'c'])), ['/1: ', '/2: ']);
     assert.deepEqual(commands(written([for2, for1, for2], ['a', 'b'])), ['/1: ', '/2: ']);
+  });
+
+  it('is of the last ones where they are those of a list of all who wait', () => {
+    assert.deepEqual(commands(written([for2, for1, for2], ['a', 'b', 'c'], true)), ['/1: b', '/2: a c']);
+    assert.deepEqual(commands(written([for2, for1, for2], ['a', 'b'], true)), ['/1: a', '/2: b']);
+    assert.deepEqual(commands(written([for2, for1], ['a', 'b', 'c'], true)), ['/1: ', '/2: ']);
   });
 
   it('is told anew where the numbers of writes come round again', () => {
