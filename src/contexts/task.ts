@@ -52,8 +52,8 @@ export class Task<J extends Past> implements Hindsight<J> {
    * that makes it would be tied by now.
    */
   made({ context, parent, began, atUs }: GoroutineEvent, by: Tie<J> | undefined): void {
+    if (isShared(context)) return this.#shares.told(context, parent, began);
     if (context >= FIRST_VIRTUAL_THREAD) this.#waited.told(context, { parent, atUs });
-    else if (isShared(context)) this.#shares.told(context, parent, began);
     if (!began) return;
     // The process runs another program, or the recorder was begun anew.
     if (context <= this.#last) this.#made.clear();
