@@ -8,8 +8,8 @@
  *                 done, up to a socket that somebody else has opened. What has a promise is the call, and nothing further out is looked at
  *   IS_CURRENT    the response by which it was found is the one that this socket is at, or it is one before
  *
- * Where an array of callbacks was met, what is written is of several calls, maybe, one for each (ioredis' auto-pipelining): WALK from each of these by
- * itself.
+ * Where an array of callbacks was met, or a list of who waits, what is written is of several calls, maybe, one for each (ioredis' auto-pipelining;
+ * node-redis): WALK from each of these by itself.
  *
  * While the thread is in here no JavaScript runs, and the engine moves no object without it. A pointer is tagged: it is 1 beyond its object's
  * address. Each function is verified by itself, and finds what the others have left in node_walks.
@@ -85,7 +85,7 @@ struct node_walk {
 	__u32 next_start;
 	__u32 stack_at;     /* words of the stack that were read                     */
 	__u32 frame_at;     /* of those in `frame`, looked at                        */
-	__u32 far;          /* it is gone on only with async functions that run      */
+	__u32 far;          /* it is gone on only with async functions that run, and sockets */
 	__u32 promise;      /* something waits                                       */
 	__u32 suspended;    /* an async function does                                */
 	__u32 cut;          /* not all was looked at                                 */
@@ -99,8 +99,6 @@ struct node_walk {
 	__u32 shared;       /* one of those of this array has led somewhere          */
 	__u32 otherwise;    /* and not to `alone`                                    */
 	__u32 unlike;       /* one of those has not led to `alone`                   */
-	__u32 found_alone;  /* that is a request                                     */
-	__u32 pad1;
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
 	__u64 list;         /* the first met that points to the next of a list       */
@@ -140,7 +138,7 @@ static __always_inline __u64 number_of(const struct node_walk *walk)
 	if (walk->several || walk->cut)
 		return 0;
 	if (!walk->found)
-		return FIRST_NODE_REQUEST; /* nobody's */
+		return NODE_NOBODY;
 	return request_of(walk->found, !walk->current);
 }
 

@@ -62,11 +62,11 @@ __noinline int node_shared_step(__u32 place)
 		if (!node_step(place))
 			return 0;
 		number = end_part(walk);
-		if (number != walk->alone)
-			walk->unlike = 1;
-		if (walk->found) {
+		if (walk->found)
 			walk->shared = 1;
-			if (number != walk->alone)
+		if (number != walk->alone) {
+			walk->unlike = 1;
+			if (walk->found)
 				walk->otherwise = 1;
 		}
 		return 0;
@@ -252,12 +252,11 @@ static __always_inline int writes(__u64 handle, __u32 pieces)
 			break;
 	}
 	walk->alone = number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
-	walk->found_alone = number && walk->found;
 	if (walk->arrays)
 		number = number_shared(walk, place);
 	/* Others' may have waited to be written with it: then it is of one call, or it is not known of which. */
 	if (pieces > 1 && number && number < FIRST_NODE_SHARED) {
-		__u64 shared = walk->found_alone ? number_listed(walk, place, pieces) : 0;
+		__u64 shared = walk->alone && walk->alone != NODE_NOBODY ? number_listed(walk, place, pieces) : 0;
 
 		walk->parts[0] = number;
 		number = shared ? shared : tell_parts(walk, place, 1);

@@ -17,6 +17,7 @@
  */
 #define NODE_REQUEST_MASK ((1ULL << 44) - 1)
 #define FIRST_NODE_REQUEST (FIRST_TASK + (1ULL << 46))
+#define NODE_NOBODY FIRST_NODE_REQUEST /* no connection has the number 0 */
 #define FIRST_NODE_ANSWERED (FIRST_NODE_REQUEST + (1ULL << 44))
 #define FIRST_NODE_SHARED (FIRST_NODE_REQUEST + (1ULL << 45))
 #define NODE_SHARED_MASK ((1ULL << 45) - 1)

@@ -5,13 +5,11 @@
  * with the next (node-redis), the last ones are those of this write.
  */
 import { dropFirst } from '../bounded.ts';
-import { FIRST_NODE_SHARED, NODE_PARTS, NODE_SHARED } from '../events/event.ts';
+import { FIRST_NODE_SHARED, NODE_PARTS } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 
 /** Writes remembered, of one process. Past that the first one is forgotten. */
 const maxWrites = 4_096;
-
-export const isShared = (number: number): boolean => number >= FIRST_NODE_SHARED && number < FIRST_NODE_SHARED + NODE_SHARED;
 
 interface Write {
   /** They are those of all who wait: the last are of this write. */
@@ -27,7 +25,7 @@ export class Shares {
   readonly #writes = new Map<number, Write>();
   readonly #places = new WeakMap<OpenTalk, { readonly write: Write; readonly at: number }>();
 
-  /** Part `context` is written for request `number`. `ofList`: or an earlier write's last part is. */
+  /** Part `context` is written for request `number`. `ofList`: as all are who wait in a list, the last of whom it is for. */
   told(context: number, number: number, ofList: boolean): void {
     const at = (context - FIRST_NODE_SHARED) % NODE_PARTS;
     // The numbers of writes come round again.

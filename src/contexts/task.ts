@@ -13,7 +13,7 @@
  * it. One that was made in no context, by a thread that was at work for a request, is at work for that one.
  * Other queues, and workers that live on, are not seen through: their contexts answer nobody.
  */
-import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, NODE_NOBODY, NODE_REQUESTS } from '../events/event.ts';
+import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_TASK, FIRST_VIRTUAL_THREAD, isNodeAnswered, isNodeShared, NODE_NOBODY } from '../events/event.ts';
 import type { GoroutineEvent } from '../events/event.ts';
 import type { OpenTalk } from '../talks/open-talk.ts';
 import type { Run } from '../talks/run.ts';
@@ -21,7 +21,8 @@ import { born } from './born.ts';
 import type { Ground } from './evidence.ts';
 import type { Hindsight, Past, Verdict } from './hindsight.ts';
 import type { WhyNot } from './reasons.ts';
-import { isShared, Shares } from './shares.ts';
+import { Shares } from './shares.ts';
+import { respondedAtUs } from './template.ts';
 import { thread } from './thread.ts';
 import { evidenceOf, type Tie } from './tie.ts';
 import { Waited, type Made } from './waited.ts';
@@ -52,7 +53,7 @@ export class Task<J extends Past> implements Hindsight<J> {
    * that makes it would be tied by now.
    */
   made({ context, parent, began, atUs }: GoroutineEvent, by: Tie<J> | undefined): void {
-    if (isShared(context)) return this.#shares.told(context, parent, began);
+    if (isNodeShared(context)) return this.#shares.told(context, parent, began);
     if (context >= FIRST_VIRTUAL_THREAD) this.#waited.told(context, { parent, atUs });
     if (!began) return;
     // The process runs another program, or the recorder was begun anew.
@@ -75,7 +76,7 @@ export class Task<J extends Past> implements Hindsight<J> {
   /** `call` is known to be one. */
   called(call: OpenTalk): void {
     const task = taskOf(call.request);
-    if (isShared(task)) this.#shares.called(call, task);
+    if (isNodeShared(task)) this.#shares.called(call, task);
   }
 
   /** Node's memory leads from `call` to a response that its connection was not at any more, or to none. */
@@ -86,7 +87,7 @@ export class Task<J extends Past> implements Hindsight<J> {
 
   #taskOf(call: OpenTalk): number {
     const task = taskOf(call.request);
-    return isShared(task) ? this.#shares.of(call) : task;
+    return isNodeShared(task) ? this.#shares.of(call) : task;
   }
 
   proves(): boolean {
@@ -144,8 +145,6 @@ export const isOfTask = (call: OpenTalk): boolean => taskOf(call.request) !== 0;
 /** In which of Python's contexts. */
 export const isOfContext = (call: OpenTalk): boolean => isOfTask(call) && taskOf(call.request) < FIRST_VIRTUAL_THREAD;
 
-const isNodeAnswered = (task: number): boolean => task >= FIRST_NODE_ANSWERED && task < FIRST_NODE_ANSWERED + NODE_REQUESTS;
-
 function taskOf({ pieces: [first] }: Run): number {
   return first === undefined || first.goroutine < FIRST_TASK ? 0 : first.goroutine;
 }
@@ -161,7 +160,7 @@ function isServedBy(task: number, { request, response }: OpenTalk): boolean {
 /** Of `candidates` the one that was answered before `atUs` over the connection that `task` stands for; with several it may be any, and with pipelined requests also one that comes. */
 function answeredBefore<J extends Past>(task: number, atUs: number, candidates: readonly J[]): Verdict<J> | undefined {
   const ofIt = candidates.filter(({ talk }) => isServedBy(task, talk));
-  const answered = ofIt.filter(({ talk }) => (talk.response.pieces[0]?.atUs ?? Infinity) < atUs);
+  const answered = ofIt.filter(({ talk }) => respondedAtUs(talk) < atUs);
   const [job] = answered;
   return job === undefined || answered.length > 1 || ofIt.length > 2 ? undefined : { job, alternatives: [] };
 }

@@ -151,6 +151,8 @@ export const FIRST_NODE_ANSWERED = FIRST_NODE_REQUEST + NODE_REQUESTS;
 export const FIRST_NODE_SHARED = FIRST_NODE_REQUEST + 2 ** 45;
 export const NODE_SHARED = 2 ** 45;
 export const NODE_PARTS = 64;
+export const isNodeAnswered = (context: number): boolean => context >= FIRST_NODE_ANSWERED && context < FIRST_NODE_ANSWERED + NODE_REQUESTS;
+export const isNodeShared = (context: number): boolean => context >= FIRST_NODE_SHARED && context < FIRST_NODE_SHARED + NODE_SHARED;
 /** And those of Java's virtual threads here: the id that Thread.threadId() has, and this. Twin of FIRST_VIRTUAL_THREAD of bpf/event.h. */
 export const FIRST_VIRTUAL_THREAD = 2 ** 49;
 

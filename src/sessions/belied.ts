@@ -4,6 +4,7 @@ import { elimination } from '../contexts/elimination.ts';
 import type { Ground } from '../contexts/evidence.ts';
 import type { WhyNot } from '../contexts/reasons.ts';
 import { isOfContext, isOfTask } from '../contexts/task.ts';
+import { respondedAtUs } from '../contexts/template.ts';
 import { thread } from '../contexts/thread.ts';
 import type { Tie } from '../contexts/tie.ts';
 import type { OpenSession } from './open-session.ts';
@@ -34,7 +35,7 @@ export function whyBelied(call: Spoken, { context, evidence, inLoop, job }: Tie<
 
 /** It is tied by what was read last, or by who waits, to a session without an answer; and Node's memory, all of it that was to be looked at, leads from it to no response that such a one waits for. */
 export function isOfNoneThatWaits(call: Spoken, { evidence, job }: Tie<OpenSession>): boolean {
-  return RULES_OF_THUMB.has(evidence) && job.process.task.isOfNoneThatWaits(call) && !((job.talk.response.pieces[0]?.atUs ?? Infinity) < call.begunAtUs);
+  return RULES_OF_THUMB.has(evidence) && job.process.task.isOfNoneThatWaits(call) && respondedAtUs(job.talk) >= call.begunAtUs;
 }
 
 /** It is tied by what a loop read last, while others were at work; and in which context of Python's it was written is known, which should have told. */

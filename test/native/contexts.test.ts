@@ -1,6 +1,6 @@
 /** Whose calls those of a Python program are, by the contexts that the kernel side reads, held against what the program says (programs/contexts.py). */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,11 +14,11 @@ import { readUvloop } from '../../src/kernel/python/uvloop.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { asyncioBuild } from '../e2e/services/loops.ts';
 import { skipIf } from '../skip.ts';
+import { allAreRight, judged } from './judged.ts';
 import { startRecorder } from './recorder.ts';
 import { until } from './subject.ts';
 
 const PYTHON = '/usr/bin/python3';
-const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
 const executors = fileURLToPath(new URL('programs/executors.py', import.meta.url));
 /** Loaded into Python, whose locks are semaphores: who gives one back is held up at times for 2 ms, as where others have the processor. */
 const HELD_UP = `
@@ -56,28 +56,9 @@ function bytesWhereMade(pid: number): string {
 describe('contexts of Python programs', function () {
   this.timeout(120_000);
 
-  interface Found {
-    readonly tied: number;
-    readonly right: number;
-    readonly byContext: number;
-  }
-
-  /** By what the program says of itself. `service`: a command instead of the program, which is given the port that it calls. */
-  function judged(python: string, env: NodeJS.ProcessEnv, service: readonly string[] = []): Found {
-    const ran = spawnSync(process.execPath, [script, python, ...(service.length > 0 ? ['auto', ...service] : [])], { encoding: 'utf8', timeout: 100_000, env: { ...process.env, ...env } });
-    return JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Found;
-  }
-
-  /** All of them, and most by their context. */
-  function allAreRight(python: string, env: NodeJS.ProcessEnv, service: readonly string[] = []): void {
-    const { byContext, ...found } = judged(python, env, service);
-    assert.deepEqual(found, { sessions: 64, calls: 320, tied: 320, right: 320, problems: [] });
-    assert.ok(byContext >= 160, `${byContext} by context`);
-  }
-
   it('tell whose each call is, of 16 requests at a time whose calls and answers say nothing of it, through a pool, gather, wait_for and to_thread', async function () {
     skipIf(this, await whyNotRecordable());
-    allAreRight(PYTHON, { LOOP: 'asyncio' });
+    allAreRight(judged([], { LOOP: 'asyncio' }, PYTHON));
   });
 
   /** Undefined: skipped. */
@@ -89,18 +70,18 @@ describe('contexts of Python programs', function () {
 
   it('tell it on uvloop too, which writes in the context of who asks it to (since 0.23)', async function () {
     const made = await withUvloop(this);
-    if (made !== undefined) allAreRight(made.python, { LOOP: 'uvloop' });
+    if (made !== undefined) allAreRight(judged([], { LOOP: 'uvloop' }, made.python));
   });
 
   it('tell it where uvloop queues what is written, and writes for all in a turn of its own (0.22)', async function () {
     const made = await withUvloop(this);
-    if (made !== undefined) allAreRight(made.python, { LOOP: 'uvloop', PYTHONPATH: made.queuing });
+    if (made !== undefined) allAreRight(judged([], { LOOP: 'uvloop', PYTHONPATH: made.queuing }, made.python));
   });
 
   it('tell nothing of what several have queued for one connection, which leaves as one write', async function () {
     const made = await withUvloop(this);
     if (made === undefined) return;
-    const { tied, right, byContext } = judged(made.python, { LOOP: 'uvloop', PYTHONPATH: made.queuing, SHARED: '1' });
+    const { tied, right, byContext } = judged([], { LOOP: 'uvloop', PYTHONPATH: made.queuing, SHARED: '1' }, made.python);
     assert.equal(tied - right, 0, 'wrong');
     assert.ok(byContext >= 100, `${byContext} by context`);
   });
@@ -112,7 +93,7 @@ describe('contexts of Python programs', function () {
       try {
         const library = join(dir, 'held-up.so');
         execFileSync('gcc', ['-shared', '-fPIC', '-O2', '-o', library, '-x', 'c', '-'], { input: HELD_UP });
-        allAreRight(PYTHON, { LOOP: 'asyncio' }, ['env', `LD_PRELOAD=${library}`, PYTHON, executors, how]);
+        allAreRight(judged(['env', `LD_PRELOAD=${library}`, PYTHON, executors, how], { LOOP: 'asyncio' }, PYTHON));
       } finally {
         rmSync(dir, { recursive: true, force: true });
       }

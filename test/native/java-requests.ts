@@ -1,5 +1,4 @@
 /** programs/java/Requests.java, recorded, and whose calls those of its requests are said to be held against what it says itself. */
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ProcessMemory } from '../../src/kernel/java/memory.ts';
 import { exportsOf, VmStructs } from '../../src/kernel/java/vm-structs.ts';
@@ -7,8 +6,8 @@ import { loadedFiles } from '../../src/kernel/loaded.ts';
 import { javaOf } from '../e2e/services/jdk.ts';
 import { built } from '../e2e/stacks/built.ts';
 import { skipIf } from '../skip.ts';
+import { judged } from './judged.ts';
 
-const script = fileURLToPath(new URL('contexts.mjs', import.meta.url));
 const compiled = built('requests', ['javac'], [['javac', 'Requests.java']], fileURLToPath(new URL('programs/java', import.meta.url)));
 
 /** What runs the program on that release, with these options; undefined, and the test skipped, where it can't be had. */
@@ -22,8 +21,7 @@ export function commandOf(context: Mocha.Context, release: 21 | 25, ...options: 
 export const ALL = { sessions: 64, calls: 320, wrong: 0, problems: [], most: true, nearlyAll: true };
 
 export function found(command: readonly string[]): unknown {
-  const ran = spawnSync(process.execPath, [script, '/usr/bin/python3', 'auto', ...command], { encoding: 'utf8', timeout: 100_000 });
-  const { byContext, tied, right, ...rest } = JSON.parse(ran.stdout || `{"problems":[${JSON.stringify(ran.stderr.slice(-2_000))}]}`) as Record<'byContext' | 'tied' | 'right', number>;
+  const { byContext, tied, right, ...rest } = judged(command);
   return { ...rest, wrong: tied - right, most: byContext >= 160, nearlyAll: right >= 304 };
 }
 

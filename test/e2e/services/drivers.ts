@@ -25,14 +25,14 @@ export interface DriversOptions {
 export function whyNoDrivers(release?: NodeRelease): string | undefined {
   const build = nodeBuild();
   if ('why' in build) return build.why;
-  const found = release === undefined ? undefined : nodeOf(release);
-  return found !== undefined && 'why' in found ? found.why : undefined;
+  const found = nodeOf(release);
+  return 'why' in found ? found.why : undefined;
 }
 
 export async function nodeDrivers({ unix, how, release }: DriversOptions = {}): Promise<Service> {
   const build = nodeBuild();
   if ('why' in build) throw new Error(build.why);
-  const found = release === undefined ? { node: process.execPath } : nodeOf(release);
+  const found = nodeOf(release);
   if ('why' in found) throw new Error(found.why);
   const dir = temporaryDir('drivers');
   const script = join(dir, 'drivers.mjs');
