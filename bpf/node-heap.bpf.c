@@ -10,6 +10,7 @@
 
 /* In objects of V8 (node-heap.h). */
 #define BOUND_FROM 24 /* function, this, arguments */
+#define FIRST_NO_STRING 128 /* of types */
 #define PROMISE_REACTIONS 24
 #define PROMISE_FLAGS 32
 #define PROMISE_STATUS 3 /* of its flags; 0: pending */
@@ -63,21 +64,41 @@ __noinline int node_push(__u32 place, __u64 object, __u64 via)
 
 #define LINKS 255 /* more than one */
 
-/* Which of the words of `object`, which were loaded, points to another of the same `map`, counted from 1: it is in a list, as what waits in a queue of all is. 0: none. */
+/*
+ * Which of the words of `object`, which were loaded, points to another of the same `map`, counted from 1: it is in a list, as what waits in a queue of all
+ * is. 0: none. Forgets those that point to strings.
+ */
 __noinline int node_link_of(__u32 place, __u64 object, __u64 map, __u32 count)
 {
 	struct node_walk *walk = walk_at(place);
+	__u64 word, of_word;
 	int link = 0;
 
 	if (!walk)
 		return 0;
 	for (__u32 i = 0; i < MAX_LINKS; i++) {
-		__u64 word = walk->body[i];
-
-		if (i < count && IS_POINTER(word) && word != object && WORD(word, 0) == map)
+		if (i >= count)
+			break;
+		word = walk->body[i];
+		if (!IS_POINTER(word) || word == object || word >> PAGE_SHIFT == walk->constants)
+			continue;
+		of_word = WORD(word, 0);
+		if (of_word == map)
 			link = link ? LINKS : i + 1;
+		else if (TYPE_IN(shape_at(walk, of_word)->meta) < FIRST_NO_STRING)
+			walk->body[i] = 0;
 	}
 	return link;
+}
+
+/* Reads what `object` begins with. What is read beyond its end is of no meaning, and where memory ends there, not read. */
+static __always_inline bool read_head(struct node_walk *walk, __u64 object)
+{
+	for (__u32 words = HEAD_WORDS; words >= 2; words--) {
+		if (!bpf_probe_read_user(walk->head_words, words * sizeof(__u64), (void *)(object - TAG)))
+			return true;
+	}
+	return false;
 }
 
 /* Reads those words of `object` that lead to what goes on when it is done. Returns its type. */
@@ -85,7 +106,8 @@ __noinline int node_load(__u32 place, __u64 object)
 {
 	struct node_walk *walk = walk_at(place);
 	const struct node_program *program;
-	__u64 head[2] = {}, map[3] = {}, meta, properties = 0;
+	const struct node_shape *shape;
+	__u64 meta, properties = 0;
 	__u32 from = 0, count = 0, type;
 
 	if (!walk)
@@ -93,18 +115,17 @@ __noinline int node_load(__u32 place, __u64 object)
 	program = &walk->program;
 	walk->words = 0;
 	walk->of_prototype = 0;
-	bpf_probe_read_user(head, sizeof(head), (void *)(object - TAG));
-	if (!IS_POINTER(head[0]))
+	if (!read_head(walk, object))
 		return 0;
-	bpf_probe_read_user(map, sizeof(map), (void *)(head[0] - TAG + MAP_META));
-	meta = map[0];
+	shape = shape_at(walk, walk->head_words[0]);
+	meta = shape->meta;
 	type = TYPE_IN(meta);
 	if (type >= program->object && type <= program->last_object) {
 		if (type == program->object)
-			walk->of_prototype = map[(MAP_PROTOTYPE - MAP_META) / 8];
+			walk->of_prototype = shape->prototype;
 		from = (meta >> 8 & 255) * 8;
 		count = (meta & 255) - (meta >> 8 & 255);
-		properties = head[1];
+		properties = walk->head_words[1];
 	} else if (type >= program->first_function && type <= program->last_function) {
 		from = program->function_context;
 		count = 1;
@@ -115,17 +136,17 @@ __noinline int node_load(__u32 place, __u64 object)
 		if (kind == CONTEXT_OF_MODULE || kind == CONTEXT_NATIVE || kind == CONTEXT_OF_SCRIPT)
 			return type;
 		from = CONTEXT_PREVIOUS;
-		count = (__u32)(head[1] >> 32) - 1;
+		count = (__u32)(walk->head_words[1] >> 32) - 1;
 		if (count > MAX_VARIABLES)
 			count = 1; /* those around it */
 		if (kind == CONTEXT_OF_FUNCTION) {
-			around = TYPE_IN(meta_of(WORD(object, CONTEXT_PREVIOUS))) - program->first_context;
+			around = TYPE_IN(meta_of(walk, walk->head_words[CONTEXT_PREVIOUS / 8])) - program->first_context;
 			if (around == CONTEXT_NATIVE || around == CONTEXT_OF_SCRIPT)
 				return type; /* a CommonJS module's own */
 		}
 	} else if (type == program->promise) {
 		from = PROMISE_REACTIONS;
-		count = (WORD(object, PROMISE_FLAGS) >> 32 & PROMISE_STATUS) == 0;
+		count = (walk->head_words[PROMISE_FLAGS / 8] >> 32 & PROMISE_STATUS) == 0;
 	} else if (type == program->reaction) {
 		from = 8;
 		count = 5;
@@ -143,13 +164,13 @@ __noinline int node_load(__u32 place, __u64 object)
 		count = 3;
 	} else if (type == program->fixed_array) {
 		from = ELEMENTS;
-		count = head[1] >> 32;
+		count = walk->head_words[1] >> 32;
 	} else if (type == program->property_array) {
 		from = ELEMENTS;
-		count = head[1] >> 32 & MAX_PROPERTIES;
+		count = walk->head_words[1] >> 32 & MAX_PROPERTIES;
 	} else if (type == program->name_dictionary) {
 		from = ELEMENTS + DICTIONARY_PREFIX * 8;
-		count = (__u32)(head[1] >> 32) - DICTIONARY_PREFIX;
+		count = (__u32)(walk->head_words[1] >> 32) - DICTIONARY_PREFIX;
 	} else if (type == program->async_request) {
 		from = ASYNC_REQUEST_PROMISE;
 		count = 1;
@@ -158,12 +179,18 @@ __noinline int node_load(__u32 place, __u64 object)
 		count = (__s32)count < 0 ? 0 : MAX_WORDS - 1;
 	opaque(count);
 	count &= MAX_WORDS - 1;
-	if (count && bpf_probe_read_user(walk->body, count * 8, (void *)(object - TAG + from))) {
+	if (from / 8 + count <= HEAD_WORDS) {
+		for (__u32 i = 0; i < HEAD_WORDS; i++) {
+			if (i >= count)
+				break;
+			walk->body[i] = walk->head_words[(from / 8 + i) & (HEAD_WORDS - 1)];
+		}
+	} else if (count && bpf_probe_read_user(walk->body, count * 8, (void *)(object - TAG + from))) {
 		walk->cut = 1;
 		return 0;
 	}
 	if (type == program->object) {
-		__u32 link = node_link_of(place, object, head[0], count);
+		__u32 link = node_link_of(place, object, walk->head_words[0], count);
 
 		if (link && link != LINKS && !walk->list && !walk->in_part) {
 			walk->list = object;
@@ -190,7 +217,7 @@ __noinline int node_push_body(__u32 place, __u64 via)
 	for (__u32 i = 0; i < MAX_WORDS; i++) {
 		if (i >= walk->words)
 			break;
-		if (IS_POINTER(walk->body[i]))
+		if (IS_POINTER(walk->body[i]) && walk->body[i] >> PAGE_SHIFT != walk->constants)
 			node_push(place, walk->body[i], via);
 	}
 	return 0;

@@ -28,6 +28,8 @@
 #define MAX_SEEN 4096
 #define MAX_WORDS 64     /* of an object */
 #define MAX_STARTS 8
+#define MAX_SHAPES 128   /* maps that are kept */
+#define HEAD_WORDS 8     /* of an object, read at once: whatever it is, most of what it leads to is there */
 #define FRAME_WORDS 64   /* of the stack, at a time */
 #define STACK_WORDS 1088 /* of it, in all */
 
@@ -56,6 +58,14 @@ struct node_met {
 	__u64 via; /* the object that points to it */
 };
 
+/* A map of V8's: what an object is. */
+struct node_shape {
+	__u64 map; /* its address, and above that in which walk it was read */
+	__u64 meta;
+	__u64 prototype;
+};
+#define ADDRESS_BITS 48
+
 struct node_walk {
 	struct node_program program; /* a copy: it is asked at every step */
 	__u64 generation;   /* of what was met in this part; others' in `seen` is forgotten */
@@ -66,6 +76,10 @@ struct node_walk {
 	__u64 loop;         /* of libuv's handles                                    */
 	__u64 constants;    /* the page where V8 keeps what never changes            */
 	__u64 handle_in;    /* in Node's object: libuv's handle                      */
+	__u64 walks;        /* so far                                                */
+	__u64 counted_at;   /* until when `credit` was counted                       */
+	__s64 credit;       /* what walks may take yet, in ns                        */
+	__u64 of_maps;      /* the map of maps that was met last                     */
 	__u32 handle_at;    /* which of a socket's words is its handle               */
 	__u32 pad0;
 	/* Zero when a walk begins: from here on to `frame`; when one from a callback does, to `arrays`. */
@@ -106,7 +120,9 @@ struct node_walk {
 	__u32 of_list;      /* `parts` are: the last ones are meant                  */
 	__u64 start[MAX_STARTS];
 	__u64 frame[FRAME_WORDS];
+	__u64 head_words[HEAD_WORDS];
 	__u64 body[MAX_WORDS];
+	struct node_shape shapes[MAX_SHAPES];
 	struct node_met next[MAX_NEXT];     /* what goes on: looked at first */
 	struct node_met queue[MAX_OBJECTS];
 	__u64 seen[MAX_SEEN];
@@ -142,13 +158,34 @@ static __always_inline __u64 number_of(const struct node_walk *walk)
 	return request_of(walk->found, !walk->current);
 }
 
-static __always_inline __u64 meta_of(__u64 object)
-{
-	__u64 map = WORD(object, 0);
-
-	return IS_POINTER(map) ? WORD(map, MAP_META) : 0;
-}
 #define TYPE_IN(meta) ((__u16)((meta) >> 32))
+
+/* What `map` says; all 0: it is none. The engine moves none during a walk, so that each is read once. */
+static __always_inline const struct node_shape *shape_at(struct node_walk *walk, __u64 map)
+{
+	struct node_shape *shape = &walk->shapes[map * 0x9e3779b97f4a7c15ULL >> 57 & (MAX_SHAPES - 1)];
+	__u64 key = map | walk->walks << ADDRESS_BITS, words[MAP_PROTOTYPE / 8 + 1] = {};
+
+	if (shape->map == key)
+		return shape;
+	shape->map = key;
+	shape->meta = shape->prototype = 0;
+	if (!IS_POINTER(map) || map >> ADDRESS_BITS || bpf_probe_read_user(words, sizeof(words), (void *)(map - TAG)))
+		return shape;
+	if (words[0] != walk->of_maps) {
+		if (!IS_POINTER(words[0]) || TYPE_IN(WORD(words[0], MAP_META)) != walk->program.map)
+			return shape;
+		walk->of_maps = words[0];
+	}
+	shape->meta = words[MAP_META / 8];
+	shape->prototype = words[MAP_PROTOTYPE / 8];
+	return shape;
+}
+
+static __always_inline __u64 meta_of(struct node_walk *walk, __u64 object)
+{
+	return shape_at(walk, WORD(object, 0))->meta;
+}
 
 static __always_inline void restart(struct node_walk *walk, enum node_phase phase)
 {

@@ -39,7 +39,8 @@ __noinline int node_start(__u32 place, __u32 at)
 {
 	struct node_walk *walk = walk_at(place);
 	const struct node_program *program;
-	__u64 object, map, meta;
+	const struct node_shape *shape;
+	__u64 object;
 	__u32 type;
 
 	if (!walk)
@@ -48,13 +49,12 @@ __noinline int node_start(__u32 place, __u32 at)
 	object = walk->frame[at & (FRAME_WORDS - 1)];
 	if (!IS_POINTER(object) || object >> 47)
 		return 0;
-	map = WORD(object, 0);
-	if (!IS_POINTER(map) || TYPE_IN(meta_of(map)) != program->map)
+	shape = shape_at(walk, WORD(object, 0));
+	type = TYPE_IN(shape->meta);
+	if (!type)
 		return 0;
-	meta = WORD(map, MAP_META);
-	type = TYPE_IN(meta);
 	if (walk->far) {
-		bool is_socket = type == program->object && WORD(map, MAP_PROTOTYPE) == walk->prototype;
+		bool is_socket = type == program->object && shape->prototype == walk->prototype;
 
 		if (!is_socket && ((type != program->async_function && type != program->async_generator) ||
 				   WORD(object, GENERATOR_FROM + 8 * GENERATOR_CONTINUATION) >> 32 != RUNNING))
@@ -151,7 +151,7 @@ __noinline int node_array(__u32 place, __u64 array)
 	if (!walk || !length || length > NODE_PARTS)
 		return 0;
 	first = WORD(WORD(array, ELEMENTS_OF_OBJECT), ELEMENTS);
-	type = IS_POINTER(first) ? TYPE_IN(meta_of(first)) : 0;
+	type = walk && IS_POINTER(first) ? TYPE_IN(meta_of(walk, first)) : 0;
 	at = walk->arrays;
 	if (type < walk->program.first_function || type > walk->program.last_function || at >= MAX_ARRAYS)
 		return 0;

@@ -7,6 +7,8 @@
 
 #define MAX_LOOKED_AT 1000 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
+#define MAX_CREDIT_NS 100000000 /* so much of what walks may take is saved up at the most */
+#define MAX_PAUSE_NS 4000000000 /* what is saved up in more than this is more than that */
 #define FIRST_FIELD 24 /* of an object */
 #define MAX_FIELDS 8   /* of one in a list */
 #define NODE_HANDLE 8       /* in Node's: the reference to the object */
@@ -125,7 +127,7 @@ __noinline int node_listed_step(__u32 place)
 	if (walk->part >= NODE_PARTS || !walk->link)
 		return 1;
 	begin_part(walk);
-	meta = meta_of(object);
+	meta = meta_of(walk, object);
 	for (__u32 at = 0; at < MAX_FIELDS; at++) {
 		if (at < (meta & 255) - FIRST_FIELD / 8 && FIRST_FIELD + 8 * at != walk->link)
 			node_push(place, WORD(object, FIRST_FIELD + 8 * at), object);
@@ -211,37 +213,45 @@ static __always_inline __u64 number_listed(struct node_walk *walk, __u32 place, 
 	return tell_parts(walk, place, count);
 }
 
-/* The current thread is about to write to `handle`, of libuv's: `pieces`, that were given to be written one by one. */
-static __always_inline int writes(__u64 handle, __u32 pieces)
+/* At `now` there is time for a walk. Counted either way. */
+static __always_inline bool may_walk(struct node_walk *walk, __u32 share, __u64 now)
 {
-	const struct node_program *program = program_now();
-	__u64 who = bpf_get_current_pid_tgid(), inside, isolate, object, number;
-	struct connection *connection;
-	struct file_socket there;
-	struct node_walk *walk;
-	__u32 place, i;
+	struct node_counts *counts;
+	__u64 since = now - walk->counted_at;
+	__u32 zero = 0;
+	bool may = true;
 
-	if (!program || who >> 32 != (__u32)who || !socket_at(&there, word_at(handle + FD)))
-		return 0;
-	connection = bpf_map_lookup_elem(&connections, &there.sock);
-	if (!connection || connection->role != ROLE_OUTBOUND)
-		return 0;
-	bpf_map_delete_elem(&node_calls, &there.sock);
-	place = program->place;
-	walk = walk_at(place);
-	if (!walk)
-		return 0;
-	walk->program = *program;
+	if (share) {
+		walk->credit += (since < MAX_PAUSE_NS ? since : MAX_PAUSE_NS) * share / 1024;
+		if (walk->credit > MAX_CREDIT_NS)
+			walk->credit = MAX_CREDIT_NS;
+		walk->counted_at = now;
+		may = walk->credit > 0;
+	}
+	counts = bpf_map_lookup_elem(&node_counts, &zero);
+	if (counts)
+		__sync_fetch_and_add(may ? &counts->walked : &counts->left_out, 1);
+	return may;
+}
+
+/* The current thread is about to write to the socket of `handle`, of libuv's: `pieces`, that were given to be written one by one. */
+static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u64 handle, __u64 sock, __u32 pieces)
+{
+	__u64 inside, isolate, object, number;
+	__u32 i;
+
+	walk->walks++;
+	walk->of_maps = 0;
 	__builtin_memset(&walk->found, 0, __builtin_offsetof(struct node_walk, frame) - __builtin_offsetof(struct node_walk, found));
 	inside = word_at(handle + DATA);
 	walk->handle_in = handle - inside;
 	walk->loop = word_at(handle + LOOP);
 	object = word_at(word_at(inside + NODE_HANDLE));
 	walk->constants = WORD(object, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
-	isolate = word_at(thread_pointer() + program->isolate);
-	walk->top = word_at(isolate + program->entry_frame);
+	isolate = word_at(thread_pointer() + walk->program.isolate);
+	walk->top = word_at(isolate + walk->program.entry_frame);
 	if (!isolate || !walk->top || !IS_POINTER(object) || !node_file_of(place, object))
-		return 0;
+		return;
 	walk->handle = object;
 	walk->frame_at = FRAME_WORDS;
 	restart(walk, FIND_SOCKET);
@@ -262,7 +272,32 @@ static __always_inline int writes(__u64 handle, __u32 pieces)
 		number = shared ? shared : tell_parts(walk, place, 1);
 	}
 	if (number)
-		bpf_map_update_elem(&node_calls, &there.sock, &number, BPF_ANY);
+		bpf_map_update_elem(&node_calls, &sock, &number, BPF_ANY);
+}
+
+static __always_inline int writes(__u64 handle, __u32 pieces)
+{
+	const struct node_program *program = program_now();
+	__u64 who = bpf_get_current_pid_tgid(), now;
+	struct connection *connection;
+	struct file_socket there;
+	struct node_walk *walk;
+	__u32 place;
+
+	if (!program || who >> 32 != (__u32)who || !socket_at(&there, word_at(handle + FD)))
+		return 0;
+	connection = bpf_map_lookup_elem(&connections, &there.sock);
+	if (!connection || connection->role != ROLE_OUTBOUND)
+		return 0;
+	bpf_map_delete_elem(&node_calls, &there.sock);
+	place = program->place;
+	walk = walk_at(place);
+	now = bpf_ktime_get_ns();
+	if (!walk || !may_walk(walk, program->share, now))
+		return 0;
+	walk->program = *program;
+	walk_for(walk, place, handle, there.sock, pieces);
+	walk->credit -= bpf_ktime_get_ns() - now;
 	return 0;
 }
 

@@ -54,7 +54,7 @@ struct node_program {
 	__u16 primitive_wrapper;
 	__u16 function_context; /* in a function, in bytes: its context                       */
 	__u16 embedder_field;   /* in an object that stands for one of Node's: that           */
-	__u16 pad0[2];
+	__u32 share;            /* of the time that walks may take, in 1024ths; 0: any        */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -62,6 +62,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct node_program);
 } node_programs __weak SEC(".maps");
+
+/* Writes for which it was walked, and those for which it was not: `share` was used up. Read: user space. */
+struct node_counts {
+	__u64 walked;
+	__u64 left_out;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct node_counts);
+} node_counts __weak SEC(".maps");
 
 /* The number of the request (or one before: FIRST_NODE_ANSWERED) for which the current thread, which is `who`, writes to `sock` (a number); 0: not known. `inbound`: number of its connection, where somebody else has opened that. */
 extern __u64 node_request_of(__u64 who, __u64 sock, __u64 inbound);

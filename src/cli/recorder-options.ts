@@ -22,7 +22,6 @@ export interface RecorderFlags {
   bypass: string[] | undefined;
   appends: boolean;
   wakeups?: 'on' | 'off' | 'auto';
-  readMemory?: string[] | undefined;
 }
 
 /** Why it can't be told which virtual thread of a JVM's runs. */
@@ -47,7 +46,6 @@ export function recorderOptions(flags: RecorderFlags, targets: Targets, dir: str
     probe: flags.probe as ProbeName | 'auto', ringBytes, maxConnections: flags.maxConnections,
     maxMessageBytes: maxMessageBytes ?? 0,
     appends: flags.appends,
-    walksNode: flags.readMemory?.includes('node') === true,
     watchAll: targets.all, ports: targets.ports, cgroups: targets.cgroups, executables: targets.executables,
     wakeups: flags.wakeups === 'off' ? undefined : flags.wakeups,
     filters: process.argv.slice(2),

@@ -12,7 +12,7 @@ import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
 import { HelperAddress } from './helper-address.ts';
-import { SIZE_CONNECTION, SIZE_CPU_LOSSES, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_NODE_PROGRAM, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
+import { OFFSET_NODE_COUNTS_LEFT_OUT, OFFSET_NODE_COUNTS_WALKED, SIZE_CONNECTION, SIZE_CPU_LOSSES, SIZE_GO_PROGRAM, SIZE_JAVA_HEAP, SIZE_JAVA_PROGRAM, SIZE_JAVA_WAITS, SIZE_KNOBS, SIZE_LISTENER_KEY, SIZE_NODE_COUNTS, SIZE_NODE_PROGRAM, SIZE_PATH_FILTER, SIZE_PYTHON_PROGRAM, SIZE_SHARED, SIZE_STATE_RUN } from './layout.ts';
 import { GoPrograms } from './go/programs.ts';
 import { JavaPrograms } from './java/programs.ts';
 import type { WhyUnknown } from './java/virtual-threads.ts';
@@ -42,8 +42,8 @@ export interface ProbeOptions {
   /** Paths inside the cgroup2 hierarchy, as /proc/PID/cgroup shows them after `0::`. */
   readonly cgroups: readonly string[];
   readonly executables: readonly string[];
-  /** Whose each call of a Node program is, is read from its memory. */
-  readonly walksNode?: boolean;
+  /** Whose each call of a Node program is, is read from its memory; `bounded`: in no more than a share of the time, and only where this kernel lets it. */
+  readonly walksNode?: 'always' | 'bounded' | undefined;
   /** A watched Node program has a V8 whose memory can't be read: it is of this version, or says nothing of itself. */
   readonly onUnknownV8?: (tgid: number, version: string | undefined) => void;
   /** A watched JVM has virtual threads, and which of them runs can't be told. */
@@ -97,6 +97,7 @@ export class Probes {
   readonly #python: PythonPrograms;
   readonly #java: JavaPrograms;
   readonly #node: NodePrograms;
+  readonly #nodeCounts: BpfMap;
   readonly #watchesAll: boolean;
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
@@ -131,7 +132,7 @@ export class Probes {
     }
   }
 
-  private constructor(row: Backend, { object, copies, attached, appendSight, packets, wakesKnobs }: Opened, options: ProbeOptions) {
+  private constructor(row: Backend, { object, copies, attached, appendSight, packets, wakesKnobs, walksNode }: Opened, options: ProbeOptions) {
     this.#object = object;
     this.#copies = copies;
     this.#wakesKnobs = wakesKnobs;
@@ -156,10 +157,11 @@ export class Probes {
       new BpfMap(object.mapFd('python_programs'), 'python_programs', 4, SIZE_PYTHON_PROGRAM), bits,
       hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
       new UvloopPrograms(new BpfMap(object.mapFd('uvloop_programs'), 'uvloop_programs', 4, 4), (offset, path, tgid) => object.attachUprobe('python_queues', path, offset, tgid)));
+    this.#nodeCounts = new BpfMap(object.mapFd('node_counts'), 'node_counts', 4, SIZE_NODE_COUNTS);
     this.#node = new NodePrograms(
       new BpfMap(object.mapFd('node_programs'), 'node_programs', 4, SIZE_NODE_PROGRAM), bits,
-      options.walksNode === true && hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
-      (tgid, version) => options.onUnknownV8?.(tgid, version));
+      walksNode !== undefined && hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
+      (tgid, version) => options.onUnknownV8?.(tgid, version), walksNode === 'bounded');
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP),
       new BpfMap(object.mapFd('java_waits'), 'java_waits', 4, SIZE_JAVA_WAITS), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
@@ -167,6 +169,13 @@ export class Probes {
 
   get ringFd(): number {
     return this.#object.mapFd('ring');
+  }
+
+  /** Writes of Node programs for which their memory was read, and for which it was not: the share of the time was used up. */
+  get nodeReads(): { readonly walked: number; readonly leftOut: number } {
+    const counts = new DataView(this.#nodeCounts.get(u32(0))!.buffer);
+    const count = (offset: number): number => Number(counts.getBigUint64(offset, true));
+    return { walked: count(OFFSET_NODE_COUNTS_WALKED), leftOut: count(OFFSET_NODE_COUNTS_LEFT_OUT) };
   }
 
   get lossesFd(): number {
@@ -291,6 +300,7 @@ interface Opened {
   readonly packets: boolean;
   /** Of the programs that tell who wakes whom, which are loaded once. */
   readonly wakesKnobs: Uint8Array;
+  readonly walksNode: ProbeOptions['walksNode'];
 }
 
 /** Who is refused is asked once more, aloud: what the verifier says of it is heard on this thread only. */
@@ -299,6 +309,7 @@ async function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Promis
     return await openBy(row, btf, options, (object) => object.loadAside());
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
+    if (options.walksNode === 'bounded') return open(row, btf, { ...options, walksNode: undefined });
     return openBy(row, btf, options, (object) => { object.load(); });
   }
 }
@@ -315,13 +326,13 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   const copyCount = tracepointCopies();
   try {
     const maySeePages = mayFindPages(btf);
-    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? [...UPROBES, ...(options.walksNode === true ? NODE_UPROBES : [])] : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? [...UPROBES, ...(options.walksNode !== undefined ? NODE_UPROBES : [])] : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const map of PER_CPU) object.setMaxEntries(map, possibleCpus());
     // 50 KiB each.
-    if (options.walksNode !== true) object.setMaxEntries('node_walks', 1);
+    if (options.walksNode === undefined) object.setMaxEntries('node_walks', 1);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     await load(object);
     fillMaps(object, options, cgroupMount);
@@ -349,7 +360,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
         closeSync(fd);
       }
     }
-    return { object, copies, attached, appendSight: sightOf(hooks), packets, wakesKnobs: knobs(btf, options, 1, 0) };
+    return { object, copies, attached, appendSight: sightOf(hooks), packets, wakesKnobs: knobs(btf, options, 1, 0), walksNode: options.walksNode };
   } catch (error) {
     for (const one of [...copies, object]) one.close();
     throw error;
@@ -360,5 +371,5 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
 export const PER_CPU = ['losses', 'state_runs'] as const;
 const VALUE_SIZES = [
   ['connections', SIZE_CONNECTION], ['unreported', SIZE_CONNECTION], ['losses', SIZE_CPU_LOSSES], ['state_runs', SIZE_STATE_RUN], ['shared', SIZE_SHARED],
-  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['node_programs', SIZE_NODE_PROGRAM], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
+  ['go_programs', SIZE_GO_PROGRAM], ['python_programs', SIZE_PYTHON_PROGRAM], ['node_programs', SIZE_NODE_PROGRAM], ['node_counts', SIZE_NODE_COUNTS], ['java_programs', SIZE_JAVA_PROGRAM], ['java_heaps', SIZE_JAVA_HEAP], ['java_waits', SIZE_JAVA_WAITS], ['cgroup_paths', SIZE_PATH_FILTER], ['exe_paths', SIZE_PATH_FILTER], ['.rodata', SIZE_KNOBS],
 ] as const;

@@ -15,6 +15,8 @@ import { NAME_DICTIONARY } from './offsets.ts';
 /** Processes at a time (bpf/node.h): what a walk takes is kept for each. */
 const MAX_PROGRAMS = 64;
 const FILE = /\/(?:node|nodejs)$/;
+/** What walks may take of the main thread's time where they are bounded, in 1024ths. */
+const SHARE = 102;
 /** Function types are numbered one after the other, from that of plain ones. */
 const FUNCTION_TYPES = 20;
 
@@ -22,15 +24,20 @@ export class NodePrograms {
   readonly #programs: BpfMap;
   readonly #bits: ContextBits;
   readonly #place: PlaceIn | undefined;
+  readonly #share: number;
   readonly #onUnknown: (tgid: number, version: string | undefined) => void;
   readonly #files = new Map<string, NodeFile | UnknownV8 | undefined>();
   readonly #placed = new Map<number, { readonly at: number; readonly removes: (() => void)[] }>();
 
-  /** `place`: absent where the kernel has no uprobes, or its memory is not to be read. `onUnknown`: a program has a V8 that is not known, or (no version) says nothing of it. */
-  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined, onUnknown: (tgid: number, version: string | undefined) => void) {
+  /**
+   * `place`: absent where the kernel has no uprobes, or its memory is not to be read. `onUnknown`: a program has a V8 that is not known, or (no version)
+   * says nothing of it. `bounded`: it is read in no more than a share of the time.
+   */
+  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined, onUnknown: (tgid: number, version: string | undefined) => void, bounded = false) {
     this.#programs = programs;
     this.#bits = bits;
     this.#place = place;
+    this.#share = bounded ? SHARE : 0;
     this.#onUnknown = onUnknown;
   }
 
@@ -57,7 +64,7 @@ export class NodePrograms {
       this.forget(tgid);
       return;
     }
-    this.#programs.set(u32(tgid), valueOf(file, at));
+    this.#programs.set(u32(tgid), valueOf(file, at, this.#share));
     this.#bits.set(tgid);
   }
 
@@ -73,11 +80,12 @@ export class NodePrograms {
   }
 }
 
-function valueOf({ types, contextCell, offsets, isolate }: NodeFile, at: number): Uint8Array {
+function valueOf({ types, contextCell, offsets, isolate }: NodeFile, at: number, share: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(layout.SIZE_NODE_PROGRAM));
   view.setBigInt64(layout.OFFSET_NODE_PROGRAM_ISOLATE, BigInt(isolate), true);
   view.setUint32(layout.OFFSET_NODE_PROGRAM_ENTRY_FRAME, offsets.entryFrame, true);
   view.setUint32(layout.OFFSET_NODE_PROGRAM_PLACE, at, true);
+  view.setUint32(layout.OFFSET_NODE_PROGRAM_SHARE, share, true);
   const type = (offset: number, number: number): void => { view.setUint16(offset, number, true); };
   type(layout.OFFSET_NODE_PROGRAM_MAP, types.map);
   type(layout.OFFSET_NODE_PROGRAM_OBJECT, types.object);
