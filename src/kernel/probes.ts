@@ -50,6 +50,12 @@ export interface ProbeOptions {
   readonly onUnknownVirtualThreads?: (tgid: number, why: WhyUnknown) => void;
 }
 
+/** Writes to dependencies for which a program's memory was read, and for which it was not: its share of the time was used up. */
+export interface NodeReads {
+  readonly walked: number;
+  readonly leftOut: number;
+}
+
 /** Path of a kernel object of this machine's architecture, as packed or as built. */
 export function objectPath(name: 'koala.bpf.o' | 'unix-gate.bpf.o' = 'koala.bpf.o'): string {
   const arch = process.arch === 'x64' ? 'x86_64' : process.arch;
@@ -171,8 +177,8 @@ export class Probes {
     return this.#object.mapFd('ring');
   }
 
-  /** Writes of Node programs for which their memory was read, and for which it was not: the share of the time was used up. */
-  get nodeReads(): { readonly walked: number; readonly leftOut: number } {
+  /** Of Node programs, so far. */
+  get nodeReads(): NodeReads {
     const counts = new DataView(this.#nodeCounts.get(u32(0))!.buffer);
     const count = (offset: number): number => Number(counts.getBigUint64(offset, true));
     return { walked: count(OFFSET_NODE_COUNTS_WALKED), leftOut: count(OFFSET_NODE_COUNTS_LEFT_OUT) };

@@ -6,7 +6,7 @@ import { EnvironmentError, UserError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import { LoadError } from '../kernel/libbpf.ts';
 import { possibleCpus, Probes } from '../kernel/probes.ts';
-import type { ProbeOptions } from '../kernel/probes.ts';
+import type { NodeReads, ProbeOptions } from '../kernel/probes.ts';
 import { startThread } from '../kernel/thread.ts';
 import type { ProcessFacts } from '../kernel/processes.ts';
 import { hostFacts } from '../store/facts.ts';
@@ -35,6 +35,7 @@ export interface RecordedSummary {
   /** How often, by cause: lost samples, gaps, skipped probes. */
   readonly lostEvents: Readonly<Record<string, number>>;
   readonly ringPeakBytes: number;
+  readonly nodeReads: NodeReads;
 }
 
 /**
@@ -147,6 +148,7 @@ export class Recorder {
     if (Atomics.compareExchange(this.#shared.command, COMMAND, 0, word) === 0) Atomics.notify(this.#shared.command, COMMAND);
     const ended = this.#ended ?? await this.#stopped;
     if (this.#worker.threadId !== -1) await once(this.#worker, 'exit');
+    const { nodeReads } = this.probes;
     this.probes.close();
     const failure = failureOf(ended);
     const lost = Object.entries(ended.lost);
@@ -157,7 +159,7 @@ export class Recorder {
         byCause: Object.fromEntries(lost.map(([cause, { bytes }]) => [cause, bytes])),
       },
       lostEvents: Object.fromEntries(lost.map(([cause, { events }]) => [cause, events])),
-      ringPeakBytes: this.counter('ringPeak'),
+      ringPeakBytes: this.counter('ringPeak'), nodeReads,
     };
     if (failure !== undefined) throw Object.assign(failure, { summary });
     return summary;

@@ -1,16 +1,50 @@
-/** Whose calls those of a Node program are, by V8's memory (`--read-memory node`), held against what the program says (programs/pools.mjs, requests.mjs). */
+/** Whose calls those of a Node program are, by V8's memory, held against what the program says (programs/pools.mjs, requests.mjs). */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readNodeFile } from '../../src/kernel/node/executable.ts';
 import { nodeOf } from '../e2e/services/node-releases.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
+import { attach } from './attached.ts';
 import { allAreRight, judged, type Judged } from './judged.ts';
+import { until } from './subject.ts';
 
 const PROGRAMS = fileURLToPath(new URL('programs/', import.meta.url));
 
 function found(node: string, program: string, ...args: readonly string[]): Judged {
   return judged([node, join(PROGRAMS, program), ...args], { KOALA_TEST_FLAGS: '--read-memory node' });
+}
+
+/** Begins to write to a server of its own at the first byte of its standard input: so often, one after the other, and ends. */
+const WRITES = 20_000;
+const WRITER = `
+const net = require('node:net');
+const server = net.createServer((socket) => { socket.resume(); }).listen(0, '127.0.0.1', () => {
+  const socket = net.connect(server.address().port, '127.0.0.1').setNoDelay();
+  let left = ${WRITES};
+  const write = () => { if (left-- > 0) socket.write('x', () => { setImmediate(write); }); else process.exit(); };
+  process.stdin.once('data', write);
+});`;
+
+/** The line that `attach` ends with of how much of a program's memory it read, while that wrote. */
+async function saidOfReads(...flags: readonly string[]): Promise<string | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), 'koala-reads-'));
+  const writer = spawn(process.execPath, ['-e', WRITER], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const recorder = attach(['--pid', String(writer.pid), '--out', join(folder, 'rec'), ...flags]);
+  try {
+    await until(() => recorder.stderr().includes('recording node'), 'attach records');
+    writer.stdin.write('x');
+    assert.equal(await recorder.ended, 0, recorder.stderr());
+    return /for \d+% of what it wrote/.exec(recorder.stderr())?.[0];
+  } finally {
+    writer.kill('SIGKILL');
+    recorder.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Why the installed Node's memory can't be read. */
@@ -34,6 +68,20 @@ describe('the memory of Node programs', function () {
       if ('node' in had) allAreRight(found(had.node, 'requests.mjs'), 240);
     });
   }
+
+  it('is read by itself, in no more than a tenth of the time, and it is said what was left out; in all of it where that is asked for, and not at all', async function () {
+    skipIf(this, await whyNotRecordable() ?? whyUnknown());
+    const [, share = 'none'] = /for (\d+)%/.exec(await saidOfReads() ?? '') ?? [];
+    assert.ok(Number(share) > 0 && Number(share) < 100, `${share} of 100`);
+    for (const flag of ['node', 'none']) assert.equal(await saidOfReads('--read-memory', flag), undefined, flag);
+  });
+
+  it('tells whose each call is by itself', async function () {
+    skipIf(this, await whyNotRecordable() ?? whyUnknown());
+    const { byContext, problems } = judged([process.execPath, join(PROGRAMS, 'requests.mjs')]);
+    assert.deepEqual(problems, []);
+    assert.ok(byContext > 0);
+  });
 
   it('tells whose each call is also where all wait in a list, and their calls are written one by one into a corked socket', async function () {
     skipIf(this, await whyNotRecordable() ?? whyUnknown());
