@@ -89,10 +89,13 @@ export class Cutter<T extends OpenTalk> implements StreamSink, Opener<T> {
     const side: Side = direction === this.#clientDirection() ? 'client' : 'server';
     const { position, length, bytes } = piece;
     const asks = this.#talks.turns === undefined ? side === 'client' : this.#turn(side, piece);
+    const { last } = this.#talks;
     const talk = this.#talkOf(side, direction, piece);
     if (side === 'server') talk.responded = true;
     if (this.#log !== undefined) this.#log.add(side, position, length, bytes);
     (side === 'client' ? talk.request : talk.response).add(piece, this.#options);
+    // A part of a send that was held back as a whole: when it began, the talk before this one was not known to be over.
+    if (talk !== last && side === 'client' && direction === 'egress' && this.#framing !== undefined) this.#sink.spoke(talk, 'request', piece.atUs, piece.tid, talk.begunTgid);
     if (this.#framing !== undefined) return this.#frame(side, position, length, bytes);
     if (this.#log !== undefined) this.#decide();
     else if (asks) this.#talks.isCall(talk);

@@ -77,6 +77,15 @@ describe('what Node writes for several requests at a time', () => {
   const written = (numbers: readonly number[], keys: readonly string[], ofList = false): Node =>
     two().shares(1, numbers, ofList).wrote(11, keys.map(COMMAND).join(''), share(1)).read(11, 7, NONE.repeat(keys.length)).answer(1).answer(2).end(1, 2, 11) as Node;
 
+  it('is of each also where the send was gathered from several places, at any of which a part of it may begin that is told by itself', () => {
+    const text = ['a', 'b', 'c'].map(COMMAND).join('');
+    for (let at = 1; at < text.length; at += 1) {
+      const scene = two().wrote(11, COMMAND('k'), for1).read(11, 7, NONE).shares(1, [for1, for2, for1]).write(11, 7, text.slice(0, at), { context: share(1), more: true });
+      scene.write(11, 7, text.slice(at), { context: share(1) }).read(11, 7, NONE.repeat(3));
+      assert.deepEqual(commands((scene as Node).answer(1).answer(2).end(1, 2, 11)), ['/1: k a c', '/2: b'], `split at ${at}`);
+    }
+  });
+
   it('is of each what its callback leads to, in order', () => {
     assert.deepEqual(commands(written([for2, for1, for2], ['a', 'b', 'c'])), ['/1: b', '/2: a c']);
   });
