@@ -20,7 +20,6 @@
 #define CONTEXT_OF_MODULE 6
 #define CONTEXT_NATIVE 7
 #define CONTEXT_OF_SCRIPT 8
-#define MAX_PROPERTIES 1023
 #define DICTIONARY_PREFIX 5 /* before the first key */
 
 /* Queues `object`, unless it was met before. 1: it is queued. */
@@ -99,6 +98,18 @@ static __always_inline bool read_head(struct node_walk *walk, __u64 object)
 			return true;
 	}
 	return false;
+}
+
+/* Does `object` point back to the one `before` it in a list? Then that goes both ways. */
+__noinline int node_links_back(__u64 object, __u64 before)
+{
+	int links = 0;
+
+	for (__u32 at = 0; at < MAX_FIELDS; at++) {
+		if (WORD(object, FIRST_FIELD + 8 * at) == before)
+			links = 1;
+	}
+	return links;
 }
 
 /* Reads those words of `object` that lead to what goes on when it is done. Returns its type. */
@@ -192,7 +203,7 @@ __noinline int node_load(__u32 place, __u64 object)
 	if (type == program->object) {
 		__u32 link = node_link_of(place, object, walk->head_words[0], count);
 
-		if (link && link != LINKS && !walk->list && !walk->in_part) {
+		if (link && link != LINKS && !walk->list && !walk->in_part && !node_links_back(walk->body[(link - 1) & (MAX_WORDS - 1)], object)) {
 			walk->list = object;
 			walk->link = from + 8 * (link - 1);
 		}

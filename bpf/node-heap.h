@@ -48,6 +48,10 @@
 #define ARRAY_LENGTH 24
 #define ELEMENTS 16 /* of that array: the first */
 
+#define MAX_PROPERTIES 1023 /* in the length of an array of them */
+#define FIRST_FIELD 24 /* of an object that has properties within it */
+#define MAX_FIELDS 8   /* of one in a list */
+
 #define GENERATION_BITS 20 /* beside the 44 of an address of a multiple of 8 */
 #define GENERATION_MASK ((1ULL << GENERATION_BITS) - 1)
 
@@ -115,7 +119,7 @@ struct node_walk {
 	__u32 unlike;       /* one of those has not led to `alone`                   */
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
-	__u64 list;         /* the first met that points to the next of a list       */
+	__u64 list;         /* the first met that points to the next of a list that goes one way */
 	__u32 link;         /* in that, in bytes: the next                           */
 	__u32 of_list;      /* `parts` are: the last ones are meant                  */
 	__u64 start[MAX_STARTS];

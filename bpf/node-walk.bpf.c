@@ -5,6 +5,40 @@
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
 #define NEAR_WORDS 256 /* of the stack: beyond these it is gone on only with async functions that run, and sockets */
 
+#define MAX_KEPT 16 /* properties of a parser: where it may keep what it is at */
+
+/* Does an object that stands for one of Node's own (a parser of HTTP) keep `value`, in properties of its own? */
+__noinline int node_keeps(__u64 object, __u64 value)
+{
+	__u64 properties = WORD(object, 8);
+	__u32 count, keeps = 0;
+
+	if (!IS_POINTER(properties))
+		return 0;
+	count = WORD(properties, 8) >> 32 & MAX_PROPERTIES;
+	for (__u32 i = 0; i < MAX_KEPT; i++) {
+		if (i < count && WORD(properties, ELEMENTS + 8 * i) == value)
+			keeps = 1;
+	}
+	return keeps;
+}
+
+/* Does what the socket that was loaded last points to keep `value`, as its parser keeps the request that it is at? */
+__noinline int node_parses(__u32 place, __u64 value)
+{
+	struct node_walk *walk = walk_at(place);
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_WORDS; i++) {
+		__u64 object = walk->body[i];
+
+		if (i < walk->words && IS_POINTER(object) && TYPE_IN(meta_of(walk, object)) == walk->program.api_object && !node_file_of(place, object) && node_keeps(object, value))
+			return 1;
+	}
+	return 0;
+}
+
 /* A socket, which was loaded last, is at the end of the walk if somebody else has opened its connection. */
 static __always_inline void meet_socket(struct node_walk *walk, __u32 place, __u64 socket, __u64 via)
 {
@@ -27,10 +61,10 @@ static __always_inline void meet_socket(struct node_walk *walk, __u32 place, __u
 		walk->current = 1;
 		return;
 	}
-	walk->current = node_place_of(place, via) != 0;
+	walk->current = node_place_of(place, via) || node_parses(place, via);
 	if (!walk->current && walk->words) {
 		node_load(place, walk->body[(walk->words - 1) & (MAX_WORDS - 1)]); /* its properties */
-		walk->current = node_place_of(place, via) != 0;
+		walk->current = node_place_of(place, via) || node_parses(place, via);
 	}
 }
 

@@ -9,8 +9,8 @@
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
 #define MAX_CREDIT_NS 100000000 /* so much of what walks may take is saved up at the most */
 #define MAX_PAUSE_NS 4000000000 /* what is saved up in more than this is more than that */
-#define FIRST_FIELD 24 /* of an object */
-#define MAX_FIELDS 8   /* of one in a list */
+#define STEPS_OF_LIST 8 /* for one of these, where it is walked from those of a list */
+#define MAX_LISTED 1024 /* in a list of all who wait */
 #define NODE_HANDLE 8       /* in Node's: the reference to the object */
 
 /* key: struct sock. value: number of the request for which it is written to next. Inserted: before it is. Deleted: once it is told. */
@@ -84,23 +84,18 @@ __noinline int node_shared_step(__u32 place)
 	return ++walk->array_at >= walk->arrays;
 }
 
-/* How many are in the list from the one that was met on; 0: it goes both ways, or is longer than what is told. */
+/* How many are in the list from the one that was met on; 0: it is too long. */
 __noinline int node_listed(__u32 place)
 {
 	struct node_walk *walk = walk_at(place);
-	__u64 object, map, second;
+	__u64 object, map;
 	__u32 count = 0;
 
 	if (!walk || !walk->list)
 		return 0;
 	object = walk->list;
 	map = WORD(object, 0);
-	second = WORD(object, walk->link);
-	for (__u32 at = 0; at < MAX_FIELDS; at++) {
-		if (WORD(second, FIRST_FIELD + 8 * at) == object)
-			return 0;
-	}
-	for (__u32 i = 0; i <= NODE_PARTS; i++) {
+	for (__u32 i = 0; i <= MAX_LISTED; i++) {
 		if (!IS_POINTER(object) || WORD(object, 0) != map)
 			return count;
 		object = WORD(object, walk->link);
@@ -118,8 +113,12 @@ __noinline int node_listed_step(__u32 place)
 	if (!walk)
 		return 1;
 	if (walk->in_part) {
-		if (node_step(place))
-			end_part(walk);
+		for (__u32 i = 0; i < STEPS_OF_LIST; i++) {
+			if (node_step(place)) {
+				end_part(walk);
+				break;
+			}
+		}
 		return 0;
 	}
 	object = walk->list;
@@ -196,7 +195,9 @@ static __always_inline __u64 number_listed(struct node_walk *walk, __u32 place, 
 {
 	__u32 count = node_listed(place), i;
 
-	for (i = 0; i < NODE_PARTS; i++) {
+	if (pieces > NODE_PARTS)
+		pieces = NODE_PARTS;
+	for (i = 0; i < MAX_LISTED; i++) {
 		if (i + pieces >= count)
 			break;
 		walk->list = WORD(walk->list, walk->link);

@@ -1,7 +1,8 @@
 /**
  * requests.mjs [listed] PORT: serves requests, each by five calls to that port: two by an agent of four connections at a time with one by fetch, then two
  * that are written with those of others that ask within the same turn of the loop, over one connection: as one text, with an array of callbacks, as
- * ioredis does; or each by itself into a corked socket, with a list of who waits, as node-redis does (listed). Prints its port; when its standard input
+ * ioredis does. Or (listed) all are written each by itself into a corked socket, with a list of who waits, as node-redis does, by a client that holds much
+ * else: one alone, then four of one caller. Prints its port; when its standard input
  * ends, it prints for each call "WAY-NUMBER NAME", which call was of which request, and ends. Nothing in a call says whose it is, nor in an answer.
  */
 import http from 'node:http';
@@ -82,15 +83,38 @@ class List {
   }
 }
 
+function named(count, make) {
+  return Object.fromEntries(Array.from({ length: count }, (_, at) => [`name${at}`, make()]));
+}
+
 class Commands {
   toWrite = new List();
   waiting = new List();
+  /** What else leads from a call to more than to a request, as such clients hold what can be asked for, by modules. */
+  modules = named(20, () => named(20, () => () => undefined));
 
-  ask(name) {
+  async ask(name) {
+    const answer = await this.add(name);
+    this.asked = name;
+    return answer;
+  }
+
+  async askAll(name) {
+    await Promise.all([this.add(name), this.add(name), this.add(name), this.add(name)]);
+    this.asked = name;
+  }
+
+  add(name) {
     return new Promise((resolve) => {
-      if (this.toWrite.first === undefined) setImmediate(() => { this.write(); });
+      if (this.toWrite.first === undefined) setTimeout(() => { this.schedule(); }, 40);
       this.toWrite.push({ text: `GET ${pathFor(name, 'listed')} HTTP/1.1\r\nHost: upstream\r\n\r\n`, resolve });
     });
+  }
+
+  /** Others have something to do in the same turn, which stands in a list with it. */
+  schedule() {
+    this.scheduled = setImmediate(() => { this.write(); });
+    setImmediate(() => undefined);
   }
 
   write() {
@@ -113,10 +137,14 @@ const commands = new Commands();
 
 const server = http.createServer(async (request, response) => {
   const name = request.url.slice(1);
-  await Promise.all([byAgent(name), byAgent(name), byFetch(name)]);
-  const ask = isListed ? (of) => commands.ask(of) : together;
-  await ask(name);
-  await ask(name);
+  if (isListed) {
+    await commands.ask(name);
+    await commands.askAll(name);
+  } else {
+    await Promise.all([byAgent(name), byAgent(name), byFetch(name)]);
+    await together(name);
+    await together(name);
+  }
   response.end('done');
 }).listen(0, '127.0.0.1', () => { console.log(server.address().port); });
 
