@@ -6,6 +6,9 @@
  *
  *   thread 7   allocates in its piece   | … | … | task |  …
  *   thread 9   its stack, oldest first: Thread.run(thread 9)  Worker.run(worker)  FutureTask.run(task)  …
+ *
+ * Not all words there are alive: calls leave gaps, in which stands what earlier ones have written. The collector does not set these right, so
+ * another object may lie there by now, which is new as well. But such a word has stood there since before objects were moved last.
  */
 #include "emit.h"
 #include "java.h"
@@ -25,6 +28,13 @@
 /* And, from its newest calls on, for a holder. */
 #define HOLDER_RUNS 20
 #define HELD_UNKNOWN 2
+#define SLOTS (RUNS * RUN_WORDS)
+
+/* Of a word that stands on a stack. */
+struct java_slot {
+	__u16 word;  /* as fold() has it                                   */
+	__u16 since; /* what `collections` was when it was seen to come there; less: it may have been there before */
+};
 
 /* key: tid. Deleted: by age. */
 struct java_stack {
@@ -41,7 +51,9 @@ struct java_stack {
 	__u32 count;
 	__u32 held; /* 1: a holder was found this time, and the object is what that holds; HELD_UNKNOWN and more: it is not known what */
 	__u32 collections; /* this time */
-	__u32 pad0;
+	__u32 looked; /* the slots are known */
+	struct java_slot slots[SLOTS]; /* from `frame` down, run by run */
+	__u16 worked[RUNS]; /* bit: there stood something new once, a task for instance */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -114,7 +126,7 @@ static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack 
 		own >>= word_at(heap->coloured) & 63;
 	if (stack->frame && (moved || stands_at(stack->frame, own, mask)))
 		return stack->frame;
-	stack->frame = 0;
+	stack->frame = stack->looked = 0;
 	from = base - heap->depth;
 	for (int i = 1 - SPREADS; heap->depth && i < SPREADS; i++)
 		if (stands_at(from + i * SPREAD_BYTES, own, mask))
@@ -129,7 +141,7 @@ static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack 
 	return 0;
 }
 
-/* `object` stands on the stack of thread `tid`. A function of its own, likewise. */
+/* `object` stands on the stack of thread `tid`. 0: it is not new. A function of its own, likewise. */
 int java_object(__u32 tid, __u64 object)
 {
 	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
@@ -141,10 +153,10 @@ int java_object(__u32 tid, __u64 object)
 	object &= heap->offset_mask;
 	for (__u32 i = 0; i < HEAP_OBJECTS; i++)
 		if (stack->objects[i] == object)
-			return 0;
+			return 1;
 	if (stack->count < HEAP_OBJECTS)
 		stack->objects[stack->count++] = object;
-	return 0;
+	return 1;
 }
 
 /* Reads so many words of its stack, from `at` on; false: they can't be read. */
@@ -153,32 +165,53 @@ static __always_inline bool read_run(struct java_stack *stack, __u64 at)
 	return !bpf_probe_read_user(stack->words, sizeof(stack->words), (void *)at);
 }
 
-/* Finds what stands there and was not allocated in its own piece, the oldest first. 0: no more is to be found. A function of its own, likewise. */
-__noinline int java_objects_from(__u32 tid, __u64 at)
+static __always_inline __u16 fold(__u64 word)
+{
+	return (__u32)(word >> 3) * 0x9e3779b1u >> 16;
+}
+
+/* `word` was not there yet when objects were moved last, as far as is known. */
+static __always_inline bool has_come(const struct java_stack *stack, struct java_slot *slot, __u64 word)
+{
+	if (slot->word != fold(word)) {
+		slot->word = fold(word);
+		slot->since = stack->collections - !stack->looked;
+	}
+	return slot->since == (__u16)stack->collections;
+}
+
+/* Finds what stands in that run of words below `frame` and was not allocated in its own piece, the oldest first. A function of its own, likewise. */
+__noinline int java_objects_in(__u32 tid, __u32 run)
 {
 	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	const struct java_heap *heap = bpf_map_lookup_elem(&java_heaps, &tgid);
 	__u64 size;
 
-	if (!stack || !heap || !read_run(stack, at))
+	if (!stack || !heap || run >= RUNS || !read_run(stack, stack->frame - (run + 1) * sizeof(stack->words)))
 		return 0;
 	size = heap->to - heap->from;
 	for (int i = RUN_WORDS - 1; i >= 0; i--) {
 		__u64 word = stack->words[i];
 
-		if (!(word & 7) && word - heap->from < size && (word & heap->offset_mask) - stack->from >= stack->to - stack->from)
-			java_object(tid, word);
+		if (!has_come(stack, &stack->slots[run * RUN_WORDS + i], word) || word & 7 || word - heap->from >= size ||
+		    (word & heap->offset_mask) - stack->from < stack->to - stack->from)
+			continue;
+		if (java_object(tid, word))
+			stack->worked[run] |= 1 << i;
+		else if (stack->worked[run] & 1 << i)
+			/* A task that was moved: what is new behind it is none. */
+			stack->count = HEAP_OBJECTS;
 	}
-	return stack->count < HEAP_OBJECTS;
+	return 0;
 }
 
 /* Finds what stands on its stack below `frame`. */
-static __always_inline void find_objects(__u32 tid, __u64 frame)
+static __always_inline void find_objects(struct java_stack *stack, __u32 tid)
 {
-	for (__u32 run = 1; run <= RUNS; run++)
-		if (!java_objects_from(tid, frame - run * RUN_WORDS * sizeof(__u64)))
-			return;
+	for (__u32 run = 0; run < RUNS; run++)
+		java_objects_in(tid, run);
+	stack->looked = 1;
 }
 
 static __always_inline bool is_holder(const struct java_heap *heap, __u64 object)
@@ -324,7 +357,7 @@ int tell_heap(__u64 who, __u64 context, __u64 at_ns)
 			find_held(stack, (__u32)who, base, heap);
 		frame = stack->held ? 0 : frame_of(heap, stack, base, word_at(thread + heap->own));
 		if (frame)
-			find_objects((__u32)who, frame);
+			find_objects(stack, (__u32)who);
 		if (were_moved(heap->collecting, heap->collections, stack->collections)) {
 			/* Better nothing than what was so before. */
 			forget(stack);

@@ -144,8 +144,10 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     if (stand === undefined || depth === 0) return undefined;
     for (const object of stand.objects) {
       const range = this.#rangeOf(object, stand.collections);
+      // Who has allocated it is not known: it may be the task.
+      if (range === undefined) return undefined;
       // What it has allocated itself, and what was there before it: not its task.
-      if (range === undefined || (!stand.held && (range.by === thread || range.before.atUs < thread.sinceUs))) continue;
+      if (!stand.held && (range.by === thread || range.before.atUs < thread.sinceUs)) continue;
       return this.#jobOfAllocator(range, candidates, depth);
     }
     return undefined;

@@ -83,8 +83,14 @@ describe('Java\'s tasks', () => {
     const scene = atWork();
     const [annas, berts] = [scene.next(ANNA) + 40, scene.next(BERT) + 40];
     const own = scene.next(POOL) + 8;
-    scene.heap(POOL, 64).calls(POOL, '/of-anna', 11, 0x7_0000_0000, own, annas, berts);
+    scene.heap(POOL, 64).calls(POOL, '/of-anna', 11, own, annas, berts);
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna runtime likely', '/bert: ']);
+  });
+
+  it('are nobody\'s where it is not known who has made the oldest, whatever stands behind it', () => {
+    const scene = atWork();
+    scene.calls(POOL, '/of-whom', 11, 0x7_0000_0000, scene.next(BERT) + 40);
+    assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: ']);
   });
 
   it('are not told by what stood there when the thread was begun', () => {
