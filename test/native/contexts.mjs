@@ -1,6 +1,6 @@
 /**
  * Records programs/contexts.py, or another service that does the like (COMMAND, which is given the port that it calls), and holds whose each
- * call is said to be against what the program says of itself: `node contexts.mjs PYTHON [PROBE [COMMAND…]]`. Prints {sessions, calls, tied, right, byContext, problems} as JSON; ends with 1 where that is not all
+ * call is said to be against what the program says of itself: `node contexts.mjs PYTHON [PROBE [COMMAND…]]`, of REQUESTS requests (64). Prints {sessions, calls, tied, right, byContext, problems} as JSON; ends with 1 where that is not all
  * right, with 3 where the backend was refused. Plain JavaScript, for it also runs in emulated machines.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const REQUESTS = 64;
+const REQUESTS = Number(process.env.REQUESTS ?? 64);
 const CALLS = 5;
 
 const [python, probe = 'auto', ...command] = process.argv.slice(2);

@@ -20,8 +20,8 @@ export function commandOf(context: Mocha.Context, release: 21 | 25, ...options: 
 /** While the JVM moves objects nothing is read of what its threads do, so that a call may be told of by nothing. Of 320 mostly all are tied. */
 export const ALL = { sessions: 64, calls: 320, wrong: 0, problems: [], most: true, nearlyAll: true };
 
-export function found(command: readonly string[]): unknown {
-  const { byContext, tied, right, ...rest } = judged(command);
+export function found(command: readonly string[], env: NodeJS.ProcessEnv = {}): unknown {
+  const { byContext, tied, right, ...rest } = judged(command, env);
   return { ...rest, wrong: tied - right, most: byContext >= 160, nearlyAll: right >= 304 };
 }
 

@@ -4,7 +4,7 @@
   front UPSTREAM  serves requests, each by five calls through a pool of four connections, two of them unix ones, or, where SHARED
                   is set, over one that all write to, at times in one turn; prints its port; when its standard input ends, it
                   prints for each call "NUMBER NAME", which call was of which request, and ends
-  clients FRONT   sends 64 requests, 16 at a time, four on each connection
+  clients FRONT   sends 64 requests, or as many as REQUESTS says, 16 at a time, as many on each connection
 
 Nothing in a call says whose it is, nor in an answer: numbers of calls are handed out by a counter.
 """
@@ -17,7 +17,7 @@ import sys
 import urllib.request
 
 POOL = 4
-REQUESTS = 64
+REQUESTS = int(os.environ.get("REQUESTS", "64"))
 AT_A_TIME = 16
 SHARED = "SHARED" in os.environ
 
