@@ -57,7 +57,7 @@ struct java_stack {
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, struct java_stack);
 } java_stacks SEC(".maps");
