@@ -32,7 +32,7 @@
 
 /* Of a word that stands on a stack. */
 struct java_slot {
-	__u16 word;  /* as fold() has it                                   */
+	__u16 word;  /* where in the heap that leads, as fold() has it     */
 	__u16 since; /* what `collections` was when it was seen to come there; less: it may have been there before */
 };
 
@@ -53,7 +53,6 @@ struct java_stack {
 	__u32 collections; /* this time */
 	__u32 looked; /* the slots are known */
 	struct java_slot slots[SLOTS]; /* from `frame` down, run by run */
-	__u16 worked[RUNS]; /* bit: there stood something new once, a task for instance */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -141,7 +140,7 @@ static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack 
 	return 0;
 }
 
-/* `object` stands on the stack of thread `tid`. 0: it is not new. A function of its own, likewise. */
+/* `object` stands on the stack of thread `tid`. A function of its own, likewise. */
 int java_object(__u32 tid, __u64 object)
 {
 	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
@@ -153,10 +152,10 @@ int java_object(__u32 tid, __u64 object)
 	object &= heap->offset_mask;
 	for (__u32 i = 0; i < HEAP_OBJECTS; i++)
 		if (stack->objects[i] == object)
-			return 1;
+			return 0;
 	if (stack->count < HEAP_OBJECTS)
 		stack->objects[stack->count++] = object;
-	return 1;
+	return 0;
 }
 
 /* Reads so many words of its stack, from `at` on; false: they can't be read. */
@@ -194,14 +193,9 @@ __noinline int java_objects_in(__u32 tid, __u32 run)
 	for (int i = RUN_WORDS - 1; i >= 0; i--) {
 		__u64 word = stack->words[i];
 
-		if (!has_come(stack, &stack->slots[run * RUN_WORDS + i], word) || word & 7 || word - heap->from >= size ||
-		    (word & heap->offset_mask) - stack->from < stack->to - stack->from)
-			continue;
-		if (java_object(tid, word))
-			stack->worked[run] |= 1 << i;
-		else if (stack->worked[run] & 1 << i)
-			/* A task that was moved: what is new behind it is none. */
-			stack->count = HEAP_OBJECTS;
+		if (has_come(stack, &stack->slots[run * RUN_WORDS + i], word & heap->offset_mask) && !(word & 7) && word - heap->from < size &&
+		    (word & heap->offset_mask) - stack->from >= stack->to - stack->from)
+			java_object(tid, word);
 	}
 	return 0;
 }

@@ -67,6 +67,9 @@ describe('datagrams of a real service', function () {
     const shown = (await koalaOk(['show', dir, sessions[0]!.id])).join('\n');
     assert.match(shown, new RegExp(`datagram ${to.replaceAll('.', '\\.')}`));
 
+    // The long ones it may have missed where it did not look in time.
+    const before = heard.length;
+
     // In replay nobody takes them any more; the service must not be told so, and they are said not to be compared.
     const why = cannotReplay();
     if (why !== undefined) return console.log(`      not replayed: ${why}`);
@@ -77,6 +80,6 @@ describe('datagrams of a real service', function () {
       const summary = JSON.parse(played.stdout.at(-1) ?? '') as { same: number; skipped: number; datagrams: number };
       assert.deepEqual([summary.same, summary.skipped, summary.datagrams], [COUNT, 0, 2 * COUNT]);
     }
-    assert.equal(heard.length, 2 * COUNT, 'nothing more reached the real server');
+    assert.equal(heard.length, before, 'nothing more reached the real server');
   });
 });
