@@ -24,6 +24,6 @@ export function recordedLines(summary: RecordedSummary, dir: string, durationMs:
     `koala-bpf: ${counted(summary.connections, 'connection')}, ${size(summary.bytes)} in ${(durationMs / 1000).toFixed(1)} s to ${dir}`,
     causes.length === 0 ? '  lost: nothing'
       : `  lost: ${size(summary.lost.bytes)} (${causes.map(([cause, bytes]) => `${cause} ${bytes > 0 ? size(bytes) : `${summary.lostEvents[cause] ?? 0} times`}`).join(', ')})`,
-    ...(leftOut === 0 ? [] : [`  whose it is was read from Node's memory for ${Math.floor(walked / (walked + leftOut) * 100)}% of what it wrote to others: in a tenth of its time at most (--read-memory node: for all)`]),
+    ...(leftOut === 0 ? [] : [`  whose it is was read from Node's memory for ${Math.floor(walked / (walked + leftOut) * 100)}% of what it wrote to others: a tenth of its time was used up (--read-memory node: for all)`]),
   ];
 }

@@ -42,7 +42,7 @@ export interface ProbeOptions {
   /** Paths inside the cgroup2 hierarchy, as /proc/PID/cgroup shows them after `0::`. */
   readonly cgroups: readonly string[];
   readonly executables: readonly string[];
-  /** Whose each call of a Node program is, is read from its memory; `bounded`: in no more than a share of the time, and only where this kernel lets it. */
+  /** Whose each call of a Node program is, is read from its memory; `bounded`: in no more than a share of the time. */
   readonly walksNode?: 'always' | 'bounded' | undefined;
   /** A watched Node program has a V8 whose memory can't be read: it is of this version, or says nothing of itself. */
   readonly onUnknownV8?: (tgid: number, version: string | undefined) => void;
@@ -315,7 +315,6 @@ async function open(row: Backend, btf: KernelBtf, options: ProbeOptions): Promis
     return await openBy(row, btf, options, (object) => object.loadAside());
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
-    if (options.walksNode === 'bounded') return open(row, btf, { ...options, walksNode: undefined });
     return openBy(row, btf, options, (object) => { object.load(); });
   }
 }
