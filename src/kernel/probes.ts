@@ -138,7 +138,7 @@ export class Probes {
     }
   }
 
-  private constructor(row: Backend, { object, copies, attached, appendSight, packets, wakesKnobs, walksNode }: Opened, options: ProbeOptions) {
+  private constructor(row: Backend, { object, copies, attached, appendSight, packets, wakesKnobs }: Opened, options: ProbeOptions) {
     this.#object = object;
     this.#copies = copies;
     this.#wakesKnobs = wakesKnobs;
@@ -166,8 +166,8 @@ export class Probes {
     this.#nodeCounts = new BpfMap(object.mapFd('node_counts'), 'node_counts', 4, SIZE_NODE_COUNTS);
     this.#node = new NodePrograms(
       new BpfMap(object.mapFd('node_programs'), 'node_programs', 4, SIZE_NODE_PROGRAM), bits,
-      walksNode !== undefined && hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
-      (tgid, version) => options.onUnknownV8?.(tgid, version), walksNode === 'bounded');
+      options.walksNode !== undefined && hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
+      (tgid, version) => options.onUnknownV8?.(tgid, version), options.walksNode === 'bounded');
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP),
       new BpfMap(object.mapFd('java_waits'), 'java_waits', 4, SIZE_JAVA_WAITS), bits, (tgid, why) => options.onUnknownVirtualThreads?.(tgid, why));
@@ -306,7 +306,6 @@ interface Opened {
   readonly packets: boolean;
   /** Of the programs that tell who wakes whom, which are loaded once. */
   readonly wakesKnobs: Uint8Array;
-  readonly walksNode: ProbeOptions['walksNode'];
 }
 
 /** Who is refused is asked once more, aloud: what the verifier says of it is heard on this thread only. */
@@ -336,7 +335,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const map of PER_CPU) object.setMaxEntries(map, possibleCpus());
-    // 50 KiB each.
+    // Nearly 60 KiB each.
     if (options.walksNode === undefined) object.setMaxEntries('node_walks', 1);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     await load(object);
@@ -365,7 +364,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
         closeSync(fd);
       }
     }
-    return { object, copies, attached, appendSight: sightOf(hooks), packets, wakesKnobs: knobs(btf, options, 1, 0), walksNode: options.walksNode };
+    return { object, copies, attached, appendSight: sightOf(hooks), packets, wakesKnobs: knobs(btf, options, 1, 0) };
   } catch (error) {
     for (const one of [...copies, object]) one.close();
     throw error;
