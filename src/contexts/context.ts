@@ -163,6 +163,11 @@ export class Context<J extends Job> {
     return atUs - this.#wokeAtUs > maxTurnUs;
   }
 
+  /** What it does at `atUs` follows from having read `job`'s request, unless a timer comes in between. */
+  isAtRequest(job: J, atUs: number): boolean {
+    return this.#woke === 'request' && this.#last === job && !this.#several && !this.slept(atUs);
+  }
+
   /** It has read something after `atUs`. */
   wokeSince(atUs: number): boolean {
     return this.#wokeAtUs > atUs;

@@ -179,7 +179,7 @@ export class Contexts<J extends Job> {
     for (const evidence of kinds) {
       const job = evidence.find(context, context.loop, only);
       if (job === undefined) continue;
-      const tie = { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only, kinds), alternatives: NONE };
+      const tie = { job, evidence, context, inLoop: context.loop ? evidence : this.#inLoop(context, job, only, kinds), atRequest: context.isAtRequest(job, this.#now()), alternatives: NONE };
       if (evidence !== born || context.birth === undefined) return tie;
       const otherwise = continuation.find(context, false, only) === job ? { otherwise: continuation } : {};
       return { ...tie, birth: context.birth, ...otherwise };

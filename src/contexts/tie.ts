@@ -15,6 +15,8 @@ export interface Tie<J extends Job> {
   readonly context: Context<J>;
   /** What would say the same of an event loop, should the context turn out to be one. */
   readonly inLoop: Ground | undefined;
+  /** The context had just read the job's request, and nothing since. */
+  readonly atRequest?: boolean;
   /** Of `born`: what it rests on, and what would say the same without it. */
   readonly birth?: Birth<J>;
   readonly otherwise?: Evidence;
