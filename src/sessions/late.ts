@@ -7,6 +7,7 @@ import { Context } from '../contexts/context.ts';
 import type { Hindsight, Verdict } from '../contexts/hindsight.ts';
 import { fallenBecause, type WhyNot } from '../contexts/reasons.ts';
 import { isOfTask } from '../contexts/task.ts';
+import { respondedAtUs } from '../contexts/template.ts';
 import { attributionOf } from '../contexts/tie.ts';
 import type { Attribution, Tie } from '../contexts/tie.ts';
 import type { LossLedger } from '../connections/loss.ts';
@@ -132,13 +133,19 @@ export class Late {
 
   /** `call` is taken out of `session`, and may be of those that are returned, which lack it. */
   #lack(call: Spoken, session: OpenSession, why: WhyNot[]): readonly OpenSession[] {
-    const others = [...session.process.held.begunBefore(call.beganSeq, call.beganSeq)].filter((one) => one !== session && one.mayMiss(call));
-    const lacking = session.mayMiss(call) ? [session, ...others] : others;
-    for (const one of lacking) one.fallen += 1;
+    const others = [...call.missing, ...this.#missing(call, session)];
+    if (session.mayMiss(call)) session.fallen += 1;
     call.connection.sessions -= 1;
     call.candidates = candidateIds(call, [session, ...others]);
     if (this.#options.reasons) call.whyNot = why;
-    return lacking;
+    return session.mayMiss(call) ? [session, ...others] : others;
+  }
+
+  /** Those besides `session` that may have made `call`, which lack it from now on; but those that did so before. */
+  #missing(call: Spoken, session: OpenSession): OpenSession[] {
+    const others = [...session.process.held.begunBefore(call.beganSeq, call.beganSeq)].filter((one) => one !== session && one.mayMiss(call) && !call.missing.includes(one));
+    for (const one of others) one.fallen += 1;
+    return others;
   }
 
   /** Nothing bore out what a loop's thread seemed to say of `call`. */
@@ -168,6 +175,7 @@ export class Late {
     for (const call of calls) {
       if (call.tie !== undefined && call.doubt?.judged !== true && isGuess(call, call.tie)) this.#letGo(call, call.tie);
       else if (this.#options.reasons && call.tie === undefined) explainNone(call);
+      if (call.tie !== undefined && mayBeOfPool(call, call.tie)) call.missing = this.#missing(call, call.tie.job);
       this.#done(call);
     }
   }
@@ -218,7 +226,7 @@ export class Late {
   #refute(call: Spoken, kind: Hindsight<OpenSession>, job: OpenSession): void {
     const tie = call.tie as NonNullable<typeof call.tie>;
     const { attribution, certainty } = attributionOf(tie, callFacts(call, tie.job), jobFacts(tie.job, this.#options.ledger));
-    if (certainty === 'proven' || !GIVES_WAY.has(attribution) || (attribution === 'born' && kind.sparesBorn === true)) {
+    if (certainty === 'proven' || !GIVES_WAY.has(attribution) || (kind.sparesBorn === true && attribution === 'born' && tie.birth?.holds(false) === true)) {
       call.tie = { ...tie, alternatives: [job] };
       return;
     }
@@ -278,6 +286,13 @@ function isToldOf(call: Spoken, session: OpenSession): boolean {
   const { home } = call.doubt as InDoubt;
   const candidates = home.held.openAt(call);
   return home.hindsights.some((kind) => kind.knows === true && kind.find(call, candidates, home.background.has(call), home)?.job === session);
+}
+
+/** It was made after the answer by a thread that was started for its session and has not ended since: should it live on, the call may be of any that was open, and these may be given out before that shows. */
+function mayBeOfPool(call: Spoken, { birth, job }: Tie<OpenSession>): boolean {
+  if (birth === undefined || birth.isOneShot || birth.ended) return false;
+  job.talk.connection.egress.flush();
+  return respondedAtUs(job.talk) < call.begunAtUs;
 }
 
 /** Adds what looking back came to. */

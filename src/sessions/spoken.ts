@@ -7,6 +7,7 @@ import type { OpenSession } from './open-session.ts';
 import type { Seat, Seated } from './roster.ts';
 
 const NONE: readonly string[] = [];
+const NO_SESSIONS: readonly OpenSession[] = [];
 
 /** Whose seats are which. */
 export const SEATS = { untied: 0, unripe: 1, over: 2, patient: 3 } as const;
@@ -28,6 +29,8 @@ export class Spoken extends OpenTalk implements Seated<Spoken> {
   idle = false;
   /** Outbound: it is not decided whose it is. */
   doubt: InDoubt | undefined;
+  /** Outbound, of a thread that may be a pool's: sessions that lack it should it be. */
+  missing: readonly OpenSession[] = NO_SESSIONS;
   /** Outbound: who made it said that it is of no session. */
   excluded = false;
   /** Outbound: another session that went on with it. */

@@ -92,7 +92,8 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
     recorder?.kill();
     clients.close();
     await stop();
-    removeDir(dir);
+    if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(dir);
+    else console.log(`      kept: ${dir}`);
   }
 }
 

@@ -111,6 +111,14 @@ describe('Java\'s tasks', () => {
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: /of-anna born likely, otherwise', '/bert: ']);
   });
 
+  it('are of the request whose task it is, where the thread was begun for another that was answered by then, and lives on', () => {
+    const scene = new Jvm().workers().asks(ANNA, '/anna', 1).process('thread', ANNA, { childTid: POOL }).heap(POOL, 100).heap(ANNA, 1_000).write(1, ANNA, OK('x'));
+    scene.asks(BERT, '/bert', 2);
+    scene.heap(BERT, 1_000).calls(POOL, '/of-bert', 10, pieceOf(BERT) + 500).answers(BERT, 2).asks(BERT, '/next', 3).answers(BERT, 3);
+    scene.pass(SECOND).pass(SECOND).pass(SECOND);
+    assert.deepEqual(scene.told().filter((each) => /anna|bert/.test(each)), ['/anna: ', '/bert: /of-bert runtime likely']);
+  });
+
   it('are not told by what stands on the stack of a thread that carries virtual threads, where it is not known which', () => {
     const scene = atWork().heap(POOL, 8, [], { context: FIRST_VIRTUAL_THREAD + 7 });
     scene.calls(POOL, '/of-whom', 11, scene.next(ANNA) + 40);

@@ -252,6 +252,16 @@ describe('born', () => {
     assert.deepEqual(besides(later(answer(scene, 1, 91), 91).derive().sessions)[0]!.names, { 'upstream.test': ['10.0.0.2'] });
   });
 
+  it('leaves no session complete that a worker may have called for, which was started for one that was answered by then', () => {
+    const scene = new Scene().workers().accept(1, 91).accept(2, 92).read(1, 91, GET('/1'));
+    start(scene, 91, 31).write(1, 91, OK('x')).read(2, 92, GET('/2'));
+    later(answer(call(scene, 11, 31), 2, 92), 92).pass(3 * SECOND).accept(3, 93).pass(SECOND).read(1, 91, GET('/3')).write(1, 91, OK('x'));
+    const { sessions } = later(scene, 91).derive();
+    const [, second] = besides(sessions);
+    assert.deepEqual(told(sessions), ['/1: ', '/2: ', '/3: ']);
+    assert.equal(second!.certificate.state, 'incomplete');
+  });
+
   it('is told in words for and against', () => {
     const scene = new Scene().workers().accept(1, 91).read(1, 91, GET('/1'));
     start(start(scene, 91, 31), 91, 32);
