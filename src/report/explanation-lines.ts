@@ -4,6 +4,9 @@ import type { Paint } from './conversation.ts';
 import type { CallExplained, Explanation, Named, UntiedExplained } from './explanation.ts';
 import { counted, duration, localTime, oneLine } from './text.ts';
 
+/** Node as the kernel calls it: from 24 on by its main thread's name. */
+const NODE = /^(?:node|nodejs|(?:node-)?MainThread)$/;
+
 /** Calls without a tie beyond this many are counted, not listed. */
 const MAX_UNTIED = 50;
 
@@ -19,12 +22,16 @@ export function* explanationLines(explanation: Explanation, startedAtUs: number,
     yield* ['', paint.bold(`  ${counted(untied.length, 'call')} of its process ${untied.length === 1 ? 'is' : 'are'} tied to no session, and may be its own`)];
     for (const call of untied.slice(0, MAX_UNTIED)) yield* untiedLines(call, id, paint);
     if (untied.length > MAX_UNTIED) yield* ['', `  and ${untied.length - MAX_UNTIED} more; --json lists them all`];
+    if (wouldTell(explanation)) yield* ['', `  to know whose they are, record Node so that it tells: ${paint.bold('attach --read-memory node')} (nothing in it is touched), or ${paint.bold('--instrument node')}`];
   }
 
   const { state, reasons } = certificate;
   yield* ['', `  ${state === 'complete' ? paint.green('complete') : paint.yellow(state)}, because`];
   for (const { words } of reasons) yield `    ${oneLine(words)}`;
 }
+
+/** Node was neither asked nor read. */
+const wouldTell = ({ process, calls }: Explanation): boolean => NODE.test(process.command) && calls.every(({ attribution }) => attribution !== 'runtime');
 
 function* callLines(call: CallExplained, paint: Paint): Generator<string> {
   const { attribution, certainty, alternatives } = call;

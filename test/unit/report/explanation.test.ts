@@ -120,6 +120,8 @@ describe('an explanation', () => {
     assert.deepEqual(block(lines, 'incomplete'), [
       'incomplete, because', '1 call that its process made before it had answered is tied to no session, or to more than one: it may have been this one\'s',
     ]);
+    const advice = (command: string): string[] => linesOf({ ...explanation, process: { ...explanation.process, command } }).filter((line) => line.includes('--read-memory node'));
+    assert.deepEqual(['service', 'node', 'MainThread', 'node-MainThread'].map((command) => advice(command).length), [0, 1, 1, 1]);
   });
 
   it('tells who connected among too many sessions, not who wrote later on that connection', () => {
