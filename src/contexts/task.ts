@@ -79,10 +79,13 @@ export class Task<J extends Past> implements Hindsight<J> {
     if (isNodeShared(task)) this.#shares.called(call, task);
   }
 
-  /** Node's memory leads from `call` to a response that its connection was not at any more, or to none. */
-  isOfNoneThatWaits(call: OpenTalk): boolean {
+  /**
+   * Node's memory leads from `call` to a response that its connection was not at any more, or to none. The latter is no sign where it was written just
+   * after the request was read (`atRequest`): who is to wait for it may not have come to that.
+   */
+  isOfNoneThatWaits(call: OpenTalk, atRequest: boolean): boolean {
     const task = this.#taskOf(call);
-    return task === NODE_NOBODY || isNodeAnswered(task);
+    return isNodeAnswered(task) || (task === NODE_NOBODY && !atRequest);
   }
 
   #taskOf(call: OpenTalk): number {

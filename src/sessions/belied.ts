@@ -35,7 +35,7 @@ export function whyBelied(call: Spoken, { context, evidence, inLoop, job }: Tie<
 
 /** It is tied by what was read last, or by who waits, to a session without an answer; and Node's memory, all of it that was to be looked at, leads from it to no response that such a one waits for. */
 export function isOfNoneThatWaits(call: Spoken, { evidence, job, atRequest }: Tie<OpenSession>): boolean {
-  return atRequest !== true && RULES_OF_THUMB.has(evidence) && job.process.task.isOfNoneThatWaits(call) && respondedAtUs(job.talk) >= call.begunAtUs;
+  return RULES_OF_THUMB.has(evidence) && job.process.task.isOfNoneThatWaits(call, atRequest === true) && respondedAtUs(job.talk) >= call.begunAtUs;
 }
 
 /** It is tied by what a loop read last, while others were at work; and in which context of Python's it was written is known, which should have told. */

@@ -67,6 +67,12 @@ describe('what Node\'s memory says of a call', () => {
     });
   }
 
+  it('does not speak, where it is of none, against the one whose request was just read: nobody may wait for it yet', () => {
+    const scene = (number: number): Scene => new Node().accept(1, 7).accept(9, 7).connect(11, 7).read(1, 7, GET('/1')).wrote(11, GET('/up'), number).read(11, 7, OK('u')).answer(1).end(1, 11);
+    assert.deepEqual(told(scene(NODE_NOBODY).derive()), ['/1: /up thread likely; complete']);
+    assert.deepEqual(told(scene(before1 + 8).derive()), ['/1: ; incomplete']);
+  });
+
   it('which says nothing is as if it had not been read', () => {
     const scene = new Node().accept(1, 7).connect(11, 7).read(1, 7, GET('/1')).wait(2_000).write(11, 7, GET('/up')).read(11, 7, OK('u')).answer(1).end(1, 11);
     assert.deepEqual(told(scene.derive()), ['/1: /up thread likely; complete']);
