@@ -41,7 +41,7 @@ __noinline int node_push(__u32 place, __u64 object, __u64 via)
 			return 0;
 		if ((there & GENERATION_MASK) != walk->generation) {
 			tail = walk->tail;
-			if (tail >= MAX_OBJECTS || (walk->of_socket && tail >= MAX_OF_SOCKET))
+			if (tail >= MAX_OBJECTS || (walk->of_socket && !walk->promise && tail >= MAX_OF_SOCKET))
 				break;
 			walk->seen[index] = key;
 			if (walk->goes_on && walk->next_tail < MAX_NEXT) {

@@ -31,7 +31,7 @@
 #define MAX_SHAPES 128   /* maps that are kept */
 #define HEAD_WORDS 8     /* of an object, read at once: whatever it is, most of what it leads to is there */
 #define FRAME_WORDS 64   /* of the stack, at a time */
-#define STACK_WORDS 1088 /* of it, in all */
+#define STACK_WORDS 3136 /* of it, in all */
 
 #define TAG 1
 #define PAGE_SHIFT 18 /* of V8's */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readNodeFile } from '../../src/kernel/node/executable.ts';
+import { built } from '../e2e/stacks/built.ts';
 import { nodeOf } from '../e2e/services/node-releases.ts';
 import { whyNotRecordable } from '../e2e/recorder.ts';
 import { skipIf } from '../skip.ts';
@@ -66,6 +67,14 @@ describe('the memory of Node programs', function () {
       const had = nodeOf(release);
       skipIf(this, await whyNotRecordable() ?? ('why' in had ? had.why : release === undefined ? whyUnknown() : undefined));
       if ('node' in had) allAreRight(found(had.node, 'requests.mjs'), 240);
+    });
+  }
+
+  for (const framework of ['Express', 'Fastify', 'hapi', 'Koa']) {
+    it(`tells whose each call is also by way of ${framework}, however deep that is on the stack and whatever its objects lead to`, async function () {
+      const made = built('frameworks', ['npm'], [['npm', 'ci', '--silent', '--ignore-scripts']], join(PROGRAMS, 'frameworks'));
+      skipIf(this, await whyNotRecordable() ?? ('why' in made ? made.why : whyUnknown()));
+      if ('dir' in made) allAreRight(found(process.execPath, 'requests.mjs', 'by', join(made.dir, 'servers.mjs'), framework), 240);
     });
   }
 

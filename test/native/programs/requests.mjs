@@ -1,15 +1,17 @@
 /**
- * requests.mjs [listed] PORT: serves requests, each by five calls to that port: two by an agent of four connections at a time with one by fetch, then two
+ * requests.mjs [listed | by FILE NAME] PORT: serves requests, each by five calls to that port: two by an agent of four connections at a time with one by fetch, then two
  * that are written with those of others that ask within the same turn of the loop, over one connection: as one text, with an array of callbacks, as
  * ioredis does. Or (listed) all are written each by itself into a corked socket, with a list of who waits, as node-redis does, by a client that holds much
- * else: one alone, then four of one caller. Prints its port; when its standard input
+ * else: one alone, then four of one caller. It is an http.Server's, or (by) that of the framework NAME in FILE (frameworks/servers.mjs). Prints its port; when its standard input
  * ends, it prints for each call "WAY-NUMBER NAME", which call was of which request, and ends. Nothing in a call says whose it is, nor in an answer.
  */
 import http from 'node:http';
 import net from 'node:net';
+import { pathToFileURL } from 'node:url';
 
 const upstream = Number(process.argv.at(-1));
 const isListed = process.argv[2] === 'listed';
+const framework = process.argv[2] === 'by' ? process.argv.slice(3, 5) : undefined;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
 const whose = new Map();
 let last = 1000;
@@ -135,8 +137,7 @@ class Commands {
 
 const commands = new Commands();
 
-const server = http.createServer(async (request, response) => {
-  const name = request.url.slice(1);
+async function work(name) {
   if (isListed) {
     await commands.ask(name);
     await commands.askAll(name);
@@ -145,8 +146,17 @@ const server = http.createServer(async (request, response) => {
     await together(name);
     await together(name);
   }
-  response.end('done');
-}).listen(0, '127.0.0.1', () => { console.log(server.address().port); });
+}
+
+if (framework === undefined) {
+  const server = http.createServer(async (request, response) => {
+    await work(request.url.slice(1));
+    response.end('done');
+  }).listen(0, '127.0.0.1', () => { console.log(server.address().port); });
+} else {
+  const { servers } = await import(pathToFileURL(framework[0]).href);
+  console.log(await servers[framework[1]](work));
+}
 
 process.stdin.resume().on('end', () => {
   // In one write that is waited for: many are more than a socket holds that is not read at once, and the exit would lose the rest.
