@@ -6,7 +6,7 @@
 #define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
 #define MAX_VARIABLES 24 /* of a context that is gone on with: past that it is a module's, in a bundle */
 #define MAX_LINKS 12 /* of an object's words: where it may point to the next of a list */
-#define MAX_PROBES 8 /* places where an object is looked for among those that were met */
+#define MAX_PROBES 24 /* places where an object is looked for among those that were met */
 
 /* In objects of V8 (node-heap.h). */
 #define BOUND_FROM 24 /* function, this, arguments */
