@@ -3,7 +3,7 @@
 #include "emit.h"
 #include "node-heap.h"
 
-#define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS' */
+#define MAX_OF_SOCKET 192 /* objects met from one of FIND_STARTS', while there is no promise among them */
 #define MAX_VARIABLES 24 /* of a context that is gone on with: past that it is a module's, in a bundle */
 #define MAX_LINKS 12 /* of an object's words: where it may point to the next of a list */
 #define MAX_PROBES 24 /* places where an object is looked for among those that were met */

@@ -5,7 +5,7 @@
 #include "registers.h"
 #include <bpf/bpf_tracing.h>
 
-#define MAX_LOOKED_AT 2000 /* objects looked at, of all parts: past that nothing is told. What was told took fewer by a good deal (docs/decisions/node-heap.md) */
+#define MAX_LOOKED_AT 2000 /* objects looked at, of all parts: past that nothing is told (what is told takes how many: docs/decisions/node-heap.md) */
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
 #define MAX_CREDIT_NS 100000000 /* so much of what walks may take is saved up at the most */
 #define MAX_PAUSE_NS 4000000000 /* what is saved up in more than this is more than that */

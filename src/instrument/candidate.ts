@@ -1,12 +1,12 @@
 /** Whether a process runs Node and may be asked: SIGUSR1 opens Node's inspector, and ends or disturbs whatever else gets it. */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
-import { basename } from 'node:path';
 import { SA_RESTART, signalAction } from '../kernel/signal-action.ts';
 import type { SignalAction } from '../kernel/signal-action.ts';
 import { executableOf } from '../kernel/processes.ts';
 import { LISTEN, tcpSockets } from '../kernel/tcp-table.ts';
 import type { TcpSocket } from '../kernel/tcp-table.ts';
+import { isNodeName } from './node-name.ts';
 
 const { SIGUSR1 } = constants.signals;
 /** Every Node exports it, for addons (src/node.h). */
@@ -14,9 +14,6 @@ const MARK = Buffer.from('node_module_register\0');
 const PIECE = 4 << 20;
 /** src/node.cc: where `--inspect` is given no other, and SIGUSR1 neither. */
 export const INSPECTOR_PORT = 9229;
-
-/** By its name only: `node`, `nodejs`, `node20`. */
-export const isNodeName = (path: string | undefined): boolean => path !== undefined && /^node(js)?[\d.-]*$/.test(basename(path));
 
 const known = new Map<string, boolean>();
 

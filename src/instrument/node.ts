@@ -7,7 +7,8 @@ import { allProcesses, executableOf, processFacts, startTicksOf } from '../kerne
 import { udpSockets } from '../kernel/tcp-table.ts';
 import { ASKED } from './address.ts';
 import type { Answer } from './asking.ts';
-import { isNode, isNodeName } from './candidate.ts';
+import { isNode } from './candidate.ts';
+import { isNodeName } from './node-name.ts';
 import { Keepers } from './keepers.ts';
 
 /** What is told of a process: it is asked (`on`), and why not (`refused`), has let go (`off`), has not (`left`). */

@@ -1,11 +1,12 @@
 /** An explanation for people: plain lines, fit for a pager. */
+import { isNodeName } from '../instrument/node-name.ts';
 import type { Reason } from './certificate-words.ts';
 import type { Paint } from './conversation.ts';
 import type { CallExplained, Explanation, Named, UntiedExplained } from './explanation.ts';
 import { counted, duration, localTime, oneLine } from './text.ts';
 
-/** Node as the kernel calls it: from 24 on by its main thread's name. */
-const NODE = /^(?:node|nodejs|(?:node-)?MainThread)$/;
+/** As the kernel calls Node from 24 on. */
+const MAIN_THREAD = /^(?:node-)?MainThread$/;
 
 /** Calls without a tie beyond this many are counted, not listed. */
 const MAX_UNTIED = 50;
@@ -31,7 +32,7 @@ export function* explanationLines(explanation: Explanation, startedAtUs: number,
 }
 
 /** Node was neither asked nor read. */
-const wouldTell = ({ process, calls }: Explanation): boolean => NODE.test(process.command) && calls.every(({ attribution }) => attribution !== 'runtime');
+const wouldTell = ({ process, calls }: Explanation): boolean => (isNodeName(process.command) || MAIN_THREAD.test(process.command)) && calls.every(({ attribution }) => attribution !== 'runtime');
 
 function* callLines(call: CallExplained, paint: Paint): Generator<string> {
   const { attribution, certainty, alternatives } = call;

@@ -134,11 +134,12 @@ export class Late {
   /** `call` is taken out of `session`, and may be of those that are returned, which lack it. */
   #lack(call: Spoken, session: OpenSession, why: WhyNot[]): readonly OpenSession[] {
     const others = [...call.missing, ...this.#missing(call, session)];
-    if (session.mayMiss(call)) session.fallen += 1;
     call.connection.sessions -= 1;
     call.candidates = candidateIds(call, [session, ...others]);
     if (this.#options.reasons) call.whyNot = why;
-    return session.mayMiss(call) ? [session, ...others] : others;
+    if (!session.mayMiss(call)) return others;
+    session.fallen += 1;
+    return [session, ...others];
   }
 
   /** Those besides `session` that may have made `call`, which lack it from now on; but those that did so before. */

@@ -16,7 +16,7 @@ import type { Session } from '../../src/sessions/session.ts';
 import { exported, koala, whyNotRecordable } from './recorder.ts';
 import { allSaid, withoutEvidence } from './replay/fixed-point.ts';
 import { cannotReplay } from './replay/stage.ts';
-import { removeDir, temporaryDir } from './services/daemon.ts';
+import { removeUnlessKept, temporaryDir } from './services/daemon.ts';
 import type { Built } from './stacks/built.ts';
 import { goBuild, goStack } from './stacks/go.ts';
 import { javaBuild, javaStack } from './stacks/java.ts';
@@ -133,8 +133,7 @@ describe('the recording of a replayed stack', function () {
       } finally {
         await stack.stopDependencies();
         stack.remove();
-        if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(folder);
-        else console.log(`      kept: ${folder}`);
+        removeUnlessKept(folder);
       }
     });
   }

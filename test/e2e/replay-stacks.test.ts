@@ -5,7 +5,7 @@ import { load } from '../../src/replay/load.ts';
 import type { Replayed, ReplayedCall } from '../../src/replay/replayed.ts';
 import { koala, whyNotRecordable } from './recorder.ts';
 import { cannotReplay } from './replay/stage.ts';
-import { removeDir, temporaryDir } from './services/daemon.ts';
+import { removeUnlessKept, temporaryDir } from './services/daemon.ts';
 import type { Built } from './stacks/built.ts';
 import { goBuild, goStack } from './stacks/go.ts';
 import { javaBuild, javaStack } from './stacks/java.ts';
@@ -90,8 +90,7 @@ describe('replay of a real stack, its dependencies stopped', function () {
 
       after(() => {
         stack?.remove();
-        if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(dir);
-        else console.log(`      kept: ${dir} ${stack?.command.join(' ') ?? ''}`);
+        removeUnlessKept(dir, stack?.command.join(' '));
       });
 
       it('is the same three times in a row, one session at a time and eight', async () => {

@@ -6,7 +6,7 @@ import { derivedWithoutIds } from './hidden.ts';
 import { connections, exported, Recorder, type Summary } from './recorder.ts';
 import { score, type Score, type Truth } from './score.ts';
 import { Clients, type Exchange } from './services/client.ts';
-import { family, removeDir, temporaryDir } from './services/daemon.ts';
+import { family, removeUnlessKept, temporaryDir } from './services/daemon.ts';
 import { ridMaker } from './services/rid.ts';
 import type { Part, Service } from './services/service.ts';
 
@@ -92,8 +92,7 @@ export async function runScenario(make: () => Promise<Service>, options: Scenari
     recorder?.kill();
     clients.close();
     await stop();
-    if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(dir);
-    else console.log(`      kept: ${dir}`);
+    removeUnlessKept(dir);
   }
 }
 

@@ -9,6 +9,9 @@ import { skipIf } from '../skip.ts';
 import { ALL, commandOf, found, structsOf } from './java-requests.ts';
 import { until } from './subject.ts';
 
+/** Of a request. */
+const CALLS = 5;
+
 describe('tasks that Java programs hand to an executor', function () {
   this.timeout(240_000);
 
@@ -36,8 +39,8 @@ describe('tasks that Java programs hand to an executor', function () {
     it(`tell nothing wrong while objects are moved all the time (${requests} requests, ${options.join(' ')})`, async function () {
       skipIf(this, await whyNotRecordable());
       const { wrong, problems } = found([...commandOf(this, 21, ...options), 'handed', 'litter'], { REQUESTS: requests }) as typeof ALL;
-      // Whom a thread has woken may mislead, at times.
-      assert.ok(wrong === problems.length, `${wrong} wrong, more than are named: ${problems.join('\n')}`);
+      // Whom a thread has woken may mislead, of one call in a hundred at the most.
+      assert.ok(wrong === problems.length && wrong * 100 <= Number(requests) * CALLS, `${wrong} wrong: ${problems.join('\n')}`);
       assert.deepEqual(problems.filter((one: string) => !one.endsWith('by handed-over')), []);
     });
   }

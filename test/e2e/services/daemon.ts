@@ -117,6 +117,12 @@ export function removeDir(dir: string): void {
   rmSync(dir, { recursive: true, force: true });
 }
 
+/** But where it is to be kept (KOALA_TEST_KEEP) it says where it is, and `more`. */
+export function removeUnlessKept(dir: string, more = ''): void {
+  if (process.env['KOALA_TEST_KEEP'] === undefined) removeDir(dir);
+  else console.log(`      kept: ${dir} ${more}`.trimEnd());
+}
+
 /** Of those that are looked at. The last is the last below Linux's default range, where a host's range leaves none. */
 const FIRST_PORT = 10_000;
 const LAST_PORT = 32_767;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { catches, isNodeName, isOwnHandler, namedInspectorPort } from '../../../src/instrument/candidate.ts';
+import { catches, isOwnHandler, namedInspectorPort } from '../../../src/instrument/candidate.ts';
+import { isNodeName } from '../../../src/instrument/node-name.ts';
 
 describe('whom SIGUSR1 may be sent', () => {
   it('goes by the name first', () => {
