@@ -81,23 +81,13 @@ __noinline int node_link_of(__u32 place, __u64 object, __u64 map, __u32 count)
 		word = walk->body[i];
 		if (!IS_POINTER(word) || word == object || word >> PAGE_SHIFT == walk->constants)
 			continue;
-		of_word = WORD(word, 0);
+		of_word = map_of(walk, word);
 		if (of_word == map)
 			link = link ? LINKS : i + 1;
 		else if (TYPE_IN(shape_at(walk, of_word)->meta) < FIRST_NO_STRING)
 			walk->body[i] = 0;
 	}
 	return link;
-}
-
-/* Reads what `object` begins with. What is read beyond its end is of no meaning, and where memory ends there, not read. */
-static __always_inline bool read_head(struct node_walk *walk, __u64 object)
-{
-	for (__u32 words = HEAD_WORDS; words >= 2; words--) {
-		if (!bpf_probe_read_user(walk->head_words, words * sizeof(__u64), (void *)(object - TAG)))
-			return true;
-	}
-	return false;
 }
 
 /* Does `object` point back to the one `before` it in a list? Then that goes both ways. */
@@ -118,6 +108,7 @@ __noinline int node_load(__u32 place, __u64 object)
 	struct node_walk *walk = walk_at(place);
 	const struct node_program *program;
 	const struct node_shape *shape;
+	const struct node_head *head;
 	__u64 meta, properties = 0;
 	__u32 from = 0, count = 0, type;
 
@@ -126,9 +117,8 @@ __noinline int node_load(__u32 place, __u64 object)
 	program = &walk->program;
 	walk->words = 0;
 	walk->of_prototype = 0;
-	if (!read_head(walk, object))
-		return 0;
-	shape = shape_at(walk, walk->head_words[0]);
+	head = head_at(walk, object);
+	shape = shape_at(walk, head->words[0]);
 	meta = shape->meta;
 	type = TYPE_IN(meta);
 	if (type >= program->object && type <= program->last_object) {
@@ -136,7 +126,7 @@ __noinline int node_load(__u32 place, __u64 object)
 			walk->of_prototype = shape->prototype;
 		from = (meta >> 8 & 255) * 8;
 		count = (meta & 255) - (meta >> 8 & 255);
-		properties = walk->head_words[1];
+		properties = head->words[1];
 	} else if (type >= program->first_function && type <= program->last_function) {
 		from = program->function_context;
 		count = 1;
@@ -147,17 +137,18 @@ __noinline int node_load(__u32 place, __u64 object)
 		if (kind == CONTEXT_OF_MODULE || kind == CONTEXT_NATIVE || kind == CONTEXT_OF_SCRIPT)
 			return type;
 		from = CONTEXT_PREVIOUS;
-		count = (__u32)(walk->head_words[1] >> 32) - 1;
+		count = (__u32)(head->words[1] >> 32) - 1;
 		if (count > MAX_VARIABLES)
 			count = 1; /* those around it */
 		if (kind == CONTEXT_OF_FUNCTION) {
-			around = TYPE_IN(meta_of(walk, walk->head_words[CONTEXT_PREVIOUS / 8])) - program->first_context;
+			around = TYPE_IN(meta_of(walk, head->words[CONTEXT_PREVIOUS / 8])) - program->first_context;
+			head = head_at(walk, object); /* the other may have taken its place */
 			if (around == CONTEXT_NATIVE || around == CONTEXT_OF_SCRIPT)
 				return type; /* a CommonJS module's own */
 		}
 	} else if (type == program->promise) {
 		from = PROMISE_REACTIONS;
-		count = (walk->head_words[PROMISE_FLAGS / 8] >> 32 & PROMISE_STATUS) == 0;
+		count = (head->words[PROMISE_FLAGS / 8] >> 32 & PROMISE_STATUS) == 0;
 	} else if (type == program->reaction) {
 		from = 8;
 		count = 5;
@@ -175,13 +166,13 @@ __noinline int node_load(__u32 place, __u64 object)
 		count = 3;
 	} else if (type == program->fixed_array) {
 		from = ELEMENTS;
-		count = walk->head_words[1] >> 32;
+		count = head->words[1] >> 32;
 	} else if (type == program->property_array) {
 		from = ELEMENTS;
-		count = walk->head_words[1] >> 32 & MAX_PROPERTIES;
+		count = head->words[1] >> 32 & MAX_PROPERTIES;
 	} else if (type == program->name_dictionary) {
 		from = ELEMENTS + DICTIONARY_PREFIX * 8;
-		count = (__u32)(walk->head_words[1] >> 32) - DICTIONARY_PREFIX;
+		count = (__u32)(head->words[1] >> 32) - DICTIONARY_PREFIX;
 	} else if (type == program->async_request) {
 		from = ASYNC_REQUEST_PROMISE;
 		count = 1;
@@ -194,14 +185,14 @@ __noinline int node_load(__u32 place, __u64 object)
 		for (__u32 i = 0; i < HEAD_WORDS; i++) {
 			if (i >= count)
 				break;
-			walk->body[i] = walk->head_words[(from / 8 + i) & (HEAD_WORDS - 1)];
+			walk->body[i] = head->words[(from / 8 + i) & (HEAD_WORDS - 1)];
 		}
 	} else if (count && bpf_probe_read_user(walk->body, count * 8, (void *)(object - TAG + from))) {
 		walk->cut = 1;
 		return 0;
 	}
 	if (type == program->object) {
-		__u32 link = node_link_of(place, object, walk->head_words[0], count);
+		__u32 link = node_link_of(place, object, head->words[0], count);
 
 		if (link && link != LINKS && !walk->list && !walk->in_part && !node_links_back(walk->body[(link - 1) & (MAX_WORDS - 1)], object)) {
 			walk->list = object;
@@ -255,17 +246,19 @@ __noinline int node_place_of(__u32 place, __u64 value)
 __noinline int node_file_of(__u32 place, __u64 object)
 {
 	struct node_walk *walk = walk_at(place);
-	__u64 inside, handle;
+	__u64 inside, handle, words[TYPE / 8 + 1];
 	__u32 type;
 
 	if (!walk)
 		return 0;
-	inside = WORD(object, walk->program.embedder_field);
+	inside = head_at(walk, object)->words[walk->program.embedder_field / 8 & (HEAD_WORDS - 1)];
 	if (!inside || inside & 7)
 		return 0;
 	handle = inside + walk->handle_in;
-	type = word_at(handle + TYPE);
-	if (word_at(handle + DATA) != inside || word_at(handle + LOOP) != walk->loop || (type != UV_TCP && type != UV_NAMED_PIPE))
+	if (bpf_probe_read_user(words, sizeof(words), (void *)handle))
+		return 0;
+	type = words[TYPE / 8];
+	if (words[DATA / 8] != inside || words[LOOP / 8] != walk->loop || (type != UV_TCP && type != UV_NAMED_PIPE))
 		return 0;
 	return (__u32)word_at(handle + FD) + 1;
 }

@@ -29,6 +29,7 @@
 #define MAX_WORDS 64     /* of an object */
 #define MAX_STARTS 8
 #define MAX_SHAPES 128   /* maps that are kept */
+#define MAX_HEADS 512    /* of objects, that are kept */
 #define HEAD_WORDS 8     /* of an object, read at once: whatever it is, most of what it leads to is there */
 #define FRAME_WORDS 64   /* of the stack, at a time */
 #define STACK_WORDS 3136 /* of it, in all */
@@ -70,6 +71,12 @@ struct node_shape {
 };
 #define ADDRESS_BITS 48
 
+/* What an object begins with. */
+struct node_head {
+	__u64 object; /* as in node_shape */
+	__u64 words[HEAD_WORDS];
+};
+
 struct node_walk {
 	struct node_program program; /* a copy: it is asked at every step */
 	__u64 generation;   /* of what was met in this part; others' in `seen` is forgotten */
@@ -85,7 +92,7 @@ struct node_walk {
 	__s64 credit;       /* what walks may take yet, in ns                        */
 	__u64 of_maps;      /* the map of maps that was met last                     */
 	__u32 handle_at;    /* which of a socket's words is its handle               */
-	__u32 pad0;
+	__u32 rests;        /* `credit` was used up, and is saved up anew             */
 	/* Zero when a walk begins: from here on to `frame`; when one from a callback does, to `arrays`. */
 	__u64 found;        /* number of the inbound connection                      */
 	__u64 found_socket;
@@ -124,9 +131,9 @@ struct node_walk {
 	__u32 of_list;      /* `parts` are: the last ones are meant                  */
 	__u64 start[MAX_STARTS];
 	__u64 frame[FRAME_WORDS];
-	__u64 head_words[HEAD_WORDS];
 	__u64 body[MAX_WORDS];
 	struct node_shape shapes[MAX_SHAPES];
+	struct node_head heads[MAX_HEADS];
 	struct node_met next[MAX_NEXT];     /* what goes on: looked at first */
 	struct node_met queue[MAX_OBJECTS];
 	__u64 seen[MAX_SEEN];
@@ -186,9 +193,35 @@ static __always_inline const struct node_shape *shape_at(struct node_walk *walk,
 	return shape;
 }
 
+/*
+ * What `object` begins with, all 0 where nothing can be read. It is looked at by what points to it, and when it is its turn; the engine moves nothing during a
+ * walk, so that it is read once, mostly. What is read beyond its end is of no meaning, and where memory ends there, not read.
+ */
+static __always_inline const struct node_head *head_at(struct node_walk *walk, __u64 object)
+{
+	struct node_head *head = &walk->heads[object * 0x9e3779b97f4a7c15ULL >> 55 & (MAX_HEADS - 1)];
+	__u64 key = object | walk->walks << ADDRESS_BITS;
+
+	if (head->object == key)
+		return head;
+	head->object = key;
+	for (__u32 words = HEAD_WORDS; words >= 2; words--) {
+		if (!bpf_probe_read_user(head->words, words * sizeof(__u64), (void *)(object - TAG)))
+			return head;
+	}
+	__builtin_memset(head->words, 0, sizeof(head->words));
+	return head;
+}
+
+/* Of a pointer. */
+static __always_inline __u64 map_of(struct node_walk *walk, __u64 object)
+{
+	return head_at(walk, object)->words[0];
+}
+
 static __always_inline __u64 meta_of(struct node_walk *walk, __u64 object)
 {
-	return shape_at(walk, WORD(object, 0))->meta;
+	return shape_at(walk, map_of(walk, object))->meta;
 }
 
 static __always_inline void restart(struct node_walk *walk, enum node_phase phase)

@@ -83,7 +83,7 @@ __noinline int node_start(__u32 place, __u32 at)
 	object = walk->frame[at & (FRAME_WORDS - 1)];
 	if (!IS_POINTER(object) || object >> 47)
 		return 0;
-	shape = shape_at(walk, WORD(object, 0));
+	shape = shape_at(walk, map_of(walk, object));
 	type = TYPE_IN(shape->meta);
 	if (!type)
 		return 0;

@@ -7,11 +7,15 @@
 
 #define MAX_LOOKED_AT 2000 /* objects looked at, of all parts: past that nothing is told (what is told takes how many: docs/decisions/node-heap.md) */
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
-#define MAX_CREDIT_NS 100000000 /* so much of what walks may take is saved up at the most */
+#define MAX_CREDIT_NS 100000000 /* so much of what walks may take is saved up at the most; once it is used up, before there are any again */
 #define MAX_PAUSE_NS 4000000000 /* what is saved up in more than this is more than that */
 #define STEPS_OF_LIST 8 /* for one of these, where it is walked from those of a list */
 #define MAX_LISTED 1024 /* in a list of all who wait */
-#define NODE_HANDLE 8       /* in Node's: the reference to the object */
+#define MAX_THIS 48 /* words of the stack: where the object is that JavaScript has called to write */
+/* In what Node has for that object. */
+#define NODE_HANDLE 8 /* the reference to it */
+#define MAX_INSIDE 64 /* words: which points to the handle of libuv's */
+#define MAX_HANDLE_IN 1024 /* bytes: and where that is */
 
 /* key: struct sock. value: number of the request for which it is written to next. Inserted: before it is. Deleted: once it is told. */
 struct {
@@ -214,7 +218,7 @@ static __always_inline __u64 number_listed(struct node_walk *walk, __u32 place, 
 	return tell_parts(walk, place, count);
 }
 
-/* At `now` there is time for a walk. Counted either way. */
+/* At `now` there is time for a walk: what was saved up is used for all writes there are, so that sessions are told whole. Counted either way. */
 static __always_inline bool may_walk(struct node_walk *walk, __u32 share, __u64 now)
 {
 	struct node_counts *counts;
@@ -235,28 +239,58 @@ static __always_inline bool may_walk(struct node_walk *walk, __u32 share, __u64 
 	return may;
 }
 
-/* The current thread is about to write to the socket of `handle`, of libuv's: `pieces`, that were given to be written one by one. */
-static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u64 handle, __u64 sock, __u32 pieces)
+/*
+ * Notes the handle of libuv's for file `fd`, if the word at `at` of the stack's part that is at hand is the object that stands for it: what is called by
+ * JavaScript has it there, as `this`. 1: it is.
+ */
+__noinline int node_handle_at(__u32 place, __u32 at, __u32 fd)
 {
-	__u64 inside, isolate, object, number;
+	struct node_walk *walk = walk_at(place);
+	__u64 object, inside, handle;
+
+	if (!walk)
+		return 0;
+	object = walk->frame[at & (FRAME_WORDS - 1)];
+	if (!IS_POINTER(object) || object >> ADDRESS_BITS || TYPE_IN(meta_of(walk, object)) != walk->program.api_object)
+		return 0;
+	inside = WORD(object, walk->program.embedder_field);
+	if (!inside || inside & 7 || word_at(word_at(inside + NODE_HANDLE)) != object)
+		return 0;
+	for (__u32 word = 0; word < MAX_INSIDE; word++) {
+		handle = word_at(inside + 8 * word);
+		if (handle - inside < MAX_HANDLE_IN && word_at(handle + DATA) == inside && (__u32)word_at(handle + FD) == fd) {
+			walk->handle = object;
+			walk->handle_in = handle - inside;
+			walk->loop = word_at(handle + LOOP);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The current thread is about to write to `sock`, its file `fd`: `pieces`, that were given to be written one by one. */
+static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 fd, __u64 sock, __u32 pieces)
+{
+	__u64 isolate, number;
 	__u32 i;
 
 	walk->walks++;
 	walk->of_maps = 0;
 	__builtin_memset(&walk->found, 0, __builtin_offsetof(struct node_walk, frame) - __builtin_offsetof(struct node_walk, found));
-	inside = word_at(handle + DATA);
-	walk->handle_in = handle - inside;
-	walk->loop = word_at(handle + LOOP);
-	object = word_at(word_at(inside + NODE_HANDLE));
-	walk->constants = WORD(object, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
 	isolate = word_at(thread_pointer() + walk->program.isolate);
 	walk->top = word_at(isolate + walk->program.entry_frame);
-	if (!isolate || !walk->top || !IS_POINTER(object) || !node_file_of(place, object))
+	if (!isolate || !walk->top || bpf_probe_read_user(walk->frame, sizeof(walk->frame), (void *)walk->top))
 		return;
-	walk->handle = object;
+	for (i = 0; i < MAX_THIS; i++) {
+		if (node_handle_at(place, i, fd))
+			break;
+	}
+	if (i == MAX_THIS || !node_file_of(place, walk->handle))
+		return;
+	walk->constants = WORD(walk->handle, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
 	walk->frame_at = FRAME_WORDS;
 	restart(walk, FIND_SOCKET);
-	node_load(place, object);
+	node_load(place, walk->handle);
 	node_push_body(place, 0);
 	for (i = 0; i < MAX_LOOKED_AT; i++) {
 		if (node_step(place))
@@ -276,16 +310,24 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u64 
 		bpf_map_update_elem(&node_calls, &sock, &number, BPF_ANY);
 }
 
-static __always_inline int writes(__u64 handle, __u32 pieces)
+/* Before whatever a backend hooks. Every system call comes here. */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(node_writes, const struct pt_regs *regs, long call)
 {
-	const struct node_program *program = program_now();
-	__u64 who = bpf_get_current_pid_tgid(), now;
+	const struct node_program *program;
+	__u64 who, now;
 	struct connection *connection;
 	struct file_socket there;
 	struct node_walk *walk;
 	__u32 place;
 
-	if (!program || who >> 32 != (__u32)who || !socket_at(&there, word_at(handle + FD)))
+	if (call != NR_WRITE && call != NR_WRITEV)
+		return 0;
+	program = program_now();
+	if (!program || !is_64_bit(regs->CALL_MODE))
+		return 0;
+	who = bpf_get_current_pid_tgid();
+	if (who >> 32 != (__u32)who || !socket_at(&there, regs->CALL_FIRST))
 		return 0;
 	connection = bpf_map_lookup_elem(&connections, &there.sock);
 	if (!connection || connection->role != ROLE_OUTBOUND)
@@ -297,24 +339,9 @@ static __always_inline int writes(__u64 handle, __u32 pieces)
 	if (!walk || !may_walk(walk, program->share, now))
 		return 0;
 	walk->program = *program;
-	walk_for(walk, place, handle, there.sock, pieces);
+	walk_for(walk, place, regs->CALL_FIRST, there.sock, call == NR_WRITEV ? regs->CALL_THIRD : 1);
 	walk->credit -= bpf_ktime_get_ns() - now;
 	return 0;
-}
-
-/* uv_try_write and uv_write2, where they begin. */
-SEC("uprobe")
-int node_tries(struct pt_regs *regs)
-{
-	ON_THREADS_STACK(regs);
-	return writes(PT_REGS_PARM1(regs), PT_REGS_PARM3(regs));
-}
-
-SEC("uprobe")
-int node_writes(struct pt_regs *regs)
-{
-	ON_THREADS_STACK(regs);
-	return writes(PT_REGS_PARM2(regs), PT_REGS_PARM4(regs));
 }
 
 __u64 node_request_of(__u64 who, __u64 sock, __u64 inbound)

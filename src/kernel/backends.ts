@@ -34,8 +34,8 @@ export const PAGES_ITERATOR = 'where_pages_lie';
 export const PAGES_ITERATOR_TARGET = 'bpf_iter_kmem_cache';
 /** Placed in Go programs that have use for them. */
 export const UPROBES = ['go_begins', 'go_makes', 'go_round_trip', 'go_writes', 'go_puts', 'go_opens', 'go_takes', 'go_hands', 'go_serves', 'go_handles', 'python_makes_rax', 'python_makes_rdi', 'python_puts', 'python_takes_rax', 'python_takes_rbx', 'python_takes_rbp', 'python_takes_r12', 'python_takes_r13', 'python_queues'] as const;
-/** Placed in Node programs whose memory is read. */
-export const NODE_UPROBES = ['node_tries', 'node_writes'] as const;
+/** Attached while there is a Node program whose memory is read: it runs at each system call on this host. */
+export const NODE_PROGRAM = 'node_writes';
 export const hasUprobes = (): boolean => existsSync('/sys/bus/event_source/devices/uprobe');
 /** Attached to the root cgroup, where pages can't be found. */
 export const PACKETS_PROGRAM = 'packets';

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
-  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, NODE_UPROBES, PACKETS_PROGRAM, PAGES_ITERATOR,
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, NODE_PROGRAM, PACKETS_PROGRAM, PAGES_ITERATOR,
   INTERRUPTED_PROGRAM, tracepointCopies, UPROBES,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
@@ -166,7 +166,7 @@ export class Probes {
     this.#nodeCounts = new BpfMap(object.mapFd('node_counts'), 'node_counts', 4, SIZE_NODE_COUNTS);
     this.#node = new NodePrograms(
       new BpfMap(object.mapFd('node_programs'), 'node_programs', 4, SIZE_NODE_PROGRAM), bits,
-      options.walksNode !== undefined && hasUprobes() ? (program, path, offset, tgid) => object.attachUprobe(program, path, offset, tgid) : undefined,
+      options.walksNode === undefined ? undefined : () => object.attach(NODE_PROGRAM),
       (tgid, version) => options.onUnknownV8?.(tgid, version), options.walksNode === 'bounded');
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP),
@@ -330,7 +330,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   const copyCount = tracepointCopies();
   try {
     const maySeePages = mayFindPages(btf);
-    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? [...UPROBES, ...(options.walksNode !== undefined ? NODE_UPROBES : [])] : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(options.walksNode === undefined ? [] : [NODE_PROGRAM]), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);

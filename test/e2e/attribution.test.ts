@@ -142,7 +142,7 @@ for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden,
 
     before(async function () {
       skipIf(this, await whyNotRecordable() ?? whyNot?.());
-      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : memory && { flags: ['--read-memory', 'node'] }) });
+      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : memory && { flags: ['--read-memory', 'node-tenth'] }) });
       for (const { part, score, hidden } of result.parts) {
         const ids = byContext || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {

@@ -1,4 +1,4 @@
-/** What there is to know of a Node program: V8's types of objects, by the symbols that it has for debuggers, and where libuv is given something to write. */
+/** What there is to know of a Node program: V8's types of objects, by the symbols that it has for debuggers. */
 import { ElfFile, EM_X86_64 } from '../elf.ts';
 import { V8_OFFSETS, type V8Offsets } from './offsets.ts';
 
@@ -37,9 +37,6 @@ export interface NodeFile {
   readonly offsets: V8Offsets;
   /** Of the pointer to a thread's isolate, from its fsbase. */
   readonly isolate: number;
-  /** In the file: entries of libuv's functions. */
-  readonly tryWrite: number;
-  readonly write: number;
 }
 
 /** The version of a V8 that is not known. */
@@ -57,16 +54,12 @@ export function readNodeFile(path: string): NodeFile | UnknownV8 | undefined {
     const offsets = V8_OFFSETS.get(version);
     if (offsets === undefined) return { version };
     const isolate = elf.exported(CURRENT_ISOLATE) ?? elf.symbol(CURRENT_ISOLATE);
-    const [tryWrite, write] = ['uv_try_write', 'uv_write2'].map((name) => {
-      const address = elf.exported(name);
-      return address === undefined ? undefined : elf.offsetOf(address);
-    });
-    if (isolate === undefined || tryWrite === undefined || write === undefined) return undefined;
+    if (isolate === undefined) return undefined;
     const found = Object.entries(TYPES).map(([name, symbol]) => [name, int32(elf, `v8dbg_${symbol}`)] as const);
     if (found.some(([, type]) => type === undefined)) return undefined;
     const { memorySize, align } = elf.tls;
     const types = Object.fromEntries(found) as Record<NodeType, number>;
-    return { types, contextCell: int32(elf, `v8dbg_${CONTEXT_CELL}`) ?? 0, offsets, isolate: isolate - Math.ceil(memorySize / align) * align, tryWrite, write };
+    return { types, contextCell: int32(elf, `v8dbg_${CONTEXT_CELL}`) ?? 0, offsets, isolate: isolate - Math.ceil(memorySize / align) * align };
   });
 }
 

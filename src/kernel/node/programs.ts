@@ -1,14 +1,12 @@
 /**
- * The Node programs among the watched processes: the kernel side is told what V8's objects look like in each, and is called where libuv is given
- * something to write (bpf/node.h). What is not known or can't be placed is left: then its calls are tied by other means.
+ * The Node programs among the watched processes: the kernel side is told what V8's objects look like in each, and is called where one of them
+ * writes (bpf/node.h), while there are any. What is not known is left: then its calls are tied by other means.
  */
 import * as layout from '../layout.ts';
 import type { ContextBits } from '../context-bits.ts';
 import { remembered } from '../file-id.ts';
-import { LoadError } from '../libbpf.ts';
 import { loadedFiles, rooted } from '../loaded.ts';
 import { u32, type BpfMap } from '../map.ts';
-import type { PlaceIn } from '../python/programs.ts';
 import { readNodeFile, type NodeFile, type UnknownV8 } from './executable.ts';
 import { NAME_DICTIONARY } from './offsets.ts';
 
@@ -23,49 +21,43 @@ const FUNCTION_TYPES = 20;
 export class NodePrograms {
   readonly #programs: BpfMap;
   readonly #bits: ContextBits;
-  readonly #place: PlaceIn | undefined;
+  readonly #attach: (() => () => void) | undefined;
   readonly #share: number;
   readonly #onUnknown: (tgid: number, version: string | undefined) => void;
   readonly #files = new Map<string, NodeFile | UnknownV8 | undefined>();
-  readonly #placed = new Map<number, { readonly at: number; readonly removes: (() => void)[] }>();
+  /** By process: where its walks are kept. */
+  readonly #placed = new Map<number, number>();
+  #detach: (() => void) | undefined;
 
   /**
-   * `place`: absent where the kernel has no uprobes, or its memory is not to be read. `onUnknown`: a program has a V8 that is not known, or (no version)
+   * `attach`: of what runs at each write, returns how to undo it; absent where no memory is to be read. `onUnknown`: a program has a V8 that is not known, or (no version)
    * says nothing of it. `bounded`: it is read in no more than a share of the time.
    */
-  constructor(programs: BpfMap, bits: ContextBits, place: PlaceIn | undefined, onUnknown: (tgid: number, version: string | undefined) => void, bounded = false) {
+  constructor(programs: BpfMap, bits: ContextBits, attach: (() => () => void) | undefined, onUnknown: (tgid: number, version: string | undefined) => void, bounded = false) {
     this.#programs = programs;
     this.#bits = bits;
-    this.#place = place;
+    this.#attach = attach;
     this.#share = bounded ? SHARE : 0;
     this.#onUnknown = onUnknown;
   }
 
   /** A watched process runs what it runs now. To be called again after each exec. */
   add(tgid: number, fresh = false): void {
-    if (this.#place === undefined || (this.#placed.has(tgid) && !fresh)) return;
+    if (this.#attach === undefined || (this.#placed.has(tgid) && !fresh)) return;
     this.forget(tgid);
     const [loaded] = loadedFiles(tgid, FILE);
     if (loaded === undefined) return;
     for (const known of [...this.#placed.keys()]) if (this.#programs.get(u32(known)) === undefined) this.forget(known);
-    const taken = new Set([...this.#placed.values()].map(({ at }) => at));
+    const taken = new Set(this.#placed.values());
     const at = Array.from({ length: MAX_PROGRAMS }, (_, index) => index).find((index) => !taken.has(index));
     const path = rooted(tgid, loaded.path);
     const file = remembered(this.#files, path, readNodeFile);
     if (file === undefined || 'version' in file) return this.#onUnknown(tgid, file?.version);
     if (at === undefined) return;
-    const removes: (() => void)[] = [];
-    this.#placed.set(tgid, { at, removes });
-    try {
-      removes.push(this.#place('node_tries', path, file.tryWrite, tgid));
-      removes.push(this.#place('node_writes', path, file.write, tgid));
-    } catch (error) {
-      if (!(error instanceof LoadError)) throw error;
-      this.forget(tgid);
-      return;
-    }
+    this.#placed.set(tgid, at);
     this.#programs.set(u32(tgid), valueOf(file, at, this.#share));
     this.#bits.set(tgid);
+    this.#detach ??= this.#attach();
   }
 
   /** `parent` has made `tgid`, which runs the same. */
@@ -75,8 +67,11 @@ export class NodePrograms {
 
   /** It has ended, or runs something else. */
   forget(tgid: number): void {
-    for (const remove of this.#placed.get(tgid)?.removes ?? []) remove();
-    if (this.#placed.delete(tgid)) this.#programs.delete(u32(tgid));
+    if (!this.#placed.delete(tgid)) return;
+    this.#programs.delete(u32(tgid));
+    if (this.#placed.size > 0) return;
+    this.#detach?.();
+    this.#detach = undefined;
   }
 }
 

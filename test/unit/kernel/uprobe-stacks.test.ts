@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { NODE_UPROBES, UPROBES } from '../../../src/kernel/backends.ts';
+import { UPROBES } from '../../../src/kernel/backends.ts';
 
 const FOLDER = new URL('../../../bpf/', import.meta.url);
 
@@ -14,7 +14,7 @@ describe('programs of uprobes', () => {
         found.set(program, (body.includes('\n\n') ? body.split('\n\n')[1] : body)?.split('\n')[0] ?? '');
       }
     }
-    assert.deepEqual([...found.keys()].sort(), [...UPROBES, ...NODE_UPROBES].sort());
+    assert.deepEqual([...found.keys()].sort(), [...UPROBES].sort());
     assert.deepEqual([...found].filter(([, first]) => first !== '\tON_THREADS_STACK(regs);'), []);
   });
 });
