@@ -92,7 +92,7 @@ struct node_walk {
 	__s64 credit;       /* what walks may take yet, in ns                        */
 	__u64 of_maps;      /* the map of maps that was met last                     */
 	__u32 handle_at;    /* which of a socket's words is its handle               */
-	__u32 rests;        /* `credit` was used up, and is saved up anew             */
+	__u32 pad0;
 	/* Zero when a walk begins: from here on to `frame`; when one from a callback does, to `arrays`. */
 	__u64 found;        /* number of the inbound connection                      */
 	__u64 found_socket;

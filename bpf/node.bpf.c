@@ -7,8 +7,8 @@
 
 #define MAX_LOOKED_AT 2000 /* objects looked at, of all parts: past that nothing is told (what is told takes how many: docs/decisions/node-heap.md) */
 #define MAX_SHARED_STEPS 2048 /* of all of their walks */
-#define MAX_CREDIT_NS 100000000 /* so much of what walks may take is saved up at the most; once it is used up, before there are any again */
-#define MAX_PAUSE_NS 4000000000 /* what is saved up in more than this is more than that */
+#define MAX_CREDIT_NS 1000000000 /* so much of what walks may take is saved up at the most */
+#define MAX_PAUSE_NS 20000000000 /* what is saved up in more than this is more than that */
 #define STEPS_OF_LIST 8 /* for one of these, where it is walked from those of a list */
 #define MAX_LISTED 1024 /* in a list of all who wait */
 #define MAX_THIS 48 /* words of the stack: where the object is that JavaScript has called to write */
@@ -218,7 +218,7 @@ static __always_inline __u64 number_listed(struct node_walk *walk, __u32 place, 
 	return tell_parts(walk, place, count);
 }
 
-/* At `now` there is time for a walk: what was saved up is used for all writes there are, so that sessions are told whole. Counted either way. */
+/* At `now` there is time for a walk. Counted either way. */
 static __always_inline bool may_walk(struct node_walk *walk, __u32 share, __u64 now)
 {
 	struct node_counts *counts;

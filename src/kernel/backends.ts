@@ -26,7 +26,7 @@ export const COMMON_PROGRAMS = [
 /** Tells what the kernel skips `tcp_state` for, where no copies do. */
 export const INTERRUPTED_PROGRAM = 'tcp_state_again';
 /** Which of a backend's programs sit on tracepoints, as the common ones do. */
-export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe|go|python|node)_/.test(name);
+export const isTracepointProgram = (name: string): boolean => !/^(fentry|kprobe|go|python)_/.test(name);
 export const CGROUP_PROGRAMS = ['cgroup_made', 'cgroup_joined'] as const;
 export const ITERATORS = ['existing_listeners', 'existing_connections'] as const;
 /** Finds where pages lie, so that no packets need be read. Its iterator came with 6.13, when pages come through sendmsg. */
@@ -34,8 +34,6 @@ export const PAGES_ITERATOR = 'where_pages_lie';
 export const PAGES_ITERATOR_TARGET = 'bpf_iter_kmem_cache';
 /** Placed in Go programs that have use for them. */
 export const UPROBES = ['go_begins', 'go_makes', 'go_round_trip', 'go_writes', 'go_puts', 'go_opens', 'go_takes', 'go_hands', 'go_serves', 'go_handles', 'python_makes_rax', 'python_makes_rdi', 'python_puts', 'python_takes_rax', 'python_takes_rbx', 'python_takes_rbp', 'python_takes_r12', 'python_takes_r13', 'python_queues'] as const;
-/** Attached while there is a Node program whose memory is read: it runs at each system call on this host. */
-export const NODE_PROGRAM = 'node_writes';
 export const hasUprobes = (): boolean => existsSync('/sys/bus/event_source/devices/uprobe');
 /** Attached to the root cgroup, where pages can't be found. */
 export const PACKETS_PROGRAM = 'packets';

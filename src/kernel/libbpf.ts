@@ -132,10 +132,10 @@ export class BpfObject {
     }
   }
 
-  /** Attached until the returned function is called, or `close`. Throws LoadError. */
-  attach(name: string): () => void {
+  /** Attached until `close`. Throws LoadError. */
+  attach(name: string): void {
     takeLog();
-    return this.#keep(this.#library.bpf_program__attach(this.#program(name)), name);
+    this.#keep(this.#library.bpf_program__attach(this.#program(name)), name);
   }
 
   attachCgroup(name: string, cgroupFd: number): void {
@@ -154,7 +154,14 @@ export class BpfObject {
    */
   attachUprobe(name: string, path: string, offset: number, tgid = EVERY_PROCESS): () => void {
     takeLog();
-    return this.#keep(this.#library.bpf_program__attach_uprobe(this.#program(name), false, tgid, path, offset), name);
+    const link = this.#library.bpf_program__attach_uprobe(this.#program(name), false, tgid, path, offset);
+    this.#keep(link, name);
+    return () => {
+      const at = this.#links.indexOf(link);
+      if (at < 0) return;
+      this.#links.splice(at, 1);
+      this.#library.bpf_link__destroy(link);
+    };
   }
 
   /** Runs an iterator program over everything it iterates. */
@@ -205,15 +212,9 @@ export class BpfObject {
     for (const link of this.#links.splice(0)) this.#library.bpf_link__destroy(link);
   }
 
-  #keep(link: Pointer, name: string): () => void {
+  #keep(link: Pointer, name: string): void {
     if (link === null) throw new LoadError(`Cannot attach ${name}`, errno(), takeLog());
     this.#links.push(link);
-    return () => {
-      const at = this.#links.indexOf(link);
-      if (at < 0) return;
-      this.#links.splice(at, 1);
-      this.#library.bpf_link__destroy(link);
-    };
   }
 
   #program(name: string): Pointer {

@@ -3,11 +3,12 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../errors.ts';
 import {
-  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, NODE_PROGRAM, PACKETS_PROGRAM, PAGES_ITERATOR,
+  BACKENDS, backend, CGROUP_PROGRAMS, COMMON_PROGRAMS, hasUprobes, isTracepointProgram, ITERATORS, PACKETS_PROGRAM, PAGES_ITERATOR,
   INTERRUPTED_PROGRAM, tracepointCopies, UPROBES,
 } from './backends.ts';
 import type { Backend, ProbeName } from './backends.ts';
 import { appendHooks, sightOf, type AppendSight } from './append-sight.ts';
+import { attachBeside, NODE_PROGRAMS, WAKES_PROGRAMS, type Main } from './beside.ts';
 import { KernelBtf } from './btf.ts';
 import { commandFiles } from './command-files.ts';
 import { ContextBits } from './context-bits.ts';
@@ -26,7 +27,6 @@ import { NodePrograms } from './node/programs.ts';
 import { PythonPrograms } from './python/programs.ts';
 import { UvloopPrograms } from './python/uvloop.ts';
 import { fillMaps, knobs } from './settings.ts';
-import { attachWakes } from './wakes.ts';
 
 export interface ProbeOptions {
   readonly probe: ProbeName | 'auto';
@@ -46,6 +46,8 @@ export interface ProbeOptions {
   readonly walksNode?: 'always' | 'bounded' | undefined;
   /** A watched Node program has a V8 whose memory can't be read: it is of this version, or says nothing of itself. */
   readonly onUnknownV8?: (tgid: number, version: string | undefined) => void;
+  /** A watched process is a Node program, and this kernel does not take what reads its memory. */
+  readonly onNoNodeMemory?: (why: string) => void;
   /** A watched JVM has virtual threads, and which of them runs can't be told. */
   readonly onUnknownVirtualThreads?: (tgid: number, why: WhyUnknown) => void;
 }
@@ -108,9 +110,10 @@ export class Probes {
   readonly #slots: BpfMap;
   readonly #object: BpfObject;
   readonly #copies: readonly BpfObject[];
-  readonly #wakesKnobs: Uint8Array;
+  readonly #main: Main;
   #helperAddress: HelperAddress | undefined;
   #wakes: BpfObject | undefined;
+  #walks: BpfObject | undefined;
   #detached = false;
 
   /** Loads and attaches, this thread going on meanwhile: once it resolves, chosen processes are recorded. Throws EnvironmentError, LoadError. */
@@ -138,10 +141,10 @@ export class Probes {
     }
   }
 
-  private constructor(row: Backend, { object, copies, attached, appendSight, packets, wakesKnobs }: Opened, options: ProbeOptions) {
+  private constructor(row: Backend, { object, copies, attached, appendSight, packets, knobs }: Opened, options: ProbeOptions) {
     this.#object = object;
     this.#copies = copies;
-    this.#wakesKnobs = wakesKnobs;
+    this.#main = { object, path: objectPath(), knobs };
     const fdsOf = (name: string): Copies => [object, ...(isTracepointProgram(name) ? copies : [])].map((one) => one.programFd(name));
     this.counted = { programs: attached.map(fdsOf), stateRunsFd: object.mapFd('state_runs'), cpus: possibleCpus() };
     this.#followers = new MissedRuns({ ...this.counted, programs: attached.filter((name) => (FOLLOWERS as readonly string[]).includes(name)).map(fdsOf) });
@@ -166,7 +169,7 @@ export class Probes {
     this.#nodeCounts = new BpfMap(object.mapFd('node_counts'), 'node_counts', 4, SIZE_NODE_COUNTS);
     this.#node = new NodePrograms(
       new BpfMap(object.mapFd('node_programs'), 'node_programs', 4, SIZE_NODE_PROGRAM), bits,
-      options.walksNode === undefined ? undefined : () => object.attach(NODE_PROGRAM),
+      options.walksNode === undefined ? undefined : () => this.#walkNode(options),
       (tgid, version) => options.onUnknownV8?.(tgid, version), options.walksNode === 'bounded');
     this.#java = new JavaPrograms(
       new BpfMap(object.mapFd('java_programs'), 'java_programs', 4, SIZE_JAVA_PROGRAM), new BpfMap(object.mapFd('java_heaps'), 'java_heaps', 4, SIZE_JAVA_HEAP),
@@ -199,7 +202,9 @@ export class Probes {
   expect(command: readonly string[]): void {
     for (const word of command) {
       const [path] = commandFiles(word);
-      if (path !== undefined) this.#go.expect(path);
+      if (path === undefined) continue;
+      this.#go.expect(path);
+      this.#node.expect(path);
     }
   }
 
@@ -224,7 +229,20 @@ export class Probes {
 
   /** From now on it is told which thread wakes one that waited for it. Costs some at each switch of threads on this host. Throws LoadError. */
   tellWakeups(): void {
-    if (!this.#detached) this.#wakes ??= attachWakes(objectPath(), this.#wakesKnobs, this.#object, OWN_MAPS);
+    if (!this.#detached) this.#wakes ??= attachBeside(WAKES_PROGRAMS, this.#main, OWN_MAPS);
+  }
+
+  /** From now on whose each call is, is read from Node's memory. False: this kernel can't. */
+  #walkNode({ onNoNodeMemory }: ProbeOptions): boolean {
+    if (this.#detached) return false;
+    try {
+      this.#walks ??= attachBeside(NODE_PROGRAMS, this.#main, new Set([...OWN_MAPS, WALKS]));
+      return true;
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+      onNoNodeMemory?.(error.message);
+      return false;
+    }
   }
 
   isWatched(tgid: number): boolean {
@@ -272,7 +290,7 @@ export class Probes {
   /** No more events; the maps can still be read. */
   detach(): void {
     this.#detached = true;
-    for (const one of [this.#wakes, this.#object, ...this.#copies]) one?.detach();
+    for (const one of [this.#wakes, this.#walks, this.#object, ...this.#copies]) one?.detach();
     this.#helperAddress?.close();
   }
 
@@ -282,7 +300,7 @@ export class Probes {
     this.#go.close();
     this.#python.close();
     this.#java.close();
-    for (const one of [this.#wakes, ...this.#copies, this.#object]) one?.close();
+    for (const one of [this.#wakes, this.#walks, ...this.#copies, this.#object]) one?.close();
   }
 }
 
@@ -296,6 +314,7 @@ export function possibleCpus(): number {
 const FOLLOWERS = ['process_fork', 'process_exec', 'process_exit', 'tcp_state', ...CGROUP_PROGRAMS] as const;
 /** What a copy must not share: the scratch of a program that may be preempted in the midst of using it. */
 const OWN_MAPS = new Set(['exe_text']);
+const WALKS = 'node_walks';
 
 interface Opened {
   readonly object: BpfObject;
@@ -304,8 +323,8 @@ interface Opened {
   readonly attached: readonly string[];
   readonly appendSight: AppendSight;
   readonly packets: boolean;
-  /** Of the programs that tell who wakes whom, which are loaded once. */
-  readonly wakesKnobs: Uint8Array;
+  /** Of programs that are loaded once. */
+  readonly knobs: Uint8Array;
 }
 
 /** Who is refused is asked once more, aloud: what the verifier says of it is heard on this thread only. */
@@ -330,13 +349,13 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
   const copyCount = tracepointCopies();
   try {
     const maySeePages = mayFindPages(btf);
-    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(options.walksNode === undefined ? [] : [NODE_PROGRAM]), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
+    object.choose(new Set([...attached, ...(copyCount === 1 ? [INTERRUPTED_PROGRAM] : []), ...ITERATORS, ...(hasUprobes() ? UPROBES : []), ...(maySeePages ? [PAGES_ITERATOR] : []), ...(cgroupMount === undefined ? [] : [PACKETS_PROGRAM])]));
     object.setReadOnly(knobs(btf, options, copyCount, 0));
     object.setMaxEntries('ring', options.ringBytes);
     object.setMaxEntries('connections', options.maxConnections);
     for (const map of PER_CPU) object.setMaxEntries(map, possibleCpus());
-    // Nearly 60 KiB each.
-    if (options.walksNode === undefined) object.setMaxEntries('node_walks', 1);
+    // 100 KiB each: whoever walks has its own.
+    object.setMaxEntries(WALKS, 1);
     for (const [map, bytes] of VALUE_SIZES) object.checkValueSize(map, bytes);
     await load(object);
     fillMaps(object, options, cgroupMount);
@@ -364,7 +383,7 @@ async function openBy(row: Backend, btf: KernelBtf, options: ProbeOptions, load:
         closeSync(fd);
       }
     }
-    return { object, copies, attached, appendSight: sightOf(hooks), packets, wakesKnobs: knobs(btf, options, 1, 0) };
+    return { object, copies, attached, appendSight: sightOf(hooks), packets, knobs: knobs(btf, options, 1, 0) };
   } catch (error) {
     for (const one of [...copies, object]) one.close();
     throw error;

@@ -1,6 +1,6 @@
 /**
  * The Node programs among the watched processes: the kernel side is told what V8's objects look like in each, and is called where one of them
- * writes (bpf/node.h), while there are any. What is not known is left: then its calls are tied by other means.
+ * writes (bpf/node.h). What is not known is left: then its calls are tied by other means.
  */
 import * as layout from '../layout.ts';
 import type { ContextBits } from '../context-bits.ts';
@@ -21,19 +21,18 @@ const FUNCTION_TYPES = 20;
 export class NodePrograms {
   readonly #programs: BpfMap;
   readonly #bits: ContextBits;
-  readonly #attach: (() => () => void) | undefined;
+  #attach: (() => boolean) | undefined;
   readonly #share: number;
   readonly #onUnknown: (tgid: number, version: string | undefined) => void;
   readonly #files = new Map<string, NodeFile | UnknownV8 | undefined>();
   /** By process: where its walks are kept. */
   readonly #placed = new Map<number, number>();
-  #detach: (() => void) | undefined;
 
   /**
-   * `attach`: of what runs at each write, returns how to undo it; absent where no memory is to be read. `onUnknown`: a program has a V8 that is not known, or (no version)
-   * says nothing of it. `bounded`: it is read in no more than a share of the time.
+   * `attach`: attaches what runs at each write, if it is not yet; false: it can't be had. Absent: no memory is to be read. `onUnknown`: a program has a V8
+   * that is not known, or (no version) says nothing of it. `bounded`: it is read in no more than a share of the time.
    */
-  constructor(programs: BpfMap, bits: ContextBits, attach: (() => () => void) | undefined, onUnknown: (tgid: number, version: string | undefined) => void, bounded = false) {
+  constructor(programs: BpfMap, bits: ContextBits, attach: (() => boolean) | undefined, onUnknown: (tgid: number, version: string | undefined) => void, bounded = false) {
     this.#programs = programs;
     this.#bits = bits;
     this.#attach = attach;
@@ -53,11 +52,21 @@ export class NodePrograms {
     const path = rooted(tgid, loaded.path);
     const file = remembered(this.#files, path, readNodeFile);
     if (file === undefined || 'version' in file) return this.#onUnknown(tgid, file?.version);
-    if (at === undefined) return;
+    if (at === undefined || !this.#isAttached()) return;
     this.#placed.set(tgid, at);
     this.#programs.set(u32(tgid), valueOf(file, at, this.#share));
     this.#bits.set(tgid);
-    this.#detach ??= this.#attach();
+  }
+
+  /** A file is about to be run: what is needed for that is made ready, which takes some tenths of a second. */
+  expect(path: string): void {
+    if (FILE.test(path)) this.#isAttached();
+  }
+
+  #isAttached(): boolean {
+    if (this.#attach?.() === true) return true;
+    this.#attach = undefined;
+    return false;
   }
 
   /** `parent` has made `tgid`, which runs the same. */
@@ -67,11 +76,7 @@ export class NodePrograms {
 
   /** It has ended, or runs something else. */
   forget(tgid: number): void {
-    if (!this.#placed.delete(tgid)) return;
-    this.#programs.delete(u32(tgid));
-    if (this.#placed.size > 0) return;
-    this.#detach?.();
-    this.#detach = undefined;
+    if (this.#placed.delete(tgid)) this.#programs.delete(u32(tgid));
   }
 }
 

@@ -13,6 +13,18 @@ import { NodePrograms } from '../../../src/kernel/node/programs.ts';
 const none = { get: () => undefined, set: () => undefined, delete: () => undefined } as unknown as BpfMap;
 
 describe('the memory of Node', () => {
+  it('is not asked for again where the kernel can\'t read it, and that is asked before a program of that name is run', () => {
+    let asked = 0;
+    const programs = new NodePrograms(none, new ContextBits(none), () => {
+      asked += 1;
+      return false;
+    }, () => undefined);
+    programs.expect('/usr/bin/python3');
+    assert.equal(asked, 0);
+    for (const path of ['/usr/bin/node', '/usr/local/bin/node']) programs.expect(path);
+    assert.equal(asked, 1);
+  });
+
   it('is said not to be readable where a program of that name exports nothing of V8\'s, and only to who wants it read', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'koala-node-'));
     copyFileSync('/bin/sleep', join(folder, 'node'));
