@@ -15,6 +15,7 @@
 #define PROMISE_FLAGS 32
 #define PROMISE_STATUS 3 /* of its flags; 0: pending */
 #define ASYNC_REQUEST_PROMISE 32
+#define CONTEXT_SCOPE 16
 #define CONTEXT_PREVIOUS 24
 #define CONTEXT_OF_FUNCTION 5 /* in the order of their names */
 #define CONTEXT_OF_MODULE 6
@@ -143,8 +144,9 @@ __noinline int node_load(__u32 place, __u64 object)
 		if (kind == CONTEXT_OF_FUNCTION) {
 			around = TYPE_IN(meta_of(walk, head->words[CONTEXT_PREVIOUS / 8])) - program->first_context;
 			head = head_at(walk, object); /* the other may have taken its place */
-			if (around == CONTEXT_NATIVE || around == CONTEXT_OF_SCRIPT)
-				return type; /* a CommonJS module's own */
+			/* A CommonJS module's own; but what resolves a promise has such a one too, of no scope, where the compiler has made it. */
+			if ((around == CONTEXT_NATIVE || around == CONTEXT_OF_SCRIPT) && head->words[CONTEXT_SCOPE / 8] >> PAGE_SHIFT != walk->constants)
+				return type;
 		}
 	} else if (type == program->promise) {
 		from = PROMISE_REACTIONS;

@@ -263,7 +263,7 @@ __noinline int node_step(__u32 place)
 		return 0;
 	case WALK:
 		if (type == program->promise)
-			walk->promise = 1;
+			walk->promise |= walk->words;
 		else if (type == program->async_function || type == program->async_generator) {
 			if (walk->body[GENERATOR_CONTINUATION] >> 32 != RUNNING)
 				walk->suspended = 1;
