@@ -110,6 +110,9 @@ struct node_walk {
 	__u32 next_start;
 	__u32 stack_at;     /* words of the stack that were read                     */
 	__u32 frame_at;     /* of those in `frame`, looked at                        */
+	__u32 caller_at;    /* words of the stack before the next frame begins       */
+	__u32 called_with;  /* before these: what the frame was called with          */
+	__u32 is_sure;      /* beyond these, too, nothing is dead                    */
 	__u32 far;          /* it is gone on only with async functions that run, and sockets */
 	__u32 promise;      /* something waits                                       */
 	__u32 suspended;    /* an async function does                                */
@@ -124,6 +127,7 @@ struct node_walk {
 	__u32 shared;       /* one of those of this array has led somewhere          */
 	__u32 otherwise;    /* and not to `alone`                                    */
 	__u32 unlike;       /* one of those has not led to `alone`                   */
+	__u32 pad1;
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
 	__u64 list;         /* the first met that points to the next of a list that goes one way */

@@ -5,6 +5,12 @@
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
 #define NEAR_WORDS 256 /* of the stack: beyond these it is gone on only with async functions that run, and sockets */
 
+/* Of a frame of JavaScript's, below what it begins at: it is called, with so many, and bytecode is what runs, where it is not optimized. */
+#define FRAME_FUNCTION 16
+#define FRAME_COUNT 24
+#define FRAME_CODE 32
+#define MAX_CALLED_WITH 32
+
 #define MAX_KEPT 16 /* properties of a parser: where it may keep what it is at */
 
 /* Does an object that stands for one of Node's own (a parser of HTTP) keep `value`, in properties of its own? */
@@ -68,6 +74,47 @@ static __always_inline void meet_socket(struct node_walk *walk, __u32 place, __u
 	}
 }
 
+/* Is what lies at `frame` (of the stack, in words from `top`) one of a function of JavaScript's? */
+static __always_inline bool is_function_frame(struct node_walk *walk, __u64 frame)
+{
+	__u64 function = word_at(frame - FRAME_FUNCTION);
+	__u32 type;
+
+	if (!IS_POINTER(function) || function >> ADDRESS_BITS)
+		return false;
+	type = TYPE_IN(meta_of(walk, function));
+	return type >= walk->program.first_function && type <= walk->program.last_function;
+}
+
+/*
+ * The next frame of the stack begins. What it was called with is what it says; but the rest, up to the frame of its caller, is the caller's own, and where the
+ * compiler has optimized that, it keeps there also what is dead, its own or of those that have run there before.
+ */
+__noinline int node_next_frame(__u32 place)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 frame, caller, code, count;
+
+	if (!walk)
+		return 0;
+	frame = walk->top + 8 * (__u64)walk->caller_at;
+	walk->called_with = walk->caller_at;
+	if (is_function_frame(walk, frame)) {
+		count = word_at(frame - FRAME_COUNT);
+		walk->called_with += 2 + (count < MAX_CALLED_WITH ? count : 0);
+	}
+	caller = word_at(frame);
+	if (caller <= frame || caller - frame >= 8 * STACK_WORDS) {
+		walk->caller_at = STACK_WORDS;
+		walk->is_sure = 1;
+		return 0;
+	}
+	walk->caller_at += (caller - frame) / 8;
+	code = word_at(caller - FRAME_CODE);
+	walk->is_sure = !is_function_frame(walk, caller) || (IS_POINTER(code) && !(code >> ADDRESS_BITS) && TYPE_IN(meta_of(walk, code)) == walk->program.bytecode);
+	return 0;
+}
+
 /* What the call may be begun with: word `at` of the stack's part that is at hand. 1: it is queued. */
 __noinline int node_start(__u32 place, __u32 at)
 {
@@ -75,25 +122,30 @@ __noinline int node_start(__u32 place, __u32 at)
 	const struct node_program *program;
 	const struct node_shape *shape;
 	__u64 object;
+	bool is_live;
 	__u32 type;
 
 	if (!walk)
 		return 0;
 	program = &walk->program;
 	object = walk->frame[at & (FRAME_WORDS - 1)];
-	if (!IS_POINTER(object) || object >> 47)
+	at += walk->stack_at - FRAME_WORDS;
+	if (at >= walk->caller_at)
+		node_next_frame(place);
+	if (!IS_POINTER(object) || object >> ADDRESS_BITS)
 		return 0;
 	shape = shape_at(walk, map_of(walk, object));
 	type = TYPE_IN(shape->meta);
+	is_live = at < walk->called_with || walk->is_sure;
 	if (!type)
 		return 0;
 	if (walk->far) {
-		bool is_socket = type == program->object && shape->prototype == walk->prototype;
+		bool is_socket = is_live && type == program->object && shape->prototype == walk->prototype;
 
 		if (!is_socket && ((type != program->async_function && type != program->async_generator) ||
 				   WORD(object, GENERATOR_FROM + 8 * GENERATOR_CONTINUATION) >> 32 != RUNNING))
 			return 0;
-	} else if (type < program->object || type == program->array || type == program->primitive_wrapper ||
+	} else if (!is_live || type < program->object || type == program->array || type == program->primitive_wrapper ||
 		   (type >= program->first_collection && type <= program->last_collection && type != program->promise) ||
 		   (type == program->api_object && object == walk->handle)) {
 		return 0;

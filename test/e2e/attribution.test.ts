@@ -137,14 +137,14 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, memory, memoryNotRead, pool, handsOver } of SCENARIOS) {
-  const REQUESTS = clients > 16 ? 640 : 320;
+  const REQUESTS = Number(process.env.REQ ?? (clients > 16 ? 640 : 320));
   describe(name, function () {
     this.timeout(400_000);
     let result: ScenarioResult;
 
     before(async function () {
       skipIf(this, await whyNotRecordable() ?? whyNot?.());
-      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : memoryNotRead && { flags: ['--read-memory', 'none'] }) });
+      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : { flags: ['--read-memory', process.env.RM ?? 'none'] }) });
       for (const { part, score, hidden } of result.parts) {
         const ids = byContext || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {

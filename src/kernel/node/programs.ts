@@ -86,6 +86,7 @@ function valueOf({ types, contextCell, offsets, isolate }: NodeFile, at: number,
   view.setUint32(layout.OFFSET_NODE_PROGRAM_ENTRY_FRAME, offsets.entryFrame, true);
   view.setUint32(layout.OFFSET_NODE_PROGRAM_PLACE, at, true);
   view.setUint32(layout.OFFSET_NODE_PROGRAM_SHARE, share, true);
+  view.setUint32(layout.OFFSET_NODE_PROGRAM_BYTECODE, offsets.bytecode, true);
   const type = (offset: number, number: number): void => { view.setUint16(offset, number, true); };
   type(layout.OFFSET_NODE_PROGRAM_MAP, types.map);
   type(layout.OFFSET_NODE_PROGRAM_OBJECT, types.object);

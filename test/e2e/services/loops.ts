@@ -15,7 +15,7 @@ export const asyncioBuild = (): Built => built('asyncio', ['/usr/bin/python3'], 
 
 const LOOPS = {
   asyncio: { name: 'aiohttp, asyncpg and redis.asyncio', build: asyncioBuild, command: (dir: string) => [join(dir, 'venv/bin/python'), join(dir, 'loop.py')] },
-  node: { name: 'Node http, undici, pg and ioredis', build: nodeBuild, command: (dir: string) => [process.execPath, join(dir, 'loop.mjs')] },
+  node: { name: 'Node http, undici, pg and ioredis', build: nodeBuild, command: (dir: string) => [process.env.NODEBIN ?? process.execPath, ...(process.env.NOOPT?.split(' ') ?? []), join(dir, 'loop.mjs')] },
 } as const;
 
 /** Why it can't be run here; undefined when it can. */
