@@ -26,6 +26,8 @@ import { skipIf } from '../skip.ts';
 const CLIENTS = 16;
 /** So many of the requests go to event loops one at a time, before the others. */
 const ALONE = 40;
+/** After so many, V8 has compiled and optimized all that a request takes. */
+const LONG = 3000;
 
 interface Scenario {
   readonly name: string;
@@ -52,8 +54,9 @@ interface Scenario {
   readonly asked?: true;
   /** Whose its calls are is read from the runtime's memory, as it is by itself: 9 of 10 calls are told with the ids hidden. */
   readonly memory?: true;
-  /** It is not. */
-  readonly memoryNotRead?: true;
+  /** It is read otherwise than by itself: not at all, or however long it takes. */
+  readonly readMemory?: 'none' | 'node';
+  readonly requests?: number;
   /** Its requests wait for threads that they share: with the ids hidden, some of its calls are tied by who wakes whom. */
   readonly pool?: true;
   /** The runtime knows who handed which call to a pool. */
@@ -64,7 +67,7 @@ const drivers = (how: 'asked' | 'its memory not read' | 'by itself', more: Parti
   name: `a Node${more.release === undefined ? '' : ` ${more.release}`} service with undici, http.Agent, pg, mysql2${more.unix ? ' by a unix socket' : ''} and ioredis, ${how === 'by itself' ? '' : `${how}, `}${more.clients ?? CLIENTS} clients${more.warm ? ', every connection older than the recorder' : ''}`,
   make: () => nodeDrivers({ ...(how !== 'by itself' && { how }), ...(more.unix && { unix: true }), ...(more.release && { release: more.release }) }),
   whyNot: () => whyNoDrivers(more.release), background: [REFRESH_RID],
-  ...(how === 'asked' ? { asked: true } : how === 'by itself' ? { memory: true } : { memoryNotRead: true }), ...more,
+  ...(how === 'asked' ? { asked: true } : how === 'by itself' ? { memory: true } : { readMemory: 'none' }), ...more,
 });
 
 const overHttp2 = (by: GoOverHttp2['by'], more: Partial<Scenario> & Pick<GoOverHttp2, 'how' | 'workers'> = {}): Scenario => ({
@@ -105,14 +108,16 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'the same nginx, every connection older than the recorder', make: nginxProxy, warm: true },
   { name: 'the same nginx, with 64 clients', make: nginxProxy, clients: 64 },
   { name: 'a Node service with a pooled agent and one Redis connection', make: () => nodeService(), byContent: true, memory: true },
-  { name: 'the same Node service, its memory not read', make: () => nodeService({ notRead: true }), byContent: true, memoryNotRead: true },
+  { name: 'the same Node service, its memory not read', make: () => nodeService({ notRead: true }), byContent: true, readMemory: 'none' },
   { name: 'the same Node service, with 64 clients', make: () => nodeService(), byContent: true, memory: true, clients: 64 },
   { name: 'the same Node service, every connection older than the recorder', make: () => nodeService(), byContent: true, memory: true, warm: true },
   ...([['node', 'a Node service with undici, pg and ioredis, whose commands share writes', { memory: true }], ['asyncio', 'aiohttp with asyncpg and redis.asyncio, with gather', { byContext: true }]] as const)
     .flatMap(([kind, what, more]) => [16, 64].map((clients): Scenario => ({ name: `${what}, with ${clients} clients`, make: () => loop(kind), whyNot: () => whyNotLoop(kind), byContent: true, clients, ...more }))),
+  { name: 'the same Node service, busy until all of it is optimized', make: () => loop('node', 'busy for long'), whyNot: () => whyNotLoop('node'), byContent: true, requests: LONG },
+  { name: 'the same Node service, busy until all of it is optimized, its memory read at each call', make: () => loop('node', 'busy for long, its memory read at each call'), whyNot: () => whyNotLoop('node'), memory: true, readMemory: 'node', requests: LONG },
   { name: 'the same aiohttp, every connection older than the recorder', make: () => loop('asyncio'), whyNot: () => whyNotLoop('asyncio'), byContent: true, byContext: true, warm: true },
   { name: 'a Node service that leaves work over and has a timer, under one client at a time', make: () => nodeService({ leftOvers: true }), clients: 1, background: [REFRESH_RID], memory: true },
-  { name: 'the same Node service that leaves work over, its memory not read', make: () => nodeService({ leftOvers: true, notRead: true }), clients: 1, background: [REFRESH_RID], memoryNotRead: true },
+  { name: 'the same Node service that leaves work over, its memory not read', make: () => nodeService({ leftOvers: true, notRead: true }), clients: 1, background: [REFRESH_RID], readMemory: 'none' },
   java('servlet', 'whose servlet thread calls by JDBC, HttpURLConnection and Jedis', { threadPerRequest: true }),
   java('threads', 'whose handlers start a thread for each call', { byContent: true }),
   java('executor', 'whose handlers hand their calls to four threads that they share', { byContent: true, handsOver: true }),
@@ -136,15 +141,15 @@ const SCENARIOS: readonly Scenario[] = [
   ...([22, 24, 26] as const).flatMap((release) => [drivers('by itself', { release }), drivers('asked', { release })]),
 ];
 
-for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, memory, memoryNotRead, pool, handsOver } of SCENARIOS) {
-  const REQUESTS = Number(process.env.REQ ?? (clients > 16 ? 640 : 320));
+for (const { name, make, whyNot, warm, threadPerRequest, everyCall, everyHidden, tells, byContent, byContext, clients = CLIENTS, background = [], asked, memory, readMemory, requests, pool, handsOver } of SCENARIOS) {
+  const REQUESTS = requests ?? (clients > 16 ? 640 : 320);
   describe(name, function () {
     this.timeout(400_000);
     let result: ScenarioResult;
 
     before(async function () {
       skipIf(this, await whyNotRecordable() ?? whyNot?.());
-      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : { flags: ['--read-memory', process.env.RM ?? 'none'] }) });
+      result = await runScenario(make, { requests: REQUESTS, alone: threadPerRequest === true || clients === 1 ? 0 : ALONE, clients, background, warm: warm === true, ...(asked ? { flags: ['--instrument', 'node'] } : readMemory !== undefined && { flags: ['--read-memory', readMemory] }) });
       for (const { part, score, hidden } of result.parts) {
         const ids = byContext || part.discipline === 'event-loop' ? [[score, 'shown'], [hidden, 'hidden']] as const : [[score, 'shown']] as const;
         for (const [found, shown] of ids) {

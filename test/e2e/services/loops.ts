@@ -15,7 +15,7 @@ export const asyncioBuild = (): Built => built('asyncio', ['/usr/bin/python3'], 
 
 const LOOPS = {
   asyncio: { name: 'aiohttp, asyncpg and redis.asyncio', build: asyncioBuild, command: (dir: string) => [join(dir, 'venv/bin/python'), join(dir, 'loop.py')] },
-  node: { name: 'Node http, undici, pg and ioredis', build: nodeBuild, command: (dir: string) => [process.env.NODEBIN ?? process.execPath, ...(process.env.NOOPT?.split(' ') ?? []), join(dir, 'loop.mjs')] },
+  node: { name: 'Node http, undici, pg and ioredis', build: nodeBuild, command: (dir: string) => [process.execPath, join(dir, 'loop.mjs')] },
 } as const;
 
 /** Why it can't be run here; undefined when it can. */
@@ -24,7 +24,8 @@ export function whyNotLoop(kind: keyof typeof LOOPS): string | undefined {
   return 'why' in made ? made.why : undefined;
 }
 
-export async function loop(kind: keyof typeof LOOPS): Promise<Service> {
+/** `how` it is recorded, should that be told apart. */
+export async function loop(kind: keyof typeof LOOPS, how?: string): Promise<Service> {
   const { name, build, command } = LOOPS[kind];
   const made = build();
   if ('why' in made) throw new Error(made.why);
@@ -43,7 +44,7 @@ export async function loop(kind: keyof typeof LOOPS): Promise<Service> {
   });
   return {
     port, keepAlive: true,
-    parts: [{ name, discipline: 'event-loop', pid: daemon.pid, dependencies: [upstream, redis, sql] }],
+    parts: [{ name: how === undefined ? name : `${name}, ${how}`, discipline: 'event-loop', pid: daemon.pid, dependencies: [upstream, redis, sql] }],
     ask: (rid, index) => ({ rid, target: `/work/${rid}?calls=${1 + (index % 3)}${index % 10 === 4 ? '&pad=100000' : ''}` }),
     expects: ({ target }) => ({ redis: 2, http: Number(new URL(target, 'http://shop').searchParams.get('calls')), postgresql: 2 }),
     stop: async () => {
