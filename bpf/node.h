@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * For which request Node writes to a dependency. V8's heap leads from the call that is being written to the response that it is for (docs/decisions/node-heap.md):
- * it is walked where libuv is given something to write, in Node's main thread, and what is found is noted by socket. What is written to
+ * it is walked where the main thread writes, and what is found is noted by socket. What is written to
  * a connection that somebody else has opened is for the request that this one is at.
  */
 #ifndef KOALA_NODE_H
