@@ -15,7 +15,7 @@ const CALLS = 5;
 describe('tasks that Java programs hand to an executor', function () {
   this.timeout(240_000);
 
-  for (const [release, ...options] of [[21, '-XX:+UseG1GC'], [25, '-XX:+UseParallelGC'], [21, '-XX:+UseSerialGC', '-XX:-UseCompressedOops'], [21, '-XX:+UseZGC']] as const) {
+  for (const [release, ...options] of [[21, '-XX:+UseG1GC'], [25, '-XX:+UseParallelGC'], [21, '-XX:+UseSerialGC', '-XX:-UseCompressedOops'], [21, '-XX:+UseZGC'], [21, '-XX:+UseShenandoahGC'], [25, '-XX:+UseShenandoahGC']] as const) {
     it(`tell whose each call is, of 16 requests at a time that share four threads (JDK ${release}, ${options.join(' ')})`, async function () {
       skipIf(this, await whyNotRecordable());
       assert.deepEqual(found([...commandOf(this, release, ...options), 'handed']), ALL);
@@ -35,7 +35,7 @@ describe('tasks that Java programs hand to an executor', function () {
   }
 
   // With a larger heap objects are moved less often, and more is told. What is on stacks is old by then: the more requests there were, the more of it.
-  for (const [requests, ...options] of [['64', '-Xmx256m', '-XX:+UseG1GC'], ['320', '-Xmx1g', '-XX:+UseG1GC'], ['64', '-Xmx256m', '-XX:+UseZGC', '-XX:+ZGenerational']] as const) {
+  for (const [requests, ...options] of [['64', '-Xmx256m', '-XX:+UseG1GC'], ['320', '-Xmx1g', '-XX:+UseG1GC'], ['64', '-Xmx256m', '-XX:+UseZGC', '-XX:+ZGenerational'], ['320', '-Xmx256m', '-XX:+UseShenandoahGC']] as const) {
     it(`tell nothing wrong while objects are moved all the time (${requests} requests, ${options.join(' ')})`, async function () {
       skipIf(this, await whyNotRecordable());
       const { wrong, problems } = found([...commandOf(this, 21, ...options), 'handed', 'litter'], { REQUESTS: requests }) as typeof ALL;
@@ -46,8 +46,8 @@ describe('tasks that Java programs hand to an executor', function () {
   }
 
   it('are looked for where it is known which objects have been moved', async function () {
-    for (const [options, expected] of [['-XX:+UseSerialGC', 'object'], ['-XX:+UseZGC', 'object'], ['-XX:+UseShenandoahGC', 'other']] as const) {
-      const [command = '', ...args] = commandOf(this, 21, options);
+    for (const [options, expected] of [['-XX:+UseSerialGC', 'object'], ['-XX:+UseZGC', 'object'], ['-XX:+UseShenandoahGC', 'object'], ['-XX:+UseShenandoahGC -XX:-UsePerfData', 'other']] as const) {
+      const [command = '', ...args] = commandOf(this, 21, ...options.split(' '));
       const java = spawn(command, [...args, 'idle'], { stdio: ['pipe', 'pipe', 'inherit'] });
       try {
         await once(java.stdout, 'data');

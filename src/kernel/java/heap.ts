@@ -1,6 +1,7 @@
 /** Where a JVM keeps what its threads have allocated, and what they work with (bpf/java.h): HotSpot tells debuggers. */
 import { flagsOf } from './flags.ts';
 import { known, readable, Unreadable, type ProcessMemory } from './memory.ts';
+import { counterOf } from './perf-data.ts';
 import { MIN_THREADS, threadObject, threadsIn, type ThreadOffsets } from './threads.ts';
 import type { VmStructs } from './vm-structs.ts';
 import { addressAt, isInPage, ZGC_FLAGS, zgcOf, type Colours, type Pages } from './zgc.ts';
@@ -8,11 +9,16 @@ import { addressAt, isInPage, ZGC_FLAGS, zgcOf, type Colours, type Pages } from 
 const WORD_BYTES = 8;
 /** They move objects only while all threads are stopped, and each thread allocates in a piece of its own. */
 const STOPPING = ['UseG1GC', 'UseParallelGC', 'UseSerialGC'];
+/**
+ * Moves them at any time, but only those that were there when the threads were stopped last; and where they lay, others do only when they were stopped again. So within such a time
+ * an address means the same object.
+ */
+const SHENANDOAH = 'UseShenandoahGC';
 /** Of which ones ZGC moves is known as well. */
-const FLAGS = new Set([...STOPPING, ...ZGC_FLAGS]);
+const FLAGS = new Set([...STOPPING, SHENANDOAH, ...ZGC_FLAGS]);
 const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 
-/** Addresses of what tells whether objects are moved, and how often they were. */
+/** Addresses of what tells whether objects are moved, and how often they were, or may have been. */
 export interface Collections {
   readonly collecting: number;
   readonly collections: number;
@@ -37,10 +43,11 @@ export function heapOf(memory: ProcessMemory, structs: VmStructs): Heap | 'unlik
   try {
     const flags = flagsOf(memory, structs, FLAGS);
     const zgc = zgcOf(memory, structs, flags);
-    if (zgc === undefined && !STOPPING.some((flag) => flags?.get(flag) === true)) return 'other';
+    const stops = flags?.get(SHENANDOAH) === true ? counterOf(memory, structs, 'sun.rt.safepoints') : undefined;
+    if (zgc === undefined && stops === undefined && !STOPPING.some((flag) => flags?.get(flag) === true)) return 'other';
     const threads = threadsIn(memory, structs);
     const own = known(structs.offset('JavaThread._threadObj'));
-    const collections = collectionsOf(memory, structs);
+    const collections = { ...collectionsOf(memory, structs), ...(stops !== undefined && { collections: stops }) };
     // Before JDK 16 that was no pointer to a pointer.
     const sound = threads?.all.filter((at) => readable(() => {
       const object = known(addressAt(memory, memory.pointer(at + own), zgc));

@@ -23,6 +23,7 @@ const WAYS = {
   executor: { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4', discipline: 'event-loop', expects: blocking },
   'executor-zgc': { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4, ZGC', discipline: 'event-loop', expects: blocking },
   'executor-shenandoah': { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4, Shenandoah', discipline: 'event-loop', expects: blocking },
+  'executor-untold': { name: 'Tomcat servlet, calls by a ThreadPoolExecutor of 4, Shenandoah that counts nothing', discipline: 'event-loop', expects: blocking },
   virtual: { name: 'Tomcat on virtual threads, each call by one more', discipline: 'event-loop', expects: blocking },
   'virtual-own': { name: 'Tomcat on virtual threads, JDBC, HttpURLConnection and Jedis', discipline: 'event-loop', expects: blocking },
   'http-client': { name: 'Tomcat servlet, java.net.http.HttpClient', discipline: 'event-loop', expects: http },
@@ -33,7 +34,7 @@ const WAYS = {
 export type JavaWay = keyof typeof WAYS;
 
 /** By what a way's name ends with. */
-const COLLECTORS: Readonly<Record<string, string>> = { zgc: 'Z', shenandoah: 'Shenandoah' };
+const COLLECTORS: Readonly<Record<string, readonly string[]>> = { zgc: ['-XX:+UseZGC'], shenandoah: ['-XX:+UseShenandoahGC'], untold: ['-XX:+UseShenandoahGC', '-XX:-UsePerfData'] };
 
 const javaBuilt = (): Built => built('java-service', ['mvn', 'javac', 'java'],
   [['mvn', '--quiet', '--batch-mode', 'compile', 'dependency:copy-dependencies', '-DincludeScope=runtime']], fileURLToPath(new URL('java', import.meta.url)));
@@ -64,7 +65,7 @@ export async function javaService(way: JavaWay): Promise<Service> {
   const dependencies = [upstream, redis, sql].filter((each) => each !== undefined);
   const daemon = await Daemon.start({
     name: 'java', command: java, dir, readyMs: 60_000, ready: () => accepts(port),
-    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', `-XX:+Use${COLLECTORS[way.replace('executor-', '')] ?? 'Serial'}GC`, '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
+    args: ['-Xmx192m', '-XX:TieredStopAtLevel=1', ...(COLLECTORS[way.replace('executor-', '')] ?? ['-XX:+UseSerialGC']), '-cp', `${join(program, 'target/classes')}:${join(program, 'target/dependency/*')}`, 'shop.Shop'],
     env: {
       SHOP_WAY: way.startsWith('executor') ? 'executor' : way, SHOP_PORT: String(port),
       ...(upstream !== undefined && { SHOP_UPSTREAM_PORT: String(upstream.port) }),
