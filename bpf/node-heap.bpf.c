@@ -253,8 +253,8 @@ __noinline int node_file_of(__u32 place, __u64 object)
 
 	if (!walk)
 		return 0;
-	inside = head_at(walk, object)->words[walk->program.embedder_field / 8 & (HEAD_WORDS - 1)];
-	if (!inside || inside & 7)
+	inside = inside_of(walk, object);
+	if (!inside)
 		return 0;
 	handle = inside + walk->handle_in;
 	if (bpf_probe_read_user(words, sizeof(words), (void *)handle))

@@ -228,6 +228,14 @@ static __always_inline __u64 meta_of(struct node_walk *walk, __u64 object)
 	return shape_at(walk, map_of(walk, object))->meta;
 }
 
+/* What Node has for the `object` that stands for it; 0: that stands for nothing. */
+static __always_inline __u64 inside_of(struct node_walk *walk, __u64 object)
+{
+	__u64 inside = head_at(walk, object)->words[walk->program.embedder_field / 8 & (HEAD_WORDS - 1)];
+
+	return inside & 7 ? 0 : inside;
+}
+
 static __always_inline void restart(struct node_walk *walk, enum node_phase phase)
 {
 	walk->generation = (walk->generation + 1) & GENERATION_MASK;

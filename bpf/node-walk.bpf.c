@@ -74,7 +74,7 @@ static __always_inline void meet_socket(struct node_walk *walk, __u32 place, __u
 	}
 }
 
-/* Is what lies at `frame` (of the stack, in words from `top`) one of a function of JavaScript's? */
+/* Is what lies at `frame`, an address, one of a function of JavaScript's? */
 static __always_inline bool is_function_frame(struct node_walk *walk, __u64 frame)
 {
 	__u64 function = word_at(frame - FRAME_FUNCTION);

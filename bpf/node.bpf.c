@@ -253,8 +253,8 @@ __noinline int node_handle_at(__u32 place, __u32 at, __u32 fd)
 	object = walk->frame[at & (FRAME_WORDS - 1)];
 	if (!IS_POINTER(object) || object >> ADDRESS_BITS || TYPE_IN(meta_of(walk, object)) != walk->program.api_object)
 		return 0;
-	inside = WORD(object, walk->program.embedder_field);
-	if (!inside || inside & 7 || word_at(word_at(inside + NODE_HANDLE)) != object)
+	inside = inside_of(walk, object);
+	if (!inside || word_at(word_at(inside + NODE_HANDLE)) != object)
 		return 0;
 	for (__u32 word = 0; word < MAX_INSIDE; word++) {
 		handle = word_at(inside + 8 * word);
@@ -288,7 +288,7 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 
 	if (i == MAX_THIS || !node_file_of(place, walk->handle))
 		return;
 	walk->constants = WORD(walk->handle, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
-	walk->frame_at = FRAME_WORDS;
+	walk->stack_at = FRAME_WORDS; /* these were read */
 	restart(walk, FIND_SOCKET);
 	node_load(place, walk->handle);
 	node_push_body(place, 0);

@@ -55,7 +55,7 @@ struct node_program {
 	__u16 function_context; /* in a function, in bytes: its context                       */
 	__u16 embedder_field;   /* in an object that stands for one of Node's: that           */
 	__u32 share;            /* of the time that walks may take, in 1024ths; 0: any        */
-	__u32 bytecode;
+	__u32 bytecode;         /* a type, as those above                                     */
 	__u32 pad0;
 };
 struct {
