@@ -91,10 +91,13 @@ struct node_walk {
 	__u64 counted_at;   /* until when `credit` was counted                       */
 	__s64 credit;       /* what walks may take yet, in ns                        */
 	__u64 of_maps;      /* the map of maps that was met last                     */
+	__u64 opener;       /* number of the inbound connection whose request opened the one that is written to; 0: not known */
+	__u64 opener_at;    /* how far that one was read by then                     */
 	__u32 handle_at;    /* which of a socket's words is its handle               */
 	__u32 pad0;
 	/* Zero when a walk begins: from here on to `frame`; when one from a callback does, to `arrays`. */
 	__u64 found;        /* number of the inbound connection                      */
+	__u64 found_at;     /* how far that one was read                             */
 	__u64 found_socket;
 	__u64 found_via;    /* what pointed to that                                  */
 	__u64 of_prototype; /* of the object that was loaded last                    */
@@ -118,6 +121,7 @@ struct node_walk {
 	__u32 suspended;    /* an async function does                                */
 	__u32 cut;          /* not all was looked at                                 */
 	__u32 several;      /* more than one was found                               */
+	__u32 by_opening;   /* it is the opener's request: another counts for more   */
 	__u32 current;      /* the socket points back to `found_via`                 */
 	__u32 of_socket;    /* it is gone on from one of `start`                     */
 	__u32 arrays;
@@ -127,7 +131,6 @@ struct node_walk {
 	__u32 shared;       /* one of those of this array has led somewhere          */
 	__u32 otherwise;    /* and not to `alone`                                    */
 	__u32 unlike;       /* one of those has not led to `alone`                   */
-	__u32 pad1;
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
 	__u64 list;         /* the first met that points to the next of a list that goes one way */

@@ -3,6 +3,7 @@
 #include "node-heap.h"
 
 #define MAX_FURTHER 48 /* objects looked at after one was found that it may be */
+#define MAX_FURTHER_BY_OPENING 320 /* where that is the one for which the connection was opened */
 #define NEAR_WORDS 256 /* of the stack: beyond these it is gone on only with async functions that run, and sockets */
 
 /* Of a frame of JavaScript's, below what it begins at: it is called, with so many, and bytecode is what runs, where it is not optimized. */
@@ -51,27 +52,33 @@ static __always_inline void meet_socket(struct node_walk *walk, __u32 place, __u
 	int file = node_file_of(place, walk->body[walk->handle_at & (MAX_WORDS - 1)]);
 	struct connection *connection;
 	struct file_socket there;
+	bool is_current, by_opening;
 
 	if (!file || !socket_at(&there, file - 1))
 		return;
 	connection = bpf_map_lookup_elem(&connections, &there.sock);
 	if (!connection || connection->role != ROLE_INBOUND)
 		return;
-	if (walk->found && walk->found != connection->id)
+	/* On the stack: what runs now was called by what had read of it. */
+	is_current = !via || node_place_of(place, via) || node_parses(place, via);
+	if (!is_current && walk->words) {
+		node_load(place, walk->body[(walk->words - 1) & (MAX_WORDS - 1)]); /* its properties */
+		is_current = node_place_of(place, via) || node_parses(place, via);
+	}
+	/* What is left of opening the connection that is written to leads there, whoever uses it since. */
+	by_opening = connection->id == walk->opener && (!is_current || connection->ingress_position == walk->opener_at);
+	if (walk->found && by_opening)
+		return;
+	if (walk->found && !walk->by_opening && walk->found != connection->id)
 		walk->several = 1;
+	if (walk->by_opening)
+		walk->further = 0;
+	walk->by_opening = by_opening;
 	walk->found = connection->id;
+	walk->found_at = connection->ingress_position;
 	walk->found_socket = socket;
 	walk->found_via = via;
-	if (!via) {
-		/* On the stack: what runs now was called by what had read of it. */
-		walk->current = 1;
-		return;
-	}
-	walk->current = node_place_of(place, via) || node_parses(place, via);
-	if (!walk->current && walk->words) {
-		node_load(place, walk->body[(walk->words - 1) & (MAX_WORDS - 1)]); /* its properties */
-		walk->current = node_place_of(place, via) || node_parses(place, via);
-	}
+	walk->current = is_current;
 }
 
 /* Is what lies at `frame`, an address, one of a function of JavaScript's? */
@@ -193,6 +200,17 @@ __noinline int node_next_start(__u32 place)
 	return 0;
 }
 
+/* Nothing else is looked for than what was found. 1: that's it. */
+static __always_inline int end_walk(struct node_walk *walk, __u32 place)
+{
+	if (!walk->found || walk->several || walk->current)
+		return 1;
+	restart(walk, IS_CURRENT);
+	node_load(place, walk->found_socket);
+	node_push_body(place, 0);
+	return 0;
+}
+
 /* All that is met from one start has been looked at. 1: that's it. */
 __noinline int node_end_start(__u32 place)
 {
@@ -207,14 +225,8 @@ __noinline int node_end_start(__u32 place)
 		restart(walk, WALK);
 		return 0;
 	case WALK:
-		if (walk->found) {
-			if (walk->several || walk->current)
-				return 1;
-			restart(walk, IS_CURRENT);
-			node_load(place, walk->found_socket);
-			node_push_body(place, 0);
-			return 0;
-		}
+		if (walk->found)
+			return end_walk(walk, place);
 		if (walk->promise && !walk->far) {
 			/* It is waited for, on behalf of nobody. Where no one waits yet, the function that runs will. */
 			if (walk->suspended)
@@ -267,8 +279,8 @@ __noinline int node_step(__u32 place)
 	}
 	walk->goes_on = 0;
 	/* Another would be near. */
-	if (walk->found && walk->current && walk->phase == WALK && walk->further++ >= MAX_FURTHER)
-		return 1;
+	if (walk->found && (walk->current || walk->by_opening) && walk->phase == WALK && walk->further++ >= (walk->by_opening ? MAX_FURTHER_BY_OPENING : MAX_FURTHER))
+		return end_walk(walk, place);
 	if (walk->next_head < walk->next_tail) {
 		at = walk->next_head & (MAX_NEXT - 1);
 		object = walk->next[at].object;

@@ -25,6 +25,41 @@ struct {
 	__type(value, __u64);
 } node_calls SEC(".maps");
 
+/* For whom a connection was opened. */
+struct node_opener {
+	__u64 connection; /* number of that connection: else this is of another that had the address */
+	__u64 inbound;    /* number of the one that its request came over                            */
+	__u64 inbound_at; /* how far that one was read by then                                       */
+};
+
+/* key: struct sock. Inserted: when it is written to first. Deleted: by age. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct node_opener);
+} node_openers SEC(".maps");
+
+static __always_inline void find_opener(struct node_walk *walk, __u64 sock, const struct connection *connection)
+{
+	const struct node_opener *opener = bpf_map_lookup_elem(&node_openers, &sock);
+
+	walk->opener = walk->opener_at = 0;
+	if (!opener || opener->connection != connection->id)
+		return;
+	walk->opener = opener->inbound;
+	walk->opener_at = opener->inbound_at;
+}
+
+/* What was found is for whom it is opened, where it is written to for the first time. */
+static __always_inline void note_opener(const struct node_walk *walk, __u64 sock, const struct connection *connection)
+{
+	struct node_opener opener = { connection->id, walk->found, walk->found_at };
+
+	if (connection->connected_ns && !connection->egress_position && walk->found && !walk->several && !walk->cut)
+		bpf_map_update_elem(&node_openers, &sock, &opener, BPF_ANY);
+}
+
 static __always_inline struct node_program *program_now(void)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -268,8 +303,8 @@ __noinline int node_handle_at(__u32 place, __u32 at, __u32 fd)
 	return 0;
 }
 
-/* The current thread is about to write to `sock`, its file `fd`: `pieces`, that were given to be written one by one. */
-static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 fd, __u64 sock, __u32 pieces)
+/* The current thread is about to write to `sock`, its file `fd`, which is `connection`'s: `pieces`, that were given to be written one by one. */
+static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 fd, __u64 sock, const struct connection *connection, __u32 pieces)
 {
 	__u64 isolate, number;
 	__u32 i;
@@ -289,6 +324,7 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 
 		return;
 	walk->constants = WORD(walk->handle, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
 	walk->stack_at = FRAME_WORDS; /* these were read */
+	find_opener(walk, sock, connection);
 	restart(walk, FIND_SOCKET);
 	node_load(place, walk->handle);
 	node_push_body(place, 0);
@@ -297,6 +333,8 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 
 			break;
 	}
 	walk->alone = number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
+	if (number)
+		note_opener(walk, sock, connection);
 	if (walk->arrays)
 		number = number_shared(walk, place);
 	/* Others' may have waited to be written with it: then it is of one call, or it is not known of which. */
@@ -339,7 +377,7 @@ int BPF_PROG(node_writes, const struct pt_regs *regs, long call)
 	if (!walk || !may_walk(walk, program->share, now))
 		return 0;
 	walk->program = *program;
-	walk_for(walk, place, regs->CALL_FIRST, there.sock, call == NR_WRITEV ? regs->CALL_THIRD : 1);
+	walk_for(walk, place, regs->CALL_FIRST, there.sock, connection, call == NR_WRITEV ? regs->CALL_THIRD : 1);
 	walk->credit -= bpf_ktime_get_ns() - now;
 	return 0;
 }
