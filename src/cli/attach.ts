@@ -59,7 +59,7 @@ export const builder = (yargs: Argv): Argv => withJson(yargs)
   .option('port', { type: 'string', array: true, nargs: 1, requiresArg: true, describe: 'the processes that listen on this TCP port' })
   .option('all', { type: 'boolean', describe: 'every process of this host but koala-bpf' })
   .option('instrument', { choices: RUNTIMES, array: true, nargs: 1, requiresArg: true, describe: 'ask this runtime, inside the service, whose each call is; undone at the end' })
-  .option('read-memory', { choices: [...RUNTIMES, 'node-tenth'], array: true, nargs: 1, requiresArg: true, describe: 'read from this runtime\'s memory whose each call is; changes nothing in the service, and costs it time at each call (node-tenth: a tenth of its time at most)' })
+  .option('read-memory', { choices: [...RUNTIMES, 'none'], array: true, nargs: 1, requiresArg: true, describe: 'read from this runtime\'s memory whose each call is, however much of the service\'s time that takes (by itself: a tenth at most); none: don\'t' })
   .option('out', { type: 'string', requiresArg: true, describe: 'the recording\'s folder (default ./koala-<UTC time>); one of ours is continued' })
   .option('probe', { choices: ['auto', 'fentry', 'kprobe', 'tracepoint'], default: 'auto', describe: 'which kernel hooks; auto takes the cheapest that works here' })
   .option('duration', { type: 'string', requiresArg: true, describe: 'stop after this time (30s, 5m, 1h); CMD gets SIGTERM' })
@@ -94,8 +94,8 @@ export async function handler(given: ArgumentsCamelCase): Promise<void> {
     recorder = await startRecorder({
       ...options, launches, onNoWakeups: (why) => say(`koala-bpf: who wakes whom can't be told: ${why}`),
       walksNode: walksNodeOf(flags),
-      onNoNodeMemory: (why) => say(`koala-bpf: Node's memory can't be read here (--read-memory), its calls are tied by other means: ${why}`),
-      onUnknownV8: (tgid, version) => say(`koala-bpf: process ${tgid} runs ${version === undefined ? 'a Node that exports nothing of V8' : `V8 ${version}`}, whose memory can't be read (--read-memory): its calls are tied by other means`),
+      onNoNodeMemory: (why) => say(`koala-bpf: Node's memory can't be read here, its calls are tied by other means: ${why}`),
+      onUnknownV8: (tgid, version) => flags.readMemory === undefined ? undefined : say(`koala-bpf: process ${tgid} runs ${version === undefined ? 'a Node that exports nothing of V8' : `V8 ${version}`}, whose memory can't be read (--read-memory): its calls are tied by other means`),
       onUnknownVirtualThreads: (tgid, why) => say(`koala-bpf: process ${tgid} has virtual threads, and which of them makes a call can't be told: ${WHY_UNKNOWN[why]}`),
     });
     signals.started(recorder);
@@ -243,14 +243,15 @@ function check(flags: Flags, cmd: readonly string[]): Targets {
   const some = targets.all || cmd.length > 0
     || targets.pids.length + targets.ports.length + targets.cgroups.length + targets.executables.length > 0;
   if (!some) throw new UserError('attach: say whom: --pid N, --port P, --unit U, --exe PATH, --cgroup PATH, --all, or -- CMD');
-  if (flags.readMemory !== undefined && flags.instrument?.includes('node') === true) throw new UserError('--read-memory node and --instrument node: one of them, for who is asked knows it all');
+  if (flags.readMemory?.includes('node') === true && flags.readMemory.includes('none')) throw new UserError('--read-memory node and --read-memory none: one of them');
+  if (flags.readMemory?.includes('node') === true && flags.instrument?.includes('node') === true) throw new UserError('--read-memory node and --instrument node: one of them, for who is asked knows it all');
   if (flags.keepEnvironment && targets.all) throw new UserError('--keep-environment is for processes that are named, not for --all');
   return targets;
 }
 
-function walksNodeOf({ readMemory }: Flags): 'always' | 'bounded' | undefined {
+function walksNodeOf({ readMemory, instrument }: Flags): 'always' | 'bounded' | undefined {
   if (readMemory?.includes('node') === true) return 'always';
-  return readMemory === undefined ? undefined : 'bounded';
+  return readMemory === undefined && instrument === undefined ? 'bounded' : undefined;
 }
 
 /** `./koala-20261123T140000`, UTC. */

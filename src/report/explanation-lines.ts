@@ -23,7 +23,7 @@ export function* explanationLines(explanation: Explanation, startedAtUs: number,
     yield* ['', paint.bold(`  ${counted(untied.length, 'call')} of its process ${untied.length === 1 ? 'is' : 'are'} tied to no session, and may be its own`)];
     for (const call of untied.slice(0, MAX_UNTIED)) yield* untiedLines(call, id, paint);
     if (untied.length > MAX_UNTIED) yield* ['', `  and ${untied.length - MAX_UNTIED} more; --json lists them all`];
-    if (wouldTell(explanation)) yield* ['', `  to know whose they are, record Node so that it tells: ${paint.bold('attach --read-memory node')} (nothing in it is touched), or ${paint.bold('--instrument node')}`];
+    if (wouldTell(explanation)) yield* ['', `  to know whose they are, record Node so that it tells: ${paint.bold('attach --read-memory node')} (nothing in it is touched, however long that takes), or ${paint.bold('--instrument node')}`];
   }
 
   const { state, reasons } = certificate;

@@ -37,7 +37,7 @@ const [helper, wakes] = [await startHelper(), await startWakes()];
 const batch = await runBatch(scenarios, false, {
   // By the same recorder: to load its programs takes an emulated machine half a minute.
   pids: [helper.pid, wakes.pid],
-  flags: ['--wakeups', 'on'],
+  flags: ['--wakeups', 'on', '--read-memory', 'none'],
   run: async () => { await helper.send(); await wakes.run(); },
 });
 helper.end();

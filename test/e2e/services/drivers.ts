@@ -16,7 +16,7 @@ export interface DriversOptions {
   /** MariaDB by its unix socket instead of by TCP. */
   readonly unix?: true;
   /** The runtime is asked (`attach --instrument node`), or its memory is read (`--read-memory node`). */
-  readonly how?: 'asked' | 'its memory read';
+  readonly how?: 'asked' | 'its memory not read';
   /** By that Node, not the installed one. */
   readonly release?: NodeRelease;
 }

@@ -6,15 +6,15 @@ import { stopAll, type Service } from './service.ts';
 
 export interface NodeOptions {
   /** Every fourth request leaves a call to be made after its answer, and a timer makes calls that belong to no request. */
-  readonly leftOvers: boolean;
-  /** Its memory is read (`--read-memory node`). */
-  readonly read?: true;
+  readonly leftOvers?: true;
+  /** Its memory is not read (`--read-memory none`). */
+  readonly notRead?: true;
 }
 
 /** The id in the timer's calls. */
 export const REFRESH_RID = 'rid-refresh000';
 
-export async function nodeService({ leftOvers, read }: NodeOptions = { leftOvers: false }): Promise<Service> {
+export async function nodeService({ leftOvers, notRead }: NodeOptions = {}): Promise<Service> {
   const dir = temporaryDir('node');
   const [upstream, redis, port] = await Promise.all([httpUpstream(), redisServer(), freePort()]);
   const daemon = await Daemon.start({
@@ -25,7 +25,7 @@ export async function nodeService({ leftOvers, read }: NodeOptions = { leftOvers
   });
   return {
     port, keepAlive: true,
-    parts: [{ name: `Node, http.Agent and one Redis connection${leftOvers ? ', with work left over' : ''}${read ? ', its memory read' : ''}`, discipline: 'event-loop', pid: daemon.pid, dependencies: [upstream, redis] }],
+    parts: [{ name: `Node, http.Agent and one Redis connection${leftOvers ? ', with work left over' : ''}${notRead ? ', its memory not read' : ''}`, discipline: 'event-loop', pid: daemon.pid, dependencies: [upstream, redis] }],
     ask: (rid, index) => {
       const query = [`calls=${1 + (index % 3)}`, ...(index % 10 === 4 ? ['pad=100000'] : []), ...(leftOvers && index % 4 === 3 ? ['after=1'] : [])];
       return { rid, target: `/work/${rid}?${query.join('&')}` };
