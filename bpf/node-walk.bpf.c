@@ -200,18 +200,7 @@ __noinline int node_next_start(__u32 place)
 	return 0;
 }
 
-/* Nothing else is looked for than what was found. 1: that's it. */
-static __always_inline int end_walk(struct node_walk *walk, __u32 place)
-{
-	if (!walk->found || walk->several || walk->current)
-		return 1;
-	restart(walk, IS_CURRENT);
-	node_load(place, walk->found_socket);
-	node_push_body(place, 0);
-	return 0;
-}
-
-/* All that is met from one start has been looked at. 1: that's it. */
+/* All that is met from one start has been looked at, or nothing else is looked for than what was found. 1: that's it. */
 __noinline int node_end_start(__u32 place)
 {
 	struct node_walk *walk = walk_at(place);
@@ -225,8 +214,14 @@ __noinline int node_end_start(__u32 place)
 		restart(walk, WALK);
 		return 0;
 	case WALK:
-		if (walk->found)
-			return end_walk(walk, place);
+		if (walk->found) {
+			if (walk->several || walk->current)
+				return 1;
+			restart(walk, IS_CURRENT);
+			node_load(place, walk->found_socket);
+			node_push_body(place, 0);
+			return 0;
+		}
 		if (walk->promise && !walk->far) {
 			/* It is waited for, on behalf of nobody. Where no one waits yet, the function that runs will. */
 			if (walk->suspended)
@@ -280,7 +275,7 @@ __noinline int node_step(__u32 place)
 	walk->goes_on = 0;
 	/* Another would be near. */
 	if (walk->found && (walk->current || walk->by_opening) && walk->phase == WALK && walk->further++ >= (walk->by_opening ? MAX_FURTHER_BY_OPENING : MAX_FURTHER))
-		return end_walk(walk, place);
+		return node_end_start(place);
 	if (walk->next_head < walk->next_tail) {
 		at = walk->next_head & (MAX_NEXT - 1);
 		object = walk->next[at].object;

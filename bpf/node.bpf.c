@@ -40,24 +40,33 @@ struct {
 	__type(value, struct node_opener);
 } node_openers SEC(".maps");
 
-static __always_inline void find_opener(struct node_walk *walk, __u64 sock, const struct connection *connection)
+/* Notes for whom `connection` (a number), that of `sock`, was opened, as far as that is known. */
+__noinline int node_opener_of(__u32 place, __u64 sock, __u64 connection)
 {
 	const struct node_opener *opener = bpf_map_lookup_elem(&node_openers, &sock);
+	struct node_walk *walk = walk_at(place);
 
+	if (!walk)
+		return 0;
 	walk->opener = walk->opener_at = 0;
-	if (!opener || opener->connection != connection->id)
-		return;
-	walk->opener = opener->inbound;
-	walk->opener_at = opener->inbound_at;
+	if (opener && opener->connection == connection) {
+		walk->opener = opener->inbound;
+		walk->opener_at = opener->inbound_at;
+	}
+	return 0;
 }
 
-/* What was found is for whom it is opened, where it is written to for the first time. */
-static __always_inline void note_opener(const struct node_walk *walk, __u64 sock, const struct connection *connection)
+/* `connection`, likewise, is opened for what was found. */
+__noinline int node_opened(__u32 place, __u64 sock, __u64 connection)
 {
-	struct node_opener opener = { connection->id, walk->found, walk->found_at };
+	struct node_walk *walk = walk_at(place);
+	struct node_opener opener;
 
-	if (connection->connected_ns && !connection->egress_position && walk->found && !walk->several && !walk->cut)
-		bpf_map_update_elem(&node_openers, &sock, &opener, BPF_ANY);
+	if (!walk || !walk->found || walk->several || walk->cut)
+		return 0;
+	opener = (struct node_opener){ connection, walk->found, walk->found_at };
+	bpf_map_update_elem(&node_openers, &sock, &opener, BPF_ANY);
+	return 0;
 }
 
 static __always_inline struct node_program *program_now(void)
@@ -324,7 +333,7 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 
 		return;
 	walk->constants = WORD(walk->handle, ELEMENTS_OF_OBJECT) >> PAGE_SHIFT; /* it has none: that is one for all */
 	walk->stack_at = FRAME_WORDS; /* these were read */
-	find_opener(walk, sock, connection);
+	node_opener_of(place, sock, connection->id);
 	restart(walk, FIND_SOCKET);
 	node_load(place, walk->handle);
 	node_push_body(place, 0);
@@ -333,8 +342,8 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 
 			break;
 	}
 	walk->alone = number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
-	if (number)
-		note_opener(walk, sock, connection);
+	if (connection->connected_ns && !connection->egress_position)
+		node_opened(place, sock, connection->id);
 	if (walk->arrays)
 		number = number_shared(walk, place);
 	/* Others' may have waited to be written with it: then it is of one call, or it is not known of which. */
