@@ -53,6 +53,7 @@ struct java_stack {
 	__u32 collections; /* this time */
 	__u32 looked; /* the slots are known */
 	struct java_slot slots[SLOTS]; /* from `frame` down, run by run */
+	__u16 worked[RUNS]; /* bit: there stood something new once, a task for instance */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -126,6 +127,7 @@ static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack 
 	if (stack->frame && (moved || stands_at(stack->frame, own, mask)))
 		return stack->frame;
 	stack->frame = stack->looked = 0;
+	__builtin_memset(stack->worked, 0, sizeof(stack->worked));
 	from = base - heap->depth;
 	for (int i = 1 - SPREADS; heap->depth && i < SPREADS; i++)
 		if (stands_at(from + i * SPREAD_BYTES, own, mask))
@@ -140,7 +142,7 @@ static __always_inline __u64 frame_of(struct java_heap *heap, struct java_stack 
 	return 0;
 }
 
-/* `object` stands on the stack of thread `tid`. A function of its own, likewise. */
+/* `object` stands on the stack of thread `tid`. 0: it is not new. A function of its own, likewise. */
 int java_object(__u32 tid, __u64 object)
 {
 	struct java_stack *stack = bpf_map_lookup_elem(&java_stacks, &tid);
@@ -152,10 +154,10 @@ int java_object(__u32 tid, __u64 object)
 	object &= heap->offset_mask;
 	for (__u32 i = 0; i < HEAP_OBJECTS; i++)
 		if (stack->objects[i] == object)
-			return 0;
+			return 1;
 	if (stack->count < HEAP_OBJECTS)
 		stack->objects[stack->count++] = object;
-	return 0;
+	return 1;
 }
 
 /* Reads so many words of its stack, from `at` on; false: they can't be read. */
@@ -193,9 +195,14 @@ __noinline int java_objects_in(__u32 tid, __u32 run)
 	for (int i = RUN_WORDS - 1; i >= 0; i--) {
 		__u64 word = stack->words[i];
 
-		if (has_come(stack, &stack->slots[run * RUN_WORDS + i], word & heap->offset_mask) && !(word & 7) && word - heap->from < size &&
-		    (word & heap->offset_mask) - stack->from >= stack->to - stack->from)
-			java_object(tid, word);
+		if (!has_come(stack, &stack->slots[run * RUN_WORDS + i], word & heap->offset_mask) || word & 7 || word - heap->from >= size ||
+		    (word & heap->offset_mask) - stack->from < stack->to - stack->from)
+			continue;
+		if (java_object(tid, word))
+			stack->worked[run] |= 1 << i;
+		else if (!heap->pages && stack->worked[run] & 1 << i)
+			/* A task that was moved: what is new behind it is none. (ZGC's moved objects lie where new ones do.) */
+			stack->count = HEAP_OBJECTS;
 	}
 	return 0;
 }
