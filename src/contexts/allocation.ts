@@ -28,6 +28,8 @@ const GRANULE = 65_536;
 const maxGranules = 4_096;
 /** A task may be handed over by a thread that runs one itself. */
 const maxDepth = 4;
+/** What stands oldest on a thread's stack while so many objects stand behind it, one after the other, is no task: these are. */
+const OUTLASTS = 16;
 
 /** Allocated by a thread between two of its events. */
 interface Range {
@@ -48,6 +50,14 @@ interface Thread {
   loops: boolean;
   /** Virtual threads take turns on it: between two events, and where it is not known which it carries, there may have been any of them. */
   carries: boolean;
+  oldest: Oldest | undefined;
+}
+
+/** What stands oldest on a thread's stack, and what stood behind that so far: `OUTLASTS` at the most. */
+interface Oldest {
+  readonly object: number;
+  readonly collections: number;
+  readonly behind: Set<number>;
 }
 
 /** No object was moved in it: no address was used twice. */
@@ -78,7 +88,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     const thread = this.#threads.get(tid);
     const before = thread?.stands.at(-1);
     if (thread === undefined || before === undefined) {
-      this.#threads.set(tid, { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [event], loops: false, carries: context !== 0 });
+      this.#threads.set(tid, { tid, sinceUs: this.#begun.get(tid) ?? 0, stands: [event], loops: false, carries: context !== 0, oldest: undefined });
       dropFirst(this.#threads, maxThreads);
       return;
     }
@@ -93,6 +103,7 @@ export class Allocation<J extends Past> implements Hindsight<J> {
       this.#add({ ...since, from: before.top, to: before.end }, collections);
       this.#add({ ...since, from: start, to: top }, collections);
     }
+    noteOldest(thread, event);
     thread.stands.push(event);
     if (thread.stands.length > FULL) thread.stands.splice(0, FULL - maxStands);
   }
@@ -144,8 +155,12 @@ export class Allocation<J extends Past> implements Hindsight<J> {
     if (stand === undefined || depth === 0) return undefined;
     for (const object of stand.objects) {
       const range = this.#rangeOf(object, stand.collections);
-      // Who has allocated it is not known: it may be the task.
-      if (range === undefined) return undefined;
+      if (range === undefined) {
+        // A pool's worker, say, which ZGC has moved to where new objects lie.
+        if (outlasts(thread, object, stand.collections)) continue;
+        // Who has allocated it is not known: it may be the task.
+        return undefined;
+      }
       // What it has allocated itself, and what was there before it: not its task.
       if (!stand.held && (range.by === thread || range.before.atUs < thread.sinceUs)) continue;
       return this.#jobOfAllocator(range, candidates, depth);
@@ -192,6 +207,18 @@ export class Allocation<J extends Past> implements Hindsight<J> {
   #rangeOf(address: number, collections: number): Range | undefined {
     return this.#times.get(collections)?.granules.get(Math.floor(address / GRANULE))?.find(({ from, to }) => from <= address && address < to);
   }
+}
+
+function noteOldest(thread: Thread, { objects: [object, next], collections, held }: HeapEvent): void {
+  if (held || object === undefined || next === undefined) return;
+  let { oldest } = thread;
+  if (oldest?.object !== object || oldest.collections !== collections) thread.oldest = oldest = { object, collections, behind: new Set() };
+  if (oldest.behind.size < OUTLASTS) oldest.behind.add(next);
+}
+
+/** `object` stood oldest on the thread's stack while it was at one task after the other. */
+function outlasts({ oldest }: Thread, object: number, collections: number): boolean {
+  return oldest?.object === object && oldest.collections === collections && oldest.behind.size === OUTLASTS;
 }
 
 /**

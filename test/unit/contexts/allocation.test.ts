@@ -93,6 +93,16 @@ describe('Java\'s tasks', () => {
     assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), ['/anna: ', '/bert: ']);
   });
 
+  it('are told by what stands behind an object whose maker is not known, where that stays while one task comes after the other', () => {
+    for (const [tasks, expected] of [[16, '/anna: /of-anna runtime likely'], [15, '/anna: ']] as const) {
+      const scene = atWork();
+      const annas = scene.next(ANNA) + 40;
+      for (let n = 1; n < tasks; n += 1) scene.heap(POOL, 0, [0x7_0000_0000, annas + n * 16]);
+      scene.calls(POOL, '/of-anna', 11, 0x7_0000_0000, annas);
+      assert.deepEqual(scene.answers(ANNA, 1).answers(BERT, 2).told(), [expected, '/bert: ']);
+    }
+  });
+
   it('are not told by what stood there when the thread was begun', () => {
     const scene = new Jvm().asks(ANNA, '/anna', 1).asks(BERT, '/bert', 2);
     const worker = scene.next(ANNA) + 8;
