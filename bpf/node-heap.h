@@ -171,8 +171,9 @@ static __always_inline __u64 number_of(const struct node_walk *walk)
 {
 	if (walk->several || walk->cut)
 		return 0;
+	/* Where none waits for it so far, whoever has begun it may come to that: it was begun with others, and these are waited for one after the other. */
 	if (!walk->found)
-		return NODE_NOBODY;
+		return walk->promise && !walk->suspended ? 0 : NODE_NOBODY;
 	return request_of(walk->found, !walk->current);
 }
 

@@ -1,7 +1,7 @@
 /** `koala-bpf events`: the payload events, and who woke whom, as they came. */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { UserError } from '../errors.ts';
-import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_NODE_SHARED, FIRST_TASK, FIRST_VIRTUAL_THREAD, isNodeAnswered, isNodeShared, NODE_PARTS } from '../events/event.ts';
+import { FIRST_NODE_ANSWERED, FIRST_NODE_REQUEST, FIRST_NODE_SHARED, FIRST_TASK, FIRST_VIRTUAL_THREAD, isNodeAnswered, isNodeShared, NODE_NOBODY, NODE_PARTS } from '../events/event.ts';
 import type { Event, WakeEvent } from '../events/event.ts';
 import { bytesJson } from '../report/bytes-json.ts';
 import { hexdump, localTime, oneLine, readableText, textLines } from '../report/text.ts';
@@ -102,6 +102,7 @@ function* eventLines(event: Shown, colours: Colours): Generator<string> {
 function contextText(context: number): string {
   if (context === 0) return '';
   if (context >= FIRST_VIRTUAL_THREAD) return ` virtual thread ${context - FIRST_VIRTUAL_THREAD}`;
+  if (context === NODE_NOBODY) return ' for nobody';
   if (context >= FIRST_NODE_REQUEST && context < FIRST_NODE_ANSWERED) return ` for connection ${context - FIRST_NODE_REQUEST}`;
   if (isNodeAnswered(context)) return ` for a request before, of connection ${context - FIRST_NODE_ANSWERED}`;
   if (isNodeShared(context)) return ` part ${(context - FIRST_NODE_SHARED) % NODE_PARTS + 1} of write ${Math.floor((context - FIRST_NODE_SHARED) / NODE_PARTS)}`;

@@ -90,6 +90,11 @@ describe('the memory of Node programs', function () {
     allAreRight(judged([process.execPath, join(PROGRAMS, 'requests.mjs')]), 240);
   });
 
+  it('is no sign against the request at hand where its calls are begun together, and waited for one after the other', async function () {
+    skipIf(this, await whyNotRecordable() ?? whyUnknown());
+    allAreRight(judged([process.execPath, join(PROGRAMS, 'requests.mjs'), 'apart'], { AT_A_TIME: '1' }), 0);
+  });
+
   it('tells whose each call is also where all wait in a list, and their calls are written one by one into a corked socket', async function () {
     skipIf(this, await whyNotRecordable() ?? whyUnknown());
     allAreRight(found(process.execPath, 'requests.mjs', 'listed'), 240);

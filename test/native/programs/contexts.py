@@ -4,7 +4,7 @@
   front UPSTREAM  serves requests, each by five calls through a pool of four connections, two of them unix ones, or, where SHARED
                   is set, over one that all write to, at times in one turn; prints its port; when its standard input ends, it
                   prints for each call "NUMBER NAME", which call was of which request, and ends
-  clients FRONT   sends 64 requests, or as many as REQUESTS says, 16 at a time, as many on each connection
+  clients FRONT   sends 64 requests, or as many as REQUESTS says, 16 at a time or as many as AT_A_TIME says, as many on each connection
 
 Nothing in a call says whose it is, nor in an answer: numbers of calls are handed out by a counter.
 """
@@ -18,7 +18,7 @@ import urllib.request
 
 POOL = 4
 REQUESTS = int(os.environ.get("REQUESTS", "64"))
-AT_A_TIME = 16
+AT_A_TIME = int(os.environ.get("AT_A_TIME", "16"))
 SHARED = "SHARED" in os.environ
 
 numbers = itertools.count(1000)
