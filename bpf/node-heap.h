@@ -31,6 +31,8 @@
 #define MAX_SHAPES 128   /* maps that are kept */
 #define MAX_HEADS 512    /* of objects, that are kept */
 #define HEAD_WORDS 8     /* of an object, read at once: whatever it is, most of what it leads to is there */
+#define MAX_UNAWAITED 8 /* promises met in a walk */
+#define MAX_BEGUN 64     /* of those that were met lately */
 #define FRAME_WORDS 64   /* of the stack, at a time */
 #define STACK_WORDS 3136 /* of it, in all */
 
@@ -77,6 +79,13 @@ struct node_head {
 	__u64 words[HEAD_WORDS];
 };
 
+/* A promise that none waits for so far, among the variables of a function that waits for another: it was begun for that one's request, too. */
+struct node_begun {
+	__u64 promise;
+	__u64 number; /* of the request */
+	__u64 at_ns;
+};
+
 struct node_walk {
 	struct node_program program; /* a copy: it is asked at every step */
 	__u64 generation;   /* of what was met in this part; others' in `seen` is forgotten */
@@ -119,6 +128,7 @@ struct node_walk {
 	__u32 far;          /* it is gone on only with async functions that run, and sockets */
 	__u32 promise;      /* something waits                                       */
 	__u32 suspended;    /* an async function does                                */
+	__u32 unawaiteds;   /* promises met that none waits for so far               */
 	__u32 cut;          /* not all was looked at                                 */
 	__u32 several;      /* more than one was found                               */
 	__u32 by_opening;   /* it is the opener's request: another counts for more   */
@@ -131,6 +141,7 @@ struct node_walk {
 	__u32 shared;       /* one of those of this array has led somewhere          */
 	__u32 otherwise;    /* and not to `alone`                                    */
 	__u32 unlike;       /* one of those has not led to `alone`                   */
+	__u32 pad1;
 	__u64 alone;        /* what the walk came to that begins with the stack      */
 	__u64 array[MAX_ARRAYS];
 	__u64 list;         /* the first met that points to the next of a list that goes one way */
@@ -144,6 +155,9 @@ struct node_walk {
 	struct node_met next[MAX_NEXT];     /* what goes on: looked at first */
 	struct node_met queue[MAX_OBJECTS];
 	__u64 seen[MAX_SEEN];
+	__u64 unawaited[MAX_UNAWAITED];
+	struct node_begun begun[MAX_BEGUN];
+	__u64 begins;            /* of these so far */
 	__u64 parts[NODE_PARTS]; /* numbers of requests; 0: not known */
 	__u64 shares;            /* writes for several so far */
 };

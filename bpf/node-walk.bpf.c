@@ -321,9 +321,14 @@ __noinline int node_step(__u32 place)
 		}
 		return 0;
 	case WALK:
-		if (type == program->promise)
+		if (type == program->promise) {
 			walk->promise |= walk->words;
-		else if (type == program->async_function || type == program->async_generator) {
+			if (walk->words && !IS_POINTER(walk->body[0]) && walk->unawaiteds < MAX_UNAWAITED) {
+				walk->unawaited[walk->unawaiteds & (MAX_UNAWAITED - 1)] = object;
+				walk->unawaiteds++;
+			}
+		}
+		if (type == program->async_function || type == program->async_generator) {
 			if (walk->body[GENERATOR_CONTINUATION] >> 32 != RUNNING)
 				walk->suspended = 1;
 		} else if (type == program->object && walk->of_prototype == walk->prototype) {

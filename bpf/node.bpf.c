@@ -10,6 +10,7 @@
 #define MAX_CREDIT_NS 1000000000 /* so much of what walks may take is saved up at the most */
 #define MAX_PAUSE_NS 20000000000 /* what is saved up in more than this is more than that */
 #define STEPS_OF_LIST 8 /* for one of these, where it is walked from those of a list */
+#define MAX_BEGUN_NS 20000000 /* calls that are begun together are written within this (an address means the same until objects were moved twice) */
 #define MAX_LISTED 1024 /* in a list of all who wait */
 #define MAX_THIS 48 /* words of the stack: where the object is that JavaScript has called to write */
 /* In what Node has for that object. */
@@ -130,6 +131,48 @@ __noinline int node_shared_step(__u32 place)
 		return 1;
 	walk->part = walk->unlike = 0;
 	return ++walk->array_at >= walk->arrays;
+}
+
+/* Keeps, of the promises that were met with the request `number` found, those that none waits for so far. */
+__noinline int node_keep_begun(__u32 place, __u64 number, __u64 now)
+{
+	struct node_walk *walk = walk_at(place);
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_UNAWAITED; i++) {
+		struct node_begun *begun = &walk->begun[walk->begins & (MAX_BEGUN - 1)];
+
+		if (i >= walk->unawaiteds)
+			break;
+		begun->promise = walk->unawaited[i];
+		begun->number = number;
+		begun->at_ns = now;
+		walk->begins++;
+	}
+	return 0;
+}
+
+/* The request for which a promise was begun that was met and that none waits for so far; 0: it is not known, or there are several. */
+__noinline __u64 node_begun_for(__u32 place, __u64 now)
+{
+	struct node_walk *walk = walk_at(place);
+	__u64 number = 0;
+
+	if (!walk)
+		return 0;
+	for (__u32 i = 0; i < MAX_BEGUN; i++) {
+		const struct node_begun *begun = &walk->begun[i];
+
+		for (__u32 at = 0; at < MAX_UNAWAITED; at++) {
+			if (at >= walk->unawaiteds || walk->unawaited[at] != begun->promise || now - begun->at_ns > MAX_BEGUN_NS)
+				continue;
+			if (number && number != begun->number)
+				return 0;
+			number = begun->number;
+		}
+	}
+	return number;
 }
 
 /* How many are in the list from the one that was met on; 0: it is too long. */
@@ -341,7 +384,12 @@ static __always_inline void walk_for(struct node_walk *walk, __u32 place, __u32 
 		if (node_step(place))
 			break;
 	}
-	walk->alone = number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
+	number = i < MAX_LOOKED_AT ? number_of(walk) : 0;
+	if (number && number != NODE_NOBODY)
+		node_keep_begun(place, number, bpf_ktime_get_ns());
+	else if (!number && i < MAX_LOOKED_AT && !walk->cut && !walk->several)
+		number = node_begun_for(place, bpf_ktime_get_ns());
+	walk->alone = number;
 	if (connection->connected_ns && !connection->egress_position)
 		node_opened(place, sock, connection->id);
 	if (walk->arrays)

@@ -90,9 +90,13 @@ describe('the memory of Node programs', function () {
     allAreRight(judged([process.execPath, join(PROGRAMS, 'requests.mjs')]), 240);
   });
 
-  it('is no sign against the request at hand where its calls are begun together, and waited for one after the other', async function () {
+  it('tells whose each call is also where a request begins several, and waits for one after the other; and is no sign against it where it does not tell', async function () {
     skipIf(this, await whyNotRecordable() ?? whyUnknown());
-    allAreRight(judged([process.execPath, join(PROGRAMS, 'requests.mjs'), 'apart'], { AT_A_TIME: '1' }), 0);
+    const command = [process.execPath, join(PROGRAMS, 'requests.mjs'), 'apart'];
+    allAreRight(judged(command, { AT_A_TIME: '1' }), 0);
+    const { byContext, tied, right } = judged(command);
+    // For one of four connections some wait long; what is left then is tied by who waits, which may be wrong.
+    assert.ok(byContext >= 200 && tied - right <= 3, `${byContext} by its memory, ${tied - right} of ${tied} wrong`);
   });
 
   it('tells whose each call is also where all wait in a list, and their calls are written one by one into a corked socket', async function () {

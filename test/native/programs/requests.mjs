@@ -144,8 +144,11 @@ async function work(name) {
     await commands.askAll(name);
   } else if (isApart) {
     await byFetch(name);
-    const calls = Array.from({ length: 4 }, () => byAgent(name));
-    for (const call of calls) await call;
+    const [first, second, third, fourth] = [byAgent(name), byAgent(name), byAgent(name), byAgent(name)];
+    await first;
+    await second;
+    await third;
+    await fourth;
   } else {
     await Promise.all([byAgent(name), byAgent(name), byFetch(name)]);
     await together(name);
