@@ -31,7 +31,7 @@
 #define MAX_SHAPES 128   /* maps that are kept */
 #define MAX_HEADS 512    /* of objects, that are kept */
 #define HEAD_WORDS 8     /* of an object, read at once: whatever it is, most of what it leads to is there */
-#define MAX_UNAWAITED 8 /* promises met in a walk */
+#define MAX_UNAWAITED 8  /* promises met in a walk */
 #define MAX_BEGUN 64     /* of those that were met lately */
 #define FRAME_WORDS 64   /* of the stack, at a time */
 #define STACK_WORDS 3136 /* of it, in all */

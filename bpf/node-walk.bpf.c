@@ -327,8 +327,7 @@ __noinline int node_step(__u32 place)
 				walk->unawaited[walk->unawaiteds & (MAX_UNAWAITED - 1)] = object;
 				walk->unawaiteds++;
 			}
-		}
-		if (type == program->async_function || type == program->async_generator) {
+		} else if (type == program->async_function || type == program->async_generator) {
 			if (walk->body[GENERATOR_CONTINUATION] >> 32 != RUNNING)
 				walk->suspended = 1;
 		} else if (type == program->object && walk->of_prototype == walk->prototype) {

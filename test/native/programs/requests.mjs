@@ -1,8 +1,10 @@
 /**
- * requests.mjs [listed | apart | by FILE NAME] PORT: serves requests, each by five calls to that port: two by an agent of four connections at a time with one by fetch, then two
+ * requests.mjs [listed | apart | by FILE NAME] PORT: serves requests, each by five calls to that port: two by an agent of four connections at a time with
+ * one by fetch, then two
  * that are written with those of others that ask within the same turn of the loop, over one connection: as one text, with an array of callbacks, as
  * ioredis does. Or (listed) all are written each by itself into a corked socket, with a list of who waits, as node-redis does, by a client that holds much
- * else: one alone, then four of one caller. Or (apart) one by fetch is waited for, and then four by the agent are begun, which are waited for one after the other. It is an http.Server's, or (by) that of the framework NAME in FILE (frameworks/servers.mjs). Prints its port; when its standard input
+ * else: one alone, then four of one caller. Or (apart) one by fetch is waited for, and then four by the agent are begun, which are waited for one after
+ * the other. It is an http.Server's, or (by) that of the framework NAME in FILE (frameworks/servers.mjs). Prints its port; when its standard input
  * ends, it prints for each call "WAY-NUMBER NAME", which call was of which request, and ends. Nothing in a call says whose it is, nor in an answer.
  */
 import http from 'node:http';
